@@ -1,0 +1,53 @@
+//! Error bodies: status 400 and above with a list of coded messages.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of every failed request.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// At least one entry; the official client shows each `message`.
+    #[serde(default)]
+    pub errors: Vec<ErrorEntry>,
+}
+
+/// One reason for a failure.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ErrorEntry {
+    /// One of [`code`], or a server's own word.
+    #[serde(default)]
+    pub code: String,
+    /// The member of the request that is at fault.
+    #[serde(default)]
+    pub field: Option<String>,
+    /// A sentence for a person.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// The codes that keyferry knows.
+pub mod code {
+    /// 401: refresh the session, then ask again.
+    pub const ACCESS_TOKEN_EXPIRED: &str = "accessTokenExpired";
+    /// 401: no session has this access token.
+    pub const ACCESS_TOKEN_INVALID: &str = "accessTokenInvalid";
+    /// 401: sign in again.
+    pub const REFRESH_TOKEN_EXPIRED: &str = "refreshTokenExpired";
+    /// 401: the master key at hand is not the user's.
+    pub const MASTER_KEY_HASH_INVALID: &str = "masterKeyHashInvalid";
+    /// 401: user name or password is wrong.
+    pub const CREDENTIALS_INVALID: &str = "credentialsInvalid";
+    /// 403: the user may not do this here.
+    pub const ACCESS_DENIED: &str = "accessDenied";
+    /// 404: there is no such object, or the user may not see it.
+    pub const NOT_FOUND: &str = "notFound";
+    /// 409: the object is not in a state that allows this.
+    pub const CONFLICT: &str = "conflict";
+    /// 422: a member of the request is missing or malformed.
+    pub const VALIDATION_ERROR: &str = "validationError";
+    /// 429: slow down, for as long as `Retry-After` says.
+    pub const TOO_MANY_REQUESTS: &str = "tooManyRequests";
+    /// 500: the server failed; its own log says why.
+    pub const INTERNAL_ERROR: &str = "internalError";
+    /// 507: the disk under the environment is full.
+    pub const STORAGE_FULL: &str = "storageFull";
+}

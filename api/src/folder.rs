@@ -1,0 +1,55 @@
+//! Folders, flat on the wire: each names its parent.
+
+use serde::{Deserialize, Serialize};
+
+/// The entries of `GET /folders` and, with `path`, `GET /folders/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Folder {
+    /// The folder's identifier.
+    pub id: String,
+    /// May hold any character, `/` too.
+    #[serde(default)]
+    pub name: String,
+    /// The vault it stands in.
+    pub vault_id: String,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub parent_folder_id: Option<String>,
+    /// From the vault down to the folder itself; only in `GET /folders/{id}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Step>,
+}
+
+/// One step of a folder's path; the first is the vault and has no folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The vault.
+    pub vault_id: String,
+    /// The vault's or folder's name.
+    pub name: String,
+    /// Null in the vault's own step.
+    pub folder_id: Option<String>,
+}
+
+/// `POST /folders`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewFolder {
+    /// May hold any character.
+    pub name: String,
+    /// The vault it shall stand in.
+    pub vault_id: String,
+    /// Missing or null: at the top of the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_folder_id: Option<String>,
+}
+
+/// The answer of `DELETE /folders/{id}` and `DELETE /items/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Binned {
+    /// Where it lies in the bin.
+    pub bin_item_id: String,
+}

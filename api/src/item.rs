@@ -1,0 +1,193 @@
+//! Items: what the model calls a record, as ciphertext.
+//!
+//! `name`, `login`, `url`, `description`, `tags` and `color` are plain on the
+//! wire; the password, custom fields and attachments are envelopes, or base64
+//! in a vault without client-side encryption.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// `GET /items/{id}`: an item whole, but for the attachments' contents.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// The item's identifier, or the shortcut's where that was asked for.
+    pub id: String,
+    /// The vault it stands in.
+    pub vault_id: String,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// Always a string.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Null where empty.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Null where empty.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Null where empty.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tags: Vec<String>,
+    /// 0 for none.
+    #[serde(default)]
+    pub color: Option<i64>,
+    /// The asking user's own mark.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub is_favorite: bool,
+    /// In the bin.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub is_deleted: bool,
+    /// Envelope under the record key, or base64; null for an item without a password.
+    #[serde(default)]
+    pub password_encrypted: Option<String>,
+    /// Envelope of the record key under the vault key; empty without client-side encryption.
+    #[serde(default)]
+    pub key_encrypted: Option<String>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub customs: Vec<Custom>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub attachments: Vec<AttachmentInfo>,
+    /// The vault key for the asking user.
+    #[serde(default)]
+    pub vault_master_key_encrypted: Option<String>,
+    /// Unix seconds; some servers leave it out.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
+}
+
+/// The entries of item lists and searches.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemSummary {
+    /// The item's identifier.
+    pub id: String,
+    /// The vault it stands in.
+    pub vault_id: String,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// Always a string.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Null where empty.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Null where empty.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tags: Vec<String>,
+    /// 0 for none.
+    #[serde(default)]
+    pub color: Option<i64>,
+    /// Unix seconds; some servers leave it out.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
+}
+
+/// A custom field: name, type and value are each an envelope, or base64.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Custom {
+    /// Encrypted name.
+    #[serde(default)]
+    pub name: String,
+    /// Encrypted type: `text`, `password` or `totp`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// Encrypted value.
+    #[serde(default)]
+    pub value: String,
+    /// Any other member, kept as it is.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// An attachment in its item: enough to ask for the content.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttachmentInfo {
+    /// The attachment's identifier.
+    pub id: String,
+    /// As its owner named it: input, not a path.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Envelope of the attachment key under the record key.
+    #[serde(default)]
+    pub encrypted_key: Option<String>,
+}
+
+/// `GET /items/{id}/attachment/{attachmentId}`, and what a new item carries (there without an id).
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attachment {
+    /// Missing in requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// As its owner named it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Envelope of the attachment key under the record key.
+    pub encrypted_key: String,
+    /// Envelope of the content's base64 under the attachment key.
+    pub encrypted_data: String,
+    /// Hexadecimal SHA-256 over the content, each byte from 0x80 up as its two bytes of UTF-8.
+    pub hash: String,
+}
+
+/// `POST /items`, and with every member optional `PATCH /items/{id}`. `customs` replaces the
+/// list; attachments are added to it.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemDraft {
+    /// The vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_id: Option<String>,
+    /// Missing or null: the top of the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<String>,
+    /// Required in a new item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// Plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Plain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
+    /// 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<i64>,
+    /// The asking user's mark; a server may ignore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_favorite: Option<bool>,
+    /// See [`Item::password_encrypted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_encrypted: Option<String>,
+    /// See [`Item::key_encrypted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encrypted: Option<String>,
+    /// The whole list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customs: Option<Vec<Custom>>,
+    /// New ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Vec<Attachment>>,
+}
+
+fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}

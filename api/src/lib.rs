@@ -1,0 +1,46 @@
+//! Passwork's HTTP API v1 as data: every body that crosses the wire, shared by
+//! the client in `keyferry-core` and by the embedded environment in
+//! `keyferry-server`, so that the two cannot drift apart.
+//!
+//! There is no logic here. Types that may hold a secret, or ciphertext of one,
+//! have no `Debug`: a body is never logged by accident. Identifiers are 24
+//! hexadecimal digits, times are Unix seconds.
+
+pub mod app;
+pub mod batch;
+pub mod error;
+pub mod folder;
+pub mod item;
+pub mod session;
+pub mod user;
+pub mod vault;
+pub mod wrapping;
+
+use serde::{Deserialize, Serialize};
+
+/// The path that every endpoint starts with.
+pub const BASE_PATH: &str = "/api/v1";
+/// The header that proves knowledge of the master key: its SHA-256 in hexadecimal.
+pub const MASTER_KEY_HASH_HEADER: &str = "x-master-key-hash";
+/// The header that asks for plain JSON (`raw`) instead of the base64 wrapping.
+pub const RESPONSE_FORMAT_HEADER: &str = "x-response-format";
+/// How many requests clients put into one batch.
+pub const BATCH_LIMIT: usize = 25;
+
+/// The answer to a request that made something.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Created {
+    /// The new object's identifier.
+    pub id: String,
+}
+
+/// The answer to a request that has nothing to say: `{}`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Empty {}
+
+/// A list, whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct List<T> {
+    /// The entries.
+    pub items: Vec<T>,
+}

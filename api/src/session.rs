@@ -1,0 +1,61 @@
+//! Signing in and keeping a session alive. Tokens are 32 random bytes in base64 (44 characters).
+
+use serde::{Deserialize, Serialize};
+
+/// `POST /users/login`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    /// The user's name.
+    pub username: String,
+    /// The login password, which is not the master password.
+    pub password: String,
+    /// Where the user signs in from; informational.
+    #[serde(default)]
+    pub hostname: Option<String>,
+}
+
+/// The answer to a login or a refresh. A refresh of one token names only that token.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tokens {
+    /// The bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<String>,
+    /// What buys the next pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// For browsers; rotates with each login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf_token: Option<String>,
+    /// Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_expired_at: Option<i64>,
+    /// Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expired_at: Option<i64>,
+}
+
+/// `POST /sessions/refresh` and `POST /sessions/refresh-refresh-token`. The body may be empty in the first.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refresh {
+    /// The refresh token that ends with this call.
+    #[serde(default)]
+    pub refresh_token: Option<String>,
+}
+
+/// `POST /sessions/refresh-access-token`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshAccess {
+    /// The access token to replace; expired is fine.
+    pub access_token: String,
+}
+
+/// The answer of `POST /csrf-tokens/generate`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CsrfToken {
+    /// The token.
+    pub csrf_token: String,
+}

@@ -1,0 +1,98 @@
+//! Users and the keys that the server keeps for them.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /users/info` and the entries of `GET /users`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserInfo {
+    /// The user's identifier.
+    pub id: String,
+    /// The name to sign in with.
+    #[serde(default)]
+    pub username: String,
+    /// May be empty.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// May be empty.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// Whether a one-time code is asked for.
+    #[serde(default)]
+    pub is_two_factor_auth_enabled: bool,
+}
+
+/// `GET /users/keys`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct UserKeys {
+    /// The user's identifier.
+    pub id: String,
+    /// Null for a user without client-side encryption.
+    #[serde(default)]
+    pub keys: Option<KeyPair>,
+}
+
+/// An RSA key pair as the server keeps it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyPair {
+    /// SubjectPublicKeyInfo in PEM.
+    pub public: String,
+    /// The PKCS#8 PEM in an envelope under the master key.
+    pub private_encrypted: String,
+}
+
+/// `GET /users/{id}/public-key`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicKey {
+    /// SubjectPublicKeyInfo in PEM, or null.
+    pub public_key: Option<String>,
+}
+
+/// `GET /users/master-key/options`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MasterKeyOptions {
+    /// `pbkdf:<digest>:<iterations>:<bytes>:<salt>`, or null without client-side encryption.
+    pub master_key_options: Option<String>,
+}
+
+/// `GET /users/master-key/new-options`: what a new user's master key shall be derived with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NewMasterKeyOptions {
+    /// 20 characters.
+    pub salt: String,
+    /// PBKDF2 rounds.
+    pub iterations: u32,
+    /// Length of the derived key.
+    pub bytes: u32,
+    /// `sha256` or another digest's name.
+    pub digest: String,
+}
+
+/// `POST /users`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewUser {
+    /// May be missing where a user name is given.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Shown to people.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// The name to sign in with; the e-mail address where missing.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The login password.
+    pub password: String,
+    /// Hexadecimal SHA-256 of the master key.
+    #[serde(default)]
+    pub master_key_hash: Option<String>,
+    /// See [`MasterKeyOptions`].
+    #[serde(default)]
+    pub master_key_options: Option<String>,
+    /// The pair that the client made.
+    #[serde(default)]
+    pub keys: Option<KeyPair>,
+}

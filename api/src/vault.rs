@@ -1,0 +1,80 @@
+//! Vaults: each has a key of its own, wrapped for every user who may open it.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /vaults/{id}` and the entries of `GET /vaults`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vault {
+    /// The vault's identifier.
+    pub id: String,
+    /// Names may repeat.
+    #[serde(default)]
+    pub name: String,
+    /// The vault key under the asking user's public key, in base64; empty or null = not encrypted.
+    #[serde(default)]
+    pub master_key_encrypted: Option<String>,
+    /// Hexadecimal SHA-256 of the vault key and the salt, texts joined.
+    #[serde(default)]
+    pub master_key_hash: Option<String>,
+    /// 32 characters.
+    #[serde(default)]
+    pub salt: Option<String>,
+    /// Where the server has vault types.
+    #[serde(default)]
+    pub type_id: Option<String>,
+}
+
+/// `POST /vaults`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewVault {
+    /// Shown to people.
+    pub name: String,
+    /// See [`Vault::master_key_encrypted`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key_encrypted: Option<String>,
+    /// See [`Vault::master_key_hash`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key_hash: Option<String>,
+    /// See [`Vault::salt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub salt: Option<String>,
+    /// Needed where `GET /app/features` names `vaultType`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub type_id: Option<String>,
+    /// The vault key for each administrator of the type, by user id.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub administrators_keys: std::collections::BTreeMap<String, String>,
+}
+
+/// `POST /vaults/{id}` and `POST /folders/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rename {
+    /// The new name.
+    pub name: String,
+}
+
+/// The entries of `GET /vault-types/all`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VaultType {
+    /// The type's identifier.
+    pub id: String,
+    /// Shown to people.
+    #[serde(default)]
+    pub name: String,
+    /// A stable word, such as `company`.
+    #[serde(default)]
+    pub code: String,
+}
+
+/// The entries of `GET /vault-types/{id}/administrators`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Administrator {
+    /// The user's identifier.
+    pub id: String,
+    /// SubjectPublicKeyInfo in PEM.
+    #[serde(default)]
+    pub public_key: Option<String>,
+}

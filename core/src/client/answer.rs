@@ -1,0 +1,157 @@
+//! From an HTTP response to the JSON in it, or to an error that says what happened.
+
+use super::retry;
+use crate::error::Place;
+use crate::{Error, ErrorKind, Result};
+use base64::Engine as _;
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use keyferry_api::error::{ErrorBody, code};
+use keyferry_api::{BASE_PATH, wrapping::Wrapped};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// Characters of a server's text that get into a message.
+const MAX_MESSAGE: usize = 200;
+
+/// Where a request went; the query stays out, as it may hold search words.
+pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Option<String>) -> Place {
+    let path = path.split('?').next().unwrap_or_default();
+    let path = if path.starts_with(BASE_PATH) { path.to_owned() } else { format!("{BASE_PATH}{path}") };
+    Place::Request { method: method.to_string(), path, status, code }
+}
+
+/// The body of a successful answer, unwrapped; any other answer as an error.
+pub(super) fn read(method: &Method, path: &str, response: http::Response<Bytes>) -> Result<Bytes> {
+    let status = response.status();
+    let retry_after = retry::retry_after(response.headers());
+    let body = unwrap(response.into_body())
+        .map_err(|error| error.at(place(method, path, Some(status.as_u16()), None)))?;
+    if status.is_success() {
+        return Ok(body);
+    }
+    let errors = serde_json::from_slice(&body).unwrap_or_default();
+    Err(failure(method, path, status.as_u16(), retry_after, &errors))
+}
+
+/// Reads a body as what the endpoint promises.
+pub(super) fn parse<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| senseless(method, path, &error))
+}
+
+/// An answer that is not what the endpoint promises. The parser's own words are left out but for
+/// the position, as they may quote the body.
+pub(super) fn senseless(method: &Method, path: &str, error: &serde_json::Error) -> Error {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "the answer ends early".to_owned(),
+        serde_json::error::Category::Data => {
+            format!(
+                "the answer lacks something or has it in another form (byte {} of line {})",
+                error.column(),
+                error.line()
+            )
+        }
+        _ => "the answer is not JSON".to_owned(),
+    };
+    Error::new(ErrorKind::Protocol, what)
+        .at(place(method, path, None, None))
+        .next_step("check that the address is Passwork's own and that its version is 7")
+}
+
+/// Takes the base64 wrapping off, where there is one: old servers and proxies may not heed the header.
+fn unwrap(body: Bytes) -> Result<Bytes> {
+    #[derive(Deserialize)]
+    struct Borrowed<'a> {
+        #[serde(borrow)]
+        format: Cow<'a, str>,
+        #[serde(borrow)]
+        content: Cow<'a, str>,
+    }
+    // A look at the first name spares large raw bodies a second parse.
+    let first = body.trim_ascii_start().strip_prefix(b"{").map(<[u8]>::trim_ascii_start);
+    if !first.is_some_and(|text| text.starts_with(b"\"format\"") || text.starts_with(b"\"content\"")) {
+        return Ok(body);
+    }
+    match serde_json::from_slice::<Borrowed<'_>>(&body) {
+        Ok(wrapped) if wrapped.format == Wrapped::FORMAT => base64::engine::general_purpose::STANDARD
+            .decode(wrapped.content.as_bytes())
+            .map(Bytes::from)
+            .map_err(|_| Error::new(ErrorKind::Protocol, "the answer's wrapping is not base64")),
+        _ => Ok(body),
+    }
+}
+
+/// A refused or failed request.
+pub(super) fn failure(
+    method: &Method,
+    path: &str,
+    status: u16,
+    retry_after: Option<Duration>,
+    body: &ErrorBody,
+) -> Error {
+    let first = body.errors.first();
+    let its_code = first.map(|entry| clean(&entry.code)).filter(|code| !code.is_empty());
+    let (kind, fallback) = match status {
+        401 if its_code.as_deref() == Some(code::MASTER_KEY_HASH_INVALID) => {
+            (ErrorKind::Locked, "the master key is not this user's")
+        }
+        403 if its_code.as_deref() == Some(code::MASTER_KEY_HASH_INVALID) => {
+            (ErrorKind::Locked, "the master key is not this user's")
+        }
+        401 => (ErrorKind::NotAuthenticated, "the session has ended or never was"),
+        403 => (ErrorKind::NotAllowed, "the user may not do this"),
+        404 => (ErrorKind::NotFound, "there is no such thing, or the user may not see it"),
+        409 => (ErrorKind::Conflict, "the environment holds something else there already"),
+        400 | 422 => (ErrorKind::Refused, "the environment refused the request's content"),
+        413 => (ErrorKind::Refused, "the request is larger than the environment takes"),
+        429 | 503 => (ErrorKind::Busy, "the environment asks to slow down"),
+        507 => (ErrorKind::Server, "the environment's disk is full"),
+        500..=599 => (ErrorKind::Server, "the environment failed"),
+        300..=399 => {
+            (ErrorKind::Protocol, "the environment redirects, which is not followed with credentials")
+        }
+        _ => (ErrorKind::Protocol, "the environment gave an unexpected status"),
+    };
+    let message = first.map(|entry| clean(&entry.message)).filter(|message| !message.is_empty());
+    let field = first.and_then(|entry| entry.field.as_deref()).map(clean).filter(|field| !field.is_empty());
+    let what = match (message, field) {
+        (Some(message), Some(field)) => format!("{message} ({field})"),
+        (Some(message), None) => message,
+        (None, Some(field)) => format!("{fallback} ({field})"),
+        (None, None) => fallback.to_owned(),
+    };
+    let next = match (status, its_code.as_deref()) {
+        (401, Some("twoFactorAuthRequired")) => {
+            Some("this user signs in with a one-time code: use the tokens of an API session instead")
+        }
+        (_, Some(code::MASTER_KEY_HASH_INVALID)) => Some("give this user's master password or master key"),
+        (507, _) => Some("make room on the environment's disk and run the same command again"),
+        (500..=599, _) => Some("the environment's own log says why"),
+        (300..=399, _) => Some("give the address that it redirects to"),
+        _ => None,
+    };
+    let error = Error::new(kind, what).at(place(method, path, Some(status), its_code)).retry_in(retry_after);
+    match next {
+        Some(next) => error.next_step(next),
+        None => error,
+    }
+}
+
+/// A success within a batch, or not.
+pub(super) fn is_success(status: u16) -> bool {
+    StatusCode::from_u16(status).is_ok_and(|status| status.is_success())
+}
+
+/// The status and the server's code that an error carries.
+pub(super) fn status_and_code(error: &Error) -> (Option<u16>, Option<&str>) {
+    match error.place() {
+        Some(Place::Request { status, code, .. }) => (*status, code.as_deref()),
+        _ => (None, None),
+    }
+}
+
+/// Text of a server, fit for a terminal.
+fn clean(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).collect()
+}

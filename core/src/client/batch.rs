@@ -1,0 +1,246 @@
+//! Many requests in one.
+//!
+//! A batch answers 200 though each of its requests may have failed, so each status is looked at.
+//! A server that does not batch is remembered, and asked one by one from then on.
+
+use super::{Call, Client, Repeat, answer};
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::Method;
+use keyferry_api::batch::{BatchAnswer, BatchResponse};
+use keyferry_api::item::{Item, ItemDraft};
+use keyferry_api::{BASE_PATH, Created};
+use serde::{Serialize, de::DeserializeOwned};
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Bytes of one batch of creates; one record alone may be larger.
+const MAX_BYTES: usize = 8 << 20;
+/// Single requests at a time where there are no batches.
+const SINGLES: usize = 8;
+/// Batches of reads at a time.
+const READS: usize = 4;
+
+const PATH: &str = "/batch";
+
+/// A request of a batch that is not its own copy of the body.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Part<'a, T> {
+    method: &'static str,
+    relative_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a T>,
+}
+
+/// A batch's JSON, written part by part so that its size is known at each step.
+struct Writer {
+    json: Vec<u8>,
+    count: usize,
+}
+
+impl Writer {
+    const HEAD: &'static [u8] = b"{\"requests\":[";
+
+    fn new() -> Self {
+        Self { json: Self::HEAD.to_vec(), count: 0 }
+    }
+
+    /// Adds a part. `false`: it would make the batch too large, and was taken back.
+    fn push<T: Serialize>(&mut self, part: &Part<'_, T>) -> Result<bool> {
+        let before = self.json.len();
+        if self.count > 0 {
+            self.json.push(b',');
+        }
+        serde_json::to_writer(&mut self.json, part).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a request could not be written as JSON").because(error)
+        })?;
+        if self.count > 0 && self.json.len() > MAX_BYTES {
+            self.json.truncate(before);
+            return Ok(false);
+        }
+        self.count += 1;
+        Ok(true)
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.json.extend_from_slice(b"]}");
+        Bytes::from(self.json)
+    }
+}
+
+impl Client {
+    /// Items by id, each found or not, in the order asked for.
+    pub async fn items(&self, ids: &[String]) -> Vec<Result<Item>> {
+        let chunks = ids.chunks(self.batch_count).map(|chunk| self.items_of_one_batch(chunk));
+        let mut items = Vec::with_capacity(ids.len());
+        let mut answers = stream::iter(chunks.collect::<Vec<_>>()).buffered(READS);
+        while let Some(answer) = answers.next().await {
+            items.extend(answer);
+        }
+        items
+    }
+
+    async fn items_of_one_batch(&self, ids: &[String]) -> Vec<Result<Item>> {
+        // An identifier that is none fails alone: the single way says so for each.
+        if ids.len() < 2
+            || !self.shared.batched_reads.load(Relaxed)
+            || ids.iter().any(|id| super::segment(id).is_err())
+        {
+            return self.items_one_by_one(ids).await;
+        }
+        let responses = match self.batch_of_reads(ids).await {
+            Ok(responses) => responses,
+            Err(error) if no_such_endpoint(&error) => {
+                self.shared.batched_reads.store(false, Relaxed);
+                return self.items_one_by_one(ids).await;
+            }
+            Err(error) => return same_for_all(error, ids.len()),
+        };
+        let mut items = Vec::with_capacity(ids.len());
+        for (id, response) in ids.iter().zip(responses) {
+            let item = outcome(&Method::GET, &format!("/items/{id}"), response);
+            items.push(match item {
+                // Alone it gets the pauses and the renewal that a batch's part cannot have.
+                Err(error) if error.kind().may_retry() || error.kind() == ErrorKind::NotAuthenticated => {
+                    self.item(id).await
+                }
+                item => item,
+            });
+        }
+        items
+    }
+
+    async fn batch_of_reads(&self, ids: &[String]) -> Result<Vec<BatchResponse>> {
+        let mut writer = Writer::new();
+        for id in ids {
+            let relative_url = format!("{BASE_PATH}/items/{id}");
+            writer.push(&Part::<()> { method: "GET", relative_url: &relative_url, body: None })?;
+        }
+        self.batch(writer.finish(), ids.len(), Repeat::Always).await
+    }
+
+    async fn items_one_by_one(&self, ids: &[String]) -> Vec<Result<Item>> {
+        let calls: Vec<_> = ids.iter().map(|id| self.item(id)).collect();
+        stream::iter(calls).buffered(SINGLES).collect().await
+    }
+
+    /// Makes items; their ids in the order of the drafts. An [`ErrorKind::Unreachable`] leaves
+    /// open whether the environment made the item.
+    pub async fn create_items(&self, drafts: Vec<ItemDraft>) -> Vec<Result<String>> {
+        let mut made = Vec::with_capacity(drafts.len());
+        while made.len() < drafts.len() {
+            let rest = &drafts[made.len()..];
+            if !self.shared.batched_creates.load(Relaxed) || rest.len() < 2 {
+                made.extend(self.create_one_by_one(rest).await);
+                continue;
+            }
+            match self.batch_of_creates(rest) {
+                Ok((body, taken)) => made.extend(self.create_in_batch(body, &rest[taken]).await),
+                Err(error) => made.extend(same_for_all(error, rest.len())),
+            }
+        }
+        made
+    }
+
+    /// The JSON of as many drafts as fit, and which these are.
+    fn batch_of_creates(&self, drafts: &[ItemDraft]) -> Result<(Bytes, Range<usize>)> {
+        let relative_url = format!("{BASE_PATH}/items");
+        let mut writer = Writer::new();
+        for draft in drafts.iter().take(self.batch_count) {
+            if !writer.push(&Part { method: "POST", relative_url: &relative_url, body: Some(draft) })? {
+                break;
+            }
+        }
+        let taken = 0..writer.count;
+        Ok((writer.finish(), taken))
+    }
+
+    async fn create_in_batch(&self, body: Bytes, drafts: &[ItemDraft]) -> Vec<Result<String>> {
+        let responses = match self.batch(body, drafts.len(), Repeat::IfNotActed).await {
+            Ok(responses) => responses,
+            Err(error) if no_such_endpoint(&error) => {
+                self.shared.batched_creates.store(false, Relaxed);
+                return self.create_one_by_one(drafts).await;
+            }
+            // Refused as a whole: nothing was made, and single requests show which drafts are at fault.
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                return self.create_instead(drafts).await;
+            }
+            Err(error) => return same_for_all(error, drafts.len()),
+        };
+        if responses.iter().all(|response| matches!(response.status_code, 404 | 405 | 501)) {
+            return self.create_instead(drafts).await;
+        }
+        let mut made = Vec::with_capacity(drafts.len());
+        for (draft, response) in drafts.iter().zip(responses) {
+            made.push(match outcome::<Created>(&Method::POST, "/items", response) {
+                Ok(created) => Ok(created.id),
+                // The server did not act on this one.
+                Err(error) if error.kind() == ErrorKind::Busy => self.create_item(draft).await,
+                Err(error) => Err(error),
+            });
+        }
+        made
+    }
+
+    /// Single requests after a batch that failed as a whole. Only if all succeed was it the
+    /// batch's fault: then there are no more batches.
+    async fn create_instead(&self, drafts: &[ItemDraft]) -> Vec<Result<String>> {
+        let made = self.create_one_by_one(drafts).await;
+        if made.iter().all(Result::is_ok) {
+            self.shared.batched_creates.store(false, Relaxed);
+        }
+        made
+    }
+
+    async fn create_one_by_one(&self, drafts: &[ItemDraft]) -> Vec<Result<String>> {
+        let calls: Vec<_> = drafts.iter().map(|draft| self.create_item(draft)).collect();
+        stream::iter(calls).buffered(SINGLES).collect().await
+    }
+
+    async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<BatchResponse>> {
+        let body = self.call(&Call { method: Method::POST, path: PATH, body: Some(body), repeat }).await?;
+        let answer: BatchAnswer = answer::parse(&Method::POST, PATH, &body)?;
+        if answer.responses.len() == count {
+            return Ok(answer.responses);
+        }
+        Err(Error::new(
+            ErrorKind::Protocol,
+            format!("{count} requests were answered with {} answers", answer.responses.len()),
+        )
+        .at(answer::place(&Method::POST, PATH, None, None)))
+    }
+}
+
+fn outcome<T: DeserializeOwned>(method: &Method, path: &str, response: BatchResponse) -> Result<T> {
+    if answer::is_success(response.status_code) {
+        return serde_json::from_value(response.body)
+            .map_err(|error| answer::senseless(method, path, &error));
+    }
+    let errors = serde_json::from_value(response.body).unwrap_or_default();
+    Err(answer::failure(method, path, response.status_code, None, &errors))
+}
+
+fn no_such_endpoint(error: &Error) -> bool {
+    matches!(answer::status_and_code(error).0, Some(404 | 405 | 501))
+}
+
+/// A batch's failure is the failure of each of its requests.
+fn same_for_all<T>(error: Error, count: usize) -> Vec<Result<T>> {
+    let mut all: Vec<_> = (1..count).map(|_| Err(twin(&error))).collect();
+    all.push(Err(error));
+    all
+}
+
+fn twin(error: &Error) -> Error {
+    let mut twin = Error::new(error.kind(), error.what()).retry_in(error.retry_after());
+    if let Some(place) = error.place() {
+        twin = twin.at(place.clone());
+    }
+    if let Some(next) = error.next() {
+        twin = twin.next_step(next);
+    }
+    twin
+}

@@ -1,0 +1,35 @@
+//! Folders.
+
+use super::{Client, segment};
+use crate::Result;
+use http::Method;
+use keyferry_api::folder::{Folder, NewFolder};
+use keyferry_api::vault::Rename;
+use keyferry_api::{Created, Empty, List};
+
+impl Client {
+    /// The folders of one vault, or of all; flat.
+    pub async fn folders(&self, vault: Option<&str>) -> Result<Vec<Folder>> {
+        let path = match vault {
+            Some(vault) => format!("/folders?vaultId={}", segment(vault)?),
+            None => "/folders".to_owned(),
+        };
+        self.get::<List<Folder>>(&path).await.map(|list| list.items)
+    }
+
+    /// Makes a folder; its id.
+    pub async fn create_folder(&self, folder: &NewFolder) -> Result<String> {
+        self.write::<Created>(Method::POST, "/folders", folder).await.map(|created| created.id)
+    }
+
+    /// Gives a folder another name.
+    pub async fn rename_folder(&self, id: &str, name: &str) -> Result<()> {
+        let path = format!("/folders/{}", segment(id)?);
+        self.act(Method::POST, &path, &Rename { name: name.to_owned() }).await
+    }
+
+    /// Moves a folder and all in it to the bin.
+    pub async fn delete_folder(&self, id: &str) -> Result<()> {
+        self.act(Method::DELETE, &format!("/folders/{}", segment(id)?), &Empty {}).await
+    }
+}

@@ -1,0 +1,40 @@
+//! Items one by one; many at once are in `batch`.
+
+use super::{Client, segment};
+use crate::Result;
+use http::Method;
+use keyferry_api::item::{Attachment, Item, ItemDraft, ItemSummary};
+use keyferry_api::{Created, Empty, List};
+
+impl Client {
+    /// Every item of a vault, without secrets.
+    pub async fn item_summaries(&self, vault_id: &str) -> Result<Vec<ItemSummary>> {
+        let path = format!("/items?vaultId={}", segment(vault_id)?);
+        self.get::<List<ItemSummary>>(&path).await.map(|list| list.items)
+    }
+
+    /// One item whole, but for its attachments' contents.
+    pub async fn item(&self, id: &str) -> Result<Item> {
+        self.get(&format!("/items/{}", segment(id)?)).await
+    }
+
+    /// An attachment with its content, encrypted.
+    pub async fn attachment(&self, item_id: &str, attachment_id: &str) -> Result<Attachment> {
+        self.get(&format!("/items/{}/attachment/{}", segment(item_id)?, segment(attachment_id)?)).await
+    }
+
+    /// Makes one item; its id.
+    pub async fn create_item(&self, draft: &ItemDraft) -> Result<String> {
+        self.write::<Created>(Method::POST, "/items", draft).await.map(|created| created.id)
+    }
+
+    /// Changes what `draft` names. Custom fields are replaced as a list, attachments only added.
+    pub async fn patch_item(&self, id: &str, draft: &ItemDraft) -> Result<()> {
+        self.act(Method::PATCH, &format!("/items/{}", segment(id)?), draft).await
+    }
+
+    /// Moves an item to the bin.
+    pub async fn delete_item(&self, id: &str) -> Result<()> {
+        self.act(Method::DELETE, &format!("/items/{}", segment(id)?), &Empty {}).await
+    }
+}

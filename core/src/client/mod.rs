@@ -1,0 +1,234 @@
+//! How requests reach an environment: Passwork's HTTP API v1, over a network or in process.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`transport`] | a `tower` service from request to answer: HTTP, or a router in this process |
+//! | [`session`] | tokens, and the one refresh that all workers share |
+//! | `retry` | which failure is tried again, and after which pause |
+//! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`](crate::Error) |
+//! | `batch` | many requests in one; the answer to each is looked at |
+//! | `user`, `vault`, `folder`, `item` | the endpoints |
+//!
+//! A [`Client`] is cheap to clone; all clones share tokens and connections. Bodies are never
+//! logged and have no `Debug`. A write whose answer was lost is not sent again here: whether the
+//! environment acted is for the engine's journal to settle.
+
+mod answer;
+mod batch;
+mod folder;
+mod item;
+mod retry;
+pub mod session;
+pub mod transport;
+mod user;
+mod vault;
+
+#[cfg(test)]
+mod tests;
+
+pub use session::Session;
+pub use transport::{REQUEST_TIMEOUT, Transport, http_transport, in_process};
+
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use keyferry_api as api;
+use serde::{Serialize, de::DeserializeOwned};
+use session::{Credentials, Keeper};
+use std::fmt;
+use std::sync::{Arc, atomic::AtomicBool};
+use tower::ServiceExt as _;
+
+pub(crate) use retry::Repeat;
+
+/// Renewals within one request: more means that the environment rejects what it just issued.
+const MAX_RENEWALS: u32 = 2;
+
+/// A signed-in user's view of one environment.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    batch_count: usize,
+}
+
+struct Shared {
+    transport: Transport,
+    label: String,
+    keeper: Keeper,
+    batched_reads: AtomicBool,
+    batched_creates: AtomicBool,
+}
+
+/// One request, ready to be sent as often as needed.
+struct Call<'a> {
+    method: Method,
+    /// Path and query, below [`api::BASE_PATH`].
+    path: &'a str,
+    body: Option<Bytes>,
+    repeat: Repeat,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("label", &self.shared.label).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client over `transport`. `label` names the environment in messages: an alias or a host.
+    pub fn new(transport: Transport, label: impl Into<String>, session: Session) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                transport,
+                label: label.into(),
+                keeper: Keeper::new(session),
+                batched_reads: AtomicBool::new(true),
+                batched_creates: AtomicBool::new(true),
+            }),
+            batch_count: api::BATCH_LIMIT,
+        }
+    }
+
+    /// Puts up to `count` requests into one batch; right for an environment in this process.
+    #[must_use]
+    pub fn with_batch_limit(mut self, count: usize) -> Self {
+        self.batch_count = count.max(1);
+        self
+    }
+
+    /// Proves knowledge of the master key from now on; see [`Client::set_master_key_hash`].
+    #[must_use]
+    pub fn with_master_key_hash(self, hash: impl Into<String>) -> Self {
+        self.set_master_key_hash(hash);
+        self
+    }
+
+    /// Sends `hash`, the hexadecimal SHA-256 of the master key, with each request from now on, in
+    /// every clone of this client.
+    pub fn set_master_key_hash(&self, hash: impl Into<String>) {
+        self.shared.keeper.set_master_key_hash(hash.into());
+    }
+
+    /// What the environment is called in messages.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.shared.label
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always };
+        let body = self.call(&call).await?;
+        answer::parse(&call.method, path, &body)
+    }
+
+    pub(crate) async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let body = Some(to_bytes(body)?);
+        let call = Call { method, path, body, repeat: Repeat::IfNotActed };
+        let body = self.call(&call).await?;
+        answer::parse(&call.method, path, &body)
+    }
+
+    /// For writes whose answer says nothing: its body is not even parsed.
+    pub(crate) async fn act(&self, method: Method, path: &str, body: &impl Serialize) -> Result<()> {
+        let body = Some(to_bytes(body)?);
+        self.call(&Call { method, path, body, repeat: Repeat::IfNotActed }).await.map(drop)
+    }
+
+    /// Sends until there is an answer or no sense in trying again.
+    async fn call(&self, call: &Call<'_>) -> Result<Bytes> {
+        let mut tries = 0;
+        let mut renewals = 0;
+        loop {
+            let credentials = self.shared.keeper.credentials();
+            let error = match self.once(call, Some(&credentials)).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            if renewals < MAX_RENEWALS && session::renewal_may_help(&error) {
+                if !self.renew(credentials.generation).await? {
+                    return Err(self.sign_in_again(error));
+                }
+                renewals += 1;
+                continue;
+            }
+            tries += 1;
+            match retry::pause(&error, tries, call.repeat) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(self.sign_in_again(error)),
+            }
+        }
+    }
+
+    /// One request, one answer.
+    async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
+        let mut request = http::Request::builder()
+            .method(call.method.clone())
+            .uri(format!("{}{}", api::BASE_PATH, call.path))
+            .header(header::ACCEPT, "application/json")
+            .header(api::RESPONSE_FORMAT_HEADER, "raw");
+        if call.body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(credentials) = credentials {
+            if let Some(token) = &credentials.access_token {
+                request = request.header(header::AUTHORIZATION, secret_header(&["Bearer ", token.expose()])?);
+            }
+            if let Some(hash) = &credentials.master_key_hash {
+                request = request.header(api::MASTER_KEY_HASH_HEADER, secret_header(&[hash])?);
+            }
+        }
+        let request = request.body(call.body.clone().unwrap_or_default()).map_err(|error| {
+            Error::new(ErrorKind::Internal, "a request could not be put together").because(error)
+        })?;
+        let response = self
+            .shared
+            .transport
+            .clone()
+            .oneshot(request)
+            .await
+            .map_err(|error| error.at(answer::place(&call.method, call.path, None, None)))?;
+        answer::read(&call.method, call.path, response)
+    }
+
+    fn sign_in_again(&self, error: Error) -> Error {
+        if error.kind() == ErrorKind::NotAuthenticated {
+            return error.next_step(format!("sign in again to {}", self.shared.label));
+        }
+        error
+    }
+}
+
+/// A header that no log shows.
+fn secret_header(parts: &[&str]) -> Result<HeaderValue> {
+    let text = zeroize::Zeroizing::new(parts.concat());
+    let mut value = HeaderValue::from_str(&text).map_err(|_| {
+        Error::new(ErrorKind::Input, "a token or key hash holds characters that no header can carry")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn to_bytes(body: &impl Serialize) -> Result<Bytes> {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        Error::new(ErrorKind::Internal, "a request could not be written as JSON").because(error)
+    })?;
+    // Wiped when the last holder drops it: some bodies hold tokens or a password.
+    Ok(Bytes::from_owner(zeroize::Zeroizing::new(bytes)))
+}
+
+/// An identifier as a path's segment. Identifiers may come from files, and one such as `../x`
+/// would address something else.
+fn segment(id: &str) -> Result<&str> {
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        return Ok(id);
+    }
+    Err(Error::new(
+        ErrorKind::Input,
+        format!("{:?} is no identifier", id.chars().take(40).collect::<String>()),
+    ))
+}

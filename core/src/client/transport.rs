@@ -1,0 +1,97 @@
+//! Ways to an environment, each a `tower` service from request to answer.
+//!
+//! Requests carry path and query alone; the transport knows the host.
+
+use crate::{Error, ErrorKind, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use std::convert::Infallible;
+use std::error::Error as StdError;
+use std::time::Duration;
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt as _};
+
+/// A boxed service that can be cloned: one for each request.
+pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, Error>;
+
+/// How long one request may take from connecting to the last byte. Afterwards the environment
+/// may still act on it, so whoever settles lost answers waits this long first.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// HTTP to `base`: TLS through rustls, one pool of connections, no redirects, as these could
+/// carry credentials to another origin.
+pub fn http_transport(base: &url::Url) -> Result<Transport> {
+    let unusable = |what: String| {
+        Error::new(ErrorKind::Input, what).next_step("give an address such as https://passwork.example.com")
+    };
+    if !matches!(base.scheme(), "http" | "https") {
+        return Err(unusable(format!("{} is neither http nor https", base.scheme())));
+    }
+    let host = base.host_str().ok_or_else(|| unusable("the address names no host".to_owned()))?.to_owned();
+    let mut root = base.clone();
+    root.set_query(None);
+    root.set_fragment(None);
+    // Credentials in an address would end up in logs; the client has its own.
+    if root.set_username("").is_err() || root.set_password(None).is_err() {
+        return Err(unusable("the address cannot be used".to_owned()));
+    }
+    let root = root.as_str().trim_end_matches('/');
+    let root = root.strip_suffix(keyferry_api::BASE_PATH).unwrap_or(root).to_owned();
+    let http = reqwest::Client::builder()
+        .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .build()
+        .map_err(|error| Error::new(ErrorKind::Io, "TLS could not be set up").because(error))?;
+    Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+        let (http, root, host) = (http.clone(), root.clone(), host.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let url = format!("{root}{}", parts.uri);
+            let request = http.request(parts.method, url).headers(parts.headers).body(body);
+            let answer = request.send().await.map_err(|error| unreachable(&host, error))?;
+            let mut response = http::Response::new(Bytes::new());
+            *response.status_mut() = answer.status();
+            *response.headers_mut() = answer.headers().clone();
+            *response.body_mut() = answer.bytes().await.map_err(|error| unreachable(&host, error))?;
+            Ok(response)
+        }
+    })))
+}
+
+fn unreachable(host: &str, error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let (what, next) = if error.is_connect() {
+        (format!("{host} cannot be reached"), "check the address, the network and the server's certificate")
+    } else if error.is_timeout() {
+        (format!("{host} did not answer in time"), "run the same command again")
+    } else {
+        (format!("the connection to {host} broke"), "run the same command again")
+    };
+    Error::new(ErrorKind::Unreachable, what).next_step(next).because(error)
+}
+
+/// A router in this process, such as an `axum::Router`: no socket, no copying of bodies in requests.
+pub fn in_process<S, B>(router: S) -> Transport
+where
+    S: Service<http::Request<Full<Bytes>>, Response = http::Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+    B: BodyExt<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn StdError + Send + Sync>>,
+{
+    BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
+        let router = router.clone();
+        async move {
+            let Ok(response) = router.oneshot(request.map(Full::new)).await;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| {
+                Error::new(ErrorKind::Server, "the environment broke off its answer").because(error.into())
+            })?;
+            Ok(http::Response::from_parts(parts, body.to_bytes()))
+        }
+    }))
+}

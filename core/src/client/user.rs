@@ -1,0 +1,43 @@
+//! The user who is signed in, other users' public keys, and what the server can do.
+
+use super::{Client, segment};
+use crate::Result;
+use keyferry_api::app::Feature;
+use keyferry_api::user::{MasterKeyOptions, PublicKey, UserInfo, UserKeys};
+use serde::Deserialize;
+
+impl Client {
+    /// Who is signed in.
+    pub async fn user_info(&self) -> Result<UserInfo> {
+        self.get("/users/info").await
+    }
+
+    /// The user's RSA keys, the private one encrypted.
+    pub async fn user_keys(&self) -> Result<UserKeys> {
+        self.get("/users/keys").await
+    }
+
+    /// How the master key comes from the master password.
+    pub async fn master_key_options(&self) -> Result<MasterKeyOptions> {
+        self.get("/users/master-key/options").await
+    }
+
+    /// What to wrap keys for a user with.
+    pub async fn public_key(&self, user_id: &str) -> Result<PublicKey> {
+        self.get(&format!("/users/{}/public-key", segment(user_id)?)).await
+    }
+
+    /// What the server can do beyond the common ground.
+    pub async fn features(&self) -> Result<Vec<Feature>> {
+        /// A bare list today; lists elsewhere come as `items`.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Features {
+            Bare(Vec<Feature>),
+            List { items: Vec<Feature> },
+        }
+        Ok(match self.get("/app/features").await? {
+            Features::Bare(items) | Features::List { items } => items,
+        })
+    }
+}

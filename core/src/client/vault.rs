@@ -1,0 +1,46 @@
+//! Vaults and their types.
+
+use super::{Client, segment};
+use crate::Result;
+use http::Method;
+use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType};
+use keyferry_api::{Created, Empty, List};
+
+impl Client {
+    /// Every vault that the user may open.
+    pub async fn vaults(&self) -> Result<Vec<Vault>> {
+        self.get::<List<Vault>>("/vaults").await.map(|list| list.items)
+    }
+
+    /// One vault.
+    pub async fn vault(&self, id: &str) -> Result<Vault> {
+        self.get(&format!("/vaults/{}", segment(id)?)).await
+    }
+
+    /// Makes a vault; its id.
+    pub async fn create_vault(&self, vault: &NewVault) -> Result<String> {
+        self.write::<Created>(Method::POST, "/vaults", vault).await.map(|created| created.id)
+    }
+
+    /// Gives a vault another name.
+    pub async fn rename_vault(&self, id: &str, name: &str) -> Result<()> {
+        let path = format!("/vaults/{}", segment(id)?);
+        self.act(Method::POST, &path, &Rename { name: name.to_owned() }).await
+    }
+
+    /// Deletes a vault and all in it.
+    pub async fn delete_vault(&self, id: &str) -> Result<()> {
+        self.act(Method::DELETE, &format!("/vaults/{}", segment(id)?), &Empty {}).await
+    }
+
+    /// The types that a new vault may have.
+    pub async fn vault_types(&self) -> Result<Vec<VaultType>> {
+        self.get::<List<VaultType>>("/vault-types/all").await.map(|list| list.items)
+    }
+
+    /// Whom the key of a new vault of this type is wrapped for.
+    pub async fn vault_type_administrators(&self, type_id: &str) -> Result<Vec<Administrator>> {
+        let path = format!("/vault-types/{}/administrators", segment(type_id)?);
+        self.get::<List<Administrator>>(&path).await.map(|list| list.items)
+    }
+}

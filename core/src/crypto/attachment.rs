@@ -1,0 +1,95 @@
+//! Files within records.
+//!
+//! `encryptedKey = envelope(attachment key, record key)`, `encryptedData = envelope(base64(content),
+//! attachment key)`; without client-side encryption base64 of 32 letters `a`, and base64 of base64.
+//! `hash` is SHA-256 over the content with every byte from 0x80 up in its two bytes of UTF-8.
+
+use super::{damaged, envelope, generate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::Attachment;
+use crate::secret::{SecretBytes, SecretString};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keyferry_api::item::Attachment as WireAttachment;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// base64 of 32 letters `a`: what stands for a key where nothing is encrypted.
+const NO_KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+
+/// Encrypts a file under the record key, or encodes it where there is none.
+///
+/// # Errors
+/// [`ErrorKind::Input`] for more than [`Attachment::MAX`] bytes.
+pub fn encrypt(attachment: &Attachment, record_key: Option<&SecretString>) -> Result<WireAttachment> {
+    let content = attachment.content.expose();
+    if content.len() > Attachment::MAX {
+        return Err(Error::new(
+            ErrorKind::Input,
+            format!(
+                "attachment {} has {} bytes; an environment takes {}",
+                attachment.name,
+                content.len(),
+                Attachment::MAX
+            ),
+        ));
+    }
+    let text = SecretString::new(STANDARD.encode(content));
+    let (encrypted_key, encrypted_data) = match record_key {
+        Some(record_key) => {
+            let key = generate::key()?;
+            (envelope::encrypt_text(key.expose(), record_key)?, envelope::encrypt_text(text.expose(), &key)?)
+        }
+        None => (NO_KEY.to_owned(), envelope::encode_plain(text.expose().as_bytes())),
+    };
+    Ok(WireAttachment {
+        id: None,
+        name: attachment.name.clone(),
+        encrypted_key,
+        encrypted_data,
+        hash: hash(content),
+    })
+}
+
+/// Decrypts a file and checks its hash.
+pub fn decrypt(attachment: &WireAttachment, record_key: Option<&SecretString>) -> Result<Attachment> {
+    let text = match record_key {
+        Some(record_key) => {
+            let key = envelope::decrypt_text(&attachment.encrypted_key, record_key)?;
+            envelope::decrypt(&attachment.encrypted_data, &key)?
+        }
+        None => envelope::decode_plain(&attachment.encrypted_data)?,
+    };
+    let content = STANDARD
+        .decode(text.expose())
+        .map(SecretBytes::new)
+        .map_err(|_| damaged("an attachment's content is not base64"))?;
+    let genuine: bool =
+        hash(content.expose()).as_bytes().ct_eq(attachment.hash.to_ascii_lowercase().as_bytes()).into();
+    if !genuine {
+        return Err(damaged("an attachment's content does not match its hash"));
+    }
+    Ok(Attachment { name: attachment.name.clone(), content })
+}
+
+/// 64 hexadecimal digits.
+#[must_use]
+pub fn hash(content: &[u8]) -> String {
+    let mut sha = Sha256::new();
+    let mut spread = zeroize::Zeroizing::new([0_u8; 2048]);
+    for part in content.chunks(1024) {
+        let mut length = 0;
+        for &byte in part {
+            if byte < 0x80 {
+                spread[length] = byte;
+                length += 1;
+            } else {
+                spread[length] = 0xc0 | byte >> 6;
+                spread[length + 1] = 0x80 | byte & 0x3f;
+                length += 2;
+            }
+        }
+        sha.update(&spread[..length]);
+    }
+    data_encoding::HEXLOWER.encode(&sha.finalize())
+}

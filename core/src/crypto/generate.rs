@@ -1,0 +1,94 @@
+//! New keys, salts and passwords, from the system's randomness.
+
+use super::{envelope, master_key};
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::{SecretBytes, SecretString};
+use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::rand_core::UnwrapErr;
+use rsa::{PrivateKey, PublicKey};
+use zeroize::{Zeroize, Zeroizing};
+
+/// The 64 characters of keys and salts: six bits each.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@!";
+
+/// Characters of a vault, record or attachment key: 600 bits.
+pub const KEY_CHARACTERS: usize = 100;
+/// Characters of a vault's salt.
+pub const VAULT_SALT_CHARACTERS: usize = 32;
+/// Characters of a master key's salt.
+pub const MASTER_KEY_SALT_CHARACTERS: usize = 20;
+
+/// Fills `bytes` from the system.
+///
+/// # Errors
+/// Where the system has no randomness to give.
+pub fn random_bytes(bytes: &mut [u8]) -> Result<()> {
+    getrandom::fill(bytes).map_err(|error| {
+        Error::new(ErrorKind::Internal, "the system gave no randomness").because(error.to_string())
+    })
+}
+
+/// Text of `characters` drawn uniformly from the alphabet.
+fn text(characters: usize) -> Result<String> {
+    let mut bytes = vec![0; characters];
+    random_bytes(&mut bytes)?;
+    // 256 is a multiple of 64, so the low six bits are uniform.
+    let text = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
+    bytes.zeroize();
+    Ok(text)
+}
+
+/// A vault, record or attachment key.
+pub fn key() -> Result<SecretString> {
+    text(KEY_CHARACTERS).map(SecretString::new)
+}
+
+/// A salt, which is no secret.
+pub fn salt(characters: usize) -> Result<String> {
+    text(characters)
+}
+
+/// A password: six bits a character.
+pub fn password(characters: usize) -> Result<SecretString> {
+    text(characters).map(SecretString::new)
+}
+
+/// What a new user brings to an environment.
+#[derive(Debug)]
+pub struct NewAccount {
+    /// 88 characters of base64.
+    pub master_key: SecretString,
+    /// Hexadecimal SHA-256 of the master key.
+    pub master_key_hash: String,
+    /// `pbkdf:sha256:300000:64:<salt>`.
+    pub master_key_options: String,
+    /// SubjectPublicKeyInfo, PEM.
+    pub public_pem: String,
+    /// The private key's PKCS#8 PEM in an envelope under the master key.
+    pub private_encrypted: String,
+}
+
+/// Makes the keys of a new user: RSA with 2048 bits, e = 65537.
+pub fn new_account(master_password: &SecretString) -> Result<NewAccount> {
+    let options = master_key::Options::new(salt(MASTER_KEY_SALT_CHARACTERS)?);
+    let master_key = master_key::derive(master_password, &options);
+    let failed = |error: String| Error::new(ErrorKind::Internal, "making a key pair failed").because(error);
+    let private =
+        PrivateKey::new(&mut UnwrapErr(getrandom::SysRng), 2048).map_err(|e| failed(e.to_string()))?;
+    let pem: Zeroizing<String> = private.to_pkcs8_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
+    let public_pem =
+        PublicKey::from(&private).to_public_key_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
+    Ok(NewAccount {
+        master_key_hash: master_key::hash(&master_key),
+        master_key_options: options.to_string(),
+        public_pem,
+        private_encrypted: envelope::encrypt(&SecretBytes::new(pem.as_bytes().to_vec()), &master_key)?,
+        master_key,
+    })
+}
+
+/// Whether `text` can be a key: 100 characters of the alphabet.
+#[must_use]
+pub fn is_key(text: &SecretString) -> bool {
+    text.expose().len() == KEY_CHARACTERS && text.expose().bytes().all(|byte| ALPHABET.contains(&byte))
+}

@@ -1,0 +1,149 @@
+//! `master key = base64(PBKDF2-HMAC-<digest>(master password, salt, iterations, bytes))`, RFC 8018.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::SecretString;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{EagerHash, Hmac, KeyInit, Mac};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256, Sha512};
+use std::fmt;
+use std::str::FromStr;
+use zeroize::Zeroizing;
+
+/// How a master key is derived: `pbkdf:<digest>:<iterations>:<bytes>:<salt>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    digest: PrfDigest,
+    iterations: u32,
+    bytes: usize,
+    salt: String,
+}
+
+/// The hash within HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PrfDigest {
+    Sha1,
+    Sha256,
+    Sha512,
+}
+
+impl Options {
+    /// Fewer rounds are refused: a server that names them is trying to make guessing cheap.
+    pub const MIN_ITERATIONS: u32 = 100_000;
+    /// More rounds are refused: a server must not make us work for ever.
+    pub const MAX_ITERATIONS: u32 = 10_000_000;
+    /// Shorter keys are refused.
+    pub const MIN_BYTES: usize = 32;
+    /// Longer keys are refused.
+    pub const MAX_BYTES: usize = 1024;
+
+    /// Passwork's default: SHA-256, 300,000 rounds, 64 bytes.
+    #[must_use]
+    pub fn new(salt: String) -> Self {
+        Self { digest: PrfDigest::Sha256, iterations: 300_000, bytes: 64, salt }
+    }
+
+    /// Refuses options outside the floors and ceilings.
+    pub fn check(self) -> Result<Self> {
+        let weak = self.iterations < Self::MIN_ITERATIONS || self.bytes < Self::MIN_BYTES;
+        let absurd = self.iterations > Self::MAX_ITERATIONS || self.bytes > Self::MAX_BYTES;
+        if weak || absurd {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!(
+                    "the environment names {} key derivation: {} rounds, {} bytes",
+                    if weak { "too weak a" } else { "too costly a" },
+                    self.iterations,
+                    self.bytes
+                ),
+            )
+            .next_step("give the master key itself if you trust this environment"));
+        }
+        Ok(self)
+    }
+}
+
+impl FromStr for Options {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = || Error::new(ErrorKind::Protocol, "the master key's options make no sense");
+        let mut parts = text.splitn(5, ':');
+        let mut part = || parts.next().ok_or_else(malformed);
+        if part()? != "pbkdf" {
+            return Err(malformed());
+        }
+        let digest = match part()? {
+            "sha1" => PrfDigest::Sha1,
+            "sha256" => PrfDigest::Sha256,
+            "sha512" => PrfDigest::Sha512,
+            _ => return Err(malformed()),
+        };
+        let iterations = part()?.parse().map_err(|_| malformed())?;
+        let bytes = part()?.parse().map_err(|_| malformed())?;
+        if iterations == 0 || bytes == 0 {
+            return Err(malformed());
+        }
+        Ok(Self { digest, iterations, bytes, salt: part()?.to_owned() })
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digest = match self.digest {
+            PrfDigest::Sha1 => "sha1",
+            PrfDigest::Sha256 => "sha256",
+            PrfDigest::Sha512 => "sha512",
+        };
+        write!(f, "pbkdf:{digest}:{}:{}:{}", self.iterations, self.bytes, self.salt)
+    }
+}
+
+/// Derives the master key: 88 characters of base64 for 64 bytes. Takes tens of milliseconds by design.
+#[must_use]
+pub fn derive(password: &SecretString, options: &Options) -> SecretString {
+    let password = password.expose().as_bytes();
+    let key = match options.digest {
+        PrfDigest::Sha1 => pbkdf2::<sha1::Sha1>(password, options),
+        PrfDigest::Sha256 => pbkdf2::<Sha256>(password, options),
+        PrfDigest::Sha512 => pbkdf2::<Sha512>(password, options),
+    };
+    SecretString::new(STANDARD.encode(&*key))
+}
+
+/// What is sent as `X-Master-Key-Hash`: hexadecimal SHA-256 of the master key's text.
+#[must_use]
+pub fn hash(master_key: &SecretString) -> String {
+    data_encoding::HEXLOWER.encode(&Sha256::digest(master_key.expose()))
+}
+
+/// RFC 8018 §5.2. The output blocks do not depend on each other, so each gets a thread.
+fn pbkdf2<D: Digest + EagerHash + Sync>(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>>
+where
+    Hmac<D>: Clone + Sync + Mac + KeyInit,
+{
+    let mut output = Zeroizing::new(vec![0; options.bytes]);
+    let size = <D as Digest>::output_size();
+    #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
+    let keyed = <Hmac<D> as KeyInit>::new_from_slice(password).expect("HMAC takes keys of any length");
+    output.par_chunks_mut(size).enumerate().for_each(|(index, block)| {
+        // At most MAX_BYTES / 20 blocks, counted from 1.
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let mut mac = keyed.clone();
+        mac.update(options.salt.as_bytes());
+        mac.update(&number.to_be_bytes());
+        let mut link = mac.finalize().into_bytes();
+        let mut sum = link.clone();
+        for _ in 1..options.iterations {
+            let mut mac = keyed.clone();
+            mac.update(&link);
+            link = mac.finalize().into_bytes();
+            for (sum, byte) in sum.iter_mut().zip(&link) {
+                *sum ^= byte;
+            }
+        }
+        block.copy_from_slice(&sum[..block.len()]);
+    });
+    output
+}

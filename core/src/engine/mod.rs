@@ -1,0 +1,1 @@
+//! A source, a sink, a plan, a report.

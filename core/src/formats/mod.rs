@@ -1,0 +1,1 @@
+//! The files that secrets come in.

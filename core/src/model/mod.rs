@@ -1,0 +1,164 @@
+//! What moves: records, where they stand, and what they hold.
+
+use crate::error::Position;
+use crate::secret::{SecretBytes, SecretString};
+use std::fmt;
+
+/// One secret item, decrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Where it stands.
+    pub path: RecordPath,
+    /// What people call it; may repeat.
+    pub name: String,
+    /// Empty where there is none.
+    pub login: String,
+    /// `None` differs from an empty password: the first was never set.
+    pub password: Option<SecretString>,
+    /// Empty where there is none.
+    pub url: String,
+    /// Notes; may have many lines.
+    pub description: String,
+    /// In order.
+    pub tags: Vec<String>,
+    /// Passwork's number of a color; `None` for no color.
+    pub color: Option<i64>,
+    /// The user's own mark.
+    pub favorite: bool,
+    /// In order; names may repeat and be empty.
+    pub customs: Vec<Custom>,
+    /// In order; names may repeat.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Record {
+    /// Path and name, for messages: `Infra / Databases / pg-main`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let path = self.path.to_string();
+        if path.is_empty() { self.name.clone() } else { format!("{path} / {}", self.name) }
+    }
+
+    /// The bytes of content it holds, about: what batches and queues are limited by.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let text = |text: &str| text.len();
+        let secret = |text: &SecretString| text.expose().len();
+        256 + text(&self.name)
+            + text(&self.login)
+            + self.password.as_ref().map_or(0, secret)
+            + text(&self.url)
+            + text(&self.description)
+            + self.tags.iter().map(|tag| tag.len()).sum::<usize>()
+            + self.customs.iter().map(|custom| custom.name.len() + secret(&custom.value)).sum::<usize>()
+            + self.attachments.iter().map(|attachment| attachment.content.len()).sum::<usize>()
+    }
+}
+
+/// Vault and folders of a record. Names are kept apart: each may hold any character, `/` too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordPath {
+    /// The vault; `None` where the source names none.
+    pub vault: Option<String>,
+    /// From the top folder down.
+    pub folders: Vec<String>,
+}
+
+impl fmt::Display for RecordPath {
+    /// For people: names joined by ` / `.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut gap = "";
+        for name in self.vault.iter().chain(&self.folders) {
+            write!(f, "{gap}{name}")?;
+            gap = " / ";
+        }
+        Ok(())
+    }
+}
+
+/// A custom field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Custom {
+    /// May repeat and be empty.
+    pub name: String,
+    /// What the value is.
+    pub kind: CustomKind,
+    /// Often a secret, so always treated as one.
+    pub value: SecretString,
+}
+
+/// The type of a custom field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomKind {
+    /// Shown.
+    Text,
+    /// Hidden.
+    Password,
+    /// A one-time-code secret, raw or as an `otpauth:` address.
+    Totp,
+    /// A word of a newer Passwork: kept.
+    Other(String),
+}
+
+impl CustomKind {
+    /// Passwork's word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            CustomKind::Text => "text",
+            CustomKind::Password => "password",
+            CustomKind::Totp => "totp",
+            CustomKind::Other(word) => word,
+        }
+    }
+}
+
+impl From<String> for CustomKind {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "text" => CustomKind::Text,
+            "password" => CustomKind::Password,
+            "totp" => CustomKind::Totp,
+            _ => CustomKind::Other(word),
+        }
+    }
+}
+
+/// A file kept in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// As its owner named it: input, not a path.
+    pub name: String,
+    /// At most [`Attachment::MAX`] bytes go into an environment.
+    pub content: SecretBytes,
+}
+
+impl Attachment {
+    /// Passwork's limit: 5 MiB.
+    pub const MAX: usize = 5 * 1024 * 1024;
+}
+
+/// What a source yields, one after the other.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every entry is a record")]
+pub enum Entry {
+    /// A record and where it was found.
+    Record(Record, Position),
+    /// A folder without records, which would otherwise be lost.
+    Folder(RecordPath),
+    /// Something that is not a usable record.
+    Reject(Reject),
+    /// Something the user should know although nothing was lost.
+    Note(String),
+}
+
+/// A record that could not be taken: its position and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Where it stands in the source.
+    pub at: Position,
+    /// Path and name where they could be read.
+    pub label: String,
+    /// A sentence without secrets.
+    pub why: String,
+}
