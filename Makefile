@@ -8,6 +8,9 @@ help: ## this list
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
 
+demo: ## the main job on two embedded environments
+	$(CARGO) run --release --locked --bin keyferry -- demo
+
 test: ## everything
 	$(CARGO) test --workspace --locked
 

@@ -1,2 +1,38 @@
-//! The command line.
-fn main() {}
+//! `keyferry`: carries secrets between environments.
+//!
+//! `args` says what may be typed, `resolve` turns words into locations, `credentials` finds what
+//! unlocks them, `commands` does the work, `output` and `progress` show it, `exit` ends it.
+
+mod args;
+mod commands;
+mod config;
+mod credentials;
+mod embedded;
+mod exit;
+mod output;
+mod progress;
+mod resolve;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    exit::silence_panics();
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output with code 0; everything else is wrong usage.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let output = output::Output::new(&arguments.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::failed(&output, &keyferry_core::Error::io(".", error)),
+    };
+    match runtime.block_on(commands::run(arguments, &output)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => exit::failed(&output, &error),
+    }
+}

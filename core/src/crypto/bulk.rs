@@ -9,9 +9,9 @@ use crate::secret::SecretString;
 use keyferry_api::item::{Item, ItemDraft};
 use rayon::prelude::*;
 
-/// Encrypts records for one vault.
-pub fn encrypt(records: &[Record], protection: Protection<'_>) -> Vec<Result<ItemDraft>> {
-    records.par_iter().map(|one| record::encrypt(one, protection)).collect()
+/// Encrypts records, each for its own vault.
+pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
+    records.par_iter().map(|(one, protection)| record::encrypt(one, *protection)).collect()
 }
 
 /// An opened item and, for its attachments, its record key.

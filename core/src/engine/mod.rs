@@ -1,1 +1,74 @@
-//! A source, a sink, a plan, a report.
+//! Ties a source to a sink: plan, transfer, verification, report.
+
+mod digest;
+pub mod environment;
+pub mod report;
+mod source;
+pub mod transfer;
+pub mod verify;
+
+pub use environment::{Environment, Unlock};
+pub use report::{Difference, Progress, Report, Silent, Step};
+pub use transfer::{Plan, plan, transfer};
+pub use verify::verify;
+
+use crate::formats::{Format, ReadOptions, WriteOptions};
+use crate::model::RecordPath;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A resolved location: anything that yields records or takes them.
+pub enum Endpoint {
+    /// An unlocked environment, and the vault and folder within it that count.
+    Environment(Arc<Environment>, RecordPath),
+    /// A file; `-` is standard input or output.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// `None`: found from content, then from the ending.
+        format: Option<Format>,
+    },
+}
+
+/// What to do with a record whose place and name are taken by other content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// Leave what is there, list the record as skipped.
+    Skip,
+    /// Overwrite what is there.
+    Update,
+    /// Create it beside what is there.
+    Duplicate,
+    /// Write nothing at all.
+    #[default]
+    Fail,
+}
+
+/// How much of what was written is read back and compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Every record.
+    #[default]
+    Full,
+    /// Nothing.
+    None,
+}
+
+/// How to transfer. The default loses nothing and asks before it overwrites.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// See [`Conflict`].
+    pub on_conflict: Conflict,
+    /// See [`Verify`].
+    pub verify: Verify,
+    /// How to read a file.
+    pub read: ReadOptions,
+    /// How to write one.
+    pub write: WriteOptions,
+    /// A plaintext file may be written.
+    pub allow_plaintext: bool,
+    /// Records may go from an encrypted vault into one that is not.
+    pub allow_unencrypted_target: bool,
+    /// Where records that could not be taken are listed (positions, names and reasons; no secrets).
+    pub rejects: Option<PathBuf>,
+}

@@ -1,0 +1,277 @@
+//! What may be typed.
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Carries secrets between environments: fast, complete, provable, and never in the clear.
+#[derive(Debug, Parser)]
+#[command(name = "keyferry", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "\
+A LOCATION is NAME: or NAME:Vault/folder (a configured environment), https://… , embedded:DIR, a file,
+FORMAT:FILE, or FORMAT:- for standard input or output.
+
+Secrets come from KEYFERRY_TOKEN, KEYFERRY_REFRESH_TOKEN, KEYFERRY_MASTER_KEY, KEYFERRY_MASTER_PASSWORD (or the same
+with _FILE), for an environment NAME from KEYFERRY_<NAME>_…, never from the command line.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with records left out, 4 verification found a difference,
+5 not authenticated or not allowed, 6 could not reach the environment, 130 interrupted.")]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Write the result as one JSON document
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress, no remarks
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Show the causes of an error
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// The config file [default: keyferry/config.toml in the platform's config folder]
+    #[arg(long, global = true, env = "KEYFERRY_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Two embedded environments, a sample import, a migration, a verification, a report
+    Demo(Demo),
+    /// Make, name and test environments
+    #[command(subcommand)]
+    Env(Env),
+    /// Bring a file's records into an environment
+    Import(Import),
+    /// Write an environment's records to a file
+    Export(Export),
+    /// Move records from any source to any sink
+    Migrate(Migrate),
+    /// Compare two locations: names and fields, never values
+    Verify(Two),
+    /// List names: one level
+    Ls(One),
+    /// List names: everything
+    Tree(One),
+    /// Serve an embedded environment over HTTP
+    Serve(Serve),
+    /// Print a completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the environments in this new folder
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Carry so many generated records instead of the sample
+    #[arg(long, value_name = "N")]
+    pub records: Option<usize>,
+}
+
+/// `env`
+#[derive(Debug, Subcommand)]
+pub enum Env {
+    /// Make an embedded environment and its first user
+    Init {
+        /// embedded:DIR
+        location: String,
+        /// The first user's name
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// Generate the master password and show it once
+        #[arg(long)]
+        generate: bool,
+        /// Whether clients encrypt before they send
+        #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
+        client_encryption: Switch,
+    },
+    /// Give an environment a name
+    Add {
+        /// [a-z][a-z0-9_-]+
+        name: String,
+        /// https://… or embedded:DIR
+        location: String,
+    },
+    /// List the named environments
+    List,
+    /// Sign in and unlock, change nothing
+    Test {
+        /// The environment
+        location: String,
+    },
+    /// Forget a name; the environment itself stays
+    Remove {
+        /// The name
+        name: String,
+    },
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+/// See `Conflict` of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnConflict {
+    /// Leave what is there, list the record
+    Skip,
+    /// Overwrite what is there
+    Update,
+    /// Create beside what is there
+    Duplicate,
+    /// Write nothing at all
+    Fail,
+}
+
+/// See `Verify` of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyHow {
+    /// Read back and compare every record
+    Full,
+    /// Trust
+    None,
+}
+
+/// What to do with columns that no field takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExtraColumns {
+    /// Make them custom fields
+    Custom,
+    /// Leave them out
+    Ignore,
+    /// Refuse the file
+    Fail,
+}
+
+/// What every transfer into an environment takes.
+#[derive(Debug, Args)]
+pub struct Into {
+    /// Show what would happen, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// When a record's place and name are taken by other content
+    #[arg(long, value_enum, default_value = "fail", value_name = "HOW")]
+    pub on_conflict: OnConflict,
+    /// Read back what was written
+    #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
+    pub verify: VerifyHow,
+    /// List records that could not be taken in this file: positions, names, reasons, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; - or FORMAT:- for standard input
+    pub file: String,
+    /// The environment, and a vault and folder in it
+    pub environment: String,
+    /// The file's format [default: found from its content, then its ending]
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Take this column as this field; may be given several times
+    #[arg(long, value_name = "COL=FIELD")]
+    pub map: Vec<String>,
+    /// One character, or `tab` [default: found from content]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// utf-8, utf-16le, windows-1251 … [default: found from content]
+    #[arg(long)]
+    pub encoding: Option<String>,
+    /// Columns that no field takes
+    #[arg(long, value_enum, default_value = "custom", value_name = "HOW")]
+    pub extra_columns: ExtraColumns,
+    /// The first line is a record already
+    #[arg(long)]
+    pub no_header: bool,
+    /// The columns' names in order, for a file without a header
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// How to write.
+    #[command(flatten)]
+    pub into: Into,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The environment, and a vault and folder in it
+    pub environment: String,
+    /// The file; FORMAT:- for standard output
+    pub file: String,
+    /// The file's format [default: from its ending]
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Secrets may be written in the clear; the file is readable by you alone
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// Disarm cells that a spreadsheet would run as formulas (they are changed)
+    #[arg(long)]
+    pub spreadsheet_safe: bool,
+}
+
+/// `migrate`
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The source
+    pub from: String,
+    /// The sink
+    pub to: String,
+    /// How to write.
+    #[command(flatten)]
+    pub into: Into,
+    /// Records may go from an encrypted vault into one that is not
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
+}
+
+/// Two locations.
+#[derive(Debug, Args)]
+pub struct Two {
+    /// The first location
+    pub a: String,
+    /// The second location
+    pub b: String,
+}
+
+/// One location.
+#[derive(Debug, Args)]
+pub struct One {
+    /// The environment, and a vault and folder in it
+    pub location: String,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The embedded environment's folder [default with --dev: a temporary one]
+    pub dir: Option<PathBuf>,
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8300", value_name = "ADDR:PORT")]
+    pub listen: std::net::SocketAddr,
+    /// Make a new environment with a user whose secrets are generated and shown
+    #[arg(long)]
+    pub dev: bool,
+    /// With --dev: whether clients encrypt before they send
+    #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
+    pub client_encryption: Switch,
+}

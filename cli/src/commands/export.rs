@@ -1,0 +1,33 @@
+//! `export ENV FILE`.
+
+use super::{carry, with_format};
+use crate::args::Export;
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::output::Output;
+use crate::resolve::{self, Location};
+use keyferry_core::Result;
+use keyferry_core::engine::{Endpoint, Options};
+
+/// Writes an environment's records to a file.
+pub async fn run(export: Export, config: &Config, output: &Output) -> Result<u8> {
+    // Looked at before anything is opened: a wrong word must not cost a prompt.
+    let Location::File(path, format) = Location::parse(&export.file)? else {
+        return Err(usage(
+            format!("`{}` is an environment where a file is meant", export.file),
+            "use keyferry migrate between environments",
+        ));
+    };
+    let to = with_format(Endpoint::File { path, format }, export.format.as_deref())?;
+    let from = resolve::endpoint(&export.environment, Side::Only, config).await?;
+    if matches!(from, Endpoint::File { .. }) {
+        return Err(usage(
+            format!("`{}` is a file where an environment is meant", export.environment),
+            "write NAME:, https://… or embedded:DIR",
+        ));
+    }
+    let mut options = Options { allow_plaintext: export.allow_plaintext, ..Options::default() };
+    options.write.spreadsheet_safe = export.spreadsheet_safe;
+    carry(&from, &to, &options, false, output).await
+}

@@ -1,0 +1,73 @@
+//! `import FILE ENV`.
+
+use super::{carry, options, with_format};
+use crate::args::{ExtraColumns, Import};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::output::Output;
+use crate::resolve;
+use keyferry_core::Result;
+use keyferry_core::engine::Endpoint;
+use keyferry_core::formats::{self, ReadOptions};
+
+/// Brings a file's records into an environment.
+pub async fn run(import: Import, config: &Config, output: &Output) -> Result<u8> {
+    let from = resolve::endpoint(&import.file, Side::From, config).await?;
+    if matches!(from, Endpoint::Environment(..)) {
+        return Err(usage(
+            format!("`{}` is an environment where a file is meant", import.file),
+            "use keyferry migrate between environments",
+        ));
+    }
+    let from = with_format(from, import.format.as_deref())?;
+    let read = read_options(&import)?;
+    let to = resolve::endpoint(&import.environment, Side::Only, config).await?;
+    if matches!(to, Endpoint::File { .. }) {
+        return Err(usage(
+            format!("`{}` is a file where an environment is meant", import.environment),
+            "write NAME:, https://… or embedded:DIR",
+        ));
+    }
+    let dry_run = import.into.dry_run;
+    let mut options = options(import.into);
+    options.read = read;
+    carry(&from, &to, &options, dry_run, output).await
+}
+
+fn read_options(import: &Import) -> Result<ReadOptions> {
+    let map = import
+        .map
+        .iter()
+        .map(|pair| {
+            pair.rsplit_once('=')
+                .filter(|(column, field)| !column.is_empty() && !field.is_empty())
+                .map(|(column, field)| (column.to_owned(), field.to_owned()))
+                .ok_or_else(|| usage(format!("--map {pair}: this is no pair"), "write --map COLUMN=FIELD"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut options = ReadOptions {
+        delimiter: import.delimiter.as_deref().map(delimiter).transpose()?,
+        encoding: import.encoding.clone(),
+        map,
+        extra_columns: match import.extra_columns {
+            ExtraColumns::Custom => formats::ExtraColumns::Custom,
+            ExtraColumns::Ignore => formats::ExtraColumns::Ignore,
+            ExtraColumns::Fail => formats::ExtraColumns::Fail,
+        },
+        ..ReadOptions::default()
+    };
+    options.no_header = import.no_header;
+    if !import.columns.is_empty() {
+        options.columns = Some(import.columns.clone());
+    }
+    Ok(options)
+}
+
+fn delimiter(word: &str) -> Result<char> {
+    match word.as_bytes() {
+        b"tab" | b"\\t" => Ok('\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(char::from(*byte)),
+        _ => Err(usage(format!("--delimiter {word}: this is not one character"), "write , or ; or | or tab")),
+    }
+}

@@ -1,0 +1,74 @@
+//! `ls` and `tree`: names, never secrets.
+
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::output::{Output, clean};
+use crate::resolve::{self, Need};
+use keyferry_core::engine::environment::{FolderTree, VaultTree};
+use keyferry_core::model::RecordPath;
+use keyferry_core::{Error, ErrorKind, Result};
+
+/// Lists one level, or everything below.
+pub async fn run(word: &str, deep: bool, config: &Config, output: &Output) -> Result<u8> {
+    let (environment, path) = resolve::environment(word, Side::Only, Need::Names, config).await?;
+    let vaults = environment.tree().await?;
+    let Some(wanted) = &path.vault else {
+        if output.json {
+            output.document(&vaults)?;
+            return Ok(0);
+        }
+        for vault in &vaults {
+            let mark = if vault.encrypted { "" } else { "  (not encrypted)" };
+            output.line(&format!("{}/{mark}", clean(&vault.name)))?;
+            if deep {
+                show(&vault.folders, &vault.records, true, 1, output)?;
+            }
+        }
+        return Ok(0);
+    };
+    let missing = || Error::new(ErrorKind::NotFound, format!("there is no `{}`", label(&path)));
+    let mut found = false;
+    for vault in vaults.iter().filter(|vault| vault.name == *wanted) {
+        for (folders, records) in below(vault, &path.folders) {
+            found = true;
+            if output.json {
+                output.document(&serde_json::json!({ "folders": folders, "records": records }))?;
+            } else {
+                show(folders, records, deep, 0, output)?;
+            }
+        }
+    }
+    if found { Ok(0) } else { Err(missing().next_step("keyferry tree shows what there is")) }
+}
+
+/// Every folder of this path; names may repeat.
+fn below<'a>(vault: &'a VaultTree, path: &[String]) -> Vec<(&'a [FolderTree], &'a [String])> {
+    let mut level: Vec<(&[FolderTree], &[String])> = vec![(&vault.folders, &vault.records)];
+    for name in path {
+        level = level
+            .into_iter()
+            .flat_map(|(folders, _)| folders)
+            .filter(|folder| folder.name == *name)
+            .map(|folder| (folder.folders.as_slice(), folder.records.as_slice()))
+            .collect();
+    }
+    level
+}
+
+fn show(folders: &[FolderTree], records: &[String], deep: bool, depth: usize, output: &Output) -> Result<()> {
+    let indent = "  ".repeat(depth);
+    for folder in folders {
+        output.line(&format!("{indent}{}/", clean(&folder.name)))?;
+        if deep {
+            show(&folder.folders, &folder.records, deep, depth + 1, output)?;
+        }
+    }
+    for record in records {
+        output.line(&format!("{indent}{}", clean(record)))?;
+    }
+    Ok(())
+}
+
+fn label(path: &RecordPath) -> String {
+    clean(&path.to_string())
+}

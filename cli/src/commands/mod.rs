@@ -1,0 +1,106 @@
+//! One file per command; this one chooses.
+
+mod completions;
+mod demo;
+mod env;
+mod export;
+mod import;
+mod list;
+mod migrate;
+mod serve;
+mod verify;
+
+use crate::args::{Arguments, Command, Into, OnConflict, VerifyHow};
+use crate::config::Config;
+use crate::exit::usage;
+use crate::output::Output;
+use crate::progress::Shown;
+use keyferry_core::Result;
+use keyferry_core::engine::{self, Conflict, Endpoint, Options, Verify};
+use keyferry_core::formats::Format;
+
+/// Runs the command and gives its exit code.
+pub async fn run(arguments: Arguments, output: &Output) -> Result<u8> {
+    let config = || Config::load(arguments.global.config.as_deref());
+    match arguments.command {
+        Command::Demo(demo) => demo::run(demo, output).await,
+        Command::Env(env) => env::run(env, config()?, output).await,
+        Command::Import(import) => import::run(import, &config()?, output).await,
+        Command::Export(export) => export::run(export, &config()?, output).await,
+        Command::Migrate(migrate) => migrate::run(migrate, &config()?, output).await,
+        Command::Verify(two) => verify::run(two, &config()?, output).await,
+        Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
+        Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
+        Command::Serve(serve) => serve::run(serve, output).await,
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// The engine's options for what was typed.
+fn options(into: Into) -> Options {
+    Options {
+        on_conflict: match into.on_conflict {
+            OnConflict::Skip => Conflict::Skip,
+            OnConflict::Update => Conflict::Update,
+            OnConflict::Duplicate => Conflict::Duplicate,
+            OnConflict::Fail => Conflict::Fail,
+        },
+        verify: match into.verify {
+            VerifyHow::Full => Verify::Full,
+            VerifyHow::None => Verify::None,
+        },
+        rejects: into.rejects,
+        ..Options::default()
+    }
+}
+
+/// Plans only, or transfers; shows the outcome.
+async fn carry(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    dry_run: bool,
+    output: &Output,
+) -> Result<u8> {
+    let progress = Shown::new(output);
+    if dry_run {
+        let plan = engine::plan(from, to, options, &progress).await?;
+        drop(progress);
+        if output.json {
+            output.document(&plan)?;
+        } else {
+            output.line(plan.to_string().trim_end())?;
+        }
+        return Ok(plan.exit_code());
+    }
+    let report = engine::transfer(from, to, options, &progress).await?;
+    drop(progress);
+    // A result that shares standard output with the records would spoil both.
+    if matches!(to, Endpoint::File { path, .. } if path.as_os_str() == "-") {
+        output.say(&format!("{} records written in {:.1} s", report.created, report.seconds));
+        for reject in &report.rejected {
+            output.warn(&crate::output::clean(&format!("rejected: {}: {}", reject.record, reject.why)));
+        }
+        for note in &report.notes {
+            output.say(&crate::output::clean(&format!("note: {note}")));
+        }
+    } else {
+        output.report(&report)?;
+    }
+    Ok(report.exit_code())
+}
+
+/// A format by its name.
+fn format(name: &str) -> Result<Format> {
+    Format::from_name(name).ok_or_else(|| {
+        usage(format!("there is no format `{name}`"), "csv, passwork-json and jsonl are known")
+    })
+}
+
+/// Replaces the format of a file endpoint by the one named with `--format`.
+fn with_format(endpoint: Endpoint, name: Option<&str>) -> Result<Endpoint> {
+    match (endpoint, name) {
+        (Endpoint::File { path, .. }, Some(name)) => Ok(Endpoint::File { path, format: Some(format(name)?) }),
+        (endpoint, _) => Ok(endpoint),
+    }
+}

@@ -1,0 +1,88 @@
+//! `keyferry/config.toml`: where environments are. It never holds a secret.
+
+use crate::exit::usage;
+use etcetera::BaseStrategy as _;
+use keyferry_core::error::Place;
+use keyferry_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The file's content.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Environments by name.
+    #[serde(default)]
+    pub environments: BTreeMap<String, Configured>,
+    /// Where it was read from and is saved to.
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// One environment.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configured {
+    /// `https://…`, `http://…` or `embedded:DIR`.
+    pub location: String,
+}
+
+impl Config {
+    /// Reads the file; one that does not exist is empty.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let path = match path {
+            Some(path) => path.to_owned(),
+            None => etcetera::choose_base_strategy()
+                .map_err(|_| usage("this user has no config folder", "name the file with --config"))?
+                .config_dir()
+                .join("keyferry")
+                .join("config.toml"),
+        };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(Error::io(&path, error)),
+        };
+        // The parser's own message quotes the line, which could hold a misplaced secret.
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            Error::new(ErrorKind::Usage, "this is not a keyferry config").at(Place::File {
+                path: path.clone(),
+                at: line.map(|line| keyferry_core::error::Position::line(line as u64)),
+            })
+            .next_step("it holds sections [environments.NAME], each with one line: location = \"…\"; secrets belong elsewhere")
+        })?;
+        config.path = path;
+        Ok(config)
+    }
+
+    /// Where an environment is.
+    pub fn location(&self, name: &str) -> Result<&str> {
+        self.environments.get(name).map(|environment| environment.location.as_str()).ok_or_else(|| {
+            let known: Vec<_> = self.environments.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+            usage(
+                format!("there is no environment `{name}` (known: {known})"),
+                format!("keyferry env add {name} https://passwork.example.com; a file is written ./{name}:…"),
+            )
+        })
+    }
+
+    /// Writes the file whole, readable by its owner alone.
+    pub fn save(&self) -> Result<()> {
+        let io = |error| Error::io(&self.path, error);
+        let folder =
+            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let text = toml::to_string_pretty(self).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the config could not be written").because(error)
+        })?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        file.write_all(text.as_bytes()).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        file.persist(&self.path).map_err(|error| io(error.error))?;
+        Ok(())
+    }
+}

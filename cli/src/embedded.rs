@@ -1,0 +1,101 @@
+//! Embedded environments: made, opened in process, and given their first user.
+
+use crate::exit::usage;
+use keyferry_core::client::{Client, Session, in_process};
+use keyferry_core::crypto::generate;
+use keyferry_core::error::Place;
+use keyferry_core::secret::SecretString;
+use keyferry_core::{Error, ErrorKind, Result};
+use keyferry_server::{Environment as ServerEnvironment, ServeOptions};
+use std::path::Path;
+
+/// How many records travel in one request where no network limits them.
+const BATCH: usize = 500;
+
+/// A new environment and the secrets of its first user. Nothing of it is kept elsewhere.
+pub struct Made {
+    /// The environment, open.
+    pub environment: ServerEnvironment,
+    /// The user's name.
+    pub user: String,
+    /// The generated login password.
+    pub password: SecretString,
+    /// What unlocks the user's key; `None` without client-side encryption.
+    pub master_key: Option<SecretString>,
+    /// A session's access token.
+    pub access_token: SecretString,
+    /// What renews it.
+    pub refresh_token: SecretString,
+}
+
+/// Makes an environment with one user. Without a master password it is one without client-side encryption.
+pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -> Result<Made> {
+    // Keys first: where making them fails, no half-made folder is left.
+    let account = master_password.map(generate::new_account).transpose()?;
+    let password = generate::password(24)?;
+    let environment =
+        ServerEnvironment::create(folder, account.is_some()).map_err(|error| failed(folder, error))?;
+    let new_user = keyferry_api::user::NewUser {
+        email: None,
+        full_name: None,
+        username: Some(user.to_owned()),
+        password: password.expose().to_owned(),
+        master_key_hash: account.as_ref().map(|account| account.master_key_hash.clone()),
+        master_key_options: account.as_ref().map(|account| account.master_key_options.clone()),
+        keys: account.as_ref().map(|account| keyferry_api::user::KeyPair {
+            public: account.public_pem.clone(),
+            private_encrypted: account.private_encrypted.clone(),
+        }),
+    };
+    let id = environment.add_user(new_user).map_err(|error| failed(folder, error))?;
+    let tokens = environment.issue_session(&id).map_err(|error| failed(folder, error))?;
+    Ok(Made {
+        environment,
+        user: user.to_owned(),
+        password,
+        master_key: account.map(|account| account.master_key),
+        access_token: tokens.access_token.unwrap_or_default().into(),
+        refresh_token: tokens.refresh_token.unwrap_or_default().into(),
+    })
+}
+
+/// Opens an environment that exists.
+pub fn open(folder: &Path) -> Result<ServerEnvironment> {
+    if !folder.is_dir() {
+        return Err(Error::new(ErrorKind::NotFound, "there is no embedded environment in this folder")
+            .at(Place::File { path: folder.to_owned(), at: None })
+            .next_step(format!("keyferry env init embedded:{} --user admin", folder.display())));
+    }
+    ServerEnvironment::open(folder).map_err(|error| {
+        failed(folder, error)
+            .next_step(format!("to make one: keyferry env init embedded:{} --user admin", folder.display()))
+    })
+}
+
+/// Opens an environment in process, signed in: its files are the caller's own. Says whether its clients encrypt.
+pub fn client(folder: &Path, label: &str) -> Result<(Client, bool)> {
+    let environment = open(folder)?;
+    Ok((client_of(&environment, folder, label)?, environment.client_encryption()))
+}
+
+/// A signed-in client of an open environment.
+pub fn client_of(environment: &ServerEnvironment, folder: &Path, label: &str) -> Result<Client> {
+    let user = environment
+        .sole_or_first_user()
+        .map_err(|error| failed(folder, error))?
+        .ok_or_else(|| usage("this environment has no user", "make another with keyferry env init"))?;
+    let tokens = environment.issue_session(&user.id).map_err(|error| failed(folder, error))?;
+    let session = Session {
+        access_token: tokens.access_token.map(SecretString::new),
+        refresh_token: tokens.refresh_token.map(SecretString::new),
+        ..Session::default()
+    };
+    let router = environment.router(ServeOptions::default());
+    Ok(Client::new(in_process(router), label.to_owned(), session).with_batch_limit(BATCH))
+}
+
+fn failed(folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Io, format!("the embedded environment failed: {error}"))
+        .at(Place::File { path: folder.to_owned(), at: None })
+        .because(error)
+}

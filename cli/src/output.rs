@@ -1,0 +1,129 @@
+//! The one place that writes: results to standard output, everything else to standard error.
+
+use crate::args::Global;
+use keyferry_core::engine::Report;
+use keyferry_core::{Error, ErrorKind, Result};
+use serde::Serialize;
+use std::error::Error as _;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How and how much to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    /// Results are one JSON document.
+    pub json: bool,
+    /// No progress and no remarks.
+    pub quiet: bool,
+    verbose: bool,
+}
+
+impl Output {
+    /// As the user asked for.
+    pub fn new(global: &Global) -> Self {
+        Self { json: global.json, quiet: global.quiet, verbose: global.verbose > 0 }
+    }
+
+    /// A line of a result.
+    #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
+    pub fn line(&self, text: &str) -> Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::io("-", error))
+    }
+
+    /// A JSON document, indented.
+    pub fn document(&self, value: &impl Serialize) -> Result<()> {
+        self.line(&serde_json::to_string_pretty(value).map_err(not_shown)?)
+    }
+
+    /// A JSON document in one line.
+    pub fn json_line(&self, value: &impl Serialize) -> Result<()> {
+        self.line(&serde_json::to_string(value).map_err(not_shown)?)
+    }
+
+    /// A remark for people, unless they asked for quiet.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// A warning, which quiet does not silence.
+    #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
+    pub fn warn(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "keyferry: warning: {text}");
+    }
+
+    /// The error's line, its next step and, with `-v`, its causes.
+    pub fn error(&self, error: &Error) {
+        let mut errors = io::stderr().lock();
+        let red = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
+        let word = if red { "\u{1b}[31merror\u{1b}[0m" } else { "error" };
+        let _ = writeln!(errors, "keyferry: {word}: {}", one_line(&error.to_string()));
+        if let Some(next) = error.next() {
+            let _ = writeln!(errors, "  next: {next}");
+        }
+        let mut cause = error.source().filter(|_| self.verbose);
+        while let Some(source) = cause {
+            let _ = writeln!(errors, "  because: {}", one_line(&source.to_string()));
+            cause = source.source();
+        }
+    }
+
+    /// The end of a job.
+    pub fn report(&self, report: &Report) -> Result<()> {
+        if self.json {
+            return self.document(report);
+        }
+        let mut parts = vec![format!("{} records read", report.read)];
+        let counts = [
+            (report.created, "created"),
+            (report.updated, "updated"),
+            (report.unchanged, "there already"),
+            (report.folders_created, "vaults and folders made"),
+            (report.verified, "verified equal"),
+            (report.skipped.len() as u64, "skipped"),
+            (report.rejected.len() as u64, "rejected"),
+            (report.different.len() as u64, "different"),
+        ];
+        parts.extend(
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
+        );
+        self.line(&format!(
+            "{} in {:.1} s ({:.0} records/s)",
+            parts.join(", "),
+            report.seconds,
+            report.rate()
+        ))?;
+        for name in &report.skipped {
+            self.line(&format!("  skipped: {}: its place is taken by other content", clean(name)))?;
+        }
+        for reject in &report.rejected {
+            let at = if reject.at.is_empty() { String::new() } else { format!("{}: ", reject.at) };
+            self.line(&format!("  rejected: {at}{}: {}", clean(&reject.record), clean(&reject.why)))?;
+        }
+        for difference in &report.different {
+            self.line(&format!(
+                "  different: {}: {}",
+                clean(&difference.record),
+                clean(&difference.what.join(", "))
+            ))?;
+        }
+        for note in &report.notes {
+            self.line(&format!("  note: {}", clean(note)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Names come from files and servers: control characters must not reach a terminal.
+pub fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn one_line(text: &str) -> String {
+    clean(&text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn not_shown(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, "the result could not be written as JSON").because(error)
+}

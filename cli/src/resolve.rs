@@ -1,0 +1,225 @@
+//! Turns a word of the command line into a location, and a location into something to read or write.
+
+use crate::config::Config;
+use crate::credentials::{self, Side};
+use crate::embedded;
+use crate::exit::usage;
+use keyferry_core::Result;
+use keyferry_core::client::{Client, Session, http_transport};
+use keyferry_core::engine::{Endpoint, Environment, Unlock};
+use keyferry_core::formats::Format;
+use keyferry_core::model::RecordPath;
+use keyferry_core::{Error, ErrorKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use url::Url;
+
+/// A word, understood.
+#[derive(Debug, PartialEq)]
+pub enum Location {
+    /// A configured environment, and a place in it.
+    Named(String, RecordPath),
+    /// An environment by address.
+    Server(Url),
+    /// An embedded environment in a folder.
+    Embedded(PathBuf),
+    /// A file; `-` is standard input or output.
+    File(PathBuf, Option<Format>),
+}
+
+impl Location {
+    /// Understands a word. Nothing is opened.
+    pub fn parse(word: &str) -> Result<Self> {
+        if word.is_empty() {
+            return Err(usage("a location is empty", "name an environment or a file"));
+        }
+        if let Some(folder) = word.strip_prefix("embedded:") {
+            if folder.is_empty() {
+                return Err(usage("`embedded:` names no folder", "write embedded:DIR"));
+            }
+            return Ok(Self::Embedded(folder.into()));
+        }
+        if word.starts_with("https://") || word.starts_with("http://") {
+            let url = Url::parse(word).map_err(|error| {
+                // The address is not repeated: it could hold a password.
+                usage(format!("this is not an address: {error}"), "write https://passwork.example.com")
+            })?;
+            if !url.username().is_empty() || url.password().is_some() {
+                return Err(usage(
+                    "an address must not hold a user name or password",
+                    "set KEYFERRY_TOKEN and its siblings instead",
+                ));
+            }
+            return Ok(Self::Server(url));
+        }
+        if let Some((first, rest)) = word.split_once(':') {
+            if let Some(format) = Format::from_name(first) {
+                if rest.is_empty() {
+                    return Err(usage(
+                        format!("`{first}:` names no file"),
+                        format!("write {first}:FILE or {first}:-"),
+                    ));
+                }
+                return Ok(Self::File(rest.into(), Some(format)));
+            }
+            if is_name(first) {
+                return Ok(Self::Named(first.to_owned(), split_path(rest)));
+            }
+        }
+        Ok(Self::File(word.into(), None))
+    }
+}
+
+/// Whether this may name an environment: `[a-z][a-z0-9_-]+`, so that `C:\x.csv` is a file.
+pub fn is_name(word: &str) -> bool {
+    word.len() >= 2
+        && word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+/// `Vault/folder/folder`; a backslash makes the next `/`, `#`, `:` or backslash part of a name.
+fn split_path(text: &str) -> RecordPath {
+    let mut names = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '\\') => {
+                rest.next();
+                if let Some(name) = names.last_mut() {
+                    name.push(next);
+                }
+            }
+            ('/', _) => names.push(String::new()),
+            _ => {
+                if let Some(name) = names.last_mut() {
+                    name.push(c);
+                }
+            }
+        }
+    }
+    let mut names = names.into_iter().filter(|name| !name.is_empty());
+    RecordPath { vault: names.next(), folders: names.collect() }
+}
+
+/// What opening an environment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Names alone: no key is asked for unless the environment insists.
+    Names,
+    /// Contents: the master password is asked for where none is at hand.
+    Contents,
+}
+
+/// Opens an endpoint: a file as it is, an environment unlocked.
+pub async fn endpoint(word: &str, side: Side, config: &Config) -> Result<Endpoint> {
+    match Location::parse(word)? {
+        Location::File(path, format) => Ok(Endpoint::File { path, format }),
+        _ => {
+            let (environment, path) = environment(word, side, Need::Contents, config).await?;
+            Ok(Endpoint::Environment(Arc::new(environment), path))
+        }
+    }
+}
+
+/// Opens a location that must be an environment.
+pub async fn environment(
+    word: &str,
+    side: Side,
+    need: Need,
+    config: &Config,
+) -> Result<(Environment, RecordPath)> {
+    let (name, location, path) = match Location::parse(word)? {
+        Location::Named(name, path) => {
+            let location = Location::parse(config.location(&name)?)?;
+            (Some(name), location, path)
+        }
+        other => (None, other, RecordPath::default()),
+    };
+    let url = match &location {
+        Location::Server(url) => Some(url),
+        _ => None,
+    };
+    let found = credentials::find(name.as_deref(), side, url, &credentials::process)?;
+    let label = name.map_or_else(|| word.to_owned(), |name| format!("{name}:"));
+    let client = || match &location {
+        Location::Server(url) => {
+            if found.token.is_none() && found.refresh_token.is_none() {
+                let prefix =
+                    credentials::prefixes(label.strip_suffix(':').filter(|name| is_name(name)), side);
+                return Err(Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"))
+                    .next_step(format!(
+                        "set {0}_TOKEN and {0}_REFRESH_TOKEN (or {0}_TOKEN_FILE)",
+                        prefix[0]
+                    )));
+            }
+            let session = Session {
+                access_token: found.token.clone(),
+                refresh_token: found.refresh_token.clone(),
+                ..Session::default()
+            };
+            Ok((Client::new(http_transport(url)?, label.clone(), session), true))
+        }
+        Location::Embedded(folder) => embedded::client(folder, &label),
+        Location::File(..) | Location::Named(..) => Err(usage(
+            format!("`{word}` is a file where an environment is meant"),
+            "write NAME:, https://… or embedded:DIR",
+        )),
+    };
+    let (first, encrypts) = client()?;
+    if let Some(unlock) = found.unlock {
+        return Ok((Environment::open(first, Some(unlock)).await?, path));
+    }
+    if need == Need::Contents {
+        let answer = if encrypts { credentials::ask(&label)? } else { None };
+        let unlock = answer.map(Unlock::MasterPassword);
+        return Ok((Environment::open(first, unlock).await?, path));
+    }
+    match Environment::open(first, None).await {
+        Err(error) if error.kind() == ErrorKind::Locked => match credentials::ask(&label)? {
+            Some(password) => {
+                Ok((Environment::open(client()?.0, Some(Unlock::MasterPassword(password))).await?, path))
+            }
+            None => Err(error),
+        },
+        other => Ok((other?, path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(names: &[&str]) -> RecordPath {
+        let mut names = names.iter().map(|name| (*name).to_owned());
+        RecordPath { vault: names.next(), folders: names.collect() }
+    }
+
+    #[test]
+    fn every_kind_of_location_is_told_apart() {
+        let parse = |word| Location::parse(word).unwrap();
+        assert_eq!(parse("prod:"), Location::Named("prod".into(), path(&[])));
+        assert_eq!(
+            parse("prod:Infra/databases"),
+            Location::Named("prod".into(), path(&["Infra", "databases"]))
+        );
+        assert_eq!(parse("embedded:./a:b"), Location::Embedded("./a:b".into()));
+        assert!(matches!(parse("https://pw.example.com"), Location::Server(_)));
+        assert!(matches!(parse("csv:-"), Location::File(file, Some(_)) if file == PathBuf::from("-")));
+        for file in ["people.csv", "-", r"C:\x.csv", "./prod:x", "Prod:x"] {
+            assert_eq!(parse(file), Location::File(file.into(), None), "{file}");
+        }
+    }
+
+    #[test]
+    fn slashes_can_be_part_of_a_name() {
+        assert_eq!(split_path(r"A\/B/c\:d\#e\\f/g\h"), path(&["A/B", r"c:d#e\f", r"g\h"]));
+        assert_eq!(split_path("Vault/"), path(&["Vault"]));
+    }
+
+    #[test]
+    fn secrets_in_addresses_are_refused_and_not_repeated() {
+        let error = Location::parse("https://me:planted@pw.example.com").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(!error.to_string().contains("planted"));
+    }
+}

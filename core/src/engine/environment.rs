@@ -1,0 +1,512 @@
+//! An environment as source and sink: vaults and folders by name, records decrypted.
+
+use super::Conflict;
+use crate::client::Client;
+use crate::crypto::keychain::{Keychain, PublicKey, VaultProof, vault_key_hash};
+use crate::crypto::record::Protection;
+use crate::crypto::{attachment, bulk, generate, master_key, record};
+use crate::error::{Error, ErrorKind, Place, Position, Result};
+use crate::model::{Entry, Record, RecordPath, Reject};
+use crate::secret::SecretString;
+use keyferry_api::folder::{Folder, NewFolder};
+use keyferry_api::vault::{NewVault, Vault};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// What opens a user's private key.
+#[derive(Debug)]
+pub enum Unlock {
+    /// 88 characters of base64.
+    MasterKey(SecretString),
+    /// What a person types.
+    MasterPassword(SecretString),
+}
+
+/// A client and, where client-side encryption is on and unlocked, the keys.
+pub struct Environment {
+    client: Client,
+    keychain: Option<Keychain>,
+    /// The user has keys, whether or not they are open.
+    encrypts: bool,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({})", self.label())
+    }
+}
+
+/// A vault with what is in it: names only.
+#[derive(Debug, Serialize)]
+pub struct VaultTree {
+    /// Its name.
+    pub name: String,
+    /// Whether its secrets are encrypted by clients.
+    pub encrypted: bool,
+    /// Its top folders.
+    pub folders: Vec<FolderTree>,
+    /// The names of records outside folders.
+    pub records: Vec<String>,
+}
+
+/// A folder with what is in it: names only.
+#[derive(Debug, Default, Serialize)]
+pub struct FolderTree {
+    /// Its name.
+    pub name: String,
+    /// Its own folders.
+    pub folders: Vec<FolderTree>,
+    /// The names of its records.
+    pub records: Vec<String>,
+}
+
+impl Environment {
+    /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
+    /// the user has keys.
+    pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        let key = match unlock {
+            None => None,
+            Some(Unlock::MasterKey(key)) => Some(key),
+            Some(Unlock::MasterPassword(password)) => {
+                match client.master_key_options().await?.master_key_options {
+                    None => None,
+                    Some(options) if options.is_empty() => None,
+                    Some(options) => {
+                        let options = options.parse::<master_key::Options>()?.check()?;
+                        Some(blocking(move || master_key::derive(&password, &options)).await?)
+                    }
+                }
+            }
+        };
+        if let Some(key) = &key {
+            client.set_master_key_hash(master_key::hash(key));
+        }
+        let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
+        let encrypts = pair.is_some();
+        let keychain = match (pair, key) {
+            (Some(pair), Some(key)) => Some(Keychain::unlock(&pair.private_encrypted, &key)?),
+            _ => None,
+        };
+        Ok(Self { client, keychain, encrypts })
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.client.label()
+    }
+
+    /// Whether its user has keys, so that new vaults are encrypted.
+    #[must_use]
+    pub fn encrypts(&self) -> bool {
+        self.encrypts
+    }
+
+    /// The client beneath.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Every vault, folder and record by name. Needs no key.
+    pub async fn tree(&self) -> Result<Vec<VaultTree>> {
+        let mut trees = Vec::new();
+        for vault in self.client.vaults().await? {
+            let folders = self.client.folders(Some(&vault.id)).await?;
+            let mut records: HashMap<Option<String>, Vec<String>> = HashMap::new();
+            for item in self.client.item_summaries(&vault.id).await? {
+                records.entry(item.folder_id).or_default().push(item.name);
+            }
+            let known: HashSet<&str> = folders.iter().map(|folder| folder.id.as_str()).collect();
+            let mut children: HashMap<Option<&str>, Vec<&Folder>> = HashMap::new();
+            for folder in &folders {
+                let parent = folder.parent_folder_id.as_deref().filter(|id| known.contains(id));
+                children.entry(parent).or_default().push(folder);
+            }
+            trees.push(VaultTree {
+                encrypted: is_encrypted(&vault),
+                name: vault.name,
+                folders: subtree(None, &children, &mut records, 0),
+                records: records.remove(&None).unwrap_or_default(),
+            });
+        }
+        Ok(trees)
+    }
+
+    fn keychain(&self) -> Result<&Keychain> {
+        self.keychain.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Locked, format!("{} is encrypted and no key is at hand", self.label()))
+                .next_step("set KEYFERRY_MASTER_PASSWORD or KEYFERRY_MASTER_KEY")
+        })
+    }
+
+    fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
+        let Some(wrapped) = vault.master_key_encrypted.as_deref().filter(|wrapped| !wrapped.is_empty())
+        else {
+            return Ok(None);
+        };
+        let proof = match (&vault.master_key_hash, &vault.salt) {
+            (Some(hash), Some(salt)) if !hash.is_empty() => Some(VaultProof { hash, salt }),
+            _ => None,
+        };
+        let key = self.keychain()?.vault_key(wrapped, proof);
+        key.map(Some).map_err(|error| error.at(Place::Record(format!("vault {}", vault.name))))
+    }
+
+    /// Whether no vault within `inside` holds a record.
+    pub(super) async fn is_empty(&self, inside: &RecordPath) -> Result<bool> {
+        for vault in self.vaults(inside).await? {
+            if !self.client.item_summaries(&vault.id).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
+        let vaults = self.client.vaults().await?;
+        Ok(vaults
+            .into_iter()
+            .filter(|vault| inside.vault.as_ref().is_none_or(|name| *name == vault.name))
+            .collect())
+    }
+
+    /// Sends every record within `inside`, decrypted, in chunks; positions are item ids.
+    pub(super) async fn read(&self, inside: &RecordPath, to: &Sender<Result<Vec<Entry>>>) -> Result<()> {
+        /// Records in memory at once, for each chunk that waits in the queue.
+        const CHUNK: usize = 256;
+        for vault in self.vaults(inside).await? {
+            let key = self.vault_key(&vault)?;
+            let folders = self.client.folders(Some(&vault.id)).await?;
+            let paths = paths(&vault, &folders);
+            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            let within = |path: &RecordPath| path.folders.starts_with(&inside.folders);
+            let summaries = self.client.item_summaries(&vault.id).await?;
+            let mut filled: HashSet<&str> =
+                folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
+            filled.extend(summaries.iter().filter_map(|item| item.folder_id.as_deref()));
+            let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
+            let mut bare: Vec<_> = empty
+                .filter_map(|folder| paths.get(&folder.id))
+                .filter(|path| within(path))
+                .cloned()
+                .collect();
+            if summaries.is_empty() && folders.is_empty() && inside.folders.is_empty() {
+                bare.push(root.clone());
+            }
+            if !bare.is_empty() && to.send(Ok(bare.into_iter().map(Entry::Folder).collect())).await.is_err() {
+                return Ok(());
+            }
+            let place = |folder: Option<&String>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
+            let ids: Vec<String> = summaries
+                .iter()
+                .filter(|item| within(place(item.folder_id.as_ref())))
+                .map(|item| item.id.clone())
+                .collect();
+            for ids in ids.chunks(CHUNK) {
+                let mut entries = Vec::with_capacity(ids.len());
+                let mut items = Vec::with_capacity(ids.len());
+                for (id, item) in ids.iter().zip(self.client.items(ids).await) {
+                    match item {
+                        Ok(item) => items.push(item),
+                        Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
+                        Err(error) => return Err(error),
+                    }
+                }
+                let protection = key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey);
+                // On this thread, which belongs to the job: rayon's workers do the work.
+                let opened = tokio::task::block_in_place(|| {
+                    bulk::decrypt(&items, protection, |item| place(item.folder_id.as_ref()).clone())
+                });
+                for (item, opened) in items.iter().zip(opened) {
+                    let at = Position::pointer(item.id.clone());
+                    let whole = match opened {
+                        Ok(opened) => self.with_attachments(item, opened).await,
+                        Err(error) => Err(error),
+                    };
+                    entries.push(match whole {
+                        Ok(record) => Entry::Record(record, at),
+                        Err(error) if error.kind() == ErrorKind::Decrypt => Entry::Reject(Reject {
+                            at,
+                            label: format!("{} / {}", place(item.folder_id.as_ref()), item.name),
+                            why: error.what().to_owned(),
+                        }),
+                        Err(error) => return Err(error),
+                    });
+                }
+                if to.send(Ok(entries)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn with_attachments(
+        &self,
+        item: &keyferry_api::item::Item,
+        opened: bulk::Opened,
+    ) -> Result<Record> {
+        let mut record = opened.record;
+        for info in &item.attachments {
+            let mut wire = self.client.attachment(&item.id, &info.id).await?;
+            if wire.name.is_empty() {
+                wire.name.clone_from(&info.name);
+            }
+            record.attachments.push(attachment::decrypt(&wire, opened.key.as_ref())?);
+        }
+        Ok(record)
+    }
+}
+
+fn gone(id: &str, error: &Error) -> Entry {
+    Entry::Reject(Reject {
+        at: Position::pointer(id.to_owned()),
+        label: String::new(),
+        why: format!("it vanished while it was read: {}", error.what()),
+    })
+}
+
+fn is_encrypted(vault: &Vault) -> bool {
+    vault.master_key_encrypted.as_deref().is_some_and(|wrapped| !wrapped.is_empty())
+}
+
+/// Deeper folders are not shown: a server that answers a cycle must not overflow the stack.
+const MAX_DEPTH: usize = 128;
+
+fn subtree(
+    parent: Option<&str>,
+    children: &HashMap<Option<&str>, Vec<&Folder>>,
+    records: &mut HashMap<Option<String>, Vec<String>>,
+    depth: usize,
+) -> Vec<FolderTree> {
+    if depth > MAX_DEPTH {
+        return Vec::new();
+    }
+    let folders = children.get(&parent).into_iter().flatten();
+    let mut trees = Vec::new();
+    for folder in folders {
+        trees.push(FolderTree {
+            name: folder.name.clone(),
+            folders: subtree(Some(&folder.id), children, records, depth + 1),
+            records: records.remove(&Some(folder.id.clone())).unwrap_or_default(),
+        });
+    }
+    trees
+}
+
+/// Each folder's path; a folder whose ancestors form a cycle or are missing stands at the top.
+fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
+    let by_id: HashMap<&str, &Folder> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
+    let path = |folder: &Folder| {
+        let mut names = vec![folder.name.clone()];
+        let mut parent = folder.parent_folder_id.as_deref();
+        while let Some(above) = parent.and_then(|id| by_id.get(id)) {
+            if names.len() > folders.len() {
+                return vec![folder.name.clone()];
+            }
+            names.push(above.name.clone());
+            parent = above.parent_folder_id.as_deref();
+        }
+        names.reverse();
+        names
+    };
+    let place = |folder| RecordPath { vault: Some(vault.name.clone()), folders: path(folder) };
+    folders.iter().map(|folder| (folder.id.clone(), place(folder))).collect()
+}
+
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, "a worker thread ended early").because(error))
+}
+
+/// A place in the sink: ids and how its vault is protected.
+#[derive(Clone)]
+struct Spot {
+    vault_id: String,
+    folder_id: Option<String>,
+    key: Option<Arc<SecretString>>,
+}
+
+/// Makes vaults, folders and records.
+pub(super) struct Sink {
+    environment: Arc<Environment>,
+    spots: HashMap<RecordPath, Spot>,
+    allow_unencrypted: bool,
+    pub(super) folders_created: u64,
+}
+
+impl Sink {
+    pub(super) async fn open(environment: Arc<Environment>, allow_unencrypted: bool) -> Result<Self> {
+        let mut spots = HashMap::new();
+        for vault in environment.client.vaults().await? {
+            let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            if spots.contains_key(&path) {
+                continue;
+            }
+            let key = environment.vault_key(&vault)?;
+            let folders = environment.client.folders(Some(&vault.id)).await?;
+            for (id, path) in paths(&vault, &folders) {
+                let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
+                spots.entry(path).or_insert(spot);
+            }
+            spots.insert(path, Spot { vault_id: vault.id, folder_id: None, key });
+        }
+        Ok(Self { environment, spots, allow_unencrypted, folders_created: 0 })
+    }
+
+    /// Finds or makes a place, its parents first.
+    async fn spot(&mut self, path: &RecordPath) -> Result<Spot> {
+        if let Some(spot) = self.spots.get(path) {
+            return Ok(spot.clone());
+        }
+        let mut here = RecordPath { vault: path.vault.clone(), folders: Vec::new() };
+        let mut spot = match self.spots.get(&here) {
+            Some(spot) => spot.clone(),
+            None => self.create_vault(path.vault.as_deref().unwrap_or_default()).await?,
+        };
+        self.spots.insert(here.clone(), spot.clone());
+        for name in &path.folders {
+            here.folders.push(name.clone());
+            if let Some(known) = self.spots.get(&here) {
+                spot = known.clone();
+                continue;
+            }
+            let folder = NewFolder {
+                name: name.clone(),
+                vault_id: spot.vault_id.clone(),
+                parent_folder_id: spot.folder_id,
+            };
+            spot.folder_id = Some(self.environment.client.create_folder(&folder).await?);
+            self.folders_created += 1;
+            self.spots.insert(here.clone(), spot.clone());
+        }
+        Ok(spot)
+    }
+
+    async fn create_vault(&mut self, name: &str) -> Result<Spot> {
+        let environment = &self.environment;
+        let mut vault = NewVault { name: name.to_owned(), ..NewVault::default() };
+        let mut key = None;
+        if environment.encrypts {
+            let fresh = generate::key()?;
+            let salt = generate::salt(generate::VAULT_SALT_CHARACTERS)?;
+            vault.master_key_hash = Some(vault_key_hash(&fresh, &salt));
+            vault.master_key_encrypted = Some(environment.keychain()?.public().wrap(&fresh)?);
+            vault.salt = Some(salt);
+            key = Some(Arc::new(fresh));
+        }
+        if environment.client.features().await?.iter().any(|feature| feature.name == "vaultType") {
+            self.choose_type(&mut vault, key.as_deref()).await?;
+        }
+        self.folders_created += 1;
+        Ok(Spot { vault_id: self.environment.client.create_vault(&vault).await?, folder_id: None, key })
+    }
+
+    async fn choose_type(&self, vault: &mut NewVault, key: Option<&SecretString>) -> Result<()> {
+        let client = &self.environment.client;
+        let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(()) };
+        let mut keys = BTreeMap::new();
+        if let Some(key) = key {
+            for administrator in client.vault_type_administrators(&kind.id).await? {
+                let Some(pem) = administrator.public_key else { continue };
+                keys.insert(administrator.id, PublicKey::from_pem(&pem)?.wrap(key)?);
+            }
+        }
+        vault.type_id = Some(kind.id);
+        vault.administrators_keys = keys;
+        Ok(())
+    }
+
+    pub(super) async fn folder(&mut self, path: &RecordPath) -> Result<()> {
+        self.spot(path).await.map(|_| ())
+    }
+
+    /// Encrypts and creates records; one result for each, in order.
+    pub(super) async fn create(&mut self, records: Vec<Record>) -> Result<Vec<Result<String>>> {
+        let mut spots = Vec::with_capacity(records.len());
+        for record in &records {
+            let spot = self.spot(&record.path).await?;
+            if spot.key.is_none() && !self.allow_unencrypted {
+                return Err(unencrypted(&record.path));
+            }
+            spots.push(spot);
+        }
+        let drafts = blocking(move || {
+            let paired: Vec<_> =
+                records.into_iter().zip(&spots).map(|(record, spot)| (record, protection(spot))).collect();
+            let drafts = bulk::encrypt(&paired);
+            let placed = drafts.into_iter().zip(spots.iter().cloned()).map(|(draft, spot)| {
+                let mut draft = draft?;
+                draft.vault_id = Some(spot.vault_id);
+                draft.folder_id = spot.folder_id;
+                Ok(draft)
+            });
+            placed.collect::<Result<Vec<_>>>()
+        })
+        .await??;
+        Ok(self.environment.client.create_items(drafts).await)
+    }
+
+    /// Overwrites an item's fields under its own record key; attachments that are there stay.
+    pub(super) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
+        let spot = self.spot(&record.path).await?;
+        let client = &self.environment.client;
+        let item = client.item(id).await?;
+        let key = record::record_key(&item, protection(&spot))?;
+        let (key, wrapped) = match (key, &spot.key) {
+            (None, Some(vault_key)) => {
+                let fresh = generate::key()?;
+                let wrapped = crate::crypto::envelope::encrypt_text(fresh.expose(), vault_key)?;
+                (Some(fresh), wrapped)
+            }
+            (key, _) => (key, item.key_encrypted.clone().unwrap_or_default()),
+        };
+        let mut draft = record::encrypt_under(record, key.as_ref(), wrapped)?;
+        draft.vault_id = Some(spot.vault_id);
+        // A member left out keeps its old value, so what is now empty is said.
+        for (member, text) in [
+            (&mut draft.login, &record.login),
+            (&mut draft.url, &record.url),
+            (&mut draft.description, &record.description),
+        ] {
+            *member = Some(text.clone());
+        }
+        draft.color = Some(record.color.unwrap_or_default());
+        draft.is_favorite = Some(record.favorite);
+        let mut held = HashSet::new();
+        for info in &item.attachments {
+            held.insert((info.name.clone(), client.attachment(id, &info.id).await?.hash));
+        }
+        if let Some(new) = &mut draft.attachments {
+            new.retain(|one| !held.contains(&(one.name.clone(), one.hash.clone())));
+        }
+        client.patch_item(id, &draft).await
+    }
+}
+
+fn protection(spot: &Spot) -> Protection<'_> {
+    spot.key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey)
+}
+
+fn unencrypted(path: &RecordPath) -> Error {
+    Error::new(ErrorKind::NotAllowed, format!("{path} is not encrypted by clients, but the source is"))
+        .next_step("add --allow-unencrypted-target if the server may read these secrets")
+}
+
+impl Conflict {
+    /// The word on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Conflict::Skip => "skip",
+            Conflict::Update => "update",
+            Conflict::Duplicate => "duplicate",
+            Conflict::Fail => "fail",
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! One stream of entries from any location, in bounded chunks, with paths made whole.
+
+use super::{Endpoint, Options};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::formats::{self, detect};
+use crate::model::{Entry, RecordPath};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+/// Where records go that name neither vault nor folder.
+pub(super) const DEFAULT_VAULT: &str = "Imported";
+/// Chunks that wait between reader and writer: together with their size the bound on memory.
+const QUEUE: usize = 4;
+/// A chunk of a file ends at so many records or so many bytes.
+const CHUNK_RECORDS: usize = 500;
+const CHUNK_BYTES: usize = 4 << 20;
+/// How much of a file is looked at to find its format.
+const HEAD: usize = 64 << 10;
+
+/// Starts reading; the stream ends after the last chunk or the first error.
+pub(super) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+    let (to, chunks) = mpsc::channel(QUEUE);
+    match from {
+        Endpoint::Environment(environment, inside) => {
+            let (environment, inside) = (environment.clone(), inside.clone());
+            tokio::spawn(async move {
+                if let Err(error) = environment.read(&inside, &to).await {
+                    // Nobody listens any more only where the job has ended already.
+                    let _ = to.send(Err(error)).await;
+                }
+            });
+        }
+        Endpoint::File { path, format } => {
+            let (path, format, read) = (path.clone(), *format, options.read.clone());
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = read_file(&path, format, &read, &to) {
+                    let error = error.at(Place::File { path, at: None });
+                    let _ = to.blocking_send(Err(error));
+                }
+            });
+        }
+    }
+    chunks
+}
+
+fn read_file(
+    path: &Path,
+    format: Option<formats::Format>,
+    options: &formats::ReadOptions,
+    to: &Sender<Result<Vec<Entry>>>,
+) -> Result<()> {
+    let failed = |error| Error::io(path, error);
+    let mut input: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(failed)?)
+    };
+    let mut head = Vec::with_capacity(HEAD);
+    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    let format = match format {
+        Some(format) => format,
+        None => detect::detect(&head, path.to_str()).ok_or_else(|| {
+            Error::new(ErrorKind::Input, "its format is not known")
+                .next_step("name it: --format csv, or csv:FILE as the location")
+        })?,
+    };
+    let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
+    let mut chunk = Vec::new();
+    let mut weight = 0;
+    for entry in formats::reader(format, Box::new(whole), options)? {
+        let entry = whole_path(entry?);
+        weight += if let Entry::Record(record, _) = &entry { record.weight() } else { 0 };
+        chunk.push(entry);
+        if chunk.len() >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
+            weight = 0;
+            if to.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    let _ = to.blocking_send(Ok(chunk));
+    Ok(())
+}
+
+/// Without a vault the first folder is the vault.
+fn whole_path(mut entry: Entry) -> Entry {
+    if let Entry::Record(crate::model::Record { path, .. }, _) | Entry::Folder(path) = &mut entry
+        && path.vault.is_none()
+    {
+        path.vault =
+            Some(if path.folders.is_empty() { DEFAULT_VAULT.to_owned() } else { path.folders.remove(0) });
+    }
+    entry
+}
+
+/// The path that a record takes beneath the vault and folder a sink names.
+pub(super) fn beneath(inside: &RecordPath, path: RecordPath) -> RecordPath {
+    if inside.vault.is_none() {
+        return path;
+    }
+    let mut folders = inside.folders.clone();
+    folders.extend(path.vault.filter(|vault| vault != DEFAULT_VAULT));
+    folders.extend(path.folders);
+    RecordPath { vault: inside.vault.clone(), folders }
+}
+
+/// The path as seen from inside a location.
+pub(super) fn relative(inside: &RecordPath, mut path: RecordPath) -> RecordPath {
+    if inside.vault.is_some() {
+        path.vault = None;
+        path.folders.drain(..inside.folders.len().min(path.folders.len()));
+    }
+    path
+}
+
+/// A file's path as the user wrote it, for errors.
+pub(super) fn file_path(endpoint: &Endpoint) -> Option<&PathBuf> {
+    match endpoint {
+        Endpoint::File { path, .. } => Some(path),
+        Endpoint::Environment(..) => None,
+    }
+}

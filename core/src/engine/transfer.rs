@@ -1,0 +1,421 @@
+//! From a source to a sink: plan, write, read back.
+//!
+//! The plan is made before anything is written: records equal in everything count as there
+//! already, as often as they occur, so a second run changes nothing; what clashes is settled by
+//! [`Conflict`]. The source is read again while writing, and a source that changed in between is
+//! an error, never a wrong verdict.
+
+use super::digest::{Digester, Ledger, Print};
+use super::environment::Sink;
+use super::report::{Progress, Rejected, Report, Step};
+use super::verify::{self, Extras, check};
+use super::{Conflict, Endpoint, Options, Verify, source};
+use crate::error::{Error, ErrorKind, Position, Result};
+use crate::formats;
+use crate::model::{Attachment, Entry, Record, RecordPath};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// What a transfer would do. Holds counts and names, never a value.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Records that the source yields.
+    pub read: u64,
+    /// Records to be made.
+    pub create: u64,
+    /// Records to be overwritten.
+    pub update: u64,
+    /// Records that are there already.
+    pub unchanged: u64,
+    /// Records whose place is taken by other content, and what differs.
+    pub conflicts: Vec<super::Difference>,
+    /// Records that cannot be taken.
+    pub rejected: Vec<Rejected>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What is done about conflicts.
+    pub on_conflict: &'static str,
+    #[serde(skip)]
+    verdicts: Vec<([u8; 16], Verdict)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    Create,
+    Update(String),
+    Unchanged,
+    Skip,
+}
+
+impl Plan {
+    /// 3 where records would be left out, 1 where the transfer would refuse to start.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match (self.on_conflict, self.conflicts.is_empty()) {
+            ("fail", false) => 1,
+            ("skip", false) => 3,
+            _ if self.rejected.is_empty() => 0,
+            _ => 3,
+        }
+    }
+}
+
+/// Finds out what a transfer would do; writes nothing.
+pub async fn plan(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Plan> {
+    let digester = Digester::new()?;
+    make_plan(from, to, options, progress, &digester).await
+}
+
+async fn make_plan(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+    digester: &Digester,
+) -> Result<Plan> {
+    progress.begin(Step::Planning, None);
+    let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
+    let mut held = Ledger::default();
+    if let Endpoint::Environment(environment, inside) = to
+        && !environment.is_empty(inside).await?
+    {
+        let mut chunks = source::open(to, options);
+        while let Some(chunk) = chunks.recv().await {
+            for entry in chunk? {
+                if let Entry::Record(record, at) = entry {
+                    held.add(digester.print(&record), at.pointer.unwrap_or_default());
+                }
+            }
+            check(progress)?;
+        }
+    }
+    let mut clashing: Vec<(usize, Print, String)> = Vec::new();
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    plan.read += 1;
+                    let record = match fit(record, &at, to) {
+                        Ok(record) => record,
+                        Err(rejected) => {
+                            plan.rejected.push(rejected);
+                            continue;
+                        }
+                    };
+                    let print = digester.print(&record);
+                    if held.take_equal(&print) {
+                        plan.verdicts.push((print.identity, Verdict::Unchanged));
+                        plan.unchanged += 1;
+                    } else {
+                        plan.verdicts.push((print.identity, Verdict::Create));
+                        clashing.push((plan.verdicts.len() - 1, print, record.label()));
+                    }
+                }
+                Entry::Reject(reject) => plan.rejected.push(reject.into()),
+                Entry::Note(note) => plan.notes.push(note),
+                Entry::Folder(_) => {}
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    // Only now is it known which of the sink's records have an equal in the source.
+    for (index, print, label) in clashing {
+        let Some((id, what)) = held.take_alike(&print) else {
+            plan.create += 1;
+            continue;
+        };
+        plan.conflicts.push(super::Difference { record: label, what });
+        match options.on_conflict {
+            Conflict::Duplicate => plan.create += 1,
+            Conflict::Update => {
+                plan.update += 1;
+                plan.verdicts[index].1 = Verdict::Update(id);
+            }
+            Conflict::Skip | Conflict::Fail => plan.verdicts[index].1 = Verdict::Skip,
+        }
+    }
+    Ok(plan)
+}
+
+/// Moves every record of `from` into `to`, then reads back and compares.
+///
+/// # Errors
+/// Nothing is written where the plan shows conflicts under [`Conflict::Fail`]. After any other
+/// error, running the same transfer again completes it without making anything twice.
+pub async fn transfer(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let start = Instant::now();
+    let mut report = match to {
+        Endpoint::Environment(..) => into_environment(from, to, options, progress).await?,
+        Endpoint::File { path, format } => into_file(from, path, *format, options, progress).await?,
+    };
+    if let Some(path) = &options.rejects {
+        write_rejects(path, &report.rejected)?;
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn into_environment(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let Endpoint::Environment(environment, inside) = to else {
+        return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
+    };
+    let digester = Digester::new()?;
+    // Nothing can clash in an empty environment, so the source is read once only.
+    let plan = if environment.is_empty(inside).await? {
+        None
+    } else {
+        Some(make_plan(from, to, options, progress, &digester).await?)
+    };
+    if let Some(plan) = &plan
+        && options.on_conflict == Conflict::Fail
+        && let Some(first) = plan.conflicts.first()
+    {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "{} records are there already with other content, the first is {}; nothing was written",
+                plan.conflicts.len(),
+                first.record
+            ),
+        )
+        .next_step("choose --on-conflict skip, update or duplicate; --dry-run lists them"));
+    }
+    let encrypted_source = matches!(from, Endpoint::Environment(source, _) if source.encrypts());
+    let mut sink =
+        Sink::open(environment.clone(), options.allow_unencrypted_target || !encrypted_source).await?;
+    let mut report = Report::default();
+    let mut expected = Ledger::default();
+    let mut verdicts = plan.as_ref().map(|plan| plan.verdicts.iter());
+    progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        let mut fresh = Vec::with_capacity(chunk.len());
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    report.read += 1;
+                    let record = match fit(record, &at, to) {
+                        Ok(record) => record,
+                        Err(rejected) => {
+                            report.rejected.push(rejected);
+                            continue;
+                        }
+                    };
+                    let print = digester.print(&record);
+                    let verdict = match &mut verdicts {
+                        None => &Verdict::Create,
+                        Some(verdicts) => match verdicts.next() {
+                            Some((identity, verdict)) if *identity == print.identity => verdict,
+                            _ => return Err(changed(from)),
+                        },
+                    };
+                    match verdict {
+                        Verdict::Create => fresh.push((record, at, print)),
+                        Verdict::Update(id) => {
+                            sink.update(id, &record).await?;
+                            report.updated += 1;
+                            expected.add(print, record.label());
+                        }
+                        Verdict::Unchanged => {
+                            report.unchanged += 1;
+                            expected.add(print, record.label());
+                        }
+                        Verdict::Skip => report.skipped.push(record.label()),
+                    }
+                }
+                Entry::Folder(path) => sink.folder(&source::beneath(inside, path)).await?,
+                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Note(note) => report.notes.push(note),
+            }
+        }
+        create(&mut sink, fresh, &mut report, &mut expected).await?;
+        progress.advance(count);
+        check(progress)?;
+    }
+    report.folders_created = sink.folders_created;
+    if options.verify == Verify::Full {
+        let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
+        let back = Endpoint::Environment(environment.clone(), inside);
+        verify::compare(&back, expected, &digester, Extras::Ignore, options, progress, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn create(
+    sink: &mut Sink,
+    fresh: Vec<(Record, Position, Print)>,
+    report: &mut Report,
+    expected: &mut Ledger,
+) -> Result<()> {
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut facts = Vec::with_capacity(fresh.len());
+    let mut records = Vec::with_capacity(fresh.len());
+    for (record, at, print) in fresh {
+        facts.push((record.label(), at, print));
+        records.push(record);
+    }
+    for ((label, at, print), result) in facts.into_iter().zip(sink.create(records).await?) {
+        match result {
+            Ok(_) => {
+                report.created += 1;
+                expected.add(print, label);
+            }
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                let why = error.what().to_owned();
+                report.rejected.push(Rejected { at: at.to_string(), record: label, why });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The record as the sink will hold it, or why it cannot.
+fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Record, Rejected> {
+    let Endpoint::Environment(_, inside) = to else { return Ok(record) };
+    let too_long = record.attachments.iter().find(|one| one.content.len() > Attachment::MAX);
+    if let Some(one) = too_long {
+        return Err(Rejected {
+            at: at.to_string(),
+            record: record.label(),
+            why: format!(
+                "attachment {} has {} bytes; an environment takes {}",
+                one.name,
+                one.content.len(),
+                Attachment::MAX
+            ),
+        });
+    }
+    record.path = source::beneath(inside, record.path);
+    // Passwork's number for no color.
+    record.color = record.color.filter(|color| *color != 0);
+    Ok(record)
+}
+
+fn changed(from: &Endpoint) -> Error {
+    let error = Error::new(
+        ErrorKind::Io,
+        "the source changed while it was read; some records may be written already",
+    )
+    .next_step("run the same command again with --on-conflict skip: what is done is not done twice");
+    match source::file_path(from) {
+        Some(path) => error.at(crate::error::Place::File { path: path.clone(), at: None }),
+        None => error,
+    }
+}
+
+async fn into_file(
+    from: &Endpoint,
+    path: &Path,
+    format: Option<formats::Format>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    if !options.allow_plaintext {
+        return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
+            .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
+    }
+    let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
+    let format = format.or(named).ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "the file's format is not known")
+            .next_step("name it: --format json, csv or jsonl")
+    })?;
+    let failed = |error: io::Error| Error::io(path, error);
+    let to_stdout = path == Path::new("-");
+    // The file appears under its name only when it is whole, and is readable by its owner only.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (output, file): (Box<dyn Write + Send>, _) = if to_stdout {
+        (Box::new(io::stdout()), None)
+    } else {
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        (Box::new(file.reopen().map_err(failed)?), Some(file))
+    };
+    let mut writer =
+        formats::writer(format, Box::new(io::BufWriter::with_capacity(1 << 18, output)), &options.write)?;
+    let mut report = Report::default();
+    progress.begin(Step::Writing, None);
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, _) => {
+                    report.read += 1;
+                    writer.write(&record)?;
+                    report.created += 1;
+                }
+                Entry::Folder(path) => writer.folder(&path)?,
+                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Note(note) => report.notes.push(note),
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    report.notes.extend(writer.finish()?);
+    if let Some(file) = file {
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(path).map_err(|error| Error::io(path, error.error))?;
+    }
+    Ok(report)
+}
+
+fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
+    let failed = |error: io::Error| Error::io(path, error);
+    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    for reject in rejected {
+        serde_json::to_writer(&mut file, reject).map_err(|error| failed(error.into()))?;
+        file.write_all(b"\n").map_err(failed)?;
+    }
+    file.flush().map_err(failed)
+}
+
+impl std::fmt::Display for Plan {
+    /// For people: counts, then each conflict and reject by name.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} read: {} to create, {} to update, {} there already, {} in conflict ({}), {} rejected",
+            self.read,
+            self.create,
+            self.update,
+            self.unchanged,
+            self.conflicts.len(),
+            self.on_conflict,
+            self.rejected.len()
+        )?;
+        for conflict in &self.conflicts {
+            writeln!(f, "conflict: {} differs in {}", conflict.record, conflict.what.join(", "))?;
+        }
+        for reject in &self.rejected {
+            writeln!(f, "rejected: {}: {}: {}", reject.at, reject.record, reject.why)?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}

@@ -1,0 +1,117 @@
+//! Compares what two locations hold, by keyed digest of the decrypted content.
+
+use super::digest::{Digester, Ledger, Print};
+use super::report::{Difference, Progress, Report, Step};
+use super::{Endpoint, Options, source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Entry, RecordPath};
+use std::time::Instant;
+
+/// Compares two locations record by record. The report's `verified` counts equal records,
+/// `different` names the others: missing in `b`, extra in `b`, or the fields that differ.
+pub async fn verify(
+    a: &Endpoint,
+    b: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let start = Instant::now();
+    let digester = Digester::new()?;
+    let mut report = Report::default();
+    let mut expected = Ledger::default();
+    progress.begin(Step::Planning, None);
+    let inside = inside(a);
+    let mut chunks = source::open(a, options);
+    while let Some(chunk) = chunks.recv().await {
+        for entry in chunk? {
+            match entry {
+                Entry::Record(mut record, _) => {
+                    record.path = source::relative(&inside, record.path);
+                    expected.add(digester.print(&record), record.label());
+                    report.read += 1;
+                }
+                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Note(note) => report.notes.push(note),
+                Entry::Folder(_) => {}
+            }
+        }
+        check(progress)?;
+    }
+    compare(b, expected, &digester, Extras::Differ, options, progress, &mut report).await?;
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// What records count as that only the second location holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extras {
+    Differ,
+    Ignore,
+}
+
+/// Checks a location off against a ledger.
+pub(super) async fn compare(
+    b: &Endpoint,
+    mut expected: Ledger,
+    digester: &Digester,
+    extras: Extras,
+    options: &Options,
+    progress: &dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    progress.begin(Step::Verifying, Some(report.read));
+    // After a transfer the ledger holds whole paths.
+    let inside = if extras == Extras::Differ { inside(b) } else { RecordPath::default() };
+    let mut unmatched: Vec<(Print, String)> = Vec::new();
+    let mut chunks = source::open(b, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(mut record, _) => {
+                    record.path = source::relative(&inside, record.path);
+                    let print = digester.print(&record);
+                    if expected.take_equal(&print) {
+                        report.verified += 1;
+                    } else {
+                        unmatched.push((print, record.label()));
+                    }
+                }
+                // What cannot be read shows as missing, if it was expected.
+                Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
+                Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) => {}
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    for (print, record) in unmatched {
+        match expected.take_alike(&print) {
+            Some((_, what)) => report.different.push(Difference { record, what }),
+            None if extras == Extras::Differ => {
+                report.different.push(Difference { record, what: vec!["extra".to_owned()] });
+            }
+            None => {}
+        }
+    }
+    report.different.extend(expected.into_missing());
+    Ok(())
+}
+
+fn inside(endpoint: &Endpoint) -> RecordPath {
+    match endpoint {
+        Endpoint::Environment(_, inside) => inside.clone(),
+        Endpoint::File { .. } => RecordPath::default(),
+    }
+}
+
+/// Ends the job where the user asked for it.
+pub(super) fn check(progress: &dyn Progress) -> Result<()> {
+    if progress.interrupted() {
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted").next_step(
+            "run the same command again with --on-conflict skip: what is done is not done twice",
+        ));
+    }
+    Ok(())
+}

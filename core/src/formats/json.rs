@@ -1,0 +1,319 @@
+//! A small JSON reader (RFC 8259) for documents that hold secrets.
+//!
+//! Ours because three things matter here that general readers give up: numbers keep their
+//! text, members keep their order and their duplicates (so that these can be named), and
+//! strings land in memory that is wiped. Depth is limited; string length is not, since an
+//! attachment is one string.
+
+use std::collections::HashSet;
+use zeroize::Zeroizing;
+
+/// Nesting beyond this is refused: no real file needs it, and the stack is finite.
+const MAX_DEPTH: usize = 128;
+
+/// A JSON value.
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    /// The number's own text: digits beyond a float's reach survive.
+    Number(String),
+    Text(Zeroizing<String>),
+    List(Vec<Value>),
+    Object(Members),
+}
+
+/// An object's members in order, duplicates included.
+pub(super) type Members = Vec<(String, Value)>;
+
+impl Value {
+    /// The text of a string, number or boolean; `None` for the others.
+    pub(super) fn into_text(self) -> Option<String> {
+        match self {
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Number(text) => Some(text),
+            Value::Text(mut text) => Some(std::mem::take(&mut *text)),
+            Value::Null | Value::List(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// A member name that stands twice in one object, here or below.
+    pub(super) fn duplicate(&self) -> Option<&str> {
+        match self {
+            Value::List(list) => list.iter().find_map(Value::duplicate),
+            Value::Object(members) => {
+                duplicate(members).or_else(|| members.iter().find_map(|(_, value)| value.duplicate()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A member name that stands twice in this object.
+pub(super) fn duplicate(members: &Members) -> Option<&str> {
+    if members.len() <= 16 {
+        return members.iter().enumerate().find_map(|(index, (name, _))| {
+            members.iter().take(index).any(|(earlier, _)| earlier == name).then_some(name.as_str())
+        });
+    }
+    let mut seen = HashSet::new();
+    members.iter().map(|(name, _)| name.as_str()).find(|name| !seen.insert(*name))
+}
+
+/// Why a text is not JSON, and at which byte.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) why: &'static str,
+    pub(super) at: usize,
+}
+
+/// Parses one whole document.
+pub(super) fn parse(text: &str) -> Result<Value, Broken> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
+    let value = parser.value(0)?;
+    parser.space();
+    if parser.at < parser.bytes.len() {
+        return Err(parser.broken("text after the end"));
+    }
+    Ok(value)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Parser<'_> {
+    fn broken(&self, why: &'static str) -> Broken {
+        let why = if self.at >= self.bytes.len() { "unexpected end" } else { why };
+        Broken { why, at: self.at }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn expect(&mut self, byte: u8, why: &'static str) -> Result<(), Broken> {
+        if self.peek() == Some(byte) {
+            self.at += 1;
+            Ok(())
+        } else {
+            Err(self.broken(why))
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value) -> Result<Value, Broken> {
+        for byte in word.bytes() {
+            self.expect(byte, "an unknown word")?;
+        }
+        Ok(value)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value, Broken> {
+        if depth > MAX_DEPTH {
+            return Err(self.broken("nested more than 128 deep"));
+        }
+        self.space();
+        match self.peek() {
+            Some(b'"') => self.string().map(Value::Text),
+            Some(b'{') => self.object(depth),
+            Some(b'[') => self.list(depth),
+            Some(b't') => self.word("true", Value::Bool(true)),
+            Some(b'f') => self.word("false", Value::Bool(false)),
+            Some(b'n') => self.word("null", Value::Null),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => Err(self.broken("a value is missing")),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<Value, Broken> {
+        self.at += 1;
+        let mut members = Members::new();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(Value::Object(members));
+        }
+        loop {
+            self.space();
+            if self.peek() != Some(b'"') {
+                return Err(self.broken("a member name is missing"));
+            }
+            let mut name = self.string()?;
+            self.space();
+            self.expect(b':', "a colon is missing")?;
+            let value = self.value(depth + 1)?;
+            members.push((std::mem::take(&mut *name), value));
+            self.space();
+            if self.peek() == Some(b',') {
+                self.at += 1;
+            } else {
+                self.expect(b'}', "a comma or closing brace is missing")?;
+                return Ok(Value::Object(members));
+            }
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, Broken> {
+        self.at += 1;
+        let mut list = Vec::new();
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(Value::List(list));
+        }
+        loop {
+            list.push(self.value(depth + 1)?);
+            self.space();
+            if self.peek() == Some(b',') {
+                self.at += 1;
+            } else {
+                self.expect(b']', "a comma or closing bracket is missing")?;
+                return Ok(Value::List(list));
+            }
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), Broken> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.broken("a digit is missing"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<Value, Broken> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(Value::Number(self.text.get(start..self.at).unwrap_or_default().to_owned()))
+    }
+
+    fn string(&mut self) -> Result<Zeroizing<String>, Broken> {
+        self.at += 1;
+        let start = self.at;
+        // Find the end first: the string is then allocated once and leaves no copies behind.
+        let mut end = start;
+        let mut escaped = false;
+        loop {
+            match self.bytes.get(end) {
+                None => {
+                    self.at = end;
+                    return Err(self.broken("unexpected end"));
+                }
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    escaped = true;
+                    end += 2;
+                }
+                Some(0..=0x1f) => {
+                    self.at = end;
+                    return Err(self.broken("a control character inside a string"));
+                }
+                Some(_) => end += 1,
+            }
+        }
+        if !escaped {
+            self.at = end + 1;
+            return Ok(Zeroizing::new(self.text.get(start..end).unwrap_or_default().to_owned()));
+        }
+        let mut out = Zeroizing::new(String::with_capacity(end - start));
+        while self.at < end {
+            if self.peek() == Some(b'\\') {
+                self.at += 1;
+                out.push(self.escape()?);
+            } else {
+                let run = self.at;
+                while self.at < end && self.peek() != Some(b'\\') {
+                    self.at += 1;
+                }
+                out.push_str(self.text.get(run..self.at).unwrap_or_default());
+            }
+        }
+        self.at = end + 1;
+        Ok(out)
+    }
+
+    fn escape(&mut self) -> Result<char, Broken> {
+        let byte = self.peek();
+        self.at += 1;
+        Ok(match byte {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = self.hex4()?;
+                let code = if (0xd800..0xdc00).contains(&first) {
+                    self.expect(b'\\', "half a surrogate pair")?;
+                    self.expect(b'u', "half a surrogate pair")?;
+                    let second = self.hex4()?;
+                    if !(0xdc00..0xe000).contains(&second) {
+                        return Err(self.broken("half a surrogate pair"));
+                    }
+                    0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
+                } else {
+                    first
+                };
+                char::from_u32(code).ok_or_else(|| self.broken("half a surrogate pair"))?
+            }
+            _ => return Err(self.broken("an unknown escape")),
+        })
+    }
+
+    fn hex4(&mut self) -> Result<u32, Broken> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
+            code = code * 16 + digit.ok_or_else(|| self.broken("an unknown escape"))?;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub(super) fn quote(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}

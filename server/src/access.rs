@@ -1,0 +1,96 @@
+//! Who may do what: the store takes a proof, and only a look into `vault_users` makes one.
+//! What a function may do to a vault is thus in its signature.
+
+use crate::error::{Refusal, Result};
+use crate::id::{UserId, VaultId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Whose request it is.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub user: UserId,
+    pub session: i64,
+}
+
+/// A user's standing in a vault, ordered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    None = 0,
+    Read = 1,
+    Edit = 2,
+    Administer = 3,
+}
+
+impl Role {
+    fn from_number(number: i64) -> Self {
+        match number {
+            1 => Self::Read,
+            2 => Self::Edit,
+            3 => Self::Administer,
+            _ => Self::None,
+        }
+    }
+}
+
+/// The caller may read this vault.
+pub(crate) struct Reader {
+    vault: VaultId,
+    encrypted: bool,
+    role: Role,
+}
+
+/// The caller may also change what is in this vault.
+pub(crate) struct Editor(Reader);
+
+/// The caller may also change the vault itself.
+pub(crate) struct Owner(Reader);
+
+impl Reader {
+    /// A vault that the caller may not see is a vault that is not there.
+    pub fn of(conn: &Connection, caller: &Caller, vault: &VaultId) -> Result<Self> {
+        let found = conn
+            .prepare_cached(
+                "SELECT u.role, v.encrypted FROM vault_users u JOIN vaults v ON v.id = u.vault_id
+                 WHERE u.vault_id = ?1 AND u.user_id = ?2",
+            )?
+            .query_row(params![vault, caller.user], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
+            .optional()?;
+        match found.map(|(role, encrypted)| (Role::from_number(role), encrypted)) {
+            Some((role, encrypted)) if role >= Role::Read => {
+                Ok(Self { vault: vault.clone(), encrypted, role })
+            }
+            _ => Err(Refusal::not_found("vault")),
+        }
+    }
+
+    pub fn vault(&self) -> &VaultId {
+        &self.vault
+    }
+
+    /// Whether the vault has a master key.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    pub fn into_editor(self) -> Result<Editor> {
+        if self.role >= Role::Edit { Ok(Editor(self)) } else { Err(Refusal::denied()) }
+    }
+
+    pub fn into_owner(self) -> Result<Owner> {
+        if self.role >= Role::Administer { Ok(Owner(self)) } else { Err(Refusal::denied()) }
+    }
+}
+
+impl std::ops::Deref for Editor {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+impl std::ops::Deref for Owner {
+    type Target = Reader;
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}

@@ -1,0 +1,160 @@
+//! What can go wrong, for the crate's caller ([`Error`]) and on the wire (`Refusal`).
+
+use http::StatusCode;
+use keyferry_api::error::{ErrorBody, ErrorEntry, code};
+use std::path::PathBuf;
+
+/// Why an environment could not be made, opened or asked.
+#[derive(Debug)]
+pub enum Error {
+    /// The file system said no.
+    Io(std::io::Error),
+    /// The database said no.
+    Database(rusqlite::Error),
+    /// There is an environment in this folder already.
+    AlreadyThere(PathBuf),
+    /// There is no environment in this folder.
+    NotThere(PathBuf),
+    /// The request itself is wrong; the sentence says how.
+    Validation(String),
+    /// The environment was made by a newer version of this program.
+    TooNew(i64),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "the environment's files: {error}"),
+            Self::Database(error) => write!(f, "the environment's database: {error}"),
+            Self::AlreadyThere(dir) => write!(f, "there is an environment in {} already", dir.display()),
+            Self::NotThere(dir) => write!(f, "there is no environment in {}", dir.display()),
+            Self::Validation(message) => f.write_str(message),
+            Self::TooNew(version) => {
+                write!(f, "the environment was made by a newer version (schema {version})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Database(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Answer(answer) => Self::Validation(answer.message),
+            Refusal::Database(error) => Self::Database(error),
+        }
+    }
+}
+
+/// Why a request fails. An `Answer` is the client's affair and leaves the transaction usable; a
+/// `Database` failure ends the whole transaction, a batch's too.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Answer(Answer),
+    Database(rusqlite::Error),
+}
+
+/// A refusal in the words of the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub field: Option<&'static str>,
+    pub message: String,
+}
+
+pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self::Answer(Answer { status, code, field: None, message: message.into() })
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    pub fn denied() -> Self {
+        Self::new(StatusCode::FORBIDDEN, code::ACCESS_DENIED, "You may not do this here.")
+    }
+
+    pub fn unauthorized(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, message)
+    }
+
+    pub fn conflict(message: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, code::CONFLICT, message)
+    }
+
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR);
+        Self::Answer(Answer { status, code, field: Some(field), message: message.into() })
+    }
+
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR, message)
+    }
+
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "The server failed.")
+    }
+
+    /// The answer to give. A database's own words stay inside: they may name values.
+    pub fn into_answer(self) -> Answer {
+        match self {
+            Self::Answer(answer) => answer,
+            Self::Database(error) => {
+                let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+                let (status, code, message) = if full {
+                    (
+                        StatusCode::INSUFFICIENT_STORAGE,
+                        code::STORAGE_FULL,
+                        "The disk under the environment is full.",
+                    )
+                } else {
+                    (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "The server failed.")
+                };
+                Answer { status, code, field: None, message: message.to_owned() }
+            }
+        }
+    }
+}
+
+impl Answer {
+    pub fn into_body(self) -> (StatusCode, Vec<u8>) {
+        let entry = ErrorEntry {
+            code: self.code.to_owned(),
+            field: self.field.map(str::to_owned),
+            message: self.message,
+        };
+        let body = serde_json::to_vec(&ErrorBody { errors: vec![entry] }).unwrap_or_default();
+        (self.status, body)
+    }
+}

@@ -1,0 +1,74 @@
+//! Batches: one transaction for all, a savepoint for each. A request that is refused undoes
+//! itself and leaves the others; a database that fails undoes the batch.
+
+use super::{Body, Context, Request, authenticate, dispatch};
+use crate::error::{Refusal, Result};
+use crate::store::Store;
+use http::{HeaderMap, Method};
+use keyferry_api::batch::{Batch, BatchRequest};
+
+/// Far beyond what clients send; one batch shall not hold the writer for minutes.
+const LARGEST_BATCH: usize = 1000;
+
+/// A batch, read.
+pub(super) struct Parsed {
+    pub requests: Vec<BatchRequest>,
+    pub only_reads: bool,
+}
+
+/// Strangers are turned away before their body is taken apart.
+pub(super) fn parse(store: &Store, headers: &HeaderMap, body: Body) -> Result<Parsed> {
+    store.read(|conn| authenticate(conn, headers))?;
+    let batch: Batch = body.parse()?;
+    if batch.requests.len() > LARGEST_BATCH {
+        return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
+    }
+    let only_reads = batch.requests.iter().all(|request| request.method.eq_ignore_ascii_case("GET"));
+    Ok(Parsed { requests: batch.requests, only_reads })
+}
+
+/// Answers every request, in order.
+pub(super) fn run(context: &Context<'_>, requests: Vec<BatchRequest>) -> Result<Vec<u8>> {
+    let mut out = br#"{"responses":["#.to_vec();
+    for (index, request) in requests.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        let (status, body) = match one(context, request) {
+            Ok(body) => (200, body),
+            Err(Refusal::Answer(answer)) => {
+                let (status, body) = answer.into_body();
+                (status.as_u16(), body)
+            }
+            Err(error) => return Err(error),
+        };
+        out.extend_from_slice(format!("{{\"statusCode\":{status},\"body\":").as_bytes());
+        out.extend_from_slice(&body);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
+    let method = Method::from_bytes(request.method.to_ascii_uppercase().as_bytes())
+        .map_err(|_| Refusal::malformed("There is no such method."))?;
+    let (path, query) = match request.relative_url.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (request.relative_url.as_str(), None),
+    };
+    let only_reads = method == Method::GET;
+    let request = Request::new(method, path, query, Body::Tree(request.body.unwrap_or_default()))?;
+    if only_reads {
+        return dispatch(context, request);
+    }
+    context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+    let result = dispatch(context, request);
+    if matches!(result, Err(Refusal::Answer(_))) {
+        context.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+    }
+    if !matches!(result, Err(Refusal::Database(_))) {
+        context.conn.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    result
+}

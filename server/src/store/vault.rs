@@ -1,0 +1,85 @@
+//! Vaults and who may open them.
+
+use super::check_name;
+use crate::access::{Caller, Owner, Reader, Role};
+use crate::error::{Refusal, Result};
+use crate::id::{UserId, VaultId};
+use keyferry_api::vault::{NewVault, Vault};
+use rusqlite::{Connection, Row, params};
+
+/// Makes a vault; whoever makes it administers it.
+pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Result<VaultId> {
+    check_name(&vault.name)?;
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (key, hash, salt) =
+        (given(vault.master_key_encrypted), given(vault.master_key_hash), given(vault.salt));
+    if key.is_some() && (hash.is_none() || salt.is_none()) {
+        let message = "An encrypted vault needs masterKeyEncrypted, masterKeyHash and salt.";
+        return Err(Refusal::invalid("masterKeyHash", message));
+    }
+    if key.is_none() && !vault.administrators_keys.is_empty() {
+        return Err(Refusal::invalid(
+            "masterKeyEncrypted",
+            "The maker's own copy of the vault key is missing.",
+        ));
+    }
+    let id = VaultId::fresh()?;
+    conn.prepare_cached(
+        "INSERT INTO vaults (id, name, encrypted, master_key_hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id, vault.name, key.is_some(), hash, salt])?;
+    let mut grant = conn.prepare_cached(
+        "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    grant.execute(params![id, caller.user, Role::Administer as i64, key])?;
+    for (user, key) in vault.administrators_keys {
+        let user = UserId::parse(&user)?;
+        if user != caller.user {
+            super::user::info(conn, &user)?;
+            grant.execute(params![id, user, Role::Administer as i64, key])?;
+        }
+    }
+    Ok(id)
+}
+
+const COLUMNS: &str = "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt
+    FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND u.role >= 1";
+
+fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
+    Ok(Vault {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        master_key_encrypted: row.get(2)?,
+        master_key_hash: row.get(3)?,
+        salt: row.get(4)?,
+        type_id: None,
+    })
+}
+
+/// The vaults that the caller may see.
+pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<Vault>> {
+    let mut statement = conn.prepare_cached(&format!("{COLUMNS} ORDER BY v.seq"))?;
+    let rows = statement.query_map([&caller.user], vault_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// One vault, with the caller's copy of its key.
+pub(crate) fn get(conn: &Connection, caller: &Caller, reader: &Reader) -> Result<Vault> {
+    Ok(conn
+        .prepare_cached(&format!("{COLUMNS} AND v.id = ?2"))?
+        .query_row(params![caller.user, reader.vault()], vault_row)?)
+}
+
+/// Renames a vault.
+pub(crate) fn rename(conn: &Connection, owner: &Owner, name: &str) -> Result<()> {
+    check_name(name)?;
+    conn.prepare_cached("UPDATE vaults SET name = ?2 WHERE id = ?1")?
+        .execute(params![owner.vault(), name])?;
+    Ok(())
+}
+
+/// Deletes a vault with everything in it.
+pub(crate) fn delete(conn: &Connection, owner: &Owner) -> Result<()> {
+    conn.prepare_cached("DELETE FROM vaults WHERE id = ?1")?.execute([owner.vault()])?;
+    Ok(())
+}

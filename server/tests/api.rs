@@ -1,0 +1,170 @@
+//! The API as clients see it, without a socket.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use base64::Engine as _;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use keyferry_api::user::NewUser;
+use keyferry_server::{Environment, ServeOptions};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tower::ServiceExt as _;
+
+struct World {
+    _dir: tempfile::TempDir,
+    environment: Environment,
+    router: axum::Router,
+}
+
+fn user(name: &str) -> NewUser {
+    serde_json::from_value(json!({"username": name, "password": "correct horse", "masterKeyHash": "aabb"}))
+        .unwrap()
+}
+
+fn world(options: ServeOptions) -> (World, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = Environment::create(dir.path(), true).unwrap();
+    let (alice, bob) =
+        (environment.add_user(user("alice")).unwrap(), environment.add_user(user("bob")).unwrap());
+    let token = |id: &str| environment.issue_session(id).unwrap().access_token.unwrap();
+    let (alice, bob) = (token(&alice), token(&bob));
+    let router = environment.router(options);
+    (World { _dir: dir, environment, router }, alice, bob)
+}
+
+impl World {
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        raw: bool,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if raw {
+            request = request.header("x-response-format", "raw");
+        }
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let answer =
+            self.router.clone().oneshot(request.body(axum::body::Body::from(text)).unwrap()).await.unwrap();
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn ok(&self, method: &str, path: &str, token: &str, body: Value) -> Value {
+        let (status, answer) = self.send(method, path, token, true, body).await;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+
+    async fn vault(&self, token: &str) -> String {
+        let vault = self.ok("POST", "/vaults", token, json!({"name": "v"})).await;
+        vault["id"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn login_refresh_and_expiry() {
+    let (world, ..) = world(ServeOptions::default());
+    let login = |password: &str| json!({"username": "alice", "password": password, "hostname": "h"});
+    let (status, answer) = world.send("POST", "/users/login", "", true, login("wrong")).await;
+    assert_eq!((status.as_u16(), answer["errors"][0]["code"].as_str()), (401, Some("credentialsInvalid")));
+    let first = world.ok("POST", "/users/login", "", login("correct horse")).await;
+    let access = first["accessToken"].as_str().unwrap();
+    assert_eq!(access.len(), 44);
+    assert_eq!(world.ok("GET", "/users/info", access, Value::Null).await["username"], "alice");
+    let second = world.ok("POST", "/sessions/refresh", access, Value::Null).await;
+    assert!(second["refreshToken"].is_string());
+    assert_eq!(world.send("GET", "/users/info", access, true, Value::Null).await.0, 401);
+    let old = json!({"refreshToken": first["refreshToken"]});
+    assert_eq!(world.send("POST", "/sessions/refresh", "", true, old).await.0, 401);
+
+    let short = ServeOptions { access_token_life: Duration::ZERO, ..ServeOptions::default() };
+    let short = World { router: world.environment.router(short), ..world };
+    let tokens = short.ok("POST", "/users/login", "", login("correct horse")).await;
+    let access = tokens["accessToken"].as_str().unwrap();
+    let (status, answer) = short.send("GET", "/users/info", access, true, Value::Null).await;
+    assert_eq!((status.as_u16(), answer["errors"][0]["code"].as_str()), (401, Some("accessTokenExpired")));
+    let new = short.ok("POST", "/sessions/refresh-access-token", "", json!({"accessToken": access})).await;
+    assert!(new["accessToken"].is_string() && new.get("refreshToken").is_none());
+}
+
+#[tokio::test]
+async fn another_users_vault_is_not_there() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let item = world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "x"})).await;
+    let item = item["id"].as_str().unwrap();
+    for path in [format!("/vaults/{vault}"), format!("/items/{item}"), format!("/items?vaultId={vault}")] {
+        assert_eq!(world.send("GET", &path, &bob, true, Value::Null).await.0, 404, "{path}");
+    }
+    let requests = json!({"requests": [
+        {"method": "GET", "relativeUrl": format!("/api/v1/items/{item}")},
+        {"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "y"}},
+        {"method": "DELETE", "relativeUrl": format!("/api/v1/items/{item}"), "body": {}}]});
+    let answer = world.ok("POST", "/batch", &bob, requests).await;
+    for response in answer["responses"].as_array().unwrap() {
+        assert_eq!(response["statusCode"], 404);
+    }
+    let path = format!("/items/search?query=x&vaultIds[]={vault}");
+    assert_eq!(world.ok("GET", &path, &bob, Value::Null).await, json!({"items": []}));
+    assert_eq!(world.ok("GET", &path, &alice, Value::Null).await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn batch_keeps_what_succeeds() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let create = |body: Value| json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": body});
+    let requests = json!({"requests": [
+        create(json!({"vaultId": vault, "name": "a"})),
+        create(json!({"vaultId": vault})),
+        create(json!({"vaultId": vault, "name": "b"}))]});
+    let (_, answer) = world.send("POST", "/batch", &alice, true, requests).await;
+    let statuses: Vec<_> = answer["responses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|response| response["statusCode"].clone())
+        .collect();
+    assert_eq!(statuses, [200, 422, 200]);
+    let list = world.ok("GET", &format!("/items?vaultId={vault}"), &alice, Value::Null).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn wrapping_and_shape() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let item = world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "x"})).await;
+    let path = format!("/items/{}", item["id"].as_str().unwrap());
+    let plain = world.ok("GET", &path, &alice, Value::Null).await;
+    let (_, wrapped) = world.send("GET", &path, &alice, false, Value::Null).await;
+    assert_eq!(wrapped["format"], "base64");
+    let text =
+        base64::engine::general_purpose::STANDARD.decode(wrapped["content"].as_str().unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), plain);
+    for (name, value) in [
+        ("login", Value::Null),
+        ("url", Value::Null),
+        ("description", Value::Null),
+        ("folderId", Value::Null),
+        ("fieldsOrder", Value::Null),
+        ("vaultMasterKeyEncrypted", Value::Null),
+        ("tags", json!([])),
+        ("customs", json!([])),
+        ("attachments", json!([])),
+        ("color", json!(0)),
+        ("isDeleted", json!(false)),
+        ("isFavorite", json!(false)),
+    ] {
+        assert_eq!(plain.get(name), Some(&value), "{name}");
+    }
+    let (status, error) = world.send("GET", "/nothing", &alice, false, Value::Null).await;
+    assert_eq!((status.as_u16(), error["format"].as_str()), (404, Some("base64")));
+}
