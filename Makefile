@@ -11,7 +11,7 @@ setup: ## what tests need of the system
 demo: ## the main job on two embedded environments
 	$(CARGO) run --release --locked --bin keyferry -- demo
 
-test: ## everything
+test: lint ## everything
 	$(CARGO) test --workspace --locked
 
 lint: ## formatting, compiler and clippy

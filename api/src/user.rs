@@ -36,7 +36,7 @@ pub struct UserKeys {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyPair {
-    /// SubjectPublicKeyInfo in PEM.
+    /// `SubjectPublicKeyInfo` in PEM.
     pub public: String,
     /// The PKCS#8 PEM in an envelope under the master key.
     pub private_encrypted: String,
@@ -46,7 +46,7 @@ pub struct KeyPair {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublicKey {
-    /// SubjectPublicKeyInfo in PEM, or null.
+    /// `SubjectPublicKeyInfo` in PEM, or null.
     pub public_key: Option<String>,
 }
 

@@ -74,7 +74,7 @@ pub struct VaultType {
 pub struct Administrator {
     /// The user's identifier.
     pub id: String,
-    /// SubjectPublicKeyInfo in PEM.
+    /// `SubjectPublicKeyInfo` in PEM.
     #[serde(default)]
     pub public_key: Option<String>,
 }

@@ -53,10 +53,10 @@ pub fn prefixes(name: Option<&str>, side: Side) -> Vec<String> {
 /// Looks everything up. `PASSWORK_*` counts only for the origin of `PASSWORK_HOST`.
 pub fn find(name: Option<&str>, side: Side, url: Option<&Url>, lookup: Lookup<'_>) -> Result<Credentials> {
     let mut prefixes = prefixes(name, side);
-    if let (Some(url), Some(host)) = (url, lookup("PASSWORK_HOST")) {
-        if Url::parse(&host).is_ok_and(|host| host.origin() == url.origin()) {
-            prefixes.push("PASSWORK".to_owned());
-        }
+    if let (Some(url), Some(host)) = (url, lookup("PASSWORK_HOST"))
+        && Url::parse(&host).is_ok_and(|host| host.origin() == url.origin())
+    {
+        prefixes.push("PASSWORK".to_owned());
     }
     let mut found = Credentials::default();
     for prefix in &prefixes {

@@ -19,7 +19,7 @@ pub fn silence_panics() {
 }
 
 /// Shows the error and gives its exit code. A closed pipe is the reader's choice, not an error.
-pub fn failed(output: &Output, error: &Error) -> ExitCode {
+pub fn failed(output: Output, error: &Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }

@@ -29,10 +29,10 @@ fn main() -> ExitCode {
     let output = output::Output::new(&arguments.global);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return exit::failed(&output, &keyferry_core::Error::io(".", error)),
+        Err(error) => return exit::failed(output, &keyferry_core::Error::io(".", error)),
     };
-    match runtime.block_on(commands::run(arguments, &output)) {
+    match runtime.block_on(commands::run(arguments, output)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => exit::failed(&output, &error),
+        Err(error) => exit::failed(output, &error),
     }
 }

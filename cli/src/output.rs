@@ -25,23 +25,23 @@ impl Output {
 
     /// A line of a result.
     #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
-    pub fn line(&self, text: &str) -> Result<()> {
+    pub fn line(self, text: &str) -> Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::io("-", error))
     }
 
     /// A JSON document, indented.
-    pub fn document(&self, value: &impl Serialize) -> Result<()> {
+    pub fn document(self, value: &impl Serialize) -> Result<()> {
         self.line(&serde_json::to_string_pretty(value).map_err(not_shown)?)
     }
 
     /// A JSON document in one line.
-    pub fn json_line(&self, value: &impl Serialize) -> Result<()> {
+    pub fn json_line(self, value: &impl Serialize) -> Result<()> {
         self.line(&serde_json::to_string(value).map_err(not_shown)?)
     }
 
     /// A remark for people, unless they asked for quiet.
-    pub fn say(&self, text: &str) {
+    pub fn say(self, text: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
@@ -49,12 +49,12 @@ impl Output {
 
     /// A warning, which quiet does not silence.
     #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
-    pub fn warn(&self, text: &str) {
+    pub fn warn(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "keyferry: warning: {text}");
     }
 
     /// The error's line, its next step and, with `-v`, its causes.
-    pub fn error(&self, error: &Error) {
+    pub fn error(self, error: &Error) {
         let mut errors = io::stderr().lock();
         let red = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
         let word = if red { "\u{1b}[31merror\u{1b}[0m" } else { "error" };
@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// The end of a job.
-    pub fn report(&self, report: &Report) -> Result<()> {
+    pub fn report(self, report: &Report) -> Result<()> {
         if self.json {
             return self.document(report);
         }

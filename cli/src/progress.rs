@@ -31,7 +31,7 @@ struct State {
 
 impl Shown {
     /// Begins to listen for Ctrl-C: the first stops the job cleanly, the second ends at once.
-    pub fn new(output: &Output) -> Self {
+    pub fn new(output: Output) -> Self {
         tokio::spawn(async {
             while tokio::signal::ctrl_c().await.is_ok() {
                 if INTERRUPTED.swap(true, Ordering::SeqCst) {

@@ -112,12 +112,11 @@ pub enum Need {
 
 /// Opens an endpoint: a file as it is, an environment unlocked.
 pub async fn endpoint(word: &str, side: Side, config: &Config) -> Result<Endpoint> {
-    match Location::parse(word)? {
-        Location::File(path, format) => Ok(Endpoint::File { path, format }),
-        _ => {
-            let (environment, path) = environment(word, side, Need::Contents, config).await?;
-            Ok(Endpoint::Environment(Arc::new(environment), path))
-        }
+    if let Location::File(path, format) = Location::parse(word)? {
+        Ok(Endpoint::File { path, format })
+    } else {
+        let (environment, path) = environment(word, side, Need::Contents, config).await?;
+        Ok(Endpoint::Environment(Arc::new(environment), path))
     }
 }
 
@@ -204,7 +203,7 @@ mod tests {
         );
         assert_eq!(parse("embedded:./a:b"), Location::Embedded("./a:b".into()));
         assert!(matches!(parse("https://pw.example.com"), Location::Server(_)));
-        assert!(matches!(parse("csv:-"), Location::File(file, Some(_)) if file == PathBuf::from("-")));
+        assert!(matches!(parse("csv:-"), Location::File(file, Some(_)) if file.as_os_str() == "-"));
         for file in ["people.csv", "-", r"C:\x.csv", "./prod:x", "Prod:x"] {
             assert_eq!(parse(file), Location::File(file.into(), None), "{file}");
         }

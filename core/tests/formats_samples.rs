@@ -170,12 +170,15 @@ fn for_csv(mut record: Record) -> Record {
     record.customs.truncate(1);
     record.customs.retain(|c| !c.value.is_empty());
     record.password = record.password.filter(|p| !p.is_empty());
-    record.tags.iter_mut().for_each(|t| *t = t.replace([',', ';'], "").trim().to_owned());
+    for tag in &mut record.tags {
+        let plain = tag.replace([',', ';'], "");
+        *tag = plain.trim().to_string();
+    }
     record.tags.retain(|t| !t.is_empty());
     record.path.vault = record.path.vault.filter(|v| !v.is_empty());
     record.path.folders.iter_mut().for_each(|f| {
         if f.ends_with('\\') {
-            f.push('x')
+            f.push('x');
         }
     });
     record.path.folders.retain(|f| !f.is_empty());

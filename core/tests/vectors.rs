@@ -1,5 +1,7 @@
 //! Every vector in `tests/vectors`, made by Passwork's official client with fixed randomness.
 
+#![expect(clippy::unwrap_used, reason = "a vector that cannot be read fails its test")]
+
 use data_encoding::HEXLOWER;
 use keyferry_core::crypto::keychain::{Keychain, PublicKey, VaultProof, vault_key_hash};
 use keyferry_core::crypto::record::Protection;

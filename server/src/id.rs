@@ -2,6 +2,7 @@
 
 use crate::error::{Refusal, Result};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use std::str::FromStr;
 
 /// Random bytes from the system.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
@@ -31,21 +32,27 @@ macro_rules! id {
         pub(crate) struct $name(String);
 
         impl $name {
+            pub fn fresh() -> Result<Self> {
+                fresh().map(Self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Refusal;
+
             /// What is not an identifier names nothing.
-            pub fn parse(text: &str) -> Result<Self> {
+            fn from_str(text: &str) -> Result<Self> {
                 if text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                     Ok(Self(text.to_ascii_lowercase()))
                 } else {
                     Err(Refusal::not_found($what))
                 }
             }
+        }
 
-            pub fn fresh() -> Result<Self> {
-                fresh().map(Self)
-            }
-
-            pub fn into_string(self) -> String {
-                self.0
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
             }
         }
 

@@ -1,4 +1,4 @@
-//! The embedded environment: Passwork's HTTP API v1 over one SQLite file.
+//! The embedded environment: Passwork's HTTP API v1 over one `SQLite` file.
 //!
 //! It is zero-knowledge by construction: the crate does not link the code that could decrypt.
 //! What it stores is what clients send: envelopes, wrapped keys, and Argon2id of login passwords.
@@ -131,7 +131,7 @@ impl Environment {
     pub fn add_user(&self, user: NewUser) -> Result<String, Error> {
         let hash = store::user::hash_password(&user.password)?;
         let id = self.store().write(|conn| store::user::create(conn, user, &hash))?;
-        Ok(id.into_string())
+        Ok(id.into())
     }
 
     /// The environment's first user, if there is any.
@@ -141,7 +141,7 @@ impl Environment {
 
     /// Starts a session without a password: whoever owns the files needs none.
     pub fn issue_session(&self, user_id: &str) -> Result<Tokens, Error> {
-        let id = id::UserId::parse(user_id)?;
+        let id = user_id.parse::<id::UserId>()?;
         let options = ServeOptions::default();
         Ok(self.store().write(|conn| {
             store::user::info(conn, &id)?;

@@ -19,20 +19,17 @@ use std::time::Instant;
 const SAMPLE: &str = include_str!("../../sample.csv");
 
 /// Imports, migrates, verifies, reports.
-pub async fn run(demo: Demo, output: &Output) -> Result<u8> {
+pub async fn run(demo: Demo, output: Output) -> Result<u8> {
     let temporary;
-    let folder = match &demo.keep {
-        Some(folder) => {
-            if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-                return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
-            }
-            std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-            folder.as_path()
+    let folder = if let Some(folder) = &demo.keep {
+        if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
         }
-        None => {
-            temporary = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
-            temporary.path()
-        }
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+        folder.as_path()
+    } else {
+        temporary = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
+        temporary.path()
     };
     let started = Instant::now();
     let csv = folder.join("sample.csv");
@@ -97,7 +94,7 @@ pub async fn run(demo: Demo, output: &Output) -> Result<u8> {
 }
 
 /// A new environment with generated secrets, opened.
-async fn environment(folder: &Path, label: &str, keep: bool, output: &Output) -> Result<Endpoint> {
+async fn environment(folder: &Path, label: &str, keep: bool, output: Output) -> Result<Endpoint> {
     let master = generate::password(32)?;
     let made = embedded::make(folder, "admin", Some(&master))?;
     if keep {

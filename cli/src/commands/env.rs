@@ -13,7 +13,7 @@ use keyferry_core::secret::SecretString;
 use serde_json::json;
 
 /// Chooses.
-pub async fn run(env: Env, config: Config, output: &Output) -> Result<u8> {
+pub async fn run(env: Env, config: Config, output: Output) -> Result<u8> {
     match env {
         Env::Init { location, user, generate, client_encryption } => {
             init(&location, &user, generate, client_encryption, output)
@@ -25,7 +25,7 @@ pub async fn run(env: Env, config: Config, output: &Output) -> Result<u8> {
     }
 }
 
-fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: &Output) -> Result<u8> {
+fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: Output) -> Result<u8> {
     let Location::Embedded(folder) = Location::parse(location)? else {
         return Err(usage(format!("`{location}` is not an embedded environment"), "write embedded:DIR"));
     };
@@ -66,7 +66,7 @@ fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: 
     Ok(0)
 }
 
-fn add(name: &str, location: String, mut config: Config, output: &Output) -> Result<u8> {
+fn add(name: &str, location: String, mut config: Config, output: Output) -> Result<u8> {
     if !resolve::is_name(name) || matches!(name, "embedded" | "http" | "https" | "from" | "to") {
         return Err(usage(
             format!("`{name}` cannot name an environment"),
@@ -103,7 +103,7 @@ fn add(name: &str, location: String, mut config: Config, output: &Output) -> Res
     Ok(0)
 }
 
-fn list(config: &Config, output: &Output) -> Result<u8> {
+fn list(config: &Config, output: Output) -> Result<u8> {
     if output.json {
         output.document(&config.environments)?;
     } else {
@@ -114,7 +114,7 @@ fn list(config: &Config, output: &Output) -> Result<u8> {
     Ok(0)
 }
 
-async fn test(location: &str, config: &Config, output: &Output) -> Result<u8> {
+async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
     // Both `prod` and `prod:` mean the name here.
     let word =
         if config.environments.contains_key(location) { format!("{location}:") } else { location.to_owned() };
@@ -128,7 +128,7 @@ async fn test(location: &str, config: &Config, output: &Output) -> Result<u8> {
     Ok(0)
 }
 
-fn remove(name: &str, mut config: Config, output: &Output) -> Result<u8> {
+fn remove(name: &str, mut config: Config, output: Output) -> Result<u8> {
     let name = name.strip_suffix(':').unwrap_or(name);
     config.location(name)?;
     config.environments.remove(name);

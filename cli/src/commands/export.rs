@@ -11,7 +11,7 @@ use keyferry_core::Result;
 use keyferry_core::engine::{Endpoint, Options};
 
 /// Writes an environment's records to a file.
-pub async fn run(export: Export, config: &Config, output: &Output) -> Result<u8> {
+pub async fn run(export: Export, config: &Config, output: Output) -> Result<u8> {
     // Looked at before anything is opened: a wrong word must not cost a prompt.
     let Location::File(path, format) = Location::parse(&export.file)? else {
         return Err(usage(

@@ -12,7 +12,7 @@ use keyferry_core::engine::Endpoint;
 use keyferry_core::formats::{self, ReadOptions};
 
 /// Brings a file's records into an environment.
-pub async fn run(import: Import, config: &Config, output: &Output) -> Result<u8> {
+pub async fn run(import: Import, config: &Config, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&import.file, Side::From, config).await?;
     if matches!(from, Endpoint::Environment(..)) {
         return Err(usage(

@@ -9,7 +9,7 @@ use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
 
 /// Lists one level, or everything below.
-pub async fn run(word: &str, deep: bool, config: &Config, output: &Output) -> Result<u8> {
+pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Result<u8> {
     let (environment, path) = resolve::environment(word, Side::Only, Need::Names, config).await?;
     let vaults = environment.tree().await?;
     let Some(wanted) = &path.vault else {
@@ -55,7 +55,7 @@ fn below<'a>(vault: &'a VaultTree, path: &[String]) -> Vec<(&'a [FolderTree], &'
     level
 }
 
-fn show(folders: &[FolderTree], records: &[String], deep: bool, depth: usize, output: &Output) -> Result<()> {
+fn show(folders: &[FolderTree], records: &[String], deep: bool, depth: usize, output: Output) -> Result<()> {
     let indent = "  ".repeat(depth);
     for folder in folders {
         output.line(&format!("{indent}{}/", clean(&folder.name)))?;

@@ -9,7 +9,7 @@ use crate::resolve;
 use keyferry_core::Result;
 
 /// Moves records from any source to any sink.
-pub async fn run(migrate: Migrate, config: &Config, output: &Output) -> Result<u8> {
+pub async fn run(migrate: Migrate, config: &Config, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&migrate.from, Side::From, config).await?;
     let to = resolve::endpoint(&migrate.to, Side::To, config).await?;
     let dry_run = migrate.into.dry_run;

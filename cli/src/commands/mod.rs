@@ -20,7 +20,7 @@ use keyferry_core::engine::{self, Conflict, Endpoint, Options, Verify};
 use keyferry_core::formats::Format;
 
 /// Runs the command and gives its exit code.
-pub async fn run(arguments: Arguments, output: &Output) -> Result<u8> {
+pub async fn run(arguments: Arguments, output: Output) -> Result<u8> {
     let config = || Config::load(arguments.global.config.as_deref());
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
@@ -60,7 +60,7 @@ async fn carry(
     to: &Endpoint,
     options: &Options,
     dry_run: bool,
-    output: &Output,
+    output: Output,
 ) -> Result<u8> {
     let progress = Shown::new(output);
     if dry_run {

@@ -10,7 +10,7 @@ use keyferry_server::ServeOptions;
 use serde_json::json;
 
 /// Serves until Ctrl-C or SIGTERM.
-pub async fn run(serve: Serve, output: &Output) -> Result<u8> {
+pub async fn run(serve: Serve, output: Output) -> Result<u8> {
     // Kept until the end: dropping it removes the folder.
     let mut temporary = None;
     let folder = match (serve.dir, serve.dev) {
@@ -44,8 +44,8 @@ pub async fn run(serve: Serve, output: &Output) -> Result<u8> {
                 "url": url,
                 "user": made.user,
                 "password": made.password.expose(),
-                "master_password": master.as_ref().map(|secret| secret.expose()),
-                "master_key": made.master_key.as_ref().map(|secret| secret.expose()),
+                "master_password": master.as_ref().map(keyferry_core::secret::SecretString::expose),
+                "master_key": made.master_key.as_ref().map(keyferry_core::secret::SecretString::expose),
                 "access_token": made.access_token.expose(),
                 "refresh_token": made.refresh_token.expose(),
             }))?;

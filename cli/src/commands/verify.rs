@@ -10,7 +10,7 @@ use keyferry_core::Result;
 use keyferry_core::engine::{self, Options};
 
 /// Compares two locations.
-pub async fn run(two: Two, config: &Config, output: &Output) -> Result<u8> {
+pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let a = resolve::endpoint(&two.a, Side::From, config).await?;
     let b = resolve::endpoint(&two.b, Side::To, config).await?;
     let progress = Shown::new(output);

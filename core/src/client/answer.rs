@@ -93,10 +93,7 @@ pub(super) fn failure(
     let first = body.errors.first();
     let its_code = first.map(|entry| clean(&entry.code)).filter(|code| !code.is_empty());
     let (kind, fallback) = match status {
-        401 if its_code.as_deref() == Some(code::MASTER_KEY_HASH_INVALID) => {
-            (ErrorKind::Locked, "the master key is not this user's")
-        }
-        403 if its_code.as_deref() == Some(code::MASTER_KEY_HASH_INVALID) => {
+        401 | 403 if its_code.as_deref() == Some(code::MASTER_KEY_HASH_INVALID) => {
             (ErrorKind::Locked, "the master key is not this user's")
         }
         401 => (ErrorKind::NotAuthenticated, "the session has ended or never was"),

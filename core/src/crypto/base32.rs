@@ -7,6 +7,7 @@
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrtuvwxyz";
 const SKIP: u8 = 0xff;
 
+#[expect(clippy::cast_possible_truncation, reason = "an index into 32 characters")]
 const VALUES: [u8; 256] = {
     let mut values = [SKIP; 256];
     let mut index = 0;
@@ -55,7 +56,8 @@ pub fn decode(text: &str) -> Vec<u8> {
         held += 5;
         if held >= 8 {
             held -= 8;
-            bytes.push((bits >> held) as u8);
+            let [.., byte] = (bits >> held).to_be_bytes();
+            bytes.push(byte);
             bits &= (1 << held) - 1;
         }
     }

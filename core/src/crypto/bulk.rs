@@ -10,6 +10,7 @@ use keyferry_api::item::{Item, ItemDraft};
 use rayon::prelude::*;
 
 /// Encrypts records, each for its own vault.
+#[must_use]
 pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
     records.par_iter().map(|(one, protection)| record::encrypt(one, *protection)).collect()
 }

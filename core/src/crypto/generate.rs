@@ -62,7 +62,7 @@ pub struct NewAccount {
     pub master_key_hash: String,
     /// `pbkdf:sha256:300000:64:<salt>`.
     pub master_key_options: String,
-    /// SubjectPublicKeyInfo, PEM.
+    /// `SubjectPublicKeyInfo`, PEM.
     pub public_pem: String,
     /// The private key's PKCS#8 PEM in an envelope under the master key.
     pub private_encrypted: String,

@@ -126,14 +126,14 @@ pub fn vault_key_hash(key: &SecretString, salt: &str) -> String {
 pub struct PublicKey(rsa::PublicKey);
 
 impl PublicKey {
-    /// Reads SubjectPublicKeyInfo in PEM.
+    /// Reads `SubjectPublicKeyInfo` in PEM.
     pub fn from_pem(pem: &str) -> Result<Self> {
         rsa::PublicKey::from_public_key_pem(pem)
             .map(Self)
             .map_err(|_| Error::new(ErrorKind::Protocol, "not an RSA public key in PEM"))
     }
 
-    /// SubjectPublicKeyInfo in PEM.
+    /// `SubjectPublicKeyInfo` in PEM.
     pub fn to_pem(&self) -> Result<String> {
         self.0.to_public_key_pem(LineEnding::LF).map_err(|_| damaged("the public key cannot be written"))
     }

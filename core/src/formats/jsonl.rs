@@ -62,7 +62,7 @@ impl Reader {
         for (name, value) in members {
             match (name.as_str(), value) {
                 ("vault", value) => {
-                    path.vault = text_of(value, "vault").map_err(|why| reject(String::new(), why))?
+                    path.vault = text_of(value, "vault").map_err(|why| reject(String::new(), why))?;
                 }
                 ("path", Value::Null) => {}
                 ("path", Value::List(list)) => {
@@ -219,7 +219,7 @@ fn custom(value: Value) -> Result<Custom, String> {
             "name" => custom.name = text_of(value, "a custom field's name")?.unwrap_or_default(),
             "type" => {
                 custom.kind =
-                    text_of(value, "a custom field's type")?.map_or(CustomKind::Text, CustomKind::from)
+                    text_of(value, "a custom field's type")?.map_or(CustomKind::Text, CustomKind::from);
             }
             "value" => custom.value = text_of(value, "a custom field's value")?.unwrap_or_default().into(),
             _ => {}

@@ -63,7 +63,7 @@ pub(super) fn read(mut input: Box<dyn Read + Send>) -> Result<Entries> {
     drop(bytes);
     let value = json::parse(&text).map_err(|broken| {
         let before = text.as_bytes().get(..broken.at.min(text.len())).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
     })?;
     drop(text);

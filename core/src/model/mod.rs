@@ -49,7 +49,7 @@ impl Record {
             + self.password.as_ref().map_or(0, secret)
             + text(&self.url)
             + text(&self.description)
-            + self.tags.iter().map(|tag| tag.len()).sum::<usize>()
+            + self.tags.iter().map(std::string::String::len).sum::<usize>()
             + self.customs.iter().map(|custom| custom.name.len() + secret(&custom.value)).sum::<usize>()
             + self.attachments.iter().map(|attachment| attachment.content.len()).sum::<usize>()
     }

@@ -12,7 +12,7 @@ use keyferry_api::{Created, Empty, List};
 
 /// A folder in a vault that the caller may not see is a folder that is not there.
 fn find(context: &Context<'_>, id: &str) -> Result<(FolderId, Reader)> {
-    let id = FolderId::parse(id)?;
+    let id = id.parse::<FolderId>()?;
     let vault = folder::vault_of(context.conn, &id)?;
     match Reader::of(context.conn, context.caller, &vault) {
         Ok(reader) => Ok((id, reader)),
@@ -24,7 +24,7 @@ fn find(context: &Context<'_>, id: &str) -> Result<(FolderId, Reader)> {
 pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> {
     let items = match request.param("vaultId") {
         Some(id) => {
-            folder::list(context.conn, &Reader::of(context.conn, context.caller, &VaultId::parse(id)?)?)?
+            folder::list(context.conn, &Reader::of(context.conn, context.caller, &id.parse::<VaultId>()?)?)?
         }
         None => folder::list_all(context.conn, context.caller)?,
     };
@@ -33,9 +33,10 @@ pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> 
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewFolder = request.body.parse()?;
-    let editor = Reader::of(context.conn, context.caller, &VaultId::parse(&new.vault_id)?)?.into_editor()?;
-    let parent = new.parent_folder_id.as_deref().map(FolderId::parse).transpose()?;
-    text(&Created { id: folder::create(context.conn, &editor, parent.as_ref(), &new.name)?.into_string() })
+    let editor =
+        Reader::of(context.conn, context.caller, &new.vault_id.parse::<VaultId>()?)?.into_editor()?;
+    let parent = new.parent_folder_id.as_deref().map(str::parse::<FolderId>).transpose()?;
+    text(&Created { id: folder::create(context.conn, &editor, parent.as_ref(), &new.name)?.into() })
 }
 
 pub(super) fn get(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
@@ -53,5 +54,5 @@ pub(super) fn rename(context: &Context<'_>, id: &str, request: Request) -> Resul
 pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
     let (id, reader) = find(context, id)?;
     let bin = folder::delete(context.conn, context.caller, &reader.into_editor()?, &id)?;
-    text(&Binned { bin_item_id: bin.into_string() })
+    text(&Binned { bin_item_id: bin.into() })
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// An item in a vault that the caller may not see is an item that is not there.
 fn find(context: &Context<'_>, id: &str) -> Result<(ItemId, Reader, bool)> {
-    let id = ItemId::parse(id)?;
+    let id = id.parse::<ItemId>()?;
     let place = item::place(context.conn, &id)?;
     match Reader::of(context.conn, context.caller, &place.vault) {
         Ok(reader) => Ok((id, reader, place.is_deleted)),
@@ -28,12 +28,13 @@ fn check_not_deleted(is_deleted: bool) -> Result<()> {
 
 pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> {
     let vault = request.param("vaultId").ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
-    let vault = VaultId::parse(vault)?;
+    let vault = vault.parse::<VaultId>()?;
     Reader::of(context.conn, context.caller, &vault)?;
-    let folder = request.param("folderId").filter(|id| !id.is_empty()).map(FolderId::parse).transpose()?;
+    let folder =
+        request.param("folderId").filter(|id| !id.is_empty()).map(str::parse::<FolderId>).transpose()?;
     let filter = Filter {
-        vaults: vec![vault.into_string()],
-        folders: folder.into_iter().map(FolderId::into_string).collect(),
+        vaults: vec![vault.into()],
+        folders: folder.into_iter().map(String::from).collect(),
         limit: request.number("limit")?,
         offset: request.number("offset")?.unwrap_or(0),
         ..Filter::default()
@@ -61,8 +62,8 @@ pub(super) fn search(context: &Context<'_>, request: &Request) -> Result<Vec<u8>
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let draft: ItemDraft = request.body.parse()?;
     let vault = draft.vault_id.as_deref().ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
-    let editor = Reader::of(context.conn, context.caller, &VaultId::parse(vault)?)?.into_editor()?;
-    text(&Created { id: item::create(context.conn, context.caller, &editor, draft)?.into_string() })
+    let editor = Reader::of(context.conn, context.caller, &vault.parse::<VaultId>()?)?.into_editor()?;
+    text(&Created { id: item::create(context.conn, context.caller, &editor, draft)?.into() })
 }
 
 pub(super) fn get(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
@@ -76,7 +77,7 @@ pub(super) fn update(context: &Context<'_>, id: &str, request: Request) -> Resul
     check_not_deleted(is_deleted)?;
     let mut patch: Map<String, Value> = request.body.parse()?;
     if let Some(vault) = patch.remove("vaultId").filter(|vault| !vault.is_null()) {
-        let given = vault.as_str().map(VaultId::parse).transpose()?;
+        let given = vault.as_str().map(str::parse::<VaultId>).transpose()?;
         if given.as_ref() != Some(reader.vault()) {
             return Err(Refusal::invalid("vaultId", "The item stands in another vault."));
         }
@@ -96,10 +97,10 @@ pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
     let (id, reader, is_deleted) = find(context, id)?;
     let editor = reader.into_editor()?;
     check_not_deleted(is_deleted)?;
-    text(&Binned { bin_item_id: item::delete(context.conn, context.caller, &editor, &id)?.into_string() })
+    text(&Binned { bin_item_id: item::delete(context.conn, context.caller, &editor, &id)?.into() })
 }
 
 pub(super) fn attachment(context: &Context<'_>, id: &str, attachment: &str) -> Result<Vec<u8>> {
     let (id, reader, _) = find(context, id)?;
-    item::attachment(context.conn, &reader, &id, &AttachmentId::parse(attachment)?)
+    item::attachment(context.conn, &reader, &id, &attachment.parse::<AttachmentId>()?)
 }

@@ -20,16 +20,16 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     user::check_admin(context.conn, context.caller)?;
     let new: NewUser = request.body.parse()?;
     let hash = user::hash_password(&new.password)?;
-    text(&Created { id: user::create(context.conn, new, &hash)?.into_string() })
+    text(&Created { id: user::create(context.conn, new, &hash)?.into() })
 }
 
 pub(super) fn keys(context: &Context<'_>) -> Result<Vec<u8>> {
     let user = &context.caller.user;
-    text(&UserKeys { id: user.clone().into_string(), keys: user::keys(context.conn, user)? })
+    text(&UserKeys { id: user.clone().into(), keys: user::keys(context.conn, user)? })
 }
 
 pub(super) fn public_key(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let keys = user::keys(context.conn, &UserId::parse(id)?)?;
+    let keys = user::keys(context.conn, &id.parse::<UserId>()?)?;
     text(&PublicKey { public_key: keys.map(|keys| keys.public) })
 }
 

@@ -10,7 +10,7 @@ use keyferry_api::vault::{NewVault, Rename, VaultType};
 use keyferry_api::{Created, Empty, List};
 
 fn reader(context: &Context<'_>, id: &str) -> Result<Reader> {
-    Reader::of(context.conn, context.caller, &VaultId::parse(id)?)
+    Reader::of(context.conn, context.caller, &id.parse::<VaultId>()?)
 }
 
 pub(super) fn list(context: &Context<'_>) -> Result<Vec<u8>> {
@@ -19,7 +19,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<Vec<u8>> {
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewVault = request.body.parse()?;
-    text(&Created { id: vault::create(context.conn, context.caller, new)?.into_string() })
+    text(&Created { id: vault::create(context.conn, context.caller, new)?.into() })
 }
 
 pub(super) fn get(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {

@@ -132,10 +132,10 @@ pub(crate) fn delete(
     editor: &Editor,
     folder: &FolderId,
 ) -> Result<BinItemId> {
-    let bin = new_bin_item(conn, caller, editor)?;
     const BELOW: &str = "WITH RECURSIVE below (id) AS (
         SELECT id FROM folders WHERE id = ?1 AND vault_id = ?3
         UNION ALL SELECT f.id FROM folders f JOIN below b ON f.parent_folder_id = b.id) ";
+    let bin = new_bin_item(conn, caller, editor)?;
     for set in [
         "UPDATE items SET bin_item_id = ?2 WHERE folder_id IN (SELECT id FROM below) AND bin_item_id IS NULL",
         "UPDATE folders SET bin_item_id = ?2 WHERE id IN (SELECT id FROM below) AND bin_item_id IS NULL",

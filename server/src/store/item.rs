@@ -46,7 +46,7 @@ pub(crate) fn create(
     if editor.is_encrypted() && key.is_none() {
         return Err(Refusal::invalid("keyEncrypted", "The vault is encrypted: the item needs a key."));
     }
-    let folder = draft.folder_id.as_deref().map(FolderId::parse).transpose()?;
+    let folder = draft.folder_id.as_deref().map(str::parse::<FolderId>).transpose()?;
     if let Some(folder) = &folder {
         check_within(conn, editor, folder, "folderId")?;
     }
@@ -138,7 +138,7 @@ pub(crate) fn update(
     };
     if let Some(value) = patch.remove("folderId") {
         let folder: Option<FolderId> = match member::<String>("folderId", value)? {
-            Some(text) => Some(FolderId::parse(&text)?),
+            Some(text) => Some(text.parse()?),
             None => None,
         };
         if let Some(folder) = &folder {
@@ -303,20 +303,21 @@ pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Res
     ] {
         if !list.is_empty() {
             values.push(Box::new(json_text(list)?));
-            sql.push_str(&format!(" AND {condition}{}))", values.len()));
+            sql.extend([" AND ", condition, &values.len().to_string(), "))"]);
         }
     }
     if !filter.colors.is_empty() {
         values.push(Box::new(json_text(&filter.colors)?));
-        sql.push_str(&format!(" AND i.color IN (SELECT value FROM json_each(?{}))", values.len()));
+        sql += " AND i.color IN (SELECT value FROM json_each(?";
+        sql.extend([values.len().to_string().as_str(), "))"]);
     }
     if !filter.tags.is_empty() {
         values.push(Box::new(json_text(&filter.tags)?));
-        sql.push_str(&format!(
-            " AND NOT EXISTS (SELECT 1 FROM json_each(?{}) t
-                WHERE t.value NOT IN (SELECT value FROM json_each(i.tags)))",
-            values.len()
-        ));
+        sql += " AND NOT EXISTS (SELECT 1 FROM json_each(?";
+        sql.extend([
+            values.len().to_string().as_str(),
+            ") t WHERE t.value NOT IN (SELECT value FROM json_each(i.tags)))",
+        ]);
     }
     sql.push_str(" ORDER BY i.seq");
     // SQLite folds only ASCII: other letters are compared here.

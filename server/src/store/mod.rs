@@ -1,4 +1,4 @@
-//! The database: one writer, because SQLite has one, and a few readers that it does not block.
+//! The database: one writer, because `SQLite` has one, and a few readers that it does not block.
 
 pub(crate) mod folder;
 pub(crate) mod item;
@@ -36,13 +36,12 @@ impl Store {
         E: From<rusqlite::Error>,
     {
         let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let conn = match kept {
-            Some(conn) => conn,
-            None => {
-                let conn = connect(&self.path)?;
-                conn.pragma_update(None, "query_only", true)?;
-                conn
-            }
+        let conn = if let Some(conn) = kept {
+            conn
+        } else {
+            let conn = connect(&self.path)?;
+            conn.pragma_update(None, "query_only", true)?;
+            conn
         };
         let result = {
             let transaction = conn.unchecked_transaction()?;

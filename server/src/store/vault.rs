@@ -33,7 +33,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     )?;
     grant.execute(params![id, caller.user, Role::Administer as i64, key])?;
     for (user, key) in vault.administrators_keys {
-        let user = UserId::parse(&user)?;
+        let user = user.parse::<UserId>()?;
         if user != caller.user {
             super::user::info(conn, &user)?;
             grant.execute(params![id, user, Role::Administer as i64, key])?;
