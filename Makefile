@@ -12,6 +12,7 @@ demo: ## the main job on two embedded environments
 	$(CARGO) run --release --locked --bin keyferry -- demo
 
 test: lint ## everything
+	$(CARGO) build --locked --bin keyferry
 	$(CARGO) test --workspace --locked
 
 lint: ## formatting, compiler and clippy

@@ -1,0 +1,167 @@
+//! What the end-to-end tests share: the command line as a process, and lifelike records.
+
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "everything here panics where a test fails, and is called for that"
+)]
+
+pub mod records;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own in which the real binary runs with an empty environment.
+pub struct Scene {
+    folder: tempfile::TempDir,
+}
+
+/// The master password of every scene: planted, so that leaks can be searched for.
+pub const MASTER_PASSWORD: &str = "planted master password";
+
+impl Scene {
+    /// An empty scene.
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// A scene with embedded environments, each with the user `admin`.
+    #[must_use]
+    pub fn with_environments(names: &[&str]) -> Self {
+        let scene = Self::new();
+        for name in names {
+            scene.run(&["env", "init", &format!("embedded:{name}"), "--user", "admin"]).succeeds();
+        }
+        scene
+    }
+
+    /// A path in the scene's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file and answers its name.
+    #[must_use]
+    pub fn file<'a>(&self, name: &'a str, content: impl AsRef<[u8]>) -> &'a str {
+        std::fs::write(self.path(name), content).expect("a file in the scene");
+        name
+    }
+
+    /// Reads a file as text.
+    #[must_use]
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).expect("a text file in the scene")
+    }
+
+    /// The command, ready to run.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("KEYFERRY_MASTER_PASSWORD", MASTER_PASSWORD)
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finish(self.command(arguments))
+    }
+
+    /// Runs to the end with a changed environment; `None` removes a variable.
+    #[must_use]
+    pub fn run_with(&self, variables: &[(&str, Option<&str>)], arguments: &[&str]) -> Run {
+        let mut command = self.command(arguments);
+        for (name, value) in variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        finish(command)
+    }
+}
+
+fn finish(mut command: Command) -> Run {
+    let story = format!("{command:?}");
+    let output = command.output().expect("the keyferry binary runs");
+    Run { story, output }
+}
+
+/// A command that has ended.
+pub struct Run {
+    story: String,
+    output: Output,
+}
+
+impl Run {
+    /// Standard output.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// Standard error.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Standard output as one JSON document.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.output.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.whole()))
+    }
+
+    /// Insists on exit code 0.
+    pub fn succeeds(&self) -> &Self {
+        self.exits(0)
+    }
+
+    /// Insists on an exit code.
+    pub fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.output.status.code(), Some(code), "{}", self.whole());
+        self
+    }
+
+    /// Insists on words in standard error.
+    pub fn says(&self, words: &str) -> &Self {
+        assert!(self.stderr().contains(words), "expected {words:?}\n{}", self.whole());
+        self
+    }
+
+    /// Insists that neither output holds a secret.
+    pub fn hides(&self, secret: &str) -> &Self {
+        let both = self.stdout() + &self.stderr();
+        assert!(!both.contains(secret), "a secret was shown\n{}", self.story);
+        self
+    }
+
+    fn whole(&self) -> String {
+        format!(
+            "{}\nexit: {:?}\n--- stdout\n{}\n--- stderr\n{}",
+            self.story,
+            self.output.status,
+            self.stdout(),
+            self.stderr()
+        )
+    }
+}
+
+/// The binary beside this test's own: `make test` builds it first.
+fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
+    let binary = folder.join(format!("keyferry{}", std::env::consts::EXE_SUFFIX));
+    assert!(binary.exists(), "{} is missing: run `cargo build` first", binary.display());
+    binary
+}
