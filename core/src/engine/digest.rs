@@ -19,15 +19,22 @@ type Short = [u8; 16];
 const FIELDS: [&str; 8] =
     ["password", "url", "description", "tags", "color", "favorite", "customs", "attachments"];
 
-/// The digests of one record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The digests of one record: 64 bytes.
+#[derive(Clone, Debug)]
 pub(super) struct Print {
     /// Place, name and login.
     pub identity: Short,
-    fields: [Short; FIELDS.len()],
+    /// Every other field. This decides.
+    content: Short,
+    /// The start of each field's digest: enough to say which of them differ once `content` does.
+    fields: [u32; FIELDS.len()],
 }
 
 impl Print {
+    fn equals(&self, other: &Self) -> bool {
+        self.identity == other.identity && self.content == other.content
+    }
+
     fn differing(&self, other: &Self) -> Vec<String> {
         let pairs = self.fields.iter().zip(&other.fields).zip(FIELDS);
         pairs.filter(|((one, two), _)| one != two).map(|(_, name)| name.to_owned()).collect()
@@ -71,36 +78,40 @@ impl Digester {
         });
         let attachments =
             record.attachments.iter().flat_map(|one| [one.name.as_bytes(), one.content.expose()]);
+        let fields = [
+            self.digest("password", password),
+            self.digest("url", [record.url.as_bytes()]),
+            self.digest("description", [record.description.as_bytes()]),
+            self.digest("tags", tags),
+            self.digest("color", [&color[..]]),
+            self.digest("favorite", [&[u8::from(record.favorite)][..]]),
+            self.digest("customs", customs),
+            self.digest("attachments", attachments),
+        ];
         Print {
             identity,
-            fields: [
-                self.digest("password", password),
-                self.digest("url", [record.url.as_bytes()]),
-                self.digest("description", [record.description.as_bytes()]),
-                self.digest("tags", tags),
-                self.digest("color", [&color[..]]),
-                self.digest("favorite", [&[u8::from(record.favorite)][..]]),
-                self.digest("customs", customs),
-                self.digest("attachments", attachments),
-            ],
+            content: self.digest("content", fields.iter().map(<[u8; 16]>::as_slice)),
+            fields: fields.map(|[a, b, c, d, ..]| u32::from_be_bytes([a, b, c, d])),
         }
     }
 }
 
 /// A multiset of records, by digest: alike records count as often as they occur.
 #[derive(Default)]
-pub(super) struct Ledger(HashMap<Short, Vec<(Print, String)>>);
+pub(super) struct Ledger(HashMap<Short, Vec<(Print, Box<str>)>>);
 
 impl Ledger {
     /// Adds a record; `note` is its label, or its id.
     pub(super) fn add(&mut self, print: Print, note: String) {
-        self.0.entry(print.identity).or_default().push((print, note));
+        // Most identities occur once: a vector that grows by itself starts with room for four.
+        let alike = self.0.entry(print.identity).or_insert_with(|| Vec::with_capacity(1));
+        alike.push((print, note.into_boxed_str()));
     }
 
     /// Removes one record equal in everything; false if there is none.
     pub(super) fn take_equal(&mut self, print: &Print) -> bool {
         let Some(alike) = self.0.get_mut(&print.identity) else { return false };
-        let Some(index) = alike.iter().position(|(held, _)| held == print) else { return false };
+        let Some(index) = alike.iter().position(|(held, _)| held.equals(print)) else { return false };
         alike.swap_remove(index);
         true
     }
@@ -109,14 +120,15 @@ impl Ledger {
     pub(super) fn take_alike(&mut self, print: &Print) -> Option<(String, Vec<String>)> {
         let (held, note) = self.0.get_mut(&print.identity)?.pop()?;
         let what = held.differing(print);
-        Some((note, what))
+        Some((note.into_string(), what))
     }
 
     /// What is left, as missing records.
     pub(super) fn into_missing(self) -> Vec<Difference> {
         let left = self.0.into_values().flatten();
-        let mut missing: Vec<_> =
-            left.map(|(_, record)| Difference { record, what: vec!["missing".to_owned()] }).collect();
+        let mut missing: Vec<_> = left
+            .map(|(_, record)| Difference { record: record.into_string(), what: vec!["missing".to_owned()] })
+            .collect();
         missing.sort_by(|one, two| one.record.cmp(&two.record));
         missing
     }

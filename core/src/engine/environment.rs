@@ -9,9 +9,10 @@ use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::model::{Entry, Record, RecordPath, Reject};
 use crate::secret::SecretString;
 use keyferry_api::folder::{Folder, NewFolder};
+use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::vault::{NewVault, Vault};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -178,6 +179,8 @@ impl Environment {
     pub(super) async fn read(&self, inside: &RecordPath, to: &Sender<Result<Vec<Entry>>>) -> Result<()> {
         /// Records in memory at once, for each chunk that waits in the queue.
         const CHUNK: usize = 256;
+        /// Chunks that are fetched before they are needed.
+        const AHEAD: usize = 2;
         for vault in self.vaults(inside).await? {
             let key = self.vault_key(&vault)?;
             let folders = self.client.folders(Some(&vault.id)).await?;
@@ -206,10 +209,24 @@ impl Environment {
                 .filter(|item| within(place(item.folder_id.as_ref())))
                 .map(|item| item.id.clone())
                 .collect();
-            for ids in ids.chunks(CHUNK) {
+            // The next chunk is on its way while this one is decrypted.
+            let mut ahead = VecDeque::new();
+            let mut waiting = ids.chunks(CHUNK).map(<[String]>::to_vec);
+            loop {
+                while ahead.len() < AHEAD
+                    && let Some(ids) = waiting.next()
+                {
+                    let client = self.client.clone();
+                    ahead.push_back(tokio::spawn(async move {
+                        let items = client.items(&ids).await;
+                        (ids, items)
+                    }));
+                }
+                let Some(fetched) = ahead.pop_front() else { break };
+                let (ids, fetched) = fetched.await.map_err(ended_early)?;
                 let mut entries = Vec::with_capacity(ids.len());
                 let mut items = Vec::with_capacity(ids.len());
-                for (id, item) in ids.iter().zip(self.client.items(ids).await) {
+                for (id, item) in ids.iter().zip(fetched) {
                     match item {
                         Ok(item) => items.push(item),
                         Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
@@ -245,11 +262,7 @@ impl Environment {
         Ok(())
     }
 
-    async fn with_attachments(
-        &self,
-        item: &keyferry_api::item::Item,
-        opened: bulk::Opened,
-    ) -> Result<Record> {
+    async fn with_attachments(&self, item: &Item, opened: bulk::Opened) -> Result<Record> {
         let mut record = opened.record;
         for info in &item.attachments {
             let mut wire = self.client.attachment(&item.id, &info.id).await?;
@@ -319,9 +332,11 @@ fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::new(ErrorKind::Internal, "a worker thread ended early").because(error))
+    tokio::task::spawn_blocking(work).await.map_err(ended_early)
+}
+
+pub(super) fn ended_early(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a worker ended early").because(error)
 }
 
 /// A place in the sink: ids and how its vault is protected.
@@ -426,8 +441,9 @@ impl Sink {
         self.spot(path).await.map(|_| ())
     }
 
-    /// Encrypts and creates records; one result for each, in order.
-    pub(super) async fn create(&mut self, records: Vec<Record>) -> Result<Vec<Result<String>>> {
+    /// Finds or makes the places of records, then starts to encrypt and create them on a task of
+    /// its own; it ends with one result for each record, in order.
+    pub(super) async fn start(&mut self, records: Vec<Record>) -> Result<Creation> {
         let mut spots = Vec::with_capacity(records.len());
         for record in &records {
             let spot = self.spot(&record.path).await?;
@@ -436,20 +452,11 @@ impl Sink {
             }
             spots.push(spot);
         }
-        let drafts = blocking(move || {
-            let paired: Vec<_> =
-                records.into_iter().zip(&spots).map(|(record, spot)| (record, protection(spot))).collect();
-            let drafts = bulk::encrypt(&paired);
-            let placed = drafts.into_iter().zip(spots.iter().cloned()).map(|(draft, spot)| {
-                let mut draft = draft?;
-                draft.vault_id = Some(spot.vault_id);
-                draft.folder_id = spot.folder_id;
-                Ok(draft)
-            });
-            placed.collect::<Result<Vec<_>>>()
-        })
-        .await??;
-        Ok(self.environment.client.create_items(drafts).await)
+        let client = self.environment.client.clone();
+        Ok(tokio::spawn(async move {
+            let drafts = blocking(move || encrypt(records, &spots)).await??;
+            Ok(client.create_items(drafts).await)
+        }))
     }
 
     /// Overwrites an item's fields under its own record key; attachments that are there stay.
@@ -487,6 +494,21 @@ impl Sink {
         }
         client.patch_item(id, &draft).await
     }
+}
+
+/// Records on their way: one result for each, in order.
+pub(super) type Creation = tokio::task::JoinHandle<Result<Vec<Result<String>>>>;
+
+fn encrypt(records: Vec<Record>, spots: &[Spot]) -> Result<Vec<ItemDraft>> {
+    let paired: Vec<_> =
+        records.into_iter().zip(spots).map(|(record, spot)| (record, protection(spot))).collect();
+    let placed = bulk::encrypt(&paired).into_iter().zip(spots).map(|(draft, spot)| {
+        let mut draft = draft?;
+        draft.vault_id = Some(spot.vault_id.clone());
+        draft.folder_id.clone_from(&spot.folder_id);
+        Ok(draft)
+    });
+    placed.collect()
 }
 
 fn protection(spot: &Spot) -> Protection<'_> {

@@ -6,7 +6,7 @@
 //! an error, never a wrong verdict.
 
 use super::digest::{Digester, Ledger, Print};
-use super::environment::Sink;
+use super::environment::{Creation, Sink, ended_early};
 use super::report::{Progress, Rejected, Report, Step};
 use super::verify::{self, Extras, check};
 use super::{Conflict, Endpoint, Options, Verify, source};
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -207,6 +208,7 @@ async fn into_environment(
     let mut report = Report::default();
     let mut expected = Ledger::default();
     let mut verdicts = plan.as_ref().map(|plan| plan.verdicts.iter());
+    let mut under_way = UnderWay::default();
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let mut chunks = source::open(from, options);
     while let Some(chunk) = chunks.recv().await {
@@ -251,10 +253,20 @@ async fn into_environment(
                 Entry::Note(note) => report.notes.push(note),
             }
         }
-        create(&mut sink, fresh, &mut report, &mut expected).await?;
+        under_way.start(&mut sink, fresh).await?;
+        while under_way.0.len() > IN_FLIGHT {
+            under_way.settle_one(&mut report, &mut expected).await?;
+        }
         progress.advance(count);
-        check(progress)?;
+        if progress.interrupted() {
+            break;
+        }
     }
+    // Also when interrupted: what is in flight ends.
+    while !under_way.0.is_empty() {
+        under_way.settle_one(&mut report, &mut expected).await?;
+    }
+    check(progress)?;
     report.folders_created = sink.folders_created;
     if options.verify == Verify::Full {
         let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
@@ -264,35 +276,49 @@ async fn into_environment(
     Ok(report)
 }
 
-async fn create(
-    sink: &mut Sink,
-    fresh: Vec<(Record, Position, Print)>,
-    report: &mut Report,
-    expected: &mut Ledger,
-) -> Result<()> {
-    if fresh.is_empty() {
-        return Ok(());
-    }
-    let mut facts = Vec::with_capacity(fresh.len());
-    let mut records = Vec::with_capacity(fresh.len());
-    for (record, at, print) in fresh {
-        facts.push((record.label(), at, print));
-        records.push(record);
-    }
-    for ((label, at, print), result) in facts.into_iter().zip(sink.create(records).await?) {
-        match result {
-            Ok(_) => {
-                report.created += 1;
-                expected.add(print, label);
-            }
-            Err(error) if error.kind() == ErrorKind::Refused => {
-                let why = error.what().to_owned();
-                report.rejected.push(Rejected { at: at.to_string(), record: label, why });
-            }
-            Err(error) => return Err(error),
+/// Chunks that are encrypted or sent while the next is read.
+const IN_FLIGHT: usize = 2;
+
+/// What a record on its way will be accounted by: its label, position and digests.
+type Facts = (String, Position, Print);
+
+/// Chunks on their way, oldest first.
+#[derive(Default)]
+struct UnderWay(VecDeque<(Vec<Facts>, Creation)>);
+
+impl UnderWay {
+    async fn start(&mut self, sink: &mut Sink, fresh: Vec<(Record, Position, Print)>) -> Result<()> {
+        if fresh.is_empty() {
+            return Ok(());
         }
+        let mut facts = Vec::with_capacity(fresh.len());
+        let mut records = Vec::with_capacity(fresh.len());
+        for (record, at, print) in fresh {
+            facts.push((record.label(), at, print));
+            records.push(record);
+        }
+        self.0.push_back((facts, sink.start(records).await?));
+        Ok(())
     }
-    Ok(())
+
+    async fn settle_one(&mut self, report: &mut Report, expected: &mut Ledger) -> Result<()> {
+        let Some((facts, creation)) = self.0.pop_front() else { return Ok(()) };
+        let results = creation.await.map_err(ended_early)??;
+        for ((label, at, print), result) in facts.into_iter().zip(results) {
+            match result {
+                Ok(_) => {
+                    report.created += 1;
+                    expected.add(print, label);
+                }
+                Err(error) if error.kind() == ErrorKind::Refused => {
+                    let why = error.what().to_owned();
+                    report.rejected.push(Rejected { at: at.to_string(), record: label, why });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The record as the sink will hold it, or why it cannot.
