@@ -1,12 +1,13 @@
 # `make help` lists the targets.
 CARGO ?= cargo
 
-.PHONY: help setup demo test lint fmt
+.PHONY: help setup demo test test-official lint fmt
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
+	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
 demo: ## the main job on two embedded environments
 	$(CARGO) run --release --locked --bin keyferry -- demo
@@ -14,6 +15,16 @@ demo: ## the main job on two embedded environments
 test: lint ## everything
 	$(CARGO) build --locked --bin keyferry
 	$(CARGO) test --workspace --locked
+	$(MAKE) test-official
+
+test-official: .venv/ready ## the official client's turns against `keyferry serve`
+	$(CARGO) build --locked --bin keyferry
+	.venv/bin/pytest -q tests/official
+
+.venv/ready: tests/official/requirements.txt
+	python3 -m venv .venv
+	.venv/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
 
 lint: ## formatting, compiler and clippy
 	$(CARGO) fmt --all --check

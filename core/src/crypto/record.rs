@@ -95,7 +95,7 @@ pub fn record_key(item: &Item, protection: Protection<'_>) -> Result<Option<Secr
 /// by [`attachment::decrypt`].
 pub fn decrypt(item: &Item, key: Option<&SecretString>, path: RecordPath) -> Result<Record> {
     let open = |text: &str| match key {
-        // The official client leaves an empty name or value as it is.
+        // Every client writes an envelope, of the empty text too; an empty string hides nothing.
         Some(_) if text.is_empty() => Ok(SecretString::default()),
         Some(key) => envelope::decrypt_text(text, key),
         None => envelope::decode_plain(text)?.into_text().ok_or_else(|| damaged("not UTF-8")),
