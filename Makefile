@@ -1,7 +1,7 @@
 # `make help` lists the targets.
 CARGO ?= cargo
 
-.PHONY: help setup demo test test-official lint fmt
+.PHONY: help setup demo test test-official lint fmt bench bench-peers
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -32,3 +32,10 @@ lint: ## formatting, compiler and clippy
 
 fmt: ## put the formatting right
 	$(CARGO) fmt --all
+
+bench: ## what users wait for, by criterion
+	$(CARGO) bench --locked -p keyferry-benches
+
+bench-peers: .venv/ready ## the same work by the official client, as ratios
+	$(CARGO) build --release --locked -p keyferry-benches --bin native
+	.venv/bin/python benches/peers/peers.py target/release/native

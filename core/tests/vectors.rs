@@ -131,7 +131,9 @@ fn the_whole_chain_from_master_password_to_attachment() {
     let item: keyferry_api::item::Item = serde_json::from_value(wire).unwrap();
     let record_key = record::record_key(&item, Protection::VaultKey(&vault_key)).unwrap();
     assert_eq!(record_key.as_ref().unwrap().expose(), text(&chain["expect"], "record_key"));
-    let record = record::decrypt(&item, record_key.as_ref(), RecordPath::default()).unwrap();
+    let opened =
+        record::decrypt(&[item], Protection::VaultKey(&vault_key), |_| RecordPath::default()).remove(0);
+    let record = opened.unwrap().record;
     assert_eq!(record.password.unwrap().expose(), text(&chain["expect"], "password"));
     let customs: Vec<Value> = record
         .customs

@@ -29,25 +29,51 @@ const VALUES: [u8; 256] = {
 /// Encodes bytes: eight characters for five bytes.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
-    for group in bytes.chunks(5) {
-        let mut block = [0; 8];
-        block[3..3 + group.len()].copy_from_slice(group);
-        let bits = u64::from_be_bytes(block);
-        for index in 0..(group.len() * 8).div_ceil(5) {
-            let value = (bits >> (35 - 5 * index)) & 31;
-            text.push(char::from(ALPHABET[value as usize]));
-        }
+    let character = |bits: u64, index: usize| ALPHABET[(bits >> (35 - 5 * index) & 31) as usize];
+    let (groups, rest) = bytes.as_chunks::<5>();
+    let mut text = vec![0; groups.len() * 8];
+    for (&[a, b, c, d, e], characters) in groups.iter().zip(text.as_chunks_mut::<8>().0) {
+        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        *characters = std::array::from_fn(|index| character(bits, index));
     }
-    text
+    let mut last = [0; 8];
+    last[3..3 + rest.len()].copy_from_slice(rest);
+    let bits = u64::from_be_bytes(last);
+    text.extend((0..(rest.len() * 8).div_ceil(5)).map(|index| character(bits, index)));
+    // The alphabet is ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Decodes text; never fails.
 #[must_use]
 pub fn decode(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() * 5 / 8);
+    let mut bytes = Vec::new();
+    decode_into(text, &mut bytes);
+    bytes
+}
+
+/// Decodes text into a buffer that is emptied first; never fails.
+pub fn decode_into(text: &str, bytes: &mut Vec<u8>) {
+    // Groups of eight characters without junk are the rule.
+    let (groups, _) = text.as_bytes().as_chunks::<8>();
+    bytes.clear();
+    bytes.reserve(text.len() * 5 / 8);
+    bytes.resize(groups.len() * 5, 0);
+    let mut clean = 0;
+    for (group, five) in groups.iter().zip(bytes.as_chunks_mut::<5>().0) {
+        let values = group.map(|character| VALUES[character as usize]);
+        if values.iter().fold(0, |any, value| any | value) > 31 {
+            break;
+        }
+        let bits = values.iter().fold(0_u64, |bits, value| bits << 5 | u64::from(*value));
+        let [_, _, _, decoded @ ..] = bits.to_be_bytes();
+        *five = decoded;
+        clean += 1;
+    }
+    bytes.truncate(clean * 5);
+    let rest = &text.as_bytes()[clean * 8..];
     let (mut bits, mut held) = (0_u32, 0);
-    for character in text.bytes() {
+    for &character in rest {
         let value = VALUES[character as usize];
         if value == SKIP {
             continue;
@@ -61,5 +87,4 @@ pub fn decode(text: &str) -> Vec<u8> {
             bits &= (1 << held) - 1;
         }
     }
-    bytes
 }

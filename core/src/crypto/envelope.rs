@@ -1,11 +1,11 @@
 //! One encrypted string: `base32′(base64("Salted__" ‖ salt ‖ AES-256-CBC[key, iv](plaintext)))`.
 //!
-//! `key ‖ iv` are the first 48 bytes of `D1 ‖ D2 ‖ D3`, where `D1 = MD5(passphrase ‖ salt)` and
-//! `Di = MD5(Di−1 ‖ passphrase ‖ salt)`: OpenSSL's `EVP_BytesToKey` with one iteration.
+//! Key and initialisation vector come from passphrase and salt by OpenSSL's `EVP_BytesToKey` with
+//! MD5 and one iteration (the module `kdf`).
 //! There is no authentication: most damage goes unnoticed here, and verification compares
 //! contents by digest instead.
 
-use super::{base32, damaged, generate};
+use super::{base32, damaged, generate, kdf};
 use crate::error::Result;
 use crate::secret::{SecretBytes, SecretString};
 use aes::cipher::block_padding::Pkcs7;
@@ -13,7 +13,6 @@ use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use md5::{Digest, Md5};
 use zeroize::Zeroizing;
 
 const MARKER: &[u8; 8] = b"Salted__";
@@ -27,20 +26,10 @@ pub fn is_envelope(text: &str) -> bool {
     text.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
-/// AES key and CBC initialisation vector for a passphrase and a salt.
+/// AES key (32 bytes) and CBC initialisation vector (16 bytes) for a passphrase and a salt.
 #[must_use]
 pub fn derive_key(passphrase: &SecretString, salt: [u8; 8]) -> Zeroizing<[u8; 48]> {
-    let mut derived = Zeroizing::new([0; 48]);
-    for round in 0..3 {
-        let mut md5 = Md5::new();
-        if round > 0 {
-            md5.update(&derived[(round - 1) * BLOCK..round * BLOCK]);
-        }
-        md5.update(passphrase.expose());
-        md5.update(salt);
-        derived[round * BLOCK..(round + 1) * BLOCK].copy_from_slice(&md5.finalize());
-    }
-    derived
+    kdf::derive_one(passphrase, salt)
 }
 
 /// Encrypts under a fresh salt. About 2.13 characters for each byte.
@@ -59,9 +48,24 @@ fn encrypt_bytes(plaintext: &[u8], passphrase: &SecretString) -> Result<String> 
     encrypt_with_salt(plaintext, passphrase, salt)
 }
 
+/// Encrypts many texts, each under its own passphrase and a fresh salt: several times as fast as
+/// one by one, because keys from passphrases of one length are derived together.
+pub fn encrypt_texts(texts: &[(&str, &SecretString)]) -> Result<Vec<String>> {
+    let mut salts = vec![[0; 8]; texts.len()];
+    generate::random_bytes(salts.as_flattened_mut())?;
+    let secrets: Vec<_> =
+        texts.iter().zip(salts).map(|((_, passphrase), salt)| (*passphrase, salt)).collect();
+    let keys = kdf::derive(&secrets);
+    let pairs = texts.iter().zip(secrets).zip(keys);
+    pairs.map(|(((text, _), (_, salt)), key)| seal(text.as_bytes(), salt, &key)).collect()
+}
+
 /// Encrypts under a given salt, which makes the result repeatable: for test vectors.
 pub fn encrypt_with_salt(plaintext: &[u8], passphrase: &SecretString, salt: [u8; 8]) -> Result<String> {
-    let derived = derive_key(passphrase, salt);
+    seal(plaintext, salt, &derive_key(passphrase, salt))
+}
+
+fn seal(plaintext: &[u8], salt: [u8; 8], derived: &[u8; 48]) -> Result<String> {
     let (key, iv) = derived.split_at(32);
     let cipher = cbc::Encryptor::<aes::Aes256>::new_from_slices(key, iv)
         .map_err(|_| damaged("a derived key has the wrong length"))?;
@@ -83,33 +87,75 @@ pub fn encrypt_with_salt(plaintext: &[u8], passphrase: &SecretString, salt: [u8;
 /// [`crate::ErrorKind::Decrypt`] where the text is no envelope, is cut, or was made with another
 /// passphrase. One wrong passphrase in 256 goes unnoticed: CBC has no authentication.
 pub fn decrypt(text: &str, passphrase: &SecretString) -> Result<SecretBytes> {
-    // Junk and cut groups are Passwork's to skip, so padding is not insisted on.
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &base64::alphabet::STANDARD,
-        GeneralPurposeConfig::new()
-            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-            .with_decode_allow_trailing_bits(true),
-    );
-    let bytes =
-        LENIENT.decode(base32::decode(text)).map_err(|_| damaged("not an envelope: no base64 inside"))?;
-    let Some((salt, ciphertext)) = bytes.strip_prefix(MARKER).and_then(|rest| rest.split_first_chunk::<8>())
-    else {
-        return Err(damaged("not an envelope: the marker is missing"));
-    };
-    if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 {
-        return Err(damaged("the envelope is cut short"));
+    let sealed = Sealed::parse(text, &mut Vec::new())?;
+    let key = derive_key(passphrase, sealed.salt);
+    sealed.open(&key)
+}
+
+/// Decrypts many envelopes of text, each under its own passphrase: several times as fast as one by
+/// one. Each succeeds or fails by itself.
+#[must_use]
+pub fn decrypt_texts(texts: &[(&str, &SecretString)]) -> Vec<Result<SecretString>> {
+    let mut scratch = Vec::new();
+    let sealed: Vec<_> = texts.iter().map(|(text, _)| Sealed::parse(text, &mut scratch)).collect();
+    // A damaged envelope keeps its lane: its key is derived in vain.
+    let salt = |sealed: &Result<Sealed>| sealed.as_ref().map_or([0; 8], |sealed| sealed.salt);
+    let secrets: Vec<_> =
+        texts.iter().zip(&sealed).map(|((_, passphrase), sealed)| (*passphrase, salt(sealed))).collect();
+    let keys = kdf::derive(&secrets);
+    sealed.into_iter().zip(keys).map(|(sealed, key)| text(sealed?.open(&key)?)).collect()
+}
+
+/// An envelope out of its two encodings.
+struct Sealed {
+    salt: [u8; 8],
+    /// Marker, salt, ciphertext.
+    bytes: Vec<u8>,
+}
+
+impl Sealed {
+    const HEAD: usize = MARKER.len() + 8;
+
+    fn parse(text: &str, scratch: &mut Vec<u8>) -> Result<Self> {
+        // Junk and cut groups are Passwork's to skip, so padding is not insisted on.
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &base64::alphabet::STANDARD,
+            GeneralPurposeConfig::new()
+                .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+                .with_decode_allow_trailing_bits(true),
+        );
+        base32::decode_into(text, scratch);
+        let bytes = LENIENT.decode(scratch).map_err(|_| damaged("not an envelope: no base64 inside"))?;
+        let Some((salt, ciphertext)) =
+            bytes.strip_prefix(MARKER).and_then(|rest| rest.split_first_chunk::<8>())
+        else {
+            return Err(damaged("not an envelope: the marker is missing"));
+        };
+        if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 {
+            return Err(damaged("the envelope is cut short"));
+        }
+        Ok(Self { salt: *salt, bytes })
     }
-    let derived = derive_key(passphrase, *salt);
-    let (key, iv) = derived.split_at(32);
-    let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(key, iv)
-        .map_err(|_| damaged("a derived key has the wrong length"))?;
-    let mut plaintext = ciphertext.to_vec();
-    let length = match cipher.decrypt_padded::<Pkcs7>(&mut plaintext) {
-        Ok(unpadded) => unpadded.len(),
-        Err(_) => return Err(damaged("wrong key, or a damaged envelope")),
-    };
-    plaintext.truncate(length);
-    Ok(SecretBytes::new(plaintext))
+
+    /// Decrypts in place: the ciphertext's buffer becomes the plaintext's.
+    fn open(self, derived: &[u8; 48]) -> Result<SecretBytes> {
+        let (key, iv) = derived.split_at(32);
+        let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(key, iv)
+            .map_err(|_| damaged("a derived key has the wrong length"))?;
+        let mut bytes = Zeroizing::new(self.bytes);
+        let length = cipher
+            .decrypt_padded::<Pkcs7>(&mut bytes[Self::HEAD..])
+            .map_err(|_| damaged("wrong key, or a damaged envelope"))?
+            .len();
+        bytes.copy_within(Self::HEAD..Self::HEAD + length, 0);
+        // What lies behind the text is wiped with the rest: wiping covers the whole buffer.
+        bytes.truncate(length);
+        Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
+    }
+}
+
+fn text(plaintext: SecretBytes) -> Result<SecretString> {
+    plaintext.into_text().ok_or_else(|| damaged("wrong key, or a damaged envelope: not UTF-8"))
 }
 
 /// Decrypts an envelope of text.

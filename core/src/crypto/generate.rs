@@ -43,6 +43,16 @@ pub fn key() -> Result<SecretString> {
     text(KEY_CHARACTERS).map(SecretString::new)
 }
 
+/// Several keys at once.
+pub fn keys(count: usize) -> Result<Vec<SecretString>> {
+    let mut all = text(count * KEY_CHARACTERS)?;
+    let keys =
+        all.as_bytes().chunks(KEY_CHARACTERS).map(|key| String::from_utf8_lossy(key).into_owned().into());
+    let keys = keys.collect();
+    all.zeroize();
+    Ok(keys)
+}
+
 /// A salt, which is no secret.
 pub fn salt(characters: usize) -> Result<String> {
     text(characters)

@@ -14,6 +14,7 @@ pub mod base32;
 pub mod bulk;
 pub mod envelope;
 pub mod generate;
+mod kdf;
 pub mod keychain;
 pub mod master_key;
 pub mod record;
@@ -24,4 +25,9 @@ use crate::error::{Error, ErrorKind};
 /// An error of kind [`ErrorKind::Decrypt`].
 fn damaged(what: &'static str) -> Error {
     Error::new(ErrorKind::Decrypt, what)
+}
+
+/// The same cause once more, for another record.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.what())
 }

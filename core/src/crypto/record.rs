@@ -1,8 +1,11 @@
-//! One record: what of it is encrypted, and how it stands on the wire.
+//! Records: what of them is encrypted, and how they stand on the wire.
 //!
 //! `keyEncrypted = envelope(record key, vault key)`; password and each custom field's name, type
 //! and value are envelopes under the record key. The record key is always sent, even for a record
 //! without a password: without it the custom fields could never be read again.
+//!
+//! Several records are worked on at once, because envelopes are cheaper together (see
+//! [`envelope::encrypt_texts`]); [`bulk`](super::bulk) spreads such groups over all cores.
 
 use super::{attachment, damaged, envelope, generate};
 use crate::error::Result;
@@ -19,17 +22,37 @@ pub enum Protection<'a> {
     Unencrypted,
 }
 
-/// Encrypts a record for a vault. Vault and folder ids are the caller's to fill in.
-pub fn encrypt(record: &Record, protection: Protection<'_>) -> Result<ItemDraft> {
-    let (key, key_encrypted) = match protection {
-        Protection::VaultKey(vault_key) => {
-            let key = generate::key()?;
-            let wrapped = envelope::encrypt_text(key.expose(), vault_key)?;
-            (Some(key), wrapped)
+/// Encrypts records, each for its own vault. Vault and folder ids are the caller's to fill in.
+///
+/// # Errors
+/// Each record's own. Where the system gives no randomness, every record's.
+#[must_use]
+pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
+    let seal_all = || -> Result<_> {
+        let keys = generate::keys(records.len())?;
+        let mut texts = Vec::new();
+        for ((record, protection), key) in records.iter().zip(&keys) {
+            if let Protection::VaultKey(vault_key) = protection {
+                texts.push((key.expose(), *vault_key));
+                texts.extend(secret_texts(record).map(|text| (text, key)));
+            }
         }
-        Protection::Unencrypted => (None, String::new()),
+        let sealed = envelope::encrypt_texts(&texts)?;
+        Ok((keys, sealed.into_iter()))
     };
-    encrypt_under(record, key.as_ref(), key_encrypted)
+    let (keys, mut sealed) = match seal_all() {
+        Ok(sealed) => sealed,
+        // One cause, told for each record.
+        Err(error) => return records.iter().map(|_| Err(super::again(&error))).collect(),
+    };
+    let drafts = records.iter().zip(&keys).map(|((record, protection), key)| match protection {
+        Protection::VaultKey(_) => {
+            let key_encrypted = sealed.next().unwrap_or_default();
+            draft(record, Some(key), key_encrypted, &mut sealed)
+        }
+        Protection::Unencrypted => draft(record, None, String::new(), &mut encoded(record)),
+    });
+    drafts.collect()
 }
 
 /// Encrypts a record under a record key that exists already, as an update does.
@@ -38,22 +61,40 @@ pub fn encrypt_under(
     key: Option<&SecretString>,
     key_encrypted: String,
 ) -> Result<ItemDraft> {
-    let seal = |text: &str| match key {
-        Some(key) => envelope::encrypt_text(text, key),
-        None => Ok(envelope::encode_plain(text.as_bytes())),
-    };
-    let customs = record
-        .customs
-        .iter()
-        .map(|custom| {
-            Ok(WireCustom {
-                name: seal(&custom.name)?,
-                kind: seal(custom.kind.as_str())?,
-                value: seal(custom.value.expose())?,
-                other: serde_json::Map::new(),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    match key {
+        Some(key) => {
+            let texts: Vec<_> = secret_texts(record).map(|text| (text, key)).collect();
+            draft(record, Some(key), key_encrypted, &mut envelope::encrypt_texts(&texts)?.into_iter())
+        }
+        None => draft(record, None, key_encrypted, &mut encoded(record)),
+    }
+}
+
+/// The texts of a record that become envelopes, in the order in which [`draft`] takes them back.
+fn secret_texts(record: &Record) -> impl Iterator<Item = &str> {
+    let customs = record.customs.iter();
+    customs
+        .flat_map(|custom| [custom.name.as_str(), custom.kind.as_str(), custom.value.expose()])
+        .chain(record.password.as_ref().map(SecretString::expose))
+}
+
+fn encoded(record: &Record) -> impl Iterator<Item = String> {
+    secret_texts(record).map(|text| envelope::encode_plain(text.as_bytes()))
+}
+
+fn draft(
+    record: &Record,
+    key: Option<&SecretString>,
+    key_encrypted: String,
+    sealed: &mut impl Iterator<Item = String>,
+) -> Result<ItemDraft> {
+    let mut next = || sealed.next().unwrap_or_default();
+    let mut customs = Vec::with_capacity(record.customs.len());
+    for _ in &record.customs {
+        customs.push(WireCustom { name: next(), kind: next(), value: next(), other: serde_json::Map::new() });
+    }
+    let password_encrypted = record.password.as_ref().map(|_| next());
+    // After the texts, so that they are taken also where this fails.
     let attachments =
         record.attachments.iter().map(|one| attachment::encrypt(one, key)).collect::<Result<Vec<_>>>()?;
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -67,56 +108,77 @@ pub fn encrypt_under(
         tags: Some(record.tags.clone()),
         color: record.color,
         is_favorite: record.favorite.then_some(true),
-        password_encrypted: record.password.as_ref().map(|password| seal(password.expose())).transpose()?,
+        password_encrypted,
         key_encrypted: Some(key_encrypted),
         customs: Some(customs),
         attachments: (!attachments.is_empty()).then_some(attachments),
     })
 }
 
-/// The record key of an item; `None` in a vault without client-side encryption.
-pub fn record_key(item: &Item, protection: Protection<'_>) -> Result<Option<SecretString>> {
-    match protection {
-        Protection::Unencrypted => Ok(None),
-        Protection::VaultKey(vault_key) => {
-            let wrapped = item.key_encrypted.as_deref().unwrap_or_default();
-            if wrapped.is_empty() {
-                let sealed = item.password_encrypted.is_some()
-                    || !item.customs.is_empty()
-                    || !item.attachments.is_empty();
-                return if sealed { Err(damaged("it was stored without its record key")) } else { Ok(None) };
-            }
-            envelope::decrypt_text(wrapped, vault_key).map(Some)
-        }
-    }
+/// An opened item and, for its attachments, its record key.
+#[derive(Debug)]
+pub struct Opened {
+    /// Without its attachments' contents: they are fetched one by one and opened by
+    /// [`attachment::decrypt`].
+    pub record: Record,
+    /// `None` without client-side encryption.
+    pub key: Option<SecretString>,
 }
 
-/// Decrypts an item, without its attachments' contents: they are fetched one by one and opened
-/// by [`attachment::decrypt`].
-pub fn decrypt(item: &Item, key: Option<&SecretString>, path: RecordPath) -> Result<Record> {
-    let open = |text: &str| match key {
-        // Every client writes an envelope, of the empty text too; an empty string hides nothing.
-        Some(_) if text.is_empty() => Ok(SecretString::default()),
-        Some(key) => envelope::decrypt_text(text, key),
-        None => envelope::decode_plain(text)?.into_text().ok_or_else(|| damaged("not UTF-8")),
-    };
-    let customs = item
-        .customs
-        .iter()
-        .map(|custom| {
-            Ok(Custom {
-                name: open(&custom.name)?.expose().to_owned(),
-                kind: CustomKind::from(open(&custom.kind)?.expose().to_owned()),
-                value: open(&custom.value)?,
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+/// Decrypts items of one vault; `path` answers where each stands. Each succeeds or fails by itself.
+pub fn decrypt(
+    items: &[Item],
+    protection: Protection<'_>,
+    path: impl Fn(&Item) -> RecordPath,
+) -> Vec<Result<Opened>> {
+    let keys = record_keys(items, protection);
+    let mut texts = Vec::new();
+    for (item, key) in items.iter().zip(&keys) {
+        if let Ok(Some(key)) = key {
+            texts.extend(sealed_texts(item).filter(|text| !text.is_empty()).map(|text| (text, key)));
+        }
+    }
+    let mut opened = envelope::decrypt_texts(&texts).into_iter();
+    drop(texts);
+    let records = items.iter().zip(keys).map(|(item, key)| {
+        let key = key?;
+        let next = |text: &str| match &key {
+            // Every client writes an envelope, of the empty text too; an empty string hides nothing.
+            Some(_) if text.is_empty() => Ok(SecretString::default()),
+            Some(_) => opened.next().unwrap_or_else(|| Err(damaged("an envelope is missing"))),
+            None => envelope::decode_plain(text)?.into_text().ok_or_else(|| damaged("not UTF-8")),
+        };
+        // All of them first, so that the next item finds its own.
+        let texts: Vec<Result<SecretString>> = sealed_texts(item).map(next).collect();
+        let texts: Vec<SecretString> = texts.into_iter().collect::<Result<_>>()?;
+        Ok(Opened { record: assemble(item, texts, path(item)), key })
+    });
+    records.collect()
+}
+
+/// The envelopes of an item, in the order in which [`assemble`] takes their texts.
+fn sealed_texts(item: &Item) -> impl Iterator<Item = &str> {
+    let customs = item.customs.iter();
+    customs
+        .flat_map(|custom| [custom.name.as_str(), custom.kind.as_str(), custom.value.as_str()])
+        .chain(item.password_encrypted.as_deref())
+}
+
+fn assemble(item: &Item, texts: Vec<SecretString>, path: RecordPath) -> Record {
+    let mut texts = texts.into_iter();
+    let mut next = || texts.next().unwrap_or_default();
+    let mut customs = Vec::with_capacity(item.customs.len());
+    for _ in &item.customs {
+        let (name, kind, value) = (next(), next(), next());
+        let kind = CustomKind::from(kind.expose());
+        customs.push(Custom { name: name.expose().to_owned(), kind, value });
+    }
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    Ok(Record {
+    Record {
         path,
         name: item.name.clone(),
         login: text(&item.login),
-        password: item.password_encrypted.as_deref().map(open).transpose()?,
+        password: item.password_encrypted.as_ref().map(|_| next()),
         url: text(&item.url),
         description: text(&item.description),
         tags: item.tags.clone(),
@@ -124,5 +186,32 @@ pub fn decrypt(item: &Item, key: Option<&SecretString>, path: RecordPath) -> Res
         favorite: item.is_favorite,
         customs,
         attachments: Vec::new(),
-    })
+    }
+}
+
+/// The record key of an item; `None` in a vault without client-side encryption.
+pub fn record_key(item: &Item, protection: Protection<'_>) -> Result<Option<SecretString>> {
+    let mut keys = record_keys(std::slice::from_ref(item), protection);
+    keys.pop().unwrap_or(Ok(None))
+}
+
+fn record_keys(items: &[Item], protection: Protection<'_>) -> Vec<Result<Option<SecretString>>> {
+    let Protection::VaultKey(vault_key) = protection else {
+        return items.iter().map(|_| Ok(None)).collect();
+    };
+    let wrapped = |item: &Item| !item.key_encrypted.as_deref().unwrap_or_default().is_empty();
+    let texts: Vec<_> =
+        items.iter().filter(|item| wrapped(item)).filter_map(|item| item.key_encrypted.as_deref()).collect();
+    let texts: Vec<_> = texts.into_iter().map(|text| (text, vault_key)).collect();
+    let mut keys = envelope::decrypt_texts(&texts).into_iter();
+    let keys = items.iter().map(|item| {
+        if wrapped(item) {
+            return keys.next().unwrap_or_else(|| Err(damaged("a record key is missing"))).map(Some);
+        }
+        if sealed_texts(item).next().is_some() || !item.attachments.is_empty() {
+            return Err(damaged("it was stored without its record key"));
+        }
+        Ok(None)
+    });
+    keys.collect()
 }

@@ -262,7 +262,7 @@ impl Environment {
         Ok(())
     }
 
-    async fn with_attachments(&self, item: &Item, opened: bulk::Opened) -> Result<Record> {
+    async fn with_attachments(&self, item: &Item, opened: record::Opened) -> Result<Record> {
         let mut record = opened.record;
         for info in &item.attachments {
             let mut wire = self.client.attachment(&item.id, &info.id).await?;

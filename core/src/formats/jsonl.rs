@@ -218,8 +218,8 @@ fn custom(value: Value) -> Result<Custom, String> {
         match name.as_str() {
             "name" => custom.name = text_of(value, "a custom field's name")?.unwrap_or_default(),
             "type" => {
-                custom.kind =
-                    text_of(value, "a custom field's type")?.map_or(CustomKind::Text, CustomKind::from);
+                custom.kind = text_of(value, "a custom field's type")?
+                    .map_or(CustomKind::Text, |word| CustomKind::from(word.as_str()));
             }
             "value" => custom.value = text_of(value, "a custom field's value")?.unwrap_or_default().into(),
             _ => {}

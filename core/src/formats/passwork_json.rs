@@ -269,7 +269,7 @@ impl Reader {
                     (decoded(&custom.name), decoded(custom.kind.as_str()), decoded(custom.value.expose()));
                 if let (Some(name), Some(kind), Some(value)) = parts {
                     name.expose().clone_into(&mut custom.name);
-                    custom.kind = CustomKind::from(kind.expose().to_owned());
+                    custom.kind = CustomKind::from(kind.expose());
                     custom.value = value;
                 }
             }

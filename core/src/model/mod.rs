@@ -113,13 +113,13 @@ impl CustomKind {
     }
 }
 
-impl From<String> for CustomKind {
-    fn from(word: String) -> Self {
-        match word.as_str() {
+impl From<&str> for CustomKind {
+    fn from(word: &str) -> Self {
+        match word {
             "text" => CustomKind::Text,
             "password" => CustomKind::Password,
             "totp" => CustomKind::Totp,
-            _ => CustomKind::Other(word),
+            _ => CustomKind::Other(word.to_owned()),
         }
     }
 }

@@ -1,0 +1,60 @@
+//! Fixed, lifelike inputs that every bench and every peer works on.
+
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "a bench that cannot be set up ends"
+)]
+
+use keyferry_api::item::{Item, ItemDraft};
+use keyferry_core::crypto::generate;
+use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
+use keyferry_core::secret::SecretString;
+use std::fmt::Write as _;
+
+/// A record with a password and three custom fields: the unit of all comparisons.
+pub fn record(number: usize) -> Record {
+    let custom = |name: &str, kind, value: String| Custom { name: name.into(), kind, value: value.into() };
+    Record {
+        path: RecordPath { vault: Some("Infra".into()), folders: vec!["Databases".into()] },
+        name: format!("server-{number}"),
+        login: "postgres".into(),
+        password: Some(format!("correct horse battery {number}").into()),
+        url: "https://db.example:5432".into(),
+        customs: vec![
+            custom("API key", CustomKind::Password, format!("k-{number:032}")),
+            custom("port", CustomKind::Text, "5432".into()),
+            custom("otp", CustomKind::Totp, "otpauth://totp/Lab:ops?secret=GEZDGNBVGY3TQOJQ".into()),
+        ],
+        ..Record::default()
+    }
+}
+
+/// A fresh vault key.
+pub fn vault_key() -> SecretString {
+    generate::key().expect("randomness")
+}
+
+/// The item that a server would answer for a draft.
+pub fn stored(draft: ItemDraft) -> Item {
+    let mut wire = serde_json::to_value(draft).expect("a draft is JSON");
+    wire["id"] = "000000000000000000000000".into();
+    wire["vaultId"] = "000000000000000000000001".into();
+    serde_json::from_value(wire).expect("a draft's members are an item's")
+}
+
+/// A CSV of so many rows and twelve columns.
+pub fn csv(rows: usize) -> String {
+    let mut text =
+        String::from("vault,folder,name,login,password,url,notes,tags,API key,port,region,owner\n");
+    for row in 0..rows {
+        writeln!(
+            text,
+            "Vault {},Team {}/Service {},server-{row},user{},\"p,{row:x}\"\"w\",https://s{row}.example/x,\"note {row}\nsecond line\",\"prod,db\",k-{row:020},{},eu-{},owner{}",
+            row % 5, row % 40, row % 400, row % 977, row % 65_536, row % 4, row % 31
+        )
+        .expect("a string takes everything");
+    }
+    text
+}
