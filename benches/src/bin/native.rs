@@ -13,14 +13,14 @@ use keyferry_core::model::{Attachment, RecordPath};
 use keyferry_core::secret::SecretBytes;
 use std::time::Instant;
 
-/// Seconds a call, the best of five rounds.
+/// Seconds a call, the best of twenty rounds.
 fn seconds(times: u32, mut work: impl FnMut()) -> f64 {
     let round = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         (0..times).for_each(|_| work());
         start.elapsed().as_secs_f64() / f64::from(times)
     };
-    (0..5).map(|_| round(&mut work)).fold(f64::INFINITY, f64::min)
+    (0..20).map(|_| round(&mut work)).fold(f64::INFINITY, f64::min)
 }
 
 fn main() {
@@ -34,8 +34,8 @@ fn main() {
     let bulk_seconds = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let encrypt =
-            seconds(5, || assert!(pool.install(|| bulk::encrypt(&pairs)).iter().all(Result::is_ok)));
-        let decrypt = seconds(5, || {
+            seconds(2, || assert!(pool.install(|| bulk::encrypt(&pairs)).iter().all(Result::is_ok)));
+        let decrypt = seconds(2, || {
             let opened = pool.install(|| bulk::decrypt(&items, protection, |_| path.clone()));
             assert!(opened.iter().all(Result::is_ok));
         });

@@ -31,7 +31,8 @@ const VALUES: [u8; 256] = {
 pub fn encode(bytes: &[u8]) -> String {
     let character = |bits: u64, index: usize| ALPHABET[(bits >> (35 - 5 * index) & 31) as usize];
     let (groups, rest) = bytes.as_chunks::<5>();
-    let mut text = vec![0; groups.len() * 8];
+    let mut text = Vec::with_capacity((bytes.len() * 8).div_ceil(5));
+    text.resize(groups.len() * 8, 0);
     for (&[a, b, c, d, e], characters) in groups.iter().zip(text.as_chunks_mut::<8>().0) {
         let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
         *characters = std::array::from_fn(|index| character(bits, index));

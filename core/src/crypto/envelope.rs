@@ -57,28 +57,44 @@ pub fn encrypt_texts(texts: &[(&str, &SecretString)]) -> Result<Vec<String>> {
         texts.iter().zip(salts).map(|((_, passphrase), salt)| (*passphrase, salt)).collect();
     let keys = kdf::derive(&secrets);
     let pairs = texts.iter().zip(secrets).zip(keys);
-    pairs.map(|(((text, _), (_, salt)), key)| seal(text.as_bytes(), salt, &key)).collect()
+    let mut scratch = Scratch::default();
+    pairs.map(|(((text, _), (_, salt)), key)| seal(text.as_bytes(), salt, &key, &mut scratch)).collect()
 }
 
 /// Encrypts under a given salt, which makes the result repeatable: for test vectors.
 pub fn encrypt_with_salt(plaintext: &[u8], passphrase: &SecretString, salt: [u8; 8]) -> Result<String> {
-    seal(plaintext, salt, &derive_key(passphrase, salt))
+    seal(plaintext, salt, &derive_key(passphrase, salt), &mut Scratch::default())
 }
 
-fn seal(plaintext: &[u8], salt: [u8; 8], derived: &[u8; 48]) -> Result<String> {
+/// Buffers of the two inner layers, kept from one envelope to the next. Between envelopes they hold
+/// ciphertext only.
+#[derive(Default)]
+struct Scratch {
+    bytes: Vec<u8>,
+    base64: String,
+}
+
+fn seal(plaintext: &[u8], salt: [u8; 8], derived: &[u8; 48], scratch: &mut Scratch) -> Result<String> {
     let (key, iv) = derived.split_at(32);
     let cipher = cbc::Encryptor::<aes::Aes256>::new_from_slices(key, iv)
         .map_err(|_| damaged("a derived key has the wrong length"))?;
-    let start = MARKER.len() + salt.len();
-    let mut bytes = vec![0; start + (plaintext.len() / BLOCK + 1) * BLOCK];
-    bytes[..MARKER.len()].copy_from_slice(MARKER);
-    bytes[MARKER.len()..start].copy_from_slice(&salt);
-    bytes[start..start + plaintext.len()].copy_from_slice(plaintext);
-    // In place: the buffer that held the plaintext now holds only its ciphertext.
+    let Scratch { bytes, base64 } = scratch;
+    bytes.clear();
+    let ciphertext = (plaintext.len() / BLOCK + 1) * BLOCK;
+    // Reserved at once: a buffer that grew would leave plaintext behind in its old place.
+    bytes.reserve_exact(MARKER.len() + salt.len() + ciphertext);
+    bytes.extend_from_slice(MARKER);
+    bytes.extend_from_slice(&salt);
+    let start = bytes.len();
+    bytes.extend_from_slice(plaintext);
+    bytes.resize(start + ciphertext, 0);
+    // In place: what held the plaintext now holds its ciphertext.
     cipher
         .encrypt_padded::<Pkcs7>(&mut bytes[start..], plaintext.len())
         .map_err(|_| damaged("a padded buffer has the wrong length"))?;
-    Ok(base32::encode(STANDARD.encode(&bytes).as_bytes()))
+    base64.clear();
+    STANDARD.encode_string(&*bytes, base64);
+    Ok(base32::encode(base64.as_bytes()))
 }
 
 /// Decrypts an envelope.

@@ -6,7 +6,7 @@ use crate::secret::{SecretBytes, SecretString};
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::rand_core::UnwrapErr;
 use rsa::{PrivateKey, PublicKey};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The 64 characters of keys and salts: six bits each.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@!";
@@ -30,12 +30,16 @@ pub fn random_bytes(bytes: &mut [u8]) -> Result<()> {
 
 /// Text of `characters` drawn uniformly from the alphabet.
 fn text(characters: usize) -> Result<String> {
-    let mut bytes = vec![0; characters];
+    let mut bytes = Zeroizing::new(vec![0; characters]);
     random_bytes(&mut bytes)?;
-    // 256 is a multiple of 64, so the low six bits are uniform.
-    let text = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])).collect();
-    bytes.zeroize();
-    Ok(text)
+    Ok(spell(&bytes))
+}
+
+/// A character for each byte. 256 is a multiple of 64, so the low six bits are uniform.
+fn spell(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    text.extend(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])));
+    text
 }
 
 /// A vault, record or attachment key.
@@ -43,14 +47,11 @@ pub fn key() -> Result<SecretString> {
     text(KEY_CHARACTERS).map(SecretString::new)
 }
 
-/// Several keys at once.
+/// Several keys from one request to the system.
 pub fn keys(count: usize) -> Result<Vec<SecretString>> {
-    let mut all = text(count * KEY_CHARACTERS)?;
-    let keys =
-        all.as_bytes().chunks(KEY_CHARACTERS).map(|key| String::from_utf8_lossy(key).into_owned().into());
-    let keys = keys.collect();
-    all.zeroize();
-    Ok(keys)
+    let mut bytes = Zeroizing::new(vec![0; count * KEY_CHARACTERS]);
+    random_bytes(&mut bytes)?;
+    Ok(bytes.chunks(KEY_CHARACTERS).map(|bytes| SecretString::new(spell(bytes))).collect())
 }
 
 /// A salt, which is no secret.
