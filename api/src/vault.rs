@@ -55,6 +55,33 @@ pub struct Rename {
     pub name: String,
 }
 
+/// The entries of `GET /vaults/{id}/users`, and what `POST /vaults/{id}/users` takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultUser {
+    /// The user's identifier.
+    pub user_id: String,
+    /// What the user may do.
+    pub role: Role,
+    /// The vault key under this user's public key, in base64; needed where the vault is encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key_encrypted: Option<String>,
+}
+
+/// A user's standing in a vault, ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The vault is not there for this user.
+    None,
+    /// May look.
+    Read,
+    /// May also change what is in the vault.
+    Edit,
+    /// May also change the vault itself and who may open it.
+    Administer,
+}
+
 /// The entries of `GET /vault-types/all`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct VaultType {

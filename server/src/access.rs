@@ -3,6 +3,7 @@
 
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId};
+use keyferry_api::vault::Role;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Whose request it is.
@@ -12,23 +13,23 @@ pub(crate) struct Caller {
     pub session: i64,
 }
 
-/// A user's standing in a vault, ordered.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Role {
-    None = 0,
-    Read = 1,
-    Edit = 2,
-    Administer = 3,
+/// How a role is stored.
+pub(crate) fn role_number(role: Role) -> i64 {
+    match role {
+        Role::None => 0,
+        Role::Read => 1,
+        Role::Edit => 2,
+        Role::Administer => 3,
+    }
 }
 
-impl Role {
-    fn from_number(number: i64) -> Self {
-        match number {
-            1 => Self::Read,
-            2 => Self::Edit,
-            3 => Self::Administer,
-            _ => Self::None,
-        }
+/// The role that a number stands for; an unknown one for none.
+pub(crate) fn role_of(number: i64) -> Role {
+    match number {
+        1 => Role::Read,
+        2 => Role::Edit,
+        3 => Role::Administer,
+        _ => Role::None,
     }
 }
 
@@ -55,7 +56,7 @@ impl Reader {
             )?
             .query_row(params![vault, caller.user], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
             .optional()?;
-        match found.map(|(role, encrypted)| (Role::from_number(role), encrypted)) {
+        match found.map(|(role, encrypted)| (role_of(role), encrypted)) {
             Some((role, encrypted)) if role >= Role::Read => {
                 Ok(Self { vault: vault.clone(), encrypted, role })
             }

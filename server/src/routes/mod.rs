@@ -142,6 +142,8 @@ pub(crate) fn dispatch(context: &Context<'_>, request: Request) -> Result<Vec<u8
         ("GET", ["vaults", id]) => vault::get(context, id),
         ("POST", ["vaults", id]) => vault::rename(context, id, request),
         ("DELETE", ["vaults", id]) => vault::delete(context, id),
+        ("GET", ["vaults", id, "users"]) => vault::users(context, id),
+        ("POST", ["vaults", id, "users"]) => vault::grant(context, id, request),
         ("GET", ["vault-types", "all"]) => vault::types(),
         ("GET", ["folders"]) => folder::list(context, &request),
         ("POST", ["folders"]) => folder::create(context, request),

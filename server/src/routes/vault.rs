@@ -38,6 +38,16 @@ pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
     text(&Empty {})
 }
 
+pub(super) fn users(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
+    text(&List { items: vault::users(context.conn, &reader(context, id)?.into_owner()?)? })
+}
+
+pub(super) fn grant(context: &Context<'_>, id: &str, request: Request) -> Result<Vec<u8>> {
+    let owner = reader(context, id)?.into_owner()?;
+    vault::grant(context.conn, &owner, request.body.parse()?)?;
+    text(&Empty {})
+}
+
 /// There are no vault types here; clients ask all the same.
 pub(super) fn types() -> Result<Vec<u8>> {
     text(&List::<VaultType> { items: Vec::new() })

@@ -1,10 +1,10 @@
 //! Vaults and who may open them.
 
 use super::check_name;
-use crate::access::{Caller, Owner, Reader, Role};
+use crate::access::{Caller, Owner, Reader, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId};
-use keyferry_api::vault::{NewVault, Vault};
+use keyferry_api::vault::{NewVault, Role, Vault, VaultUser};
 use rusqlite::{Connection, Row, params};
 
 /// Makes a vault; whoever makes it administers it.
@@ -31,12 +31,12 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     let mut grant = conn.prepare_cached(
         "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)",
     )?;
-    grant.execute(params![id, caller.user, Role::Administer as i64, key])?;
+    grant.execute(params![id, caller.user, role_number(Role::Administer), key])?;
     for (user, key) in vault.administrators_keys {
         let user = user.parse::<UserId>()?;
         if user != caller.user {
             super::user::info(conn, &user)?;
-            grant.execute(params![id, user, Role::Administer as i64, key])?;
+            grant.execute(params![id, user, role_number(Role::Administer), key])?;
         }
     }
     Ok(id)
@@ -81,5 +81,40 @@ pub(crate) fn rename(conn: &Connection, owner: &Owner, name: &str) -> Result<()>
 /// Deletes a vault with everything in it.
 pub(crate) fn delete(conn: &Connection, owner: &Owner) -> Result<()> {
     conn.prepare_cached("DELETE FROM vaults WHERE id = ?1")?.execute([owner.vault()])?;
+    Ok(())
+}
+
+/// Who may open a vault, with each user's copy of its key left out.
+pub(crate) fn users(conn: &Connection, owner: &Owner) -> Result<Vec<VaultUser>> {
+    let mut statement =
+        conn.prepare_cached("SELECT user_id, role FROM vault_users WHERE vault_id = ?1 ORDER BY user_id")?;
+    let rows = statement.query_map([owner.vault()], |row| {
+        Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Gives a user a role, or takes it away. The last administrator stays one.
+pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Result<()> {
+    let user = grant.user_id.parse::<UserId>()?;
+    super::user::info(conn, &user)?;
+    let key = grant.master_key_encrypted.filter(|key| !key.is_empty());
+    if owner.is_encrypted() && grant.role > Role::None && key.is_none() {
+        let message = "The vault is encrypted: the user needs a copy of its key.";
+        return Err(Refusal::invalid("masterKeyEncrypted", message));
+    }
+    let others: i64 = conn
+        .prepare_cached(
+            "SELECT count(*) FROM vault_users WHERE vault_id = ?1 AND role = ?2 AND user_id <> ?3",
+        )?
+        .query_row(params![owner.vault(), role_number(Role::Administer), user], |row| row.get(0))?;
+    if others == 0 && grant.role < Role::Administer {
+        return Err(Refusal::conflict("A vault keeps at least one administrator."));
+    }
+    conn.prepare_cached(
+        "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (vault_id, user_id) DO UPDATE SET role = ?3, master_key_encrypted = ?4",
+    )?
+    .execute(params![owner.vault(), user, role_number(grant.role), key])?;
     Ok(())
 }

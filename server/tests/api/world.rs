@@ -1,0 +1,66 @@
+//! An environment with two users, called without a socket.
+
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use keyferry_api::user::NewUser;
+use keyferry_server::{Environment, ServeOptions};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub environment: Environment,
+    pub router: axum::Router,
+}
+
+pub fn user(name: &str) -> NewUser {
+    serde_json::from_value(json!({"username": name, "password": "correct horse", "masterKeyHash": "aabb"}))
+        .unwrap()
+}
+
+pub fn world(options: ServeOptions) -> (World, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let environment = Environment::create(dir.path(), true).unwrap();
+    let (alice, bob) =
+        (environment.add_user(user("alice")).unwrap(), environment.add_user(user("bob")).unwrap());
+    let token = |id: &str| environment.issue_session(id).unwrap().access_token.unwrap();
+    let (alice, bob) = (token(&alice), token(&bob));
+    let router = environment.router(options);
+    (World { dir, environment, router }, alice, bob)
+}
+
+impl World {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        raw: bool,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if raw {
+            request = request.header("x-response-format", "raw");
+        }
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let answer =
+            self.router.clone().oneshot(request.body(axum::body::Body::from(text)).unwrap()).await.unwrap();
+        let status = answer.status();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    pub async fn ok(&self, method: &str, path: &str, token: &str, body: Value) -> Value {
+        let (status, answer) = self.send(method, path, token, true, body).await;
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+
+    pub async fn vault(&self, token: &str) -> String {
+        let vault = self.ok("POST", "/vaults", token, json!({"name": "v"})).await;
+        vault["id"].as_str().unwrap().to_owned()
+    }
+}
