@@ -1,5 +1,6 @@
 # `make help` lists the targets.
 CARGO ?= cargo
+export RUSTDOCFLAGS := -D warnings
 
 .PHONY: help setup demo test test-official lint fmt bench bench-peers
 help: ## this list
@@ -26,9 +27,10 @@ test-official: .venv/ready ## the official client's turns against `keyferry serv
 	.venv/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
-lint: ## formatting, compiler and clippy
+lint: ## formatting, clippy, docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) doc --workspace --no-deps --locked --quiet
 
 fmt: ## put the formatting right
 	$(CARGO) fmt --all

@@ -5,7 +5,7 @@
 //! | [`transport`] | a `tower` service from request to answer: HTTP, or a router in this process |
 //! | [`session`] | tokens, and the one refresh that all workers share |
 //! | `retry` | which failure is tried again, and after which pause |
-//! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`](crate::Error) |
+//! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`] |
 //! | `batch` | many requests in one; the answer to each is looked at |
 //! | `user`, `vault`, `folder`, `item` | the endpoints |
 //!

@@ -142,15 +142,14 @@ impl Sealed {
         );
         base32::decode_into(text, scratch);
         let bytes = LENIENT.decode(scratch).map_err(|_| damaged("not an envelope: no base64 inside"))?;
-        let Some((salt, ciphertext)) =
-            bytes.strip_prefix(MARKER).and_then(|rest| rest.split_first_chunk::<8>())
-        else {
-            return Err(damaged("not an envelope: the marker is missing"));
-        };
-        if ciphertext.is_empty() || ciphertext.len() % BLOCK != 0 {
-            return Err(damaged("the envelope is cut short"));
+        let rest =
+            bytes.strip_prefix(MARKER).ok_or_else(|| damaged("not an envelope: the marker is missing"))?;
+        match rest.split_first_chunk::<8>() {
+            Some((&salt, ciphertext)) if !ciphertext.is_empty() && ciphertext.len() % BLOCK == 0 => {
+                Ok(Self { salt, bytes })
+            }
+            _ => Err(damaged("the envelope is cut short")),
         }
-        Ok(Self { salt: *salt, bytes })
     }
 
     /// Decrypts in place: the ciphertext's buffer becomes the plaintext's.
