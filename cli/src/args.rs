@@ -100,7 +100,7 @@ pub enum Env {
     },
     /// Give an environment a name
     Add {
-        /// [a-z][a-z0-9_-]+
+        /// Begins with a letter; lower-case letters, digits, _ and -
         name: String,
         /// https://… or embedded:DIR
         location: String,
