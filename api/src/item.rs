@@ -93,6 +93,17 @@ pub struct ItemSummary {
     pub updated_at: Option<i64>,
 }
 
+/// Of an entry of a list only where it stands.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemPlace {
+    /// The item's identifier.
+    pub id: Box<str>,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<Box<str>>,
+}
+
 /// A custom field: name, type and value are each an envelope, or base64.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Custom {

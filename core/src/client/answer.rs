@@ -1,11 +1,12 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use super::retry;
+use super::{Body, retry};
 use crate::error::Place;
 use crate::{Error, ErrorKind, Result};
 use base64::Engine as _;
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 use keyferry_api::error::{ErrorBody, code};
 use keyferry_api::{BASE_PATH, wrapping::Wrapped};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,6 +15,10 @@ use std::time::Duration;
 
 /// Characters of a server's text that get into a message.
 const MAX_MESSAGE: usize = 200;
+/// Bytes of an answer that is read whole: a batch of items, or an attachment.
+const MAX_ANSWER: usize = 1 << 30;
+/// Bytes of an error's body.
+const MAX_ERROR: usize = 1 << 20;
 
 /// Where a request went; the query stays out, as it may hold search words.
 pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Option<String>) -> Place {
@@ -23,16 +28,34 @@ pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Opti
 }
 
 /// The body of a successful answer, unwrapped; any other answer as an error.
-pub(super) fn read(method: &Method, path: &str, response: http::Response<Bytes>) -> Result<Bytes> {
+pub(super) async fn read(method: &Method, path: &str, response: http::Response<Body>) -> Result<Bytes> {
+    let status = response.status().as_u16();
+    let body = open(method, path, response).await?;
+    let at = |error: Error| error.at(place(method, path, Some(status), None));
+    whole(body, MAX_ANSWER).await.and_then(unwrap).map_err(at)
+}
+
+/// The body of a successful answer, still on the way; any other answer as an error.
+pub(super) async fn open(method: &Method, path: &str, response: http::Response<Body>) -> Result<Body> {
     let status = response.status();
-    let retry_after = retry::retry_after(response.headers());
-    let body = unwrap(response.into_body())
-        .map_err(|error| error.at(place(method, path, Some(status.as_u16()), None)))?;
     if status.is_success() {
-        return Ok(body);
+        return Ok(response.into_body());
     }
+    let retry_after = retry::retry_after(response.headers());
+    // An error whose body cannot be read is still told by its status.
+    let body = whole(response.into_body(), MAX_ERROR).await.and_then(unwrap).unwrap_or_default();
     let errors = serde_json::from_slice(&body).unwrap_or_default();
     Err(failure(method, path, status.as_u16(), retry_after, &errors))
+}
+
+async fn whole(body: Body, limit: usize) -> Result<Bytes> {
+    let collected =
+        Limited::new(body, limit).collect().await.map_err(|error| match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::new(ErrorKind::Protocol, format!("the answer has more than {limit} bytes"))
+                .because(error),
+        })?;
+    Ok(collected.to_bytes())
 }
 
 /// Reads a body as what the endpoint promises.

@@ -5,7 +5,7 @@ use crate::Result;
 use http::Method;
 use keyferry_api::folder::{Folder, NewFolder};
 use keyferry_api::vault::Rename;
-use keyferry_api::{Created, Empty, List};
+use keyferry_api::{Created, Empty};
 
 impl Client {
     /// The folders of one vault, or of all; flat.
@@ -14,7 +14,7 @@ impl Client {
             Some(vault) => format!("/folders?vaultId={}", segment(vault)?),
             None => "/folders".to_owned(),
         };
-        self.get::<List<Folder>>(&path).await.map(|list| list.items)
+        self.list(&path).await
     }
 
     /// Makes a folder; its id.

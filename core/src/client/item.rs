@@ -3,14 +3,18 @@
 use super::{Client, segment};
 use crate::Result;
 use http::Method;
-use keyferry_api::item::{Attachment, Item, ItemDraft, ItemSummary};
-use keyferry_api::{Created, Empty, List};
+use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary};
+use keyferry_api::{Created, Empty};
 
 impl Client {
     /// Every item of a vault, without secrets.
     pub async fn item_summaries(&self, vault_id: &str) -> Result<Vec<ItemSummary>> {
-        let path = format!("/items?vaultId={}", segment(vault_id)?);
-        self.get::<List<ItemSummary>>(&path).await.map(|list| list.items)
+        self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
+    }
+
+    /// Every item of a vault by id and folder: all that is kept of a large list.
+    pub async fn item_places(&self, vault_id: &str) -> Result<Vec<ItemPlace>> {
+        self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }
 
     /// One item whole, but for its attachments' contents.

@@ -6,6 +6,7 @@
 //! | [`session`] | tokens, and the one refresh that all workers share |
 //! | `retry` | which failure is tried again, and after which pause |
 //! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`] |
+//! | `list` | lists, element by element while they arrive |
 //! | `batch` | many requests in one; the answer to each is looked at |
 //! | `user`, `vault`, `folder`, `item` | the endpoints |
 //!
@@ -17,6 +18,7 @@ mod answer;
 mod batch;
 mod folder;
 mod item;
+mod list;
 mod retry;
 pub mod session;
 pub mod transport;
@@ -27,7 +29,7 @@ mod vault;
 mod tests;
 
 pub use session::Session;
-pub use transport::{REQUEST_TIMEOUT, Transport, http_transport, in_process};
+pub use transport::{Body, REQUEST_TIMEOUT, Transport, http_transport, in_process};
 
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -57,6 +59,13 @@ struct Shared {
     keeper: Keeper,
     batched_reads: AtomicBool,
     batched_creates: AtomicBool,
+}
+
+/// What one call has cost so far.
+#[derive(Default)]
+struct Attempts {
+    tries: u32,
+    renewals: u32,
 }
 
 /// One request, ready to be sent as often as needed.
@@ -141,31 +150,45 @@ impl Client {
 
     /// Sends until there is an answer or no sense in trying again.
     async fn call(&self, call: &Call<'_>) -> Result<Bytes> {
-        let mut tries = 0;
-        let mut renewals = 0;
+        let mut attempts = Attempts::default();
         loop {
             let credentials = self.shared.keeper.credentials();
-            let error = match self.once(call, Some(&credentials)).await {
+            match self.once(call, Some(&credentials)).await {
                 Ok(body) => return Ok(body),
-                Err(error) => error,
-            };
-            if renewals < MAX_RENEWALS && session::renewal_may_help(&error) {
-                if !self.renew(credentials.generation).await? {
-                    return Err(self.sign_in_again(error));
-                }
-                renewals += 1;
-                continue;
-            }
-            tries += 1;
-            match retry::pause(&error, tries, call.repeat) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(self.sign_in_again(error)),
+                Err(error) => self.recover(call, &credentials, &mut attempts, error).await?,
             }
         }
     }
 
-    /// One request, one answer.
+    /// After a failure: gets ready for another try, or gives the error back.
+    async fn recover(
+        &self,
+        call: &Call<'_>,
+        used: &Credentials,
+        attempts: &mut Attempts,
+        error: Error,
+    ) -> Result<()> {
+        if attempts.renewals < MAX_RENEWALS && session::renewal_may_help(&error) {
+            attempts.renewals += 1;
+            return if self.renew(used.generation).await? { Ok(()) } else { Err(self.sign_in_again(error)) };
+        }
+        attempts.tries += 1;
+        match retry::pause(&error, attempts.tries, call.repeat) {
+            Some(pause) => {
+                tokio::time::sleep(pause).await;
+                Ok(())
+            }
+            None => Err(self.sign_in_again(error)),
+        }
+    }
+
+    /// One request, one answer, read whole.
     async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
+        answer::read(&call.method, call.path, self.send(call, credentials).await?).await
+    }
+
+    /// One request, one answer, its body still on the way.
+    async fn send(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<http::Response<Body>> {
         let mut request = http::Request::builder()
             .method(call.method.clone())
             .uri(format!("{}{}", api::BASE_PATH, call.path))
@@ -185,14 +208,8 @@ impl Client {
         let request = request.body(call.body.clone().unwrap_or_default()).map_err(|error| {
             Error::new(ErrorKind::Internal, "a request could not be put together").because(error)
         })?;
-        let response = self
-            .shared
-            .transport
-            .clone()
-            .oneshot(request)
-            .await
-            .map_err(|error| error.at(answer::place(&call.method, call.path, None, None)))?;
-        answer::read(&call.method, call.path, response)
+        let response = self.shared.transport.clone().oneshot(request).await;
+        response.map_err(|error| error.at(answer::place(&call.method, call.path, None, None)))
     }
 
     fn sign_in_again(&self, error: Error) -> Error {

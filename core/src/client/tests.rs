@@ -3,17 +3,19 @@
 use super::*;
 use crate::secret::SecretString;
 use base64::Engine as _;
+use http_body_util::BodyExt as _;
 use keyferry_api::item::ItemDraft;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-fn answer(status: u16, body: &Value) -> http::Response<Bytes> {
-    http::Response::builder().status(status).body(Bytes::from(body.to_string())).unwrap()
+fn answer(status: u16, body: &Value) -> http::Response<Body> {
+    let body = http_body_util::Full::new(Bytes::from(body.to_string())).map_err(|never| match never {});
+    http::Response::builder().status(status).body(body.boxed_unsync()).unwrap()
 }
 
 fn client(
-    handle: impl Fn(&http::Request<Bytes>, usize) -> http::Response<Bytes> + Clone + Send + Sync + 'static,
+    handle: impl Fn(&http::Request<Bytes>, usize) -> http::Response<Body> + Clone + Send + Sync + 'static,
 ) -> (Client, Arc<AtomicUsize>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&calls);
@@ -44,7 +46,7 @@ fn drafts(count: usize) -> Vec<ItemDraft> {
     (0..count).map(|n| ItemDraft { name: Some(n.to_string()), ..ItemDraft::default() }).collect()
 }
 
-fn refused(status: u16, code: &str) -> http::Response<Bytes> {
+fn refused(status: u16, code: &str) -> http::Response<Body> {
     answer(status, &json!({"errors": [{"code": code, "field": null, "message": "no\u{1b}pe"}]}))
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -12,7 +13,10 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
 
 /// A boxed service that can be cloned: one for each request.
-pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, Error>;
+pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Body>, Error>;
+
+/// An answer's body, arriving in pieces.
+pub type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// How long one request may take from connecting to the last byte. Afterwards the environment
 /// may still act on it, so whoever settles lost answers waits this long first.
@@ -53,11 +57,8 @@ pub fn http_transport(base: &url::Url) -> Result<Transport> {
             let url = format!("{root}{}", parts.uri);
             let request = http.request(parts.method, url).headers(parts.headers).body(body);
             let answer = request.send().await.map_err(|error| unreachable(&host, error))?;
-            let mut response = http::Response::new(Bytes::new());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = answer.bytes().await.map_err(|error| unreachable(&host, error))?;
-            Ok(response)
+            let answer: http::Response<reqwest::Body> = answer.into();
+            Ok(answer.map(|body| body.map_err(move |error| unreachable(&host, error)).boxed_unsync()))
         }
     })))
 }
@@ -87,11 +88,10 @@ where
         let router = router.clone();
         async move {
             let Ok(response) = router.oneshot(request.map(Full::new)).await;
-            let (parts, body) = response.into_parts();
-            let body = body.collect().await.map_err(|error| {
+            let broken = |error: B::Error| {
                 Error::new(ErrorKind::Server, "the environment broke off its answer").because(error.into())
-            })?;
-            Ok(http::Response::from_parts(parts, body.to_bytes()))
+            };
+            Ok(response.map(|body| body.map_err(broken).boxed_unsync()))
         }
     }))
 }

@@ -4,12 +4,12 @@ use super::{Client, segment};
 use crate::Result;
 use http::Method;
 use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType};
-use keyferry_api::{Created, Empty, List};
+use keyferry_api::{Created, Empty};
 
 impl Client {
     /// Every vault that the user may open.
     pub async fn vaults(&self) -> Result<Vec<Vault>> {
-        self.get::<List<Vault>>("/vaults").await.map(|list| list.items)
+        self.list("/vaults").await
     }
 
     /// One vault.
@@ -35,12 +35,12 @@ impl Client {
 
     /// The types that a new vault may have.
     pub async fn vault_types(&self) -> Result<Vec<VaultType>> {
-        self.get::<List<VaultType>>("/vault-types/all").await.map(|list| list.items)
+        self.list("/vault-types/all").await
     }
 
     /// Whom the key of a new vault of this type is wrapped for.
     pub async fn vault_type_administrators(&self, type_id: &str) -> Result<Vec<Administrator>> {
         let path = format!("/vault-types/{}/administrators", segment(type_id)?);
-        self.get::<List<Administrator>>(&path).await.map(|list| list.items)
+        self.list(&path).await
     }
 }

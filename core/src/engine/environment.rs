@@ -160,7 +160,7 @@ impl Environment {
     /// Whether no vault within `inside` holds a record.
     pub(super) async fn is_empty(&self, inside: &RecordPath) -> Result<bool> {
         for vault in self.vaults(inside).await? {
-            if !self.client.item_summaries(&vault.id).await?.is_empty() {
+            if !self.client.item_places(&vault.id).await?.is_empty() {
                 return Ok(false);
             }
         }
@@ -177,89 +177,107 @@ impl Environment {
 
     /// Sends every record within `inside`, decrypted, in chunks; positions are item ids.
     pub(super) async fn read(&self, inside: &RecordPath, to: &Sender<Result<Vec<Entry>>>) -> Result<()> {
+        for vault in self.vaults(inside).await? {
+            if !self.read_vault(&vault, inside, to).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one vault's records; `false` once nobody listens any more.
+    async fn read_vault(
+        &self,
+        vault: &Vault,
+        inside: &RecordPath,
+        to: &Sender<Result<Vec<Entry>>>,
+    ) -> Result<bool> {
         /// Records in memory at once, for each chunk that waits in the queue.
         const CHUNK: usize = 256;
         /// Chunks that are fetched before they are needed.
         const AHEAD: usize = 2;
-        for vault in self.vaults(inside).await? {
-            let key = self.vault_key(&vault)?;
-            let folders = self.client.folders(Some(&vault.id)).await?;
-            let paths = paths(&vault, &folders);
-            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
-            let within = |path: &RecordPath| path.folders.starts_with(&inside.folders);
-            let summaries = self.client.item_summaries(&vault.id).await?;
-            let mut filled: HashSet<&str> =
-                folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
-            filled.extend(summaries.iter().filter_map(|item| item.folder_id.as_deref()));
-            let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
-            let mut bare: Vec<_> = empty
-                .filter_map(|folder| paths.get(&folder.id))
-                .filter(|path| within(path))
-                .cloned()
-                .collect();
-            if summaries.is_empty() && folders.is_empty() && inside.folders.is_empty() {
-                bare.push(root.clone());
+        let key = self.vault_key(vault)?;
+        let folders = self.client.folders(Some(&vault.id)).await?;
+        let paths = paths(vault, &folders);
+        let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+        let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
+        let within = |path: &RecordPath| path.folders.starts_with(&inside.folders);
+        let items = self.client.item_places(&vault.id).await?;
+        let mut filled: HashSet<&str> =
+            folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
+        filled.extend(items.iter().filter_map(|item| item.folder_id.as_deref()));
+        let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
+        let mut bare: Vec<_> =
+            empty.map(|folder| place(Some(&folder.id))).filter(|path| within(path)).collect();
+        if items.is_empty() && folders.is_empty() && inside.folders.is_empty() {
+            bare.push(&root);
+        }
+        let bare: Vec<_> = bare.into_iter().cloned().map(Entry::Folder).collect();
+        if !bare.is_empty() && to.send(Ok(bare)).await.is_err() {
+            return Ok(false);
+        }
+        let wanted: Vec<_> = items.iter().filter(|item| within(place(item.folder_id.as_deref()))).collect();
+        // The next chunk is on its way while this one is decrypted.
+        let mut ahead = VecDeque::new();
+        let mut waiting = wanted.chunks(CHUNK);
+        loop {
+            while ahead.len() < AHEAD
+                && let Some(items) = waiting.next()
+            {
+                let client = self.client.clone();
+                let ids: Vec<String> = items.iter().map(|item| String::from(&*item.id)).collect();
+                ahead.push_back(tokio::spawn(async move { (client.items(&ids).await, ids) }));
             }
-            if !bare.is_empty() && to.send(Ok(bare.into_iter().map(Entry::Folder).collect())).await.is_err() {
-                return Ok(());
-            }
-            let place = |folder: Option<&String>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
-            let ids: Vec<String> = summaries
-                .iter()
-                .filter(|item| within(place(item.folder_id.as_ref())))
-                .map(|item| item.id.clone())
-                .collect();
-            // The next chunk is on its way while this one is decrypted.
-            let mut ahead = VecDeque::new();
-            let mut waiting = ids.chunks(CHUNK).map(<[String]>::to_vec);
-            loop {
-                while ahead.len() < AHEAD
-                    && let Some(ids) = waiting.next()
-                {
-                    let client = self.client.clone();
-                    ahead.push_back(tokio::spawn(async move {
-                        let items = client.items(&ids).await;
-                        (ids, items)
-                    }));
-                }
-                let Some(fetched) = ahead.pop_front() else { break };
-                let (ids, fetched) = fetched.await.map_err(ended_early)?;
-                let mut entries = Vec::with_capacity(ids.len());
-                let mut items = Vec::with_capacity(ids.len());
-                for (id, item) in ids.iter().zip(fetched) {
-                    match item {
-                        Ok(item) => items.push(item),
-                        Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
-                        Err(error) => return Err(error),
-                    }
-                }
-                let protection = key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey);
-                // On this thread, which belongs to the job: rayon's workers do the work.
-                let opened = tokio::task::block_in_place(|| {
-                    bulk::decrypt(&items, protection, |item| place(item.folder_id.as_ref()).clone())
-                });
-                for (item, opened) in items.iter().zip(opened) {
-                    let at = Position::pointer(item.id.clone());
-                    let whole = match opened {
-                        Ok(opened) => self.with_attachments(item, opened).await,
-                        Err(error) => Err(error),
-                    };
-                    entries.push(match whole {
-                        Ok(record) => Entry::Record(record, at),
-                        Err(error) if error.kind() == ErrorKind::Decrypt => Entry::Reject(Reject {
-                            at,
-                            label: format!("{} / {}", place(item.folder_id.as_ref()), item.name),
-                            why: error.what().to_owned(),
-                        }),
-                        Err(error) => return Err(error),
-                    });
-                }
-                if to.send(Ok(entries)).await.is_err() {
-                    return Ok(());
-                }
+            let Some(fetched) = ahead.pop_front() else { break };
+            let (items, ids) = fetched.await.map_err(ended_early)?;
+            let entries = self.open_items(&ids, items, key.as_deref(), &place).await?;
+            if to.send(Ok(entries)).await.is_err() {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Decrypts items and fetches their attachments. What is damaged becomes a reject; what stops
+    /// the whole reading is an error.
+    async fn open_items<'a>(
+        &self,
+        ids: &[String],
+        fetched: Vec<Result<Item>>,
+        key: Option<&SecretString>,
+        place: &(impl Fn(Option<&str>) -> &'a RecordPath + Sync),
+    ) -> Result<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(ids.len());
+        let mut items = Vec::with_capacity(ids.len());
+        for (id, item) in ids.iter().zip(fetched) {
+            match item {
+                Ok(item) => items.push(item),
+                Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let protection = key.map_or(Protection::Unencrypted, Protection::VaultKey);
+        // On this thread, which belongs to the job: rayon's workers do the work.
+        let opened = tokio::task::block_in_place(|| {
+            bulk::decrypt(&items, protection, |item| place(item.folder_id.as_deref()).clone())
+        });
+        for (item, opened) in items.iter().zip(opened) {
+            let at = Position::pointer(item.id.clone());
+            let whole = match opened {
+                Ok(opened) => self.with_attachments(item, opened).await,
+                Err(error) => Err(error),
+            };
+            entries.push(match whole {
+                Ok(record) => Entry::Record(record, at),
+                Err(error) if error.kind() == ErrorKind::Decrypt => Entry::Reject(Reject {
+                    at,
+                    label: format!("{} / {}", place(item.folder_id.as_deref()), item.name),
+                    why: error.what().to_owned(),
+                }),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(entries)
     }
 
     async fn with_attachments(&self, item: &Item, opened: record::Opened) -> Result<Record> {
