@@ -27,10 +27,14 @@ test-official: .venv/ready ## the official client's turns against `keyferry serv
 	.venv/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
-lint: ## formatting, clippy, docs
+lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) doc --workspace --no-deps --locked --quiet
+	.cache/bin/cargo-deny check bans licenses sources
+
+.cache/bin/cargo-deny:
+	$(CARGO) install --locked --quiet --root .cache cargo-deny@0.20.2
 
 fmt: ## put the formatting right
 	$(CARGO) fmt --all
