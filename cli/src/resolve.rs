@@ -139,12 +139,11 @@ pub async fn environment(
         _ => None,
     };
     let found = credentials::find(name.as_deref(), side, url, &credentials::process)?;
-    let label = name.map_or_else(|| word.to_owned(), |name| format!("{name}:"));
+    let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
     let client = || match &location {
         Location::Server(url) => {
             if found.token.is_none() && found.refresh_token.is_none() {
-                let prefix =
-                    credentials::prefixes(label.strip_suffix(':').filter(|name| is_name(name)), side);
+                let prefix = credentials::prefixes(name.as_deref(), side);
                 return Err(Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"))
                     .next_step(format!(
                         "set {0}_TOKEN and {0}_REFRESH_TOKEN (or {0}_TOKEN_FILE)",
@@ -165,23 +164,20 @@ pub async fn environment(
         )),
     };
     let (first, encrypts) = client()?;
-    if let Some(unlock) = found.unlock {
-        return Ok((Environment::open(first, Some(unlock)).await?, path));
-    }
-    if need == Need::Contents {
-        let answer = if encrypts { credentials::ask(&label)? } else { None };
-        let unlock = answer.map(Unlock::MasterPassword);
-        return Ok((Environment::open(first, unlock).await?, path));
-    }
-    match Environment::open(first, None).await {
-        Err(error) if error.kind() == ErrorKind::Locked => match credentials::ask(&label)? {
-            Some(password) => {
-                Ok((Environment::open(client()?.0, Some(Unlock::MasterPassword(password))).await?, path))
-            }
-            None => Err(error),
-        },
-        other => Ok((other?, path)),
-    }
+    let unlock = match (found.unlock, need) {
+        (None, Need::Contents) if encrypts => credentials::ask(&label)?.map(Unlock::MasterPassword),
+        (unlock, _) => unlock,
+    };
+    let opened = match Environment::open(first, unlock).await {
+        // Some servers tell nothing at all without the hash of the master key.
+        Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
+            let Some(password) = credentials::ask(&label)? else { return Err(error) };
+            Environment::open(client()?.0, Some(Unlock::MasterPassword(password))).await?
+        }
+        other => other?,
+    };
+    let prefix = &credentials::prefixes(name.as_deref(), side)[0];
+    Ok((opened.with_advice(format!("set {prefix}_MASTER_PASSWORD or {prefix}_MASTER_KEY")), path))
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
     let word =
         if config.environments.contains_key(location) { format!("{location}:") } else { location.to_owned() };
     let (environment, _) = resolve::environment(&word, Side::Only, Need::Contents, config).await?;
+    environment.unlocked()?;
     let vaults = environment.tree().await?.len();
     if output.json {
         output.document(&json!({ "location": environment.label(), "vaults": vaults }))?;

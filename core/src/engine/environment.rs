@@ -32,6 +32,8 @@ pub struct Environment {
     keychain: Option<Keychain>,
     /// The user has keys, whether or not they are open.
     encrypts: bool,
+    /// How to come by a key, for the error that says that none is at hand.
+    advice: String,
 }
 
 impl fmt::Debug for Environment {
@@ -91,7 +93,23 @@ impl Environment {
             (Some(pair), Some(key)) => Some(Keychain::unlock(&pair.private_encrypted, &key)?),
             _ => None,
         };
-        Ok(Self { client, keychain, encrypts })
+        let advice = "give its master password or its master key".to_owned();
+        Ok(Self { client, keychain, encrypts, advice })
+    }
+
+    /// Replaces the advice for whoever lacks the key: each face takes it in its own way.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Makes sure that what is encrypted can be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where the user has keys and none of them is open.
+    pub fn unlocked(&self) -> Result<()> {
+        if self.encrypts { self.keychain().map(drop) } else { Ok(()) }
     }
 
     /// How messages name it.
@@ -140,7 +158,7 @@ impl Environment {
     fn keychain(&self) -> Result<&Keychain> {
         self.keychain.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Locked, format!("{} is encrypted and no key is at hand", self.label()))
-                .next_step("set KEYFERRY_MASTER_PASSWORD or KEYFERRY_MASTER_KEY")
+                .next_step(self.advice.clone())
         })
     }
 

@@ -10,7 +10,7 @@ use super::environment::{Creation, Sink, ended_early};
 use super::report::{Progress, Rejected, Report, Step};
 use super::verify::{self, Extras, check};
 use super::{Conflict, Endpoint, Options, Verify, source};
-use crate::error::{Error, ErrorKind, Position, Result};
+use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
 use serde::Serialize;
@@ -350,7 +350,7 @@ fn changed(from: &Endpoint) -> Error {
     )
     .next_step("run the same command again with --on-conflict skip: what is done is not done twice");
     match source::file_path(from) {
-        Some(path) => error.at(crate::error::Place::File { path: path.clone(), at: None }),
+        Some(path) => error.at(Place::File { path: path.clone(), at: None }),
         None => error,
     }
 }
@@ -372,6 +372,7 @@ async fn into_file(
             .next_step("name it: --format json, csv or jsonl")
     })?;
     let failed = |error: io::Error| Error::io(path, error);
+    let in_file = |error: Error| error.at(Place::File { path: path.to_owned(), at: None });
     let to_stdout = path == Path::new("-");
     // The file appears under its name only when it is whole, and is readable by its owner only.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -393,10 +394,10 @@ async fn into_file(
             match entry {
                 Entry::Record(record, _) => {
                     report.read += 1;
-                    writer.write(&record)?;
+                    writer.write(&record).map_err(in_file)?;
                     report.created += 1;
                 }
-                Entry::Folder(path) => writer.folder(&path)?,
+                Entry::Folder(path) => writer.folder(&path).map_err(in_file)?,
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
                 Entry::Note(note) => report.notes.push(note),
             }
@@ -404,7 +405,7 @@ async fn into_file(
         progress.advance(count);
         check(progress)?;
     }
-    report.notes.extend(writer.finish()?);
+    report.notes.extend(writer.finish().map_err(in_file)?);
     if let Some(file) = file {
         file.as_file().sync_all().map_err(failed)?;
         file.persist(path).map_err(|error| Error::io(path, error.error))?;

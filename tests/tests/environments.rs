@@ -1,0 +1,93 @@
+//! Environments by name, their secrets from variables and files, and what scripts read.
+
+use keyferry_tests::{MASTER_PASSWORD, Scene};
+
+#[test]
+fn a_named_environment_works_like_its_address() {
+    let scene = Scene::with_environments(&["a"]);
+    scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
+    let list = scene.run(&["env", "list"]);
+    assert!(list.succeeds().stdout().contains("prod"), "{}", list.stdout());
+    scene.run(&["env", "test", "prod:"]).exits(5).says("KEYFERRY_PROD_MASTER_PASSWORD");
+    let own = [("KEYFERRY_PROD_MASTER_PASSWORD", Some(MASTER_PASSWORD))];
+    scene.run_with(&own, &["env", "test", "prod:"]).succeeds();
+    let file = scene.file("a.csv", "folder,name,password\nDatabases/Main,pg,x\n");
+    scene.run_with(&own, &["import", file, "prod:Infra"]).succeeds();
+    let tree = scene.run(&["--json", "tree", "prod:"]).succeeds().json();
+    assert_eq!(tree[0]["name"], "Infra", "{tree}");
+    assert_eq!(tree[0]["folders"][0]["folders"][0]["records"][0], "pg", "{tree}");
+    scene.run_with(&own, &["verify", file, "prod:Infra"]).succeeds();
+    scene.run(&["env", "remove", "prod"]).succeeds();
+    scene.run(&["ls", "prod:"]).exits(2).says("prod");
+    assert!(scene.path("a").exists(), "forgetting a name deletes nothing");
+}
+
+#[test]
+fn a_named_environments_own_variable_goes_before_the_general_one() {
+    let scene = Scene::with_environments(&["a"]);
+    scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
+    let wrong_general = ("KEYFERRY_MASTER_PASSWORD", Some("wrong"));
+    let own = ("KEYFERRY_PROD_MASTER_PASSWORD", Some(MASTER_PASSWORD));
+    scene.run_with(&[wrong_general, own], &["env", "test", "prod:"]).succeeds();
+    scene.run_with(&[("KEYFERRY_PROD_MASTER_PASSWORD", Some("wrong"))], &["env", "test", "prod:"]).exits(5);
+    let file = scene.file("secret", format!("{MASTER_PASSWORD}\n"));
+    let from_file = [("KEYFERRY_MASTER_PASSWORD", None), ("KEYFERRY_PROD_MASTER_PASSWORD_FILE", Some(file))];
+    scene.run_with(&from_file, &["env", "test", "prod:"]).succeeds();
+}
+
+#[test]
+fn each_side_of_a_migration_has_secrets_of_its_own() {
+    let scene = Scene::new();
+    for (name, password) in [("a", "password of a"), ("b", "password of b")] {
+        let own = [("KEYFERRY_MASTER_PASSWORD", Some(password))];
+        scene.run_with(&own, &["env", "init", &format!("embedded:{name}"), "--user", "admin"]).succeeds();
+    }
+    let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
+    let a = [("KEYFERRY_MASTER_PASSWORD", Some("password of a"))];
+    scene.run_with(&a, &["import", file, "embedded:a"]).succeeds();
+    let both = [
+        ("KEYFERRY_MASTER_PASSWORD", None),
+        ("KEYFERRY_FROM_MASTER_PASSWORD", Some("password of a")),
+        ("KEYFERRY_TO_MASTER_PASSWORD", Some("password of b")),
+    ];
+    scene.run_with(&both, &["migrate", "embedded:a", "embedded:b"]).succeeds();
+    scene.run_with(&both, &["verify", "embedded:a", "embedded:b"]).succeeds();
+}
+
+#[test]
+fn a_new_environment_answers_scripts_in_one_document() {
+    let scene = Scene::new();
+    let made = scene.run(&["--json", "env", "init", "embedded:a", "--user", "admin", "--generate"]);
+    let made = made.succeeds().json();
+    for member in
+        ["location", "user", "access_token", "refresh_token", "master_key", "password", "master_password"]
+    {
+        assert!(made[member].is_string(), "{member} in {made}");
+    }
+    let key = made["master_key"].as_str();
+    let by_key = [("KEYFERRY_MASTER_PASSWORD", None), ("KEYFERRY_MASTER_KEY", key)];
+    scene.run_with(&by_key, &["env", "test", "embedded:a"]).succeeds();
+    scene.run(&["env", "init", "embedded:a", "--user", "admin"]).exits(2).says("not empty");
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let scene = Scene::new();
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = scene.run(&["completions", shell]).succeeds().stdout();
+        for command in ["import", "migrate", "verify"] {
+            assert!(script.contains(command), "{command} for {shell}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let mut export = scene.command(&["export", "embedded:a", "jsonl:-", "--allow-plaintext"]);
+    let mut child = export.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
