@@ -11,6 +11,9 @@ from passwork_client import PassworkClient
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("KEYFERRY_BIN", ROOT / "target" / "debug" / "keyferry"))
+# Nothing of the developer's own environment reaches what is tested, and no proxy stands before a local server.
+BASE = {"HOME": "/nonexistent", "PATH": os.environ["PATH"]}
+os.environ["NO_PROXY"] = "127.0.0.1"
 
 
 def credentials(ready: dict, prefix: str = "KEYFERRY") -> dict:
@@ -23,8 +26,7 @@ def credentials(ready: dict, prefix: str = "KEYFERRY") -> dict:
 
 def keyferry(*arguments: object, env: dict, code: int = 0) -> str:
     """Runs the command line to its end and insists on its exit code."""
-    base = {"HOME": "/nonexistent", "PATH": os.environ["PATH"]}
-    run = subprocess.run([BINARY, *map(str, arguments)], env=base | env, capture_output=True, text=True, check=False)
+    run = subprocess.run([BINARY, *map(str, arguments)], env=BASE | env, capture_output=True, text=True, check=False)
     assert run.returncode == code, f"{arguments}\n{run.stdout}\n{run.stderr}"
     return run.stdout
 
@@ -33,7 +35,6 @@ def keyferry(*arguments: object, env: dict, code: int = 0) -> str:
 class Server:
     """A running server, and everything one needs to use it."""
 
-    process: subprocess.Popen
     folder: Path
     log: Path
     ready: dict
@@ -58,7 +59,7 @@ class Server:
 @pytest.fixture
 def serve(tmp_path: Path):
     """Starts servers; ends those it started, and no others."""
-    started: list[Server] = []
+    started: list[subprocess.Popen] = []
 
     def start(encryption: str) -> Server:
         place = tmp_path / f"server-{len(started)}"
@@ -67,18 +68,17 @@ def serve(tmp_path: Path):
         command = [BINARY, "serve", place / "data", "--dev", "--json", "--listen", "127.0.0.1:0"]
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [*command, "--client-encryption", encryption], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, "--client-encryption", encryption], env=BASE, stdout=subprocess.PIPE, stderr=errors, text=True
             )
+        started.append(process)
         line = process.stdout.readline()
         assert line, f"the server did not start: {log.read_text()}"
-        server = Server(process, place / "data", log, json.loads(line))
-        started.append(server)
-        return server
+        return Server(place / "data", log, json.loads(line))
 
     yield start
-    for server in started:
-        server.process.terminate()
-        server.process.wait(timeout=30)
+    for process in started:
+        with process:
+            process.terminate()
 
 
 @pytest.fixture(params=["on", "off"])

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 /// 5 MiB of content after base64, AES, base64 again and base32, and some room.
 const LARGEST_ENCRYPTED: usize = 16 << 20;
-/// 5 MiB of content in base64.
-const LARGEST_PLAIN: usize = (5 << 20) / 3 * 4 + 8;
+/// 5 MiB of content in base64 twice.
+const LARGEST_PLAIN: usize = (5 << 20) / 9 * 16 + 32;
 
 /// Where an item is.
 pub(crate) struct Place {
