@@ -9,15 +9,25 @@ use std::io::Cursor;
 
 const ROWS: usize = 10_000;
 
-fn parse(text: &str) -> usize {
+fn entries(text: &str) -> formats::Entries {
     let input = Box::new(Cursor::new(text.to_owned()));
-    let entries = formats::reader(Format::Csv, input, &ReadOptions::default()).unwrap();
-    entries.filter(|entry| matches!(entry, Ok(Entry::Record(..)))).count()
+    formats::reader(Format::Csv, input, &ReadOptions::default()).unwrap()
+}
+
+fn parse(text: &str) -> usize {
+    entries(text).filter(|entry| matches!(entry, Ok(Entry::Record(..)))).count()
 }
 
 fn csv(criterion: &mut Criterion) {
     let text = keyferry_benches::csv(ROWS);
     assert_eq!(parse(&text), ROWS);
+    for (row, entry) in entries(&text).enumerate() {
+        let Ok(Entry::Record(record, _)) = entry else { panic!("row {row} is no record") };
+        assert_eq!(record.name, format!("server-{row}"));
+        assert_eq!(record.password, Some(format!("p,{row:x}\"w").into()));
+        assert_eq!(record.description, format!("note {row}\nsecond line"));
+        assert_eq!(record.customs.len(), 4);
+    }
     let mut group = criterion.benchmark_group("csv");
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("parse 10,000 rows", |b| b.iter(|| parse(&text)));

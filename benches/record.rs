@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a bench that fails ends")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use keyferry_benches::{record, stored, vault_key};
+use keyferry_benches::{assert_opens, record, stored, vault_key};
 use keyferry_core::crypto::record::Protection;
 use keyferry_core::crypto::{bulk, envelope, master_key, record as sealed};
 use keyferry_core::model::RecordPath;
@@ -32,10 +32,7 @@ fn records(criterion: &mut Criterion) {
     let pairs: Vec<_> = (0..BULK).map(|number| (record(number), protection)).collect();
     let items: Vec<_> = bulk::encrypt(&pairs).into_iter().map(|draft| stored(draft.unwrap())).collect();
     let path = RecordPath::default();
-    let opened = bulk::decrypt(&items, protection, |_| path.clone());
-    for (opened, (record, _)) in opened.into_iter().zip(&pairs) {
-        assert_eq!(opened.unwrap().record.customs, record.customs);
-    }
+    assert_opens(&items, &pairs, protection);
     let mut group = criterion.benchmark_group("record");
     group.bench_function("encrypt", |b| b.iter(|| sealed::encrypt(black_box(&pairs[..1]))));
     group.bench_function("decrypt", |b| {
@@ -54,9 +51,14 @@ fn records(criterion: &mut Criterion) {
     }
 }
 
+/// By Python's `hashlib.pbkdf2_hmac`.
+const MASTER_KEY: &str =
+    "v6rKGClEW1l6ScBLO/36LtQKlivLX6eedc+Lhmp9hUqCnTM53i4DBerttm95Nr0dFXRYj5anj3q1C8uynrHZKw==";
+
 fn master_keys(criterion: &mut Criterion) {
     let options = master_key::Options::new("AAAAAAAAAAAAAAAAAAAA".into());
     let password = "correct horse battery staple".into();
+    assert_eq!(master_key::derive(&password, &options).expose(), MASTER_KEY);
     criterion.bench_function("master key/300,000 rounds", |b| {
         b.iter(|| master_key::derive(black_box(&password), &options));
     });

@@ -10,7 +10,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from passwork_client import PassworkClient
 from passwork_client.crypto import b64encode, decrypt_aes, generate_key, rsa_encrypt
-from passwork_client.utils import decrypt_item, decrypt_item_customs, encrypt_item_attachment, get_encryption_key
+from passwork_client.utils import (
+    decode_file,
+    decrypt_item,
+    decrypt_item_customs,
+    encrypt_item_attachment,
+    get_encryption_key,
+)
 
 RECORD = {
     "password": "correct horse battery 1",
@@ -67,11 +73,17 @@ def measure() -> dict[str, float]:
         return open_with(decrypt_aes(sealed["keyEncrypted"], vault_key))
 
     assert decrypt_as_shipped() == decrypt_cached() == RECORD
-    content = b"\xa5" * (64 << 10)
-    attachment = seconds(lambda: encrypt_item_attachment(content, generate_key()), least=0.0)
+    record_key = generate_key()
+
+    def attach(kib: int) -> float:
+        content = b"\xa5" * (kib << 10)
+        attached = encrypt_item_attachment(content, record_key)
+        assert decode_file(attached["encryptedData"], decrypt_aes(attached["encryptedKey"], record_key)) == content
+        return seconds(lambda: encrypt_item_attachment(content, record_key), least=0.0)
+
     return {
         "encrypt": seconds(encrypt),
         "decrypt_as_shipped": seconds(decrypt_as_shipped),
         "decrypt_cached": seconds(decrypt_cached),
-        "attachment_64k": attachment,
+        **{f"attachment_{kib}k": attach(kib) for kib in (16, 32, 64)},
     }

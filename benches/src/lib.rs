@@ -8,7 +8,8 @@
 )]
 
 use keyferry_api::item::{Item, ItemDraft};
-use keyferry_core::crypto::generate;
+use keyferry_core::crypto::record::Protection;
+use keyferry_core::crypto::{bulk, generate};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::SecretString;
 use std::fmt::Write as _;
@@ -42,6 +43,16 @@ pub fn stored(draft: ItemDraft) -> Item {
     wire["id"] = "000000000000000000000000".into();
     wire["vaultId"] = "000000000000000000000001".into();
     serde_json::from_value(wire).expect("a draft's members are an item's")
+}
+
+/// Insists that each item opens to its record, whole: results are checked before they are timed.
+pub fn assert_opens(items: &[Item], records: &[(Record, Protection<'_>)], protection: Protection<'_>) {
+    assert_eq!(items.len(), records.len());
+    let path = record(0).path;
+    let opened = bulk::decrypt(items, protection, |_| path.clone());
+    for (opened, (record, _)) in opened.into_iter().zip(records) {
+        assert_eq!(opened.expect("its own vault key opens it").record, *record);
+    }
 }
 
 /// A CSV of so many rows and twelve columns.

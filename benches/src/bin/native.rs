@@ -6,7 +6,7 @@
     reason = "a bench that fails ends; its result is its output"
 )]
 
-use keyferry_benches::{record, stored, vault_key};
+use keyferry_benches::{assert_opens, record, stored, vault_key};
 use keyferry_core::crypto::record::Protection;
 use keyferry_core::crypto::{attachment, bulk};
 use keyferry_core::model::{Attachment, RecordPath};
@@ -30,6 +30,7 @@ fn main() {
     let protection = Protection::VaultKey(&key);
     let pairs: Vec<_> = (0..RECORDS).map(|number| (record(number as usize), protection)).collect();
     let items: Vec<_> = bulk::encrypt(&pairs).into_iter().map(|draft| stored(draft.unwrap())).collect();
+    assert_opens(&items, &pairs, protection);
     let path = RecordPath::default();
     let bulk_seconds = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -46,6 +47,8 @@ fn main() {
     let file = |size| Attachment { name: "a".into(), content: SecretBytes::new(vec![0xa5; size]) };
     let attach = |size| {
         let file = file(size);
+        let sealed = attachment::encrypt(&file, Some(&key)).unwrap();
+        assert_eq!(attachment::decrypt(&sealed, Some(&key)).unwrap(), file);
         seconds(10, || assert!(attachment::encrypt(&file, Some(&key)).is_ok()))
     };
     println!(
@@ -53,6 +56,7 @@ fn main() {
         serde_json::json!({
             "encrypt_one": encrypt_one, "decrypt_one": decrypt_one,
             "encrypt_all": encrypt_all, "decrypt_all": decrypt_all,
+            "attachment_16k": attach(16 << 10), "attachment_32k": attach(32 << 10),
             "attachment_64k": attach(64 << 10), "attachment_1m": attach(1 << 20),
         })
     );
