@@ -39,6 +39,12 @@ pub struct Global {
     /// The config file [default: keyferry/config.toml in the platform's config folder]
     #[arg(long, global = true, env = "KEYFERRY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The journal of jobs [default: keyferry/journal.db in the platform's state folder]
+    #[arg(long, global = true, env = "KEYFERRY_JOURNAL", value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// How long one request may take
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
 }
 
 /// The commands.
@@ -57,6 +63,12 @@ pub enum Command {
     Migrate(Migrate),
     /// Compare two locations: names and fields, never values
     Verify(Two),
+    /// List the jobs that wrote into environments
+    Jobs,
+    /// Go on with a job where it stopped
+    Resume(OneJob),
+    /// Take back what a job created or overwrote, sparing what was edited since
+    Undo(OneJob),
     /// List names: one level
     Ls(One),
     /// List names: everything
@@ -251,6 +263,13 @@ pub struct Two {
     pub a: String,
     /// The second location
     pub b: String,
+}
+
+/// One job.
+#[derive(Debug, Args)]
+pub struct OneJob {
+    /// Its number, as `keyferry jobs` shows it
+    pub job: i64,
 }
 
 /// One location.

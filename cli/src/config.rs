@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file's content.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Config {
     /// Where it was read from and is saved to.
     #[serde(skip)]
     path: PathBuf,
+    /// How long one request may take; typed, not read from the file.
+    #[serde(skip)]
+    pub timeout: Duration,
 }
 
 /// One environment.
@@ -31,7 +35,7 @@ pub struct Configured {
 
 impl Config {
     /// Reads the file; one that does not exist is empty.
-    pub fn load(path: Option<&Path>) -> Result<Self> {
+    pub fn load(path: Option<&Path>, timeout: Duration) -> Result<Self> {
         let path = match path {
             Some(path) => path.to_owned(),
             None => etcetera::choose_base_strategy()
@@ -55,6 +59,7 @@ impl Config {
             .next_step("it holds sections [environments.NAME], each with one line: location = \"…\"; secrets belong elsewhere")
         })?;
         config.path = path;
+        config.timeout = timeout;
         Ok(config)
     }
 

@@ -8,6 +8,7 @@ use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_server::{Environment as ServerEnvironment, ServeOptions};
 use std::path::Path;
+use std::time::Duration;
 
 /// How many records travel in one request where no network limits them.
 const BATCH: usize = 500;
@@ -91,7 +92,9 @@ pub fn client_of(environment: &ServerEnvironment, folder: &Path, label: &str) ->
         ..Session::default()
     };
     let router = environment.router(ServeOptions::default());
-    Ok(Client::new(in_process(router), label.to_owned(), session).with_batch_limit(BATCH))
+    let client = Client::new(in_process(router), label.to_owned(), session);
+    // It ends with this process: a request without an answer has no effect later.
+    Ok(client.with_batch_limit(BATCH).with_patience(Duration::ZERO))
 }
 
 fn failed(folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -1,7 +1,7 @@
 //! `keyferry`: carries secrets between environments.
 //!
 //! `args` says what may be typed, `resolve` turns words into locations, `credentials` finds what
-//! unlocks them, `commands` does the work, `output` and `progress` show it, `exit` ends it.
+//! unlocks them, `jobs` keeps the journal, `commands` does the work, `output` and `progress` show it, `exit` ends it.
 
 mod args;
 mod commands;
@@ -9,6 +9,7 @@ mod config;
 mod credentials;
 mod embedded;
 mod exit;
+mod jobs;
 mod output;
 mod progress;
 mod resolve;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     exit::silence_panics();
+    jobs::arm_crash();
     let arguments = match args::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -31,7 +33,8 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(output, &keyferry_core::Error::io(".", error)),
     };
-    match runtime.block_on(commands::run(arguments, output)) {
+    let jobs = jobs::Jobs::new(&arguments.global, std::env::args().skip(1).collect());
+    match runtime.block_on(commands::run(arguments, jobs, output)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::failed(output, &error),
     }

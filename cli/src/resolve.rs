@@ -155,7 +155,11 @@ pub async fn environment(
                 refresh_token: found.refresh_token.clone(),
                 ..Session::default()
             };
-            Ok((Client::new(http_transport(url)?, label.clone(), session), true))
+            Ok((
+                Client::new(http_transport(url, config.timeout)?, label.clone(), session)
+                    .with_patience(config.timeout),
+                true,
+            ))
         }
         Location::Embedded(folder) => embedded::client(folder, &label),
         Location::File(..) | Location::Named(..) => Err(usage(
@@ -177,7 +181,21 @@ pub async fn environment(
         other => other?,
     };
     let prefix = &credentials::prefixes(name.as_deref(), side)[0];
-    Ok((opened.with_advice(format!("set {prefix}_MASTER_PASSWORD or {prefix}_MASTER_KEY")), path))
+    let advice = format!("set {prefix}_MASTER_PASSWORD or {prefix}_MASTER_KEY");
+    Ok((opened.with_advice(advice).with_place(canonical(&location)), path))
+}
+
+/// One name for every spelling of an environment's location.
+fn canonical(location: &Location) -> String {
+    match location {
+        Location::Embedded(folder) => {
+            let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
+            format!("embedded:{}", whole.display())
+        }
+        Location::Server(url) => url.as_str().trim_end_matches('/').to_owned(),
+        Location::Named(name, _) => format!("{name}:"),
+        Location::File(path, _) => path.display().to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ macro_rules! kinds {
             /// Whether the same request may be sent again after a pause.
             #[must_use]
             pub const fn may_retry(self) -> bool { match self { $( ErrorKind::$kind => $retry, )+ } }
+
+            /// Whether a request that changes something may have done so in spite of this error.
+            #[must_use]
+            pub const fn leaves_open(self) -> bool {
+                matches!(self, ErrorKind::Unanswered | ErrorKind::Server | ErrorKind::Protocol)
+            }
         }
     };
 }
@@ -58,8 +64,10 @@ kinds! {
     Conflict = "conflict", exit 1, retry false;
     /// The environment refused the content of a request.
     Refused = "refused", exit 1, retry false;
-    /// No connection, or it broke.
+    /// No connection could be made: nothing was sent.
     Unreachable = "unreachable", exit 6, retry true;
+    /// The answer never came: the environment may have acted, or may still act.
+    Unanswered = "unanswered", exit 6, retry true;
     /// The environment asks to slow down.
     Busy = "busy", exit 6, retry true;
     /// The environment failed by its own account.
@@ -224,6 +232,30 @@ impl Error {
     pub fn next_step(mut self, next: impl Into<String>) -> Self {
         self.0.next.get_or_insert(next.into());
         self
+    }
+
+    /// Adds what to do after that.
+    #[must_use]
+    pub fn then(mut self, next: &str) -> Self {
+        self.0.next = Some(match self.0.next.take() {
+            Some(first) => format!("{first}; then {next}"),
+            None => next.to_owned(),
+        });
+        self
+    }
+
+    /// The same error once more, for another that shares its fate. Its cause stays with this one.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let Inner { kind, what, place, next, retry_after, source: _ } = &*self.0;
+        Self(Box::new(Inner {
+            kind: *kind,
+            what: what.clone(),
+            place: place.clone(),
+            next: next.clone(),
+            source: None,
+            retry_after: *retry_after,
+        }))
     }
 
     /// Keeps the cause.

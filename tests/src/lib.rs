@@ -76,6 +76,23 @@ impl Scene {
         finish(self.command(arguments))
     }
 
+    /// Runs a command that is to end at a crash point; false if it ended well before it got there.
+    ///
+    /// # Panics
+    /// Where it failed instead.
+    #[must_use]
+    pub fn crashes(&self, point: &str, occurrence: u32, arguments: &[&str]) -> bool {
+        let at = format!("{point}:{occurrence}");
+        let mut command = self.command(arguments);
+        command.env("KEYFERRY_CRASH_AT", &at);
+        let run = finish(command);
+        if run.output.status.success() {
+            return false;
+        }
+        assert_eq!(run.output.status.code(), None, "{at}: it did not crash but fail\n{}", run.whole());
+        true
+    }
+
     /// Runs to the end with a changed environment; `None` removes a variable.
     #[must_use]
     pub fn run_with(&self, variables: &[(&str, Option<&str>)], arguments: &[&str]) -> Run {

@@ -5,13 +5,14 @@ use crate::args::Export;
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
+use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve::{self, Location};
 use keyferry_core::Result;
 use keyferry_core::engine::{Endpoint, Options};
 
 /// Writes an environment's records to a file.
-pub async fn run(export: Export, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     // Looked at before anything is opened: a wrong word must not cost a prompt.
     let Location::File(path, format) = Location::parse(&export.file)? else {
         return Err(usage(
@@ -29,5 +30,5 @@ pub async fn run(export: Export, config: &Config, output: Output) -> Result<u8> 
     }
     let mut options = Options { allow_plaintext: export.allow_plaintext, ..Options::default() };
     options.write.spreadsheet_safe = export.spreadsheet_safe;
-    carry(&from, &to, &options, false, output).await
+    carry(&from, &to, &options, false, jobs, output).await
 }

@@ -5,6 +5,7 @@ use crate::args::{ExtraColumns, Import};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
+use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve;
 use keyferry_core::Result;
@@ -12,7 +13,7 @@ use keyferry_core::engine::Endpoint;
 use keyferry_core::formats::{self, ReadOptions};
 
 /// Brings a file's records into an environment.
-pub async fn run(import: Import, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&import.file, Side::From, config).await?;
     if matches!(from, Endpoint::Environment(..)) {
         return Err(usage(
@@ -32,7 +33,7 @@ pub async fn run(import: Import, config: &Config, output: Output) -> Result<u8> 
     let dry_run = import.into.dry_run;
     let mut options = options(import.into);
     options.read = read;
-    carry(&from, &to, &options, dry_run, output).await
+    carry(&from, &to, &options, dry_run, jobs, output).await
 }
 
 fn read_options(import: &Import) -> Result<ReadOptions> {

@@ -4,16 +4,17 @@ use super::{carry, options};
 use crate::args::Migrate;
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve;
 use keyferry_core::Result;
 
 /// Moves records from any source to any sink.
-pub async fn run(migrate: Migrate, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&migrate.from, Side::From, config).await?;
     let to = resolve::endpoint(&migrate.to, Side::To, config).await?;
     let dry_run = migrate.into.dry_run;
     let mut options = options(migrate.into);
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
-    carry(&from, &to, &options, dry_run, output).await
+    carry(&from, &to, &options, dry_run, jobs, output).await
 }

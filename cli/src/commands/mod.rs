@@ -5,6 +5,7 @@ mod demo;
 mod env;
 mod export;
 mod import;
+mod jobs;
 mod list;
 mod migrate;
 mod serve;
@@ -13,22 +14,28 @@ mod verify;
 use crate::args::{Arguments, Command, Into, OnConflict, VerifyHow};
 use crate::config::Config;
 use crate::exit::usage;
+use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::progress::Shown;
 use keyferry_core::Result;
 use keyferry_core::engine::{self, Conflict, Endpoint, Options, Verify};
 use keyferry_core::formats::Format;
+use std::time::Duration;
 
 /// Runs the command and gives its exit code.
-pub async fn run(arguments: Arguments, output: Output) -> Result<u8> {
-    let config = || Config::load(arguments.global.config.as_deref());
+pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8> {
+    let global = arguments.global;
+    let config = || Config::load(global.config.as_deref(), Duration::from_secs(global.timeout));
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Env(env) => env::run(env, config()?, output).await,
-        Command::Import(import) => import::run(import, &config()?, output).await,
-        Command::Export(export) => export::run(export, &config()?, output).await,
-        Command::Migrate(migrate) => migrate::run(migrate, &config()?, output).await,
+        Command::Import(import) => import::run(import, &config()?, &jobs, output).await,
+        Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
+        Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
+        Command::Jobs => jobs::list(&jobs, output),
+        Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
+        Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
         Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
         Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
@@ -60,6 +67,7 @@ async fn carry(
     to: &Endpoint,
     options: &Options,
     dry_run: bool,
+    jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
     let progress = Shown::new(output);
@@ -73,7 +81,7 @@ async fn carry(
         }
         return Ok(plan.exit_code());
     }
-    let report = engine::transfer(from, to, options, &progress).await?;
+    let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
     // A result that shares standard output with the records would spoil both.
     if matches!(to, Endpoint::File { path, .. } if path.as_os_str() == "-") {

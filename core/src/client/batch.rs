@@ -126,9 +126,9 @@ impl Client {
         stream::iter(calls).buffered(SINGLES).collect().await
     }
 
-    /// Makes items; their ids in the order of the drafts. An [`ErrorKind::Unreachable`] leaves
-    /// open whether the environment made the item.
-    pub async fn create_items(&self, drafts: Vec<ItemDraft>) -> Vec<Result<String>> {
+    /// Makes items; their ids in the order of the drafts. An error that
+    /// [`leaves it open`](ErrorKind::leaves_open) is to be settled by looking.
+    pub async fn create_items(&self, drafts: &[ItemDraft]) -> Vec<Result<String>> {
         let mut made = Vec::with_capacity(drafts.len());
         while made.len() < drafts.len() {
             let rest = &drafts[made.len()..];
@@ -229,18 +229,7 @@ fn no_such_endpoint(error: &Error) -> bool {
 
 /// A batch's failure is the failure of each of its requests.
 fn same_for_all<T>(error: Error, count: usize) -> Vec<Result<T>> {
-    let mut all: Vec<_> = (1..count).map(|_| Err(twin(&error))).collect();
+    let mut all: Vec<_> = (1..count).map(|_| Err(error.again())).collect();
     all.push(Err(error));
     all
-}
-
-fn twin(error: &Error) -> Error {
-    let mut twin = Error::new(error.kind(), error.what()).retry_in(error.retry_after());
-    if let Some(place) = error.place() {
-        twin = twin.at(place.clone());
-    }
-    if let Some(next) = error.next() {
-        twin = twin.next_step(next);
-    }
-    twin
 }

@@ -39,6 +39,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use session::{Credentials, Keeper};
 use std::fmt;
 use std::sync::{Arc, atomic::AtomicBool};
+use std::time::Duration;
 use tower::ServiceExt as _;
 
 pub(crate) use retry::Repeat;
@@ -51,6 +52,7 @@ const MAX_RENEWALS: u32 = 2;
 pub struct Client {
     shared: Arc<Shared>,
     batch_count: usize,
+    patience: Duration,
 }
 
 struct Shared {
@@ -95,7 +97,22 @@ impl Client {
                 batched_creates: AtomicBool::new(true),
             }),
             batch_count: api::BATCH_LIMIT,
+            patience: REQUEST_TIMEOUT,
         }
+    }
+
+    /// Says how long after a request was sent the environment may still act on it: the request's
+    /// timeout over a network; nothing in this process, since the environment ends with it.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// How long an answer that never came may still have an effect.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Puts up to `count` requests into one batch; right for an environment in this process.

@@ -23,7 +23,7 @@ pub(crate) enum Repeat {
 /// The pause before the next try; `None` where there is none.
 pub(super) fn pause(error: &Error, tries: u32, repeat: Repeat) -> Option<Duration> {
     let again = match error.kind() {
-        ErrorKind::Busy => true,
+        ErrorKind::Busy | ErrorKind::Unreachable => true,
         // A full disk is not emptied by asking again.
         kind => repeat == Repeat::Always && kind.may_retry() && answer::status_and_code(error).0 != Some(507),
     };

@@ -140,7 +140,7 @@ async fn each_answer_of_a_batch_counts() {
 async fn a_batch_with_too_few_answers_makes_no_sense() {
     let (client, _) =
         client(|_, _| answer(200, &json!({"responses": [{"statusCode": 200, "body": {"id": "a"}}]})));
-    let made = client.create_items(drafts(3)).await;
+    let made = client.create_items(&drafts(3)).await;
     assert_eq!(made.len(), 3);
     assert!(made.iter().all(|made| made.as_ref().unwrap_err().kind() == ErrorKind::Protocol));
 }
@@ -155,7 +155,7 @@ async fn without_batches_items_are_made_one_by_one_in_order() {
         answer(200, &json!({"id": draft["name"]}))
     });
     for round in 1..=2 {
-        let made = client.create_items(drafts(30)).await;
+        let made = client.create_items(&drafts(30)).await;
         let made: Vec<_> = made.into_iter().map(Result::unwrap).collect();
         assert_eq!(made, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
         assert_eq!(calls.load(SeqCst), 1 + 30 * round);
@@ -179,7 +179,7 @@ async fn batches_are_limited_by_count_and_by_bytes() {
     for draft in large.iter_mut().take(4) {
         draft.description = Some("x".repeat(3 << 20));
     }
-    let made: Vec<_> = client.create_items(large).await.into_iter().map(Result::unwrap).collect();
+    let made: Vec<_> = client.create_items(&large).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(made, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
     assert_eq!(calls.load(SeqCst), 3); // 2, 2 + 23, 3
 }
@@ -206,7 +206,7 @@ async fn an_identifier_cannot_leave_its_place() {
 #[tokio::test]
 async fn no_connection_names_the_host_and_a_router_needs_none() {
     let closed = url::Url::parse("http://127.0.0.1:9/").unwrap();
-    let client = Client::new(http_transport(&closed).unwrap(), "closed", Session::default());
+    let client = Client::new(http_transport(&closed, REQUEST_TIMEOUT).unwrap(), "closed", Session::default());
     let error = client.delete_item("a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.what().contains("127.0.0.1") && error.next().is_some());

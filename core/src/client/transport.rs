@@ -18,15 +18,14 @@ pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bo
 /// An answer's body, arriving in pieces.
 pub type Body = UnsyncBoxBody<Bytes, Error>;
 
-/// How long one request may take from connecting to the last byte. Afterwards the environment
-/// may still act on it, so whoever settles lost answers waits this long first.
+/// How long one request may take from connecting to the last byte, unless the user says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// HTTP to `base`: TLS through rustls, one pool of connections, no redirects, as these could
 /// carry credentials to another origin.
-pub fn http_transport(base: &url::Url) -> Result<Transport> {
+pub fn http_transport(base: &url::Url, timeout: Duration) -> Result<Transport> {
     let unusable = |what: String| {
         Error::new(ErrorKind::Input, what).next_step("give an address such as https://passwork.example.com")
     };
@@ -46,8 +45,8 @@ pub fn http_transport(base: &url::Url) -> Result<Transport> {
     let http = reqwest::Client::builder()
         .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(REQUEST_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .timeout(timeout)
         .build()
         .map_err(|error| Error::new(ErrorKind::Io, "TLS could not be set up").because(error))?;
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
@@ -65,14 +64,18 @@ pub fn http_transport(base: &url::Url) -> Result<Transport> {
 
 fn unreachable(host: &str, error: reqwest::Error) -> Error {
     let error = error.without_url();
-    let (what, next) = if error.is_connect() {
-        (format!("{host} cannot be reached"), "check the address, the network and the server's certificate")
-    } else if error.is_timeout() {
-        (format!("{host} did not answer in time"), "run the same command again")
+    let (kind, what, next) = if error.is_connect() {
+        let next = "check the address, the network and the server's certificate";
+        (ErrorKind::Unreachable, format!("{host} cannot be reached"), next)
     } else {
-        (format!("the connection to {host} broke"), "run the same command again")
+        let what = if error.is_timeout() {
+            format!("{host} did not answer in time")
+        } else {
+            format!("the connection to {host} broke")
+        };
+        (ErrorKind::Unanswered, what, "check that it runs and that the network is well")
     };
-    Error::new(ErrorKind::Unreachable, what).next_step(next).because(error)
+    Error::new(kind, what).next_step(next).because(error)
 }
 
 /// A router in this process, such as an `axum::Router`: no socket, no copying of bodies in requests.

@@ -26,8 +26,3 @@ use crate::error::{Error, ErrorKind};
 fn damaged(what: &'static str) -> Error {
     Error::new(ErrorKind::Decrypt, what)
 }
-
-/// The same cause once more, for another record.
-fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.what())
-}

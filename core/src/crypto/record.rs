@@ -43,7 +43,7 @@ pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
     let (keys, mut sealed) = match seal_all() {
         Ok(sealed) => sealed,
         // One cause, told for each record.
-        Err(error) => return records.iter().map(|_| Err(super::again(&error))).collect(),
+        Err(error) => return records.iter().map(|_| Err(error.again())).collect(),
     };
     let drafts = records.iter().zip(&keys).map(|((record, protection), key)| match protection {
         Protection::VaultKey(_) => {

@@ -1,18 +1,17 @@
 //! An environment as source and sink: vaults and folders by name, records decrypted.
 
-use super::Conflict;
 use crate::client::Client;
-use crate::crypto::keychain::{Keychain, PublicKey, VaultProof, vault_key_hash};
+use crate::crypto::keychain::{Keychain, VaultProof};
 use crate::crypto::record::Protection;
-use crate::crypto::{attachment, bulk, generate, master_key, record};
+use crate::crypto::{attachment, bulk, master_key, record};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::model::{Entry, Record, RecordPath, Reject};
 use crate::secret::SecretString;
-use keyferry_api::folder::{Folder, NewFolder};
-use keyferry_api::item::{Item, ItemDraft};
-use keyferry_api::vault::{NewVault, Vault};
+use keyferry_api::folder::Folder;
+use keyferry_api::item::Item;
+use keyferry_api::vault::Vault;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
@@ -34,6 +33,8 @@ pub struct Environment {
     encrypts: bool,
     /// How to come by a key, for the error that says that none is at hand.
     advice: String,
+    /// What it is known by in the journal.
+    place: String,
 }
 
 impl fmt::Debug for Environment {
@@ -94,7 +95,22 @@ impl Environment {
             _ => None,
         };
         let advice = "give its master password or its master key".to_owned();
-        Ok(Self { client, keychain, encrypts, advice })
+        let place = client.label().to_owned();
+        Ok(Self { client, keychain, encrypts, advice, place })
+    }
+
+    /// Gives its canonical name: the same for every spelling of its location, so that the journal
+    /// knows it again.
+    #[must_use]
+    pub fn with_place(mut self, place: impl Into<String>) -> Self {
+        self.place = place.into();
+        self
+    }
+
+    /// Its canonical name; its label where none was given.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Replaces the advice for whoever lacks the key: each face takes it in its own way.
@@ -155,14 +171,14 @@ impl Environment {
         Ok(trees)
     }
 
-    fn keychain(&self) -> Result<&Keychain> {
+    pub(super) fn keychain(&self) -> Result<&Keychain> {
         self.keychain.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Locked, format!("{} is encrypted and no key is at hand", self.label()))
                 .next_step(self.advice.clone())
         })
     }
 
-    fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
+    pub(super) fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
         let Some(wrapped) = vault.master_key_encrypted.as_deref().filter(|wrapped| !wrapped.is_empty())
         else {
             return Ok(None);
@@ -319,7 +335,7 @@ fn gone(id: &str, error: &Error) -> Entry {
     })
 }
 
-fn is_encrypted(vault: &Vault) -> bool {
+pub(super) fn is_encrypted(vault: &Vault) -> bool {
     vault.master_key_encrypted.as_deref().is_some_and(|wrapped| !wrapped.is_empty())
 }
 
@@ -348,7 +364,7 @@ fn subtree(
 }
 
 /// Each folder's path; a folder whose ancestors form a cycle or are missing stands at the top.
-fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
+pub(super) fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
     let by_id: HashMap<&str, &Folder> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
     let path = |folder: &Folder| {
         let mut names = vec![folder.name.clone()];
@@ -373,198 +389,4 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 pub(super) fn ended_early(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "a worker ended early").because(error)
-}
-
-/// A place in the sink: ids and how its vault is protected.
-#[derive(Clone)]
-struct Spot {
-    vault_id: String,
-    folder_id: Option<String>,
-    key: Option<Arc<SecretString>>,
-}
-
-/// Makes vaults, folders and records.
-pub(super) struct Sink {
-    environment: Arc<Environment>,
-    spots: HashMap<RecordPath, Spot>,
-    allow_unencrypted: bool,
-    pub(super) folders_created: u64,
-}
-
-impl Sink {
-    pub(super) async fn open(environment: Arc<Environment>, allow_unencrypted: bool) -> Result<Self> {
-        let mut spots = HashMap::new();
-        for vault in environment.client.vaults().await? {
-            let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
-            if spots.contains_key(&path) {
-                continue;
-            }
-            let key = environment.vault_key(&vault)?;
-            let folders = environment.client.folders(Some(&vault.id)).await?;
-            for (id, path) in paths(&vault, &folders) {
-                let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
-                spots.entry(path).or_insert(spot);
-            }
-            spots.insert(path, Spot { vault_id: vault.id, folder_id: None, key });
-        }
-        Ok(Self { environment, spots, allow_unencrypted, folders_created: 0 })
-    }
-
-    /// Finds or makes a place, its parents first.
-    async fn spot(&mut self, path: &RecordPath) -> Result<Spot> {
-        if let Some(spot) = self.spots.get(path) {
-            return Ok(spot.clone());
-        }
-        let mut here = RecordPath { vault: path.vault.clone(), folders: Vec::new() };
-        let mut spot = match self.spots.get(&here) {
-            Some(spot) => spot.clone(),
-            None => self.create_vault(path.vault.as_deref().unwrap_or_default()).await?,
-        };
-        self.spots.insert(here.clone(), spot.clone());
-        for name in &path.folders {
-            here.folders.push(name.clone());
-            if let Some(known) = self.spots.get(&here) {
-                spot = known.clone();
-                continue;
-            }
-            let folder = NewFolder {
-                name: name.clone(),
-                vault_id: spot.vault_id.clone(),
-                parent_folder_id: spot.folder_id,
-            };
-            spot.folder_id = Some(self.environment.client.create_folder(&folder).await?);
-            self.folders_created += 1;
-            self.spots.insert(here.clone(), spot.clone());
-        }
-        Ok(spot)
-    }
-
-    async fn create_vault(&mut self, name: &str) -> Result<Spot> {
-        let environment = &self.environment;
-        let mut vault = NewVault { name: name.to_owned(), ..NewVault::default() };
-        let mut key = None;
-        if environment.encrypts {
-            let fresh = generate::key()?;
-            let salt = generate::salt(generate::VAULT_SALT_CHARACTERS)?;
-            vault.master_key_hash = Some(vault_key_hash(&fresh, &salt));
-            vault.master_key_encrypted = Some(environment.keychain()?.public().wrap(&fresh)?);
-            vault.salt = Some(salt);
-            key = Some(Arc::new(fresh));
-        }
-        if environment.client.features().await?.iter().any(|feature| feature.name == "vaultType") {
-            self.choose_type(&mut vault, key.as_deref()).await?;
-        }
-        self.folders_created += 1;
-        Ok(Spot { vault_id: self.environment.client.create_vault(&vault).await?, folder_id: None, key })
-    }
-
-    async fn choose_type(&self, vault: &mut NewVault, key: Option<&SecretString>) -> Result<()> {
-        let client = &self.environment.client;
-        let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(()) };
-        let mut keys = BTreeMap::new();
-        if let Some(key) = key {
-            for administrator in client.vault_type_administrators(&kind.id).await? {
-                let Some(pem) = administrator.public_key else { continue };
-                keys.insert(administrator.id, PublicKey::from_pem(&pem)?.wrap(key)?);
-            }
-        }
-        vault.type_id = Some(kind.id);
-        vault.administrators_keys = keys;
-        Ok(())
-    }
-
-    pub(super) async fn folder(&mut self, path: &RecordPath) -> Result<()> {
-        self.spot(path).await.map(|_| ())
-    }
-
-    /// Finds or makes the places of records, then starts to encrypt and create them on a task of
-    /// its own; it ends with one result for each record, in order.
-    pub(super) async fn start(&mut self, records: Vec<Record>) -> Result<Creation> {
-        let mut spots = Vec::with_capacity(records.len());
-        for record in &records {
-            let spot = self.spot(&record.path).await?;
-            if spot.key.is_none() && !self.allow_unencrypted {
-                return Err(unencrypted(&record.path));
-            }
-            spots.push(spot);
-        }
-        let client = self.environment.client.clone();
-        Ok(tokio::spawn(async move {
-            let drafts = blocking(move || encrypt(records, &spots)).await??;
-            Ok(client.create_items(drafts).await)
-        }))
-    }
-
-    /// Overwrites an item's fields under its own record key; attachments that are there stay.
-    pub(super) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
-        let spot = self.spot(&record.path).await?;
-        let client = &self.environment.client;
-        let item = client.item(id).await?;
-        let key = record::record_key(&item, protection(&spot))?;
-        let (key, wrapped) = match (key, &spot.key) {
-            (None, Some(vault_key)) => {
-                let fresh = generate::key()?;
-                let wrapped = crate::crypto::envelope::encrypt_text(fresh.expose(), vault_key)?;
-                (Some(fresh), wrapped)
-            }
-            (key, _) => (key, item.key_encrypted.clone().unwrap_or_default()),
-        };
-        let mut draft = record::encrypt_under(record, key.as_ref(), wrapped)?;
-        draft.vault_id = Some(spot.vault_id);
-        // A member left out keeps its old value, so what is now empty is said.
-        for (member, text) in [
-            (&mut draft.login, &record.login),
-            (&mut draft.url, &record.url),
-            (&mut draft.description, &record.description),
-        ] {
-            *member = Some(text.clone());
-        }
-        draft.color = Some(record.color.unwrap_or_default());
-        draft.is_favorite = Some(record.favorite);
-        let mut held = HashSet::new();
-        for info in &item.attachments {
-            held.insert((info.name.clone(), client.attachment(id, &info.id).await?.hash));
-        }
-        if let Some(new) = &mut draft.attachments {
-            new.retain(|one| !held.contains(&(one.name.clone(), one.hash.clone())));
-        }
-        client.patch_item(id, &draft).await
-    }
-}
-
-/// Records on their way: one result for each, in order.
-pub(super) type Creation = tokio::task::JoinHandle<Result<Vec<Result<String>>>>;
-
-fn encrypt(records: Vec<Record>, spots: &[Spot]) -> Result<Vec<ItemDraft>> {
-    let paired: Vec<_> =
-        records.into_iter().zip(spots).map(|(record, spot)| (record, protection(spot))).collect();
-    let placed = bulk::encrypt(&paired).into_iter().zip(spots).map(|(draft, spot)| {
-        let mut draft = draft?;
-        draft.vault_id = Some(spot.vault_id.clone());
-        draft.folder_id.clone_from(&spot.folder_id);
-        Ok(draft)
-    });
-    placed.collect()
-}
-
-fn protection(spot: &Spot) -> Protection<'_> {
-    spot.key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey)
-}
-
-fn unencrypted(path: &RecordPath) -> Error {
-    Error::new(ErrorKind::NotAllowed, format!("{path} is not encrypted by clients, but the source is"))
-        .next_step("add --allow-unencrypted-target if the server may read these secrets")
-}
-
-impl Conflict {
-    /// The word on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Conflict::Skip => "skip",
-            Conflict::Update => "update",
-            Conflict::Duplicate => "duplicate",
-            Conflict::Fail => "fail",
-        }
-    }
 }

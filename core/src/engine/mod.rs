@@ -1,15 +1,22 @@
 //! Ties a source to a sink: plan, transfer, verification, report.
 
+pub mod crash;
 mod digest;
 pub mod environment;
+pub mod journal;
 pub mod report;
+mod settle;
+mod sink;
 mod source;
 pub mod transfer;
+pub mod undo;
 pub mod verify;
 
 pub use environment::{Environment, Unlock};
+pub use journal::{Job, Journal, NewJob};
 pub use report::{Difference, Progress, Report, Silent, Step};
 pub use transfer::{Plan, plan, transfer};
+pub use undo::{Undone, undo};
 pub use verify::verify;
 
 use crate::formats::{Format, ReadOptions, WriteOptions};
@@ -44,6 +51,19 @@ pub enum Conflict {
     Fail,
 }
 
+impl Conflict {
+    /// The word on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Conflict::Skip => "skip",
+            Conflict::Update => "update",
+            Conflict::Duplicate => "duplicate",
+            Conflict::Fail => "fail",
+        }
+    }
+}
+
 /// How much of what was written is read back and compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verify {
@@ -69,6 +89,8 @@ pub struct Options {
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.
     pub allow_unencrypted_target: bool,
+    /// Where the transfer is written down, so that it can be resumed and undone.
+    pub job: Option<Job>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).
     pub rejects: Option<PathBuf>,
 }

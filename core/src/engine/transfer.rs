@@ -6,8 +6,10 @@
 //! an error, never a wrong verdict.
 
 use super::digest::{Digester, Ledger, Print};
-use super::environment::{Creation, Sink, ended_early};
+use super::environment::ended_early;
 use super::report::{Progress, Rejected, Report, Step};
+use super::settle;
+use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
 use super::{Conflict, Endpoint, Options, Verify, source};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
@@ -60,6 +62,18 @@ impl Plan {
             _ if self.rejected.is_empty() => 0,
             _ => 3,
         }
+    }
+
+    fn refuse_conflicts(&self, on_conflict: Conflict) -> Result<()> {
+        let Some(first) = self.conflicts.first().filter(|_| on_conflict == Conflict::Fail) else {
+            return Ok(());
+        };
+        let (count, first) = (self.conflicts.len(), &first.record);
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("{count} records are there already with other content, the first is {first}; nothing was written"),
+        )
+        .next_step("choose --on-conflict skip, update or duplicate; --dry-run lists them"))
     }
 }
 
@@ -182,92 +196,41 @@ async fn into_environment(
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
     };
     let digester = Digester::new()?;
+    let mut report = Report::default();
+    if let Some(job) = &options.job {
+        let own = settle::earlier_run(job, environment, progress).await?;
+        if own > 0 {
+            report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
+        }
+    }
     // Nothing can clash in an empty environment, so the source is read once only.
     let plan = if environment.is_empty(inside).await? {
         None
     } else {
         Some(make_plan(from, to, options, progress, &digester).await?)
     };
-    if let Some(plan) = &plan
-        && options.on_conflict == Conflict::Fail
-        && let Some(first) = plan.conflicts.first()
-    {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            format!(
-                "{} records are there already with other content, the first is {}; nothing was written",
-                plan.conflicts.len(),
-                first.record
-            ),
-        )
-        .next_step("choose --on-conflict skip, update or duplicate; --dry-run lists them"));
+    if let Some(plan) = &plan {
+        plan.refuse_conflicts(options.on_conflict)?;
     }
     let encrypted_source = matches!(from, Endpoint::Environment(source, _) if source.encrypts());
-    let mut sink =
-        Sink::open(environment.clone(), options.allow_unencrypted_target || !encrypted_source).await?;
-    let mut report = Report::default();
-    let mut expected = Ledger::default();
-    let mut verdicts = plan.as_ref().map(|plan| plan.verdicts.iter());
-    let mut under_way = UnderWay::default();
+    let allow_unencrypted = options.allow_unencrypted_target || !encrypted_source;
+    let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
-    let mut chunks = source::open(from, options);
-    while let Some(chunk) = chunks.recv().await {
-        let chunk = chunk?;
-        let count = chunk.len() as u64;
-        let mut fresh = Vec::with_capacity(chunk.len());
-        for entry in chunk {
-            match entry {
-                Entry::Record(record, at) => {
-                    report.read += 1;
-                    let record = match fit(record, &at, to) {
-                        Ok(record) => record,
-                        Err(rejected) => {
-                            report.rejected.push(rejected);
-                            continue;
-                        }
-                    };
-                    let print = digester.print(&record);
-                    let verdict = match &mut verdicts {
-                        None => &Verdict::Create,
-                        Some(verdicts) => match verdicts.next() {
-                            Some((identity, verdict)) if *identity == print.identity => verdict,
-                            _ => return Err(changed(from)),
-                        },
-                    };
-                    match verdict {
-                        Verdict::Create => fresh.push((record, at, print)),
-                        Verdict::Update(id) => {
-                            sink.update(id, &record).await?;
-                            report.updated += 1;
-                            expected.add(print, record.label());
-                        }
-                        Verdict::Unchanged => {
-                            report.unchanged += 1;
-                            expected.add(print, record.label());
-                        }
-                        Verdict::Skip => report.skipped.push(record.label()),
-                    }
-                }
-                Entry::Folder(path) => sink.folder(&source::beneath(inside, path)).await?,
-                Entry::Reject(reject) => report.rejected.push(reject.into()),
-                Entry::Note(note) => report.notes.push(note),
-            }
-        }
-        under_way.start(&mut sink, fresh).await?;
-        while under_way.0.len() > IN_FLIGHT {
-            under_way.settle_one(&mut report, &mut expected).await?;
-        }
-        progress.advance(count);
-        if progress.interrupted() {
-            break;
-        }
-    }
-    // Also when interrupted: what is in flight ends.
-    while !under_way.0.is_empty() {
-        under_way.settle_one(&mut report, &mut expected).await?;
-    }
+    let verdicts = plan.map(|plan| plan.verdicts.into_iter());
+    let expected = Ledger::default();
+    let mut writing = Writing {
+        digester: &digester,
+        to,
+        inside,
+        sink,
+        verdicts,
+        report,
+        expected,
+        on_the_way: VecDeque::new(),
+    };
+    let carried = writing.carry(from, options, progress).await;
+    let (mut report, expected) = writing.finish(carried).await?;
     check(progress)?;
-    report.folders_created = sink.folders_created;
     if options.verify == Verify::Full {
         let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
         let back = Endpoint::Environment(environment.clone(), inside);
@@ -276,48 +239,136 @@ async fn into_environment(
     Ok(report)
 }
 
+/// A transfer while it writes.
+struct Writing<'a> {
+    digester: &'a Digester,
+    to: &'a Endpoint,
+    inside: &'a RecordPath,
+    sink: Sink,
+    /// `None`: the sink was empty, so everything is to be made.
+    verdicts: Option<std::vec::IntoIter<([u8; 16], Verdict)>>,
+    report: Report,
+    /// What the sink must hold at the end.
+    expected: Ledger,
+    /// Chunks that are encrypted or sent, oldest first.
+    on_the_way: VecDeque<(Vec<Facts>, Creation)>,
+}
+
 /// Chunks that are encrypted or sent while the next is read.
 const IN_FLIGHT: usize = 2;
 
 /// What a record on its way will be accounted by: its label, position and digests.
 type Facts = (String, Position, Print);
 
-/// Chunks on their way, oldest first.
-#[derive(Default)]
-struct UnderWay(VecDeque<(Vec<Facts>, Creation)>);
-
-impl UnderWay {
-    async fn start(&mut self, sink: &mut Sink, fresh: Vec<(Record, Position, Print)>) -> Result<()> {
-        if fresh.is_empty() {
-            return Ok(());
+impl Writing<'_> {
+    /// Does what the plan says with every entry, until the source ends or the user asks to stop.
+    async fn carry(&mut self, from: &Endpoint, options: &Options, progress: &dyn Progress) -> Result<()> {
+        let mut chunks = source::open(from, options);
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            let count = chunk.len() as u64;
+            self.take(chunk, from).await?;
+            progress.advance(count);
+            if progress.interrupted() {
+                break;
+            }
         }
-        let mut facts = Vec::with_capacity(fresh.len());
-        let mut records = Vec::with_capacity(fresh.len());
-        for (record, at, print) in fresh {
-            facts.push((record.label(), at, print));
-            records.push(record);
-        }
-        self.0.push_back((facts, sink.start(records).await?));
         Ok(())
     }
 
-    async fn settle_one(&mut self, report: &mut Report, expected: &mut Ledger) -> Result<()> {
-        let Some((facts, creation)) = self.0.pop_front() else { return Ok(()) };
+    /// Does with each entry of a chunk what the plan says.
+    async fn take(&mut self, chunk: Vec<Entry>, from: &Endpoint) -> Result<()> {
+        let mut facts = Vec::with_capacity(chunk.len());
+        let mut fresh = Vec::with_capacity(chunk.len());
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    self.report.read += 1;
+                    let record = match fit(record, &at, self.to) {
+                        Ok(record) => record,
+                        Err(rejected) => {
+                            self.report.rejected.push(rejected);
+                            continue;
+                        }
+                    };
+                    let print = self.digester.print(&record);
+                    match self.verdict(&print).ok_or_else(|| changed(from))? {
+                        Verdict::Create => {
+                            facts.push((record.label(), at, print));
+                            fresh.push(record);
+                        }
+                        Verdict::Update(id) => {
+                            self.sink.update(&id, &record).await?;
+                            self.report.updated += 1;
+                            self.expected.add(print, record.label());
+                        }
+                        Verdict::Unchanged => {
+                            self.report.unchanged += 1;
+                            self.expected.add(print, record.label());
+                        }
+                        Verdict::Skip => self.report.skipped.push(record.label()),
+                    }
+                }
+                Entry::Folder(path) => self.sink.folder(&source::beneath(self.inside, path)).await?,
+                Entry::Reject(reject) => self.report.rejected.push(reject.into()),
+                Entry::Note(note) => self.report.notes.push(note),
+            }
+        }
+        if !fresh.is_empty() {
+            self.on_the_way.push_back((facts, self.sink.start(fresh).await?));
+        }
+        while self.on_the_way.len() > IN_FLIGHT {
+            self.settle_one().await?;
+        }
+        Ok(())
+    }
+
+    /// What the plan says about the next record; `None` where the source is not as it was planned.
+    fn verdict(&mut self, print: &Print) -> Option<Verdict> {
+        match &mut self.verdicts {
+            None => Some(Verdict::Create),
+            Some(verdicts) => match verdicts.next() {
+                Some((identity, verdict)) if identity == print.identity => Some(verdict),
+                _ => None,
+            },
+        }
+    }
+
+    async fn settle_one(&mut self) -> Result<()> {
+        let Some((facts, creation)) = self.on_the_way.pop_front() else { return Ok(()) };
         let results = creation.await.map_err(ended_early)??;
         for ((label, at, print), result) in facts.into_iter().zip(results) {
             match result {
                 Ok(_) => {
-                    report.created += 1;
-                    expected.add(print, label);
+                    self.report.created += 1;
+                    self.expected.add(print, label);
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
                     let why = error.what().to_owned();
-                    report.rejected.push(Rejected { at: at.to_string(), record: label, why });
+                    self.report.rejected.push(Rejected { at: at.to_string(), record: label, why });
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Waits for what is on the way, also after an error or an interruption, so that the journal
+    /// knows its end; answers the report and what the sink must hold now.
+    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Ledger)> {
+        while !self.on_the_way.is_empty() {
+            let settled = self.settle_one().await;
+            carried = carried.and(settled);
+        }
+        carried?;
+        self.report.folders_created = self.sink.folders_created;
+        let doubles = self.sink.remove_doubles(self.report.created).await?;
+        if doubles > 0 {
+            self.report.notes.push(format!(
+                "{doubles} records were delivered twice on the way; the second ones are in the bin"
+            ));
+        }
+        Ok((self.report, self.expected))
     }
 }
 

@@ -1,0 +1,98 @@
+//! `jobs`, `resume JOB`, `undo JOB`.
+
+use crate::args::{Arguments, Command};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::jobs::Jobs;
+use crate::output::{Output, clean};
+use crate::progress::Shown;
+use crate::resolve::{self, Need};
+use clap::Parser as _;
+use keyferry_core::engine::journal::{State, Summary};
+use keyferry_core::{Error, ErrorKind, Result, engine};
+use std::sync::Arc;
+
+/// Lists the jobs, the newest first.
+pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
+    let all = jobs.journal()?.jobs()?;
+    if output.json {
+        output.document(&all)?;
+        return Ok(0);
+    }
+    for job in &all {
+        let counts = [(job.created, "created"), (job.updated, "updated"), (job.open, "unsettled")];
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+        let done = done.join(", ");
+        output.line(&format!("{:>4}  {:<11}  {done}  {}", job.id, job.state.name(), clean(&typed(job))))?;
+    }
+    Ok(0)
+}
+
+/// The command as it was typed.
+fn typed(job: &Summary) -> String {
+    format!("keyferry {}", job.command.join(" "))
+}
+
+/// The job's command, understood again in the folder that it was typed in.
+fn command(job: &Summary) -> Result<Arguments> {
+    std::env::set_current_dir(&job.folder).map_err(|error| Error::io(&job.folder, error))?;
+    let words = std::iter::once("keyferry").chain(job.command.iter().map(String::as_str));
+    Arguments::try_parse_from(words).map_err(|error| {
+        Error::new(ErrorKind::Input, format!("the command of job {} is not understood any more", job.id))
+            .because(error)
+            .next_step("run it again as a new job: what is there already is not made twice")
+    })
+}
+
+/// Runs the job's command once more, as the same job.
+pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
+    let job = jobs.journal()?.job(id)?;
+    if matches!(job.state, State::Done | State::Undone) {
+        return Err(usage(
+            format!("job {id} is {}: there is nothing to go on with", job.state.name()),
+            "keyferry jobs lists what can be resumed",
+        ));
+    }
+    let arguments = command(&job)?;
+    output.say(&format!("resuming job {id}: {}", clean(&typed(&job))));
+    // Boxed, because a command may run a command.
+    Box::pin(super::run(arguments, jobs.resuming(id), output)).await
+}
+
+/// Takes back what the job did.
+pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let journal = jobs.journal()?;
+    let (sink, side) = match command(&journal.job(id)?)?.command {
+        Command::Import(import) => (import.environment, Side::Only),
+        Command::Migrate(migrate) => (migrate.to, Side::To),
+        _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
+    };
+    let (environment, _) = resolve::environment(&sink, side, Need::Contents, config).await?;
+    environment.unlocked()?;
+    let _held = journal.lock(environment.place())?;
+    let progress = Shown::new(output);
+    let undone = engine::undo(&journal, id, &Arc::new(environment), &progress).await?;
+    drop(progress);
+    if output.json {
+        output.document(&undone)?;
+        return Ok(undone.exit_code());
+    }
+    output.line(&format!(
+        "{} moved to the bin, {} restored, {} spared, {} gone already, {} vaults and folders removed in {:.1} s",
+        undone.removed,
+        undone.restored,
+        undone.spared.len(),
+        undone.gone,
+        undone.places_removed,
+        undone.seconds
+    ))?;
+    for name in &undone.spared {
+        output.line(&format!("  spared: {}: edited since", clean(name)))?;
+    }
+    for note in &undone.notes {
+        output.line(&format!("  note: {}", clean(note)))?;
+    }
+    Ok(undone.exit_code())
+}

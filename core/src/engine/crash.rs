@@ -1,0 +1,49 @@
+//! Places where a test can end the process at once, as a power cut would: around every write of
+//! the journal and every request that changes something. Builds for users have none of this.
+
+/// Every place by name. A test walks through all of them, occurrence by occurrence.
+pub const POINTS: &[&str] = &[
+    "job begun",
+    "before place intent",
+    "after place intent",
+    "after place request",
+    "before place outcome",
+    "after place outcome",
+    "before intent",
+    "after intent",
+    "after request",
+    "before outcome",
+    "after outcome",
+    "before the end",
+];
+
+#[cfg(debug_assertions)]
+static ARMED: std::sync::Mutex<Option<(String, u32)>> = std::sync::Mutex::new(None);
+
+/// Ends the process when it passes `point` for the `occurrence`-th time, counted from 1. Does
+/// nothing in a build without debug assertions.
+pub fn arm(point: &str, occurrence: u32) {
+    #[cfg(debug_assertions)]
+    {
+        let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *armed = Some((point.to_owned(), occurrence));
+    }
+    let _ = (point, occurrence);
+}
+
+#[cfg(debug_assertions)]
+pub(super) fn point(name: &'static str) {
+    debug_assert!(POINTS.contains(&name), "{name} is missing from the list");
+    let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((wanted, left)) = &mut *armed
+        && wanted == name
+    {
+        *left = left.saturating_sub(1);
+        if *left == 0 {
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+pub(super) fn point(_: &'static str) {}

@@ -1,0 +1,228 @@
+//! Takes back what a job did: moves to the bin what it created, restores what it overwrote, removes
+//! the folders and vaults that it made and that are empty again. What someone edited since is
+//! spared: the journal holds a keyed digest of each item as the job left it.
+
+use super::environment::Environment;
+use super::journal::{Job, Journal, State};
+use super::report::{Progress, Step};
+use super::settle;
+use super::verify::check;
+use crate::error::{Error, ErrorKind, Result};
+use futures_util::{StreamExt as _, stream};
+use keyferry_api::item::{Item, ItemDraft};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Items looked at together.
+const CHUNK: usize = 256;
+/// Requests at a time.
+const AT_ONCE: usize = 8;
+
+/// What was taken back, in numbers and names.
+#[derive(Debug, Default, Serialize)]
+pub struct Undone {
+    /// Records that the job had created, now in the bin.
+    pub removed: u64,
+    /// Records that the job had overwritten, now as they were before.
+    pub restored: u64,
+    /// Records that are no longer as the job left them: someone edited or moved them since. They stay.
+    pub spared: Vec<String>,
+    /// Records that were gone already.
+    pub gone: u64,
+    /// Vaults and folders that the job had made and that are empty again, now removed.
+    pub places_removed: u64,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Wall-clock time.
+    pub seconds: f64,
+}
+
+impl Undone {
+    /// 3 where something was spared, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.spared.is_empty() { 0 } else { 3 }
+    }
+}
+
+/// Takes back what job `id` did in `environment`. Can be repeated.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] where the job wrote elsewhere, was undone already, or has no key to tell
+/// its work from later edits.
+pub async fn undo(
+    journal: &Journal,
+    id: i64,
+    environment: &Arc<Environment>,
+    progress: &dyn Progress,
+) -> Result<Undone> {
+    let start = Instant::now();
+    let job = tokio::task::block_in_place(|| journal.reopen(id, environment))?;
+    if !job.can_be_undone() {
+        return Err(Error::new(ErrorKind::Usage, format!("job {id} cannot be undone")).next_step(
+            "its environment is not encrypted by clients, so nothing tells its work from later edits",
+        ));
+    }
+    settle::earlier_run(&job, environment, progress).await?;
+    let mut undone = Undone::default();
+    restore(&job, environment, progress, &mut undone).await?;
+    remove(&job, environment, progress, &mut undone).await?;
+    remove_places(&job, environment, &mut undone).await?;
+    tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
+    undone.seconds = start.elapsed().as_secs_f64();
+    Ok(undone)
+}
+
+/// Whether the item is as the job left it.
+fn untouched(job: &Job, item: &Item, print: Option<&[u8]>) -> bool {
+    match (job.print_item(item), print) {
+        (Some(now), Some(then)) => now[..] == *then,
+        _ => false,
+    }
+}
+
+/// The newest update first, so that an item that was overwritten twice goes back step by step.
+async fn restore(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+    undone: &mut Undone,
+) -> Result<()> {
+    let client = environment.client();
+    let updates = tokio::task::block_in_place(|| job.updates())?;
+    progress.begin(Step::Writing, Some(updates.len() as u64));
+    for update in updates {
+        check(progress)?;
+        let Some(sealed) = &update.before else { continue };
+        let item = match client.item(&update.item).await {
+            Ok(item) => item,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                undone.gone += 1;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let before = job.open_before(&update.item, sealed)?;
+        // An update that was announced and never arrived, or was taken back already.
+        if job.print_item(&before) == job.print_item(&item) {
+            continue;
+        }
+        if !untouched(job, &item, update.print.as_deref()) {
+            undone.spared.push(label(&item));
+            continue;
+        }
+        let added =
+            item.attachments.iter().filter(|one| before.attachments.iter().all(|old| old.id != one.id));
+        let added = added.count();
+        client.patch_item(&before.id, &as_it_was(&before)).await?;
+        undone.restored += 1;
+        if added > 0 {
+            undone.notes.push(format!(
+                "{}: {added} attachments that the job added stay, as the API cannot take one out",
+                label(&item)
+            ));
+        }
+        progress.advance(1);
+    }
+    Ok(())
+}
+
+/// Every field said: a member left out would keep its value. Attachments can only be added, so none
+/// are named.
+fn as_it_was(before: &Item) -> ItemDraft {
+    let text = |text: &Option<String>| Some(text.clone().unwrap_or_default());
+    ItemDraft {
+        vault_id: Some(before.vault_id.clone()),
+        folder_id: before.folder_id.clone(),
+        name: Some(before.name.clone()),
+        login: text(&before.login),
+        url: text(&before.url),
+        description: text(&before.description),
+        tags: Some(before.tags.clone()),
+        color: Some(before.color.unwrap_or_default()),
+        is_favorite: Some(before.is_favorite),
+        password_encrypted: before.password_encrypted.clone(),
+        key_encrypted: before.key_encrypted.clone(),
+        customs: Some(before.customs.clone()),
+        attachments: None,
+    }
+}
+
+async fn remove(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+    undone: &mut Undone,
+) -> Result<()> {
+    let client = environment.client();
+    let created = tokio::task::block_in_place(|| job.created())?;
+    progress.begin(Step::Writing, Some(created.len() as u64));
+    for chunk in created.chunks(CHUNK) {
+        check(progress)?;
+        let ids: Vec<String> = chunk.iter().map(|one| one.item.clone()).collect();
+        let mut own = Vec::with_capacity(chunk.len());
+        for (one, item) in chunk.iter().zip(client.items(&ids).await) {
+            match item {
+                Ok(item) if item.is_deleted => undone.gone += 1,
+                Ok(item) if untouched(job, &item, one.print.as_deref()) => own.push(item.id),
+                Ok(item) => undone.spared.push(label(&item)),
+                Err(error) if error.kind() == ErrorKind::NotFound => undone.gone += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        let deletions: Vec<_> = own.iter().map(|id| client.delete_item(id)).collect();
+        let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
+        while let Some(deleted) = deletions.next().await {
+            match deleted {
+                Ok(()) => undone.removed += 1,
+                Err(error) if error.kind() == ErrorKind::NotFound => undone.gone += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        progress.advance(chunk.len() as u64);
+    }
+    Ok(())
+}
+
+/// Removes what the job made and nobody filled, children first.
+async fn remove_places(job: &Job, environment: &Environment, undone: &mut Undone) -> Result<()> {
+    let client = environment.client();
+    let places = tokio::task::block_in_place(|| job.places())?;
+    let vaults: HashSet<&str> = places.iter().map(|place| place.vault.as_str()).collect();
+    let there: HashSet<String> = client.vaults().await?.into_iter().map(|vault| vault.id).collect();
+    // What each vault or folder still holds, by its id.
+    let mut filled: HashMap<String, usize> = HashMap::new();
+    let mut parents: HashMap<String, String> = HashMap::new();
+    for vault in vaults.into_iter().filter(|vault| there.contains(*vault)) {
+        for item in client.item_places(vault).await? {
+            *filled.entry(item.folder_id.map_or_else(|| vault.to_owned(), String::from)).or_default() += 1;
+        }
+        for folder in client.folders(Some(vault)).await? {
+            let parent = folder.parent_folder_id.unwrap_or_else(|| vault.to_owned());
+            *filled.entry(parent.clone()).or_default() += 1;
+            parents.insert(folder.id, parent);
+        }
+    }
+    for place in &places {
+        let id = place.folder.as_ref().unwrap_or(&place.vault);
+        let known = place.folder.as_ref().map_or(there.contains(&place.vault), |id| parents.contains_key(id));
+        if !known || filled.get(id).copied().unwrap_or_default() > 0 {
+            continue;
+        }
+        match &place.folder {
+            Some(folder) => client.delete_folder(folder).await?,
+            None => client.delete_vault(&place.vault).await?,
+        }
+        undone.places_removed += 1;
+        if let Some(parent) = parents.get(id).and_then(|parent| filled.get_mut(parent)) {
+            *parent = parent.saturating_sub(1);
+        }
+    }
+    Ok(())
+}
+
+fn label(item: &Item) -> String {
+    item.name.clone()
+}

@@ -1,0 +1,44 @@
+//! `kill -9` at random moments of a job, resumed each time.
+
+use fastrand::Rng;
+use keyferry_tests::Scene;
+use keyferry_tests::records::{lifelike, write_jsonl};
+use std::process::Stdio;
+use std::time::Duration;
+
+const RECORDS: usize = 2000;
+const KILLS: usize = 50;
+
+#[test]
+fn a_job_killed_fifty_times_ends_as_if_never_disturbed() {
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(11);
+    let mut rng = Rng::with_seed(seed);
+    let mut kills = 0;
+    // A fast machine may be done before the fiftieth: then another job takes the rest.
+    while kills < KILLS {
+        let scene = Scene::with_environments(&["a"]);
+        write_jsonl(&lifelike(RECORDS, seed), &scene.path("people.jsonl"));
+        let state = || {
+            let jobs = scene.run(&["--json", "jobs"]).succeeds().json();
+            jobs[0]["state"].as_str().map(str::to_owned)
+        };
+        let mut longest = 40;
+        while kills < KILLS && state().as_deref() != Some("done") {
+            let begun = state().is_some();
+            let words: &[&str] =
+                if begun { &["resume", "1"] } else { &["import", "people.jsonl", "embedded:a"] };
+            let mut child = scene.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(rng.u64(1..longest)));
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // Later runs have more to read before they write.
+            longest += 10;
+        }
+        if state().as_deref() != Some("done") {
+            scene.run(&["resume", "1"]).succeeds();
+        }
+        let compared = scene.run(&["--json", "verify", "people.jsonl", "embedded:a"]);
+        assert_eq!(compared.succeeds().json()["verified"], RECORDS, "SEED={seed}");
+    }
+}
