@@ -4,11 +4,13 @@
 //! as one comparison, so digests tell nothing to whoever sees them later.
 
 use crate::crypto::generate;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Record;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write as _};
+use tempfile::SpooledTempFile;
 use zeroize::Zeroizing;
 
 use super::report::Difference;
@@ -96,18 +98,106 @@ impl Digester {
     }
 }
 
+/// The prints of any number of records, each with a note: its label, its id. They wait in parts by
+/// identity, each on the disk once it is large, so that two multitudes can be compared part by part
+/// in little memory. Whoever finds the files (they have no names) learns record names at most.
+pub(super) struct Prints {
+    parts: Vec<BufWriter<SpooledTempFile>>,
+    count: u64,
+}
+
+/// More parts make smaller ones: a million records are sixteen thousand a part.
+const PARTS: usize = 64;
+/// A part larger than this goes to the disk.
+const IN_MEMORY: usize = 64 << 10;
+
+impl Prints {
+    pub(super) fn new() -> Self {
+        let part = || BufWriter::with_capacity(4 << 10, SpooledTempFile::new(IN_MEMORY));
+        Self { parts: std::iter::repeat_with(part).take(PARTS).collect(), count: 0 }
+    }
+
+    /// Adds a record; its number is the count before.
+    pub(super) fn add(&mut self, print: &Print, note: &str) -> Result<()> {
+        let part = &mut self.parts[usize::from(print.identity[0]) % PARTS];
+        let write = |part: &mut BufWriter<SpooledTempFile>| {
+            part.write_all(&self.count.to_be_bytes())?;
+            part.write_all(&print.identity)?;
+            part.write_all(&print.content)?;
+            print.fields.iter().try_for_each(|field| part.write_all(&field.to_be_bytes()))?;
+            part.write_all(&u32::try_from(note.len()).unwrap_or(u32::MAX).to_be_bytes())?;
+            part.write_all(note.as_bytes())
+        };
+        write(part).map_err(spilled)?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Every part in turn. Equal identities are in parts of the same place.
+    pub(super) fn into_parts(self) -> impl Iterator<Item = Result<Vec<Noted>>> {
+        self.parts.into_iter().map(|part| {
+            let mut part = part.into_inner().map_err(|error| spilled(error.into_error()))?;
+            part.rewind().map_err(spilled)?;
+            let mut part = BufReader::with_capacity(64 << 10, part);
+            let mut notes = Vec::new();
+            while let Some(noted) = Noted::read(&mut part).map_err(spilled)? {
+                notes.push(noted);
+            }
+            Ok(notes)
+        })
+    }
+}
+
+/// A print with its number and note.
+pub(super) struct Noted {
+    pub number: u64,
+    pub print: Print,
+    pub note: Box<str>,
+}
+
+impl Noted {
+    /// `None` at the end.
+    fn read(from: &mut impl BufRead) -> io::Result<Option<Self>> {
+        fn take<const N: usize>(from: &mut impl BufRead) -> io::Result<[u8; N]> {
+            let mut bytes = [0; N];
+            from.read_exact(&mut bytes)?;
+            Ok(bytes)
+        }
+        if from.fill_buf()?.is_empty() {
+            return Ok(None);
+        }
+        let number = u64::from_be_bytes(take(from)?);
+        let (identity, content) = (take(from)?, take(from)?);
+        let mut fields = [0; FIELDS.len()];
+        for field in &mut fields {
+            *field = u32::from_be_bytes(take(from)?);
+        }
+        let mut note = vec![0; u32::from_be_bytes(take(from)?) as usize];
+        from.read_exact(&mut note)?;
+        let note = String::from_utf8_lossy(&note).into();
+        Ok(Some(Self { number, print: Print { identity, content, fields }, note }))
+    }
+}
+
+fn spilled(error: io::Error) -> Error {
+    Error::io(std::env::temp_dir(), error)
+}
+
 /// A multiset of records, by digest: alike records count as often as they occur.
 #[derive(Default)]
 pub(super) struct Ledger(HashMap<Short, Vec<(Print, Box<str>)>>);
 
-impl Ledger {
-    /// Adds a record; `note` is its label, or its id.
-    pub(super) fn add(&mut self, print: Print, note: String) {
-        // Most identities occur once: a vector that grows by itself starts with room for four.
-        let alike = self.0.entry(print.identity).or_insert_with(|| Vec::with_capacity(1));
-        alike.push((print, note.into_boxed_str()));
+impl FromIterator<Noted> for Ledger {
+    fn from_iter<T: IntoIterator<Item = Noted>>(notes: T) -> Self {
+        let mut ledger = Self::default();
+        for noted in notes {
+            ledger.0.entry(noted.print.identity).or_default().push((noted.print, noted.note));
+        }
+        ledger
     }
+}
 
+impl Ledger {
     /// Removes one record equal in everything; false if there is none.
     pub(super) fn take_equal(&mut self, print: &Print) -> bool {
         let Some(alike) = self.0.get_mut(&print.identity) else { return false };
@@ -124,12 +214,36 @@ impl Ledger {
     }
 
     /// What is left, as missing records.
-    pub(super) fn into_missing(self) -> Vec<Difference> {
+    pub(super) fn into_missing(self) -> impl Iterator<Item = Difference> {
         let left = self.0.into_values().flatten();
-        let mut missing: Vec<_> = left
-            .map(|(_, record)| Difference { record: record.into_string(), what: vec!["missing".to_owned()] })
-            .collect();
-        missing.sort_by(|one, two| one.record.cmp(&two.record));
-        missing
+        left.map(|(_, record)| Difference { record: record.into_string(), what: vec!["missing".to_owned()] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_come_back_whole_from_memory_and_from_disk() {
+        let digester = Digester::new().unwrap();
+        let print = |n: u32| digester.print(&Record { name: n.to_string(), ..Record::default() });
+        let mut prints = Prints::new();
+        // Some parts stay in memory, some outgrow it.
+        let large = "note ".repeat(10_000);
+        for n in 0..500 {
+            prints.add(&print(n), if n == 77 { &large } else { "é" }).unwrap();
+        }
+        let mut numbers = Vec::new();
+        for part in prints.into_parts() {
+            for noted in part.unwrap() {
+                let n = u32::try_from(noted.number).unwrap();
+                assert!(noted.print.equals(&print(n)) && noted.print.fields == print(n).fields);
+                assert_eq!(&*noted.note, if n == 77 { &large } else { "é" });
+                numbers.push(n);
+            }
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..500).collect::<Vec<_>>());
     }
 }

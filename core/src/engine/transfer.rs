@@ -5,7 +5,7 @@
 //! [`Conflict`]. The source is read again while writing, and a source that changed in between is
 //! an error, never a wrong verdict.
 
-use super::digest::{Digester, Ledger, Print};
+use super::digest::{Digester, Ledger, Noted, Print, Prints};
 use super::environment::ended_early;
 use super::report::{Progress, Rejected, Report, Step};
 use super::settle;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
 use serde::Serialize;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -41,15 +41,50 @@ pub struct Plan {
     /// What is done about conflicts.
     pub on_conflict: &'static str,
     #[serde(skip)]
-    verdicts: Vec<([u8; 16], Verdict)>,
+    verdicts: Verdicts,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is to be done with each record of the source, in its order: five bytes a record.
+#[derive(Debug, Default)]
+struct Verdicts {
+    kinds: Vec<Kind>,
+    identities: Vec<u32>,
+    /// The items to be overwritten, by the record's number.
+    targets: HashMap<u64, String>,
+    next: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Update,
+    Unchanged,
+    Skip,
+}
+
+#[derive(Debug)]
 enum Verdict {
     Create,
     Update(String),
     Unchanged,
     Skip,
+}
+
+impl Verdicts {
+    /// What to do with the next record; `None` where the source is not as it was planned.
+    fn next(&mut self, print: &Print) -> Option<Verdict> {
+        let number = self.next;
+        self.next += 1;
+        if *self.identities.get(number)? != short(print) {
+            return None;
+        }
+        Some(match self.kinds.get(number)? {
+            Kind::Create => Verdict::Create,
+            Kind::Update => Verdict::Update(self.targets.remove(&(number as u64))?),
+            Kind::Unchanged => Verdict::Unchanged,
+            Kind::Skip => Verdict::Skip,
+        })
+    }
 }
 
 impl Plan {
@@ -61,6 +96,42 @@ impl Plan {
             ("skip", false) => 3,
             _ if self.rejected.is_empty() => 0,
             _ => 3,
+        }
+    }
+
+    /// Judges those records whose identities share a part of the prints.
+    fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
+        let mut clashing = Vec::new();
+        for noted in wanted {
+            if held.take_equal(&noted.print) {
+                self.unchanged += 1;
+                self.decide(noted.number, Kind::Unchanged);
+            } else {
+                clashing.push(noted);
+            }
+        }
+        // Only now is it known which of the sink's records have an equal in the source.
+        for noted in clashing {
+            let Some((id, what)) = held.take_alike(&noted.print) else {
+                self.create += 1;
+                continue;
+            };
+            self.conflicts.push(super::Difference { record: noted.note.into_string(), what });
+            match on_conflict {
+                Conflict::Duplicate => self.create += 1,
+                Conflict::Update => {
+                    self.update += 1;
+                    self.decide(noted.number, Kind::Update);
+                    self.verdicts.targets.insert(noted.number, id);
+                }
+                Conflict::Skip | Conflict::Fail => self.decide(noted.number, Kind::Skip),
+            }
+        }
+    }
+
+    fn decide(&mut self, number: u64, kind: Kind) {
+        if let Some(verdict) = usize::try_from(number).ok().and_then(|at| self.verdicts.kinds.get_mut(at)) {
+            *verdict = kind;
         }
     }
 
@@ -97,7 +168,7 @@ async fn make_plan(
 ) -> Result<Plan> {
     progress.begin(Step::Planning, None);
     let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
-    let mut held = Ledger::default();
+    let mut held = Prints::new();
     if let Endpoint::Environment(environment, inside) = to
         && !environment.is_empty(inside).await?
     {
@@ -105,13 +176,13 @@ async fn make_plan(
         while let Some(chunk) = chunks.recv().await {
             for entry in chunk? {
                 if let Entry::Record(record, at) = entry {
-                    held.add(digester.print(&record), at.pointer.unwrap_or_default());
+                    held.add(&digester.print(&record), at.pointer.as_deref().unwrap_or_default())?;
                 }
             }
             check(progress)?;
         }
     }
-    let mut clashing: Vec<(usize, Print, String)> = Vec::new();
+    let mut wanted = Prints::new();
     let mut chunks = source::open(from, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -120,20 +191,13 @@ async fn make_plan(
             match entry {
                 Entry::Record(record, at) => {
                     plan.read += 1;
-                    let record = match fit(record, &at, to) {
-                        Ok(record) => record,
-                        Err(rejected) => {
-                            plan.rejected.push(rejected);
-                            continue;
+                    match fit(record, &at, to) {
+                        Ok(record) => {
+                            let print = digester.print(&record);
+                            plan.verdicts.identities.push(short(&print));
+                            wanted.add(&print, &record.label())?;
                         }
-                    };
-                    let print = digester.print(&record);
-                    if held.take_equal(&print) {
-                        plan.verdicts.push((print.identity, Verdict::Unchanged));
-                        plan.unchanged += 1;
-                    } else {
-                        plan.verdicts.push((print.identity, Verdict::Create));
-                        clashing.push((plan.verdicts.len() - 1, print, record.label()));
+                        Err(rejected) => plan.rejected.push(rejected),
                     }
                 }
                 Entry::Reject(reject) => plan.rejected.push(reject.into()),
@@ -144,23 +208,18 @@ async fn make_plan(
         progress.advance(count);
         check(progress)?;
     }
-    // Only now is it known which of the sink's records have an equal in the source.
-    for (index, print, label) in clashing {
-        let Some((id, what)) = held.take_alike(&print) else {
-            plan.create += 1;
-            continue;
-        };
-        plan.conflicts.push(super::Difference { record: label, what });
-        match options.on_conflict {
-            Conflict::Duplicate => plan.create += 1,
-            Conflict::Update => {
-                plan.update += 1;
-                plan.verdicts[index].1 = Verdict::Update(id);
-            }
-            Conflict::Skip | Conflict::Fail => plan.verdicts[index].1 = Verdict::Skip,
-        }
+    plan.verdicts.kinds.resize(plan.verdicts.identities.len(), Kind::Create);
+    for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
+        plan.judge(held?.into_iter().collect(), wanted?, options.on_conflict);
     }
+    plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
     Ok(plan)
+}
+
+/// Enough of an identity to notice that the source is not what it was.
+fn short(print: &Print) -> u32 {
+    let [a, b, c, d, ..] = print.identity;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// Moves every record of `from` into `to`, then reads back and compares.
@@ -216,8 +275,8 @@ async fn into_environment(
     let allow_unencrypted = options.allow_unencrypted_target || !encrypted_source;
     let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
-    let verdicts = plan.map(|plan| plan.verdicts.into_iter());
-    let expected = Ledger::default();
+    let verdicts = plan.map(|plan| plan.verdicts);
+    let expected = Prints::new();
     let mut writing = Writing {
         digester: &digester,
         to,
@@ -246,10 +305,10 @@ struct Writing<'a> {
     inside: &'a RecordPath,
     sink: Sink,
     /// `None`: the sink was empty, so everything is to be made.
-    verdicts: Option<std::vec::IntoIter<([u8; 16], Verdict)>>,
+    verdicts: Option<Verdicts>,
     report: Report,
     /// What the sink must hold at the end.
-    expected: Ledger,
+    expected: Prints,
     /// Chunks that are encrypted or sent, oldest first.
     on_the_way: VecDeque<(Vec<Facts>, Creation)>,
 }
@@ -270,10 +329,13 @@ impl Writing<'_> {
             self.take(chunk, from).await?;
             progress.advance(count);
             if progress.interrupted() {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
+        match &self.verdicts {
+            Some(verdicts) if verdicts.next < verdicts.kinds.len() => Err(changed(from)),
+            _ => Ok(()),
+        }
     }
 
     /// Does with each entry of a chunk what the plan says.
@@ -292,7 +354,11 @@ impl Writing<'_> {
                         }
                     };
                     let print = self.digester.print(&record);
-                    match self.verdict(&print).ok_or_else(|| changed(from))? {
+                    let verdict = match &mut self.verdicts {
+                        Some(verdicts) => verdicts.next(&print).ok_or_else(|| changed(from))?,
+                        None => Verdict::Create,
+                    };
+                    match verdict {
                         Verdict::Create => {
                             facts.push((record.label(), at, print));
                             fresh.push(record);
@@ -300,11 +366,11 @@ impl Writing<'_> {
                         Verdict::Update(id) => {
                             self.sink.update(&id, &record).await?;
                             self.report.updated += 1;
-                            self.expected.add(print, record.label());
+                            self.expected.add(&print, &record.label())?;
                         }
                         Verdict::Unchanged => {
                             self.report.unchanged += 1;
-                            self.expected.add(print, record.label());
+                            self.expected.add(&print, &record.label())?;
                         }
                         Verdict::Skip => self.report.skipped.push(record.label()),
                     }
@@ -323,17 +389,6 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// What the plan says about the next record; `None` where the source is not as it was planned.
-    fn verdict(&mut self, print: &Print) -> Option<Verdict> {
-        match &mut self.verdicts {
-            None => Some(Verdict::Create),
-            Some(verdicts) => match verdicts.next() {
-                Some((identity, verdict)) if identity == print.identity => Some(verdict),
-                _ => None,
-            },
-        }
-    }
-
     async fn settle_one(&mut self) -> Result<()> {
         let Some((facts, creation)) = self.on_the_way.pop_front() else { return Ok(()) };
         let results = creation.await.map_err(ended_early)??;
@@ -341,7 +396,7 @@ impl Writing<'_> {
             match result {
                 Ok(_) => {
                     self.report.created += 1;
-                    self.expected.add(print, label);
+                    self.expected.add(&print, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
                     let why = error.what().to_owned();
@@ -355,7 +410,7 @@ impl Writing<'_> {
 
     /// Waits for what is on the way, also after an error or an interruption, so that the journal
     /// knows its end; answers the report and what the sink must hold now.
-    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Ledger)> {
+    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Prints)> {
         while !self.on_the_way.is_empty() {
             let settled = self.settle_one().await;
             carried = carried.and(settled);

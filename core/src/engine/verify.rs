@@ -1,6 +1,6 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
-use super::digest::{Digester, Ledger, Print};
+use super::digest::{Digester, Ledger, Prints};
 use super::report::{Difference, Progress, Report, Step};
 use super::{Endpoint, Options, source};
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +18,7 @@ pub async fn verify(
     let start = Instant::now();
     let digester = Digester::new()?;
     let mut report = Report::default();
-    let mut expected = Ledger::default();
+    let mut expected = Prints::new();
     progress.begin(Step::Planning, None);
     let inside = inside(a);
     let mut chunks = source::open(a, options);
@@ -27,7 +27,7 @@ pub async fn verify(
             match entry {
                 Entry::Record(mut record, _) => {
                     record.path = source::relative(&inside, record.path);
-                    expected.add(digester.print(&record), record.label());
+                    expected.add(&digester.print(&record), &record.label())?;
                     report.read += 1;
                 }
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
@@ -52,7 +52,7 @@ pub(super) enum Extras {
 /// Checks a location off against a ledger.
 pub(super) async fn compare(
     b: &Endpoint,
-    mut expected: Ledger,
+    expected: Prints,
     digester: &Digester,
     extras: Extras,
     options: &Options,
@@ -62,7 +62,7 @@ pub(super) async fn compare(
     progress.begin(Step::Verifying, Some(report.read));
     // After a transfer the ledger holds whole paths.
     let inside = if extras == Extras::Differ { inside(b) } else { RecordPath::default() };
-    let mut unmatched: Vec<(Print, String)> = Vec::new();
+    let mut held = Prints::new();
     let mut chunks = source::open(b, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -71,12 +71,7 @@ pub(super) async fn compare(
             match entry {
                 Entry::Record(mut record, _) => {
                     record.path = source::relative(&inside, record.path);
-                    let print = digester.print(&record);
-                    if expected.take_equal(&print) {
-                        report.verified += 1;
-                    } else {
-                        unmatched.push((print, record.label()));
-                    }
+                    held.add(&digester.print(&record), &record.label())?;
                 }
                 // What cannot be read shows as missing, if it was expected.
                 Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
@@ -86,16 +81,26 @@ pub(super) async fn compare(
         progress.advance(count);
         check(progress)?;
     }
-    for (print, record) in unmatched {
-        match expected.take_alike(&print) {
-            Some((_, what)) => report.different.push(Difference { record, what }),
-            None if extras == Extras::Differ => {
-                report.different.push(Difference { record, what: vec!["extra".to_owned()] });
+    for (expected, held) in expected.into_parts().zip(held.into_parts()) {
+        let mut expected: Ledger = expected?.into_iter().collect();
+        let mut unmatched = held?;
+        let count = unmatched.len();
+        unmatched.retain(|noted| !expected.take_equal(&noted.print));
+        report.verified += (count - unmatched.len()) as u64;
+        // Only now is it known which of the expected have no equal.
+        for noted in unmatched {
+            let record = noted.note.into_string();
+            match expected.take_alike(&noted.print) {
+                Some((_, what)) => report.different.push(Difference { record, what }),
+                None if extras == Extras::Differ => {
+                    report.different.push(Difference { record, what: vec!["extra".to_owned()] });
+                }
+                None => {}
             }
-            None => {}
         }
+        report.different.extend(expected.into_missing());
     }
-    report.different.extend(expected.into_missing());
+    report.different.sort_by(|one, two| one.record.cmp(&two.record));
     Ok(())
 }
 
