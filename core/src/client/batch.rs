@@ -3,7 +3,7 @@
 //! A batch answers 200 though each of its requests may have failed, so each status is looked at.
 //! A server that does not batch is remembered, and asked one by one from then on.
 
-use super::{Call, Client, Repeat, answer};
+use super::{Call, Client, Repeat, answer, pace};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -12,15 +12,10 @@ use keyferry_api::batch::{BatchAnswer, BatchResponse};
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::{BASE_PATH, Created};
 use serde::{Serialize, de::DeserializeOwned};
-use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of one batch of creates; one record alone may be larger.
 const MAX_BYTES: usize = 8 << 20;
-/// Single requests at a time where there are no batches.
-const SINGLES: usize = 8;
-/// Batches of reads at a time.
-const READS: usize = 4;
 
 const PATH: &str = "/batch";
 
@@ -75,7 +70,7 @@ impl Client {
     pub async fn items(&self, ids: &[String]) -> Vec<Result<Item>> {
         let chunks = ids.chunks(self.batch_count).map(|chunk| self.items_of_one_batch(chunk));
         let mut items = Vec::with_capacity(ids.len());
-        let mut answers = stream::iter(chunks.collect::<Vec<_>>()).buffered(READS);
+        let mut answers = stream::iter(chunks.collect::<Vec<_>>()).buffered(pace::MOST);
         while let Some(answer) = answers.next().await {
             items.extend(answer);
         }
@@ -123,29 +118,39 @@ impl Client {
 
     async fn items_one_by_one(&self, ids: &[String]) -> Vec<Result<Item>> {
         let calls: Vec<_> = ids.iter().map(|id| self.item(id)).collect();
-        stream::iter(calls).buffered(SINGLES).collect().await
+        stream::iter(calls).buffered(pace::MOST).collect().await
     }
 
     /// Makes items; their ids in the order of the drafts. An error that
     /// [`leaves it open`](ErrorKind::leaves_open) is to be settled by looking.
     pub async fn create_items(&self, drafts: &[ItemDraft]) -> Vec<Result<String>> {
+        let mut batches = Vec::new();
+        let mut rest = drafts;
+        while !rest.is_empty() {
+            let batch = self.batch_of_creates(rest);
+            let count = batch.as_ref().map_or(rest.len(), |(_, count)| *count);
+            let these;
+            (these, rest) = rest.split_at(count);
+            batches.push(async move {
+                if !self.shared.batched_creates.load(Relaxed) || these.len() < 2 {
+                    return self.create_one_by_one(these).await;
+                }
+                match batch {
+                    Ok((body, _)) => self.create_in_batch(body, these).await,
+                    Err(error) => same_for_all(error, these.len()),
+                }
+            });
+        }
         let mut made = Vec::with_capacity(drafts.len());
-        while made.len() < drafts.len() {
-            let rest = &drafts[made.len()..];
-            if !self.shared.batched_creates.load(Relaxed) || rest.len() < 2 {
-                made.extend(self.create_one_by_one(rest).await);
-                continue;
-            }
-            match self.batch_of_creates(rest) {
-                Ok((body, taken)) => made.extend(self.create_in_batch(body, &rest[taken]).await),
-                Err(error) => made.extend(same_for_all(error, rest.len())),
-            }
+        let mut answers = stream::iter(batches).buffered(pace::MOST);
+        while let Some(answer) = answers.next().await {
+            made.extend(answer);
         }
         made
     }
 
-    /// The JSON of as many drafts as fit, and which these are.
-    fn batch_of_creates(&self, drafts: &[ItemDraft]) -> Result<(Bytes, Range<usize>)> {
+    /// The JSON of as many drafts as fit, and how many these are.
+    fn batch_of_creates(&self, drafts: &[ItemDraft]) -> Result<(Bytes, usize)> {
         let relative_url = format!("{BASE_PATH}/items");
         let mut writer = Writer::new();
         for draft in drafts.iter().take(self.batch_count) {
@@ -153,8 +158,8 @@ impl Client {
                 break;
             }
         }
-        let taken = 0..writer.count;
-        Ok((writer.finish(), taken))
+        let count = writer.count;
+        Ok((writer.finish(), count))
     }
 
     async fn create_in_batch(&self, body: Bytes, drafts: &[ItemDraft]) -> Vec<Result<String>> {
@@ -197,7 +202,7 @@ impl Client {
 
     async fn create_one_by_one(&self, drafts: &[ItemDraft]) -> Vec<Result<String>> {
         let calls: Vec<_> = drafts.iter().map(|draft| self.create_item(draft)).collect();
-        stream::iter(calls).buffered(SINGLES).collect().await
+        stream::iter(calls).buffered(pace::MOST).collect().await
     }
 
     async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<BatchResponse>> {

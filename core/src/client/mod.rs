@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`transport`] | a `tower` service from request to answer: HTTP, or a router in this process |
 //! | [`session`] | tokens, and the one refresh that all workers share |
+//! | `pace` | how many requests are under way at once |
 //! | `retry` | which failure is tried again, and after which pause |
 //! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`] |
 //! | `list` | lists, element by element while they arrive |
@@ -19,6 +20,7 @@ mod batch;
 mod folder;
 mod item;
 mod list;
+mod pace;
 mod retry;
 pub mod session;
 pub mod transport;
@@ -35,6 +37,7 @@ use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use keyferry_api as api;
+use pace::Pace;
 use serde::{Serialize, de::DeserializeOwned};
 use session::{Credentials, Keeper};
 use std::fmt;
@@ -59,6 +62,7 @@ struct Shared {
     transport: Transport,
     label: String,
     keeper: Keeper,
+    pace: Pace,
     batched_reads: AtomicBool,
     batched_creates: AtomicBool,
 }
@@ -93,6 +97,7 @@ impl Client {
                 transport,
                 label: label.into(),
                 keeper: Keeper::new(session),
+                pace: Pace::new(),
                 batched_reads: AtomicBool::new(true),
                 batched_creates: AtomicBool::new(true),
             }),
@@ -201,7 +206,17 @@ impl Client {
 
     /// One request, one answer, read whole.
     async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
-        answer::read(&call.method, call.path, self.send(call, credentials).await?).await
+        let pace = &self.shared.pace;
+        let turn = pace.enter().await;
+        let answer =
+            async { answer::read(&call.method, call.path, self.send(call, credentials).await?).await };
+        let answer = answer.await;
+        drop(turn);
+        match &answer {
+            Ok(_) => pace.went_well(),
+            Err(error) => pace.went_badly(error.kind()),
+        }
+        answer
     }
 
     /// One request, one answer, its body still on the way.

@@ -158,7 +158,8 @@ async fn without_batches_items_are_made_one_by_one_in_order() {
         let made = client.create_items(&drafts(30)).await;
         let made: Vec<_> = made.into_iter().map(Result::unwrap).collect();
         assert_eq!(made, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
-        assert_eq!(calls.load(SeqCst), 1 + 30 * round);
+        // Both batches of the first round may have asked before the first was answered.
+        assert!((1 + 30 * round..=2 + 30 * round).contains(&calls.load(SeqCst)));
     }
 }
 

@@ -309,12 +309,21 @@ struct Writing<'a> {
     report: Report,
     /// What the sink must hold at the end.
     expected: Prints,
-    /// Chunks that are encrypted or sent, oldest first.
-    on_the_way: VecDeque<(Vec<Facts>, Creation)>,
+    /// Oldest first.
+    on_the_way: VecDeque<OnTheWay>,
 }
 
-/// Chunks that are encrypted or sent while the next is read.
-const IN_FLIGHT: usize = 2;
+/// A chunk that is encrypted or sent.
+struct OnTheWay {
+    facts: Vec<Facts>,
+    weight: usize,
+    creation: Creation,
+}
+
+/// Chunks that are encrypted or sent while the next is read: at most so many, and of so many bytes
+/// together, but always one.
+const IN_FLIGHT: usize = 6;
+const IN_FLIGHT_BYTES: usize = 8 << 20;
 
 /// What a record on its way will be accounted by: its label, position and digests.
 type Facts = (String, Position, Print);
@@ -380,17 +389,22 @@ impl Writing<'_> {
                 Entry::Note(note) => self.report.notes.push(note),
             }
         }
-        if !fresh.is_empty() {
-            self.on_the_way.push_back((facts, self.sink.start(fresh).await?));
-        }
-        while self.on_the_way.len() > IN_FLIGHT {
+        let weight: usize = fresh.iter().map(Record::weight).sum();
+        let under_way = |this: &Self| this.on_the_way.iter().map(|chunk| chunk.weight).sum::<usize>();
+        while self.on_the_way.len() >= IN_FLIGHT
+            || (!self.on_the_way.is_empty() && under_way(self) + weight > IN_FLIGHT_BYTES)
+        {
             self.settle_one().await?;
+        }
+        if !fresh.is_empty() {
+            let creation = self.sink.start(fresh).await?;
+            self.on_the_way.push_back(OnTheWay { facts, weight, creation });
         }
         Ok(())
     }
 
     async fn settle_one(&mut self) -> Result<()> {
-        let Some((facts, creation)) = self.on_the_way.pop_front() else { return Ok(()) };
+        let Some(OnTheWay { facts, creation, .. }) = self.on_the_way.pop_front() else { return Ok(()) };
         let results = creation.await.map_err(ended_early)??;
         for ((label, at, print), result) in facts.into_iter().zip(results) {
             match result {
