@@ -37,6 +37,7 @@ fn record() -> impl Strategy<Value = Record> {
             favorite,
             customs,
             attachments,
+            sealed_under: None,
         },
     )
 }

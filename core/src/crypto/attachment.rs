@@ -72,6 +72,19 @@ pub fn decrypt(attachment: &WireAttachment, record_key: Option<&SecretString>) -
     Ok(Attachment { name: attachment.name.clone(), content })
 }
 
+/// Takes a file along as it stands on the wire, still encrypted: for records that are carried sealed.
+pub fn pack(attachment: &WireAttachment) -> Result<Attachment> {
+    let content = serde_json::to_vec(&WireAttachment { id: None, ..attachment.clone() })
+        .map_err(|_| damaged("an attachment cannot be taken along"))?;
+    Ok(Attachment { name: attachment.name.clone(), content: SecretBytes::new(content) })
+}
+
+/// The reverse of [`pack`].
+pub fn unpack(attachment: &Attachment) -> Result<WireAttachment> {
+    serde_json::from_slice(attachment.content.expose())
+        .map_err(|_| damaged("an attachment that was taken along is damaged"))
+}
+
 /// 64 hexadecimal digits.
 #[must_use]
 pub fn hash(content: &[u8]) -> String {

@@ -8,7 +8,7 @@
 //! [`envelope::encrypt_texts`]); [`bulk`](super::bulk) spreads such groups over all cores.
 
 use super::{attachment, damaged, envelope, generate};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Custom, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft};
@@ -33,8 +33,12 @@ pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
         let mut texts = Vec::new();
         for ((record, protection), key) in records.iter().zip(&keys) {
             if let Protection::VaultKey(vault_key) = protection {
-                texts.push((key.expose(), *vault_key));
-                texts.extend(secret_texts(record).map(|text| (text, key)));
+                if let Some(kept) = &record.sealed_under {
+                    texts.push((kept.expose(), *vault_key));
+                } else {
+                    texts.push((key.expose(), *vault_key));
+                    texts.extend(secret_texts(record).map(|text| (text, key)));
+                }
             }
         }
         let sealed = envelope::encrypt_texts(&texts)?;
@@ -48,7 +52,13 @@ pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
     let drafts = records.iter().zip(&keys).map(|((record, protection), key)| match protection {
         Protection::VaultKey(_) => {
             let key_encrypted = sealed.next().unwrap_or_default();
+            if record.sealed_under.is_some() {
+                return draft(record, None, key_encrypted, &mut secret_texts(record).map(str::to_owned));
+            }
             draft(record, Some(key), key_encrypted, &mut sealed)
+        }
+        Protection::Unencrypted if record.sealed_under.is_some() => {
+            Err(Error::new(ErrorKind::NotAllowed, "a sealed record cannot go where nothing is encrypted"))
         }
         Protection::Unencrypted => draft(record, None, String::new(), &mut encoded(record)),
     });
@@ -95,8 +105,11 @@ fn draft(
     }
     let password_encrypted = record.password.as_ref().map(|_| next());
     // After the texts, so that they are taken also where this fails.
-    let attachments =
-        record.attachments.iter().map(|one| attachment::encrypt(one, key)).collect::<Result<Vec<_>>>()?;
+    let attach = |one| match record.sealed_under {
+        Some(_) => attachment::unpack(one),
+        None => attachment::encrypt(one, key),
+    };
+    let attachments = record.attachments.iter().map(attach).collect::<Result<Vec<_>>>()?;
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Ok(ItemDraft {
         vault_id: None,
@@ -123,6 +136,27 @@ pub struct Opened {
     pub record: Record,
     /// `None` without client-side encryption.
     pub key: Option<SecretString>,
+}
+
+/// Opens the record keys of items of one vault and nothing else: the records are carried sealed.
+/// Encrypting them for another vault wraps their keys anew and copies their ciphertext.
+pub fn carry(
+    items: &[Item],
+    vault_key: &SecretString,
+    path: impl Fn(&Item) -> RecordPath,
+) -> Vec<Result<Opened>> {
+    let keys = record_keys(items, Protection::VaultKey(vault_key));
+    let records = items.iter().zip(keys).map(|(item, key)| {
+        let key = key?;
+        let texts = sealed_texts(item).map(SecretString::from).collect();
+        let mut record = assemble(item, texts, path(item));
+        // A record without any secret has nothing that its key would be needed for.
+        let bare =
+            item.password_encrypted.is_none() && item.customs.is_empty() && item.attachments.is_empty();
+        record.sealed_under.clone_from(if bare { &None } else { &key });
+        Ok(Opened { record, key })
+    });
+    records.collect()
 }
 
 /// Decrypts items of one vault; `path` answers where each stands. Each succeeds or fails by itself.
@@ -186,6 +220,7 @@ fn assemble(item: &Item, texts: Vec<SecretString>, path: RecordPath) -> Record {
         favorite: item.is_favorite,
         customs,
         attachments: Vec::new(),
+        sealed_under: None,
     }
 }
 

@@ -26,7 +26,7 @@ const FIELDS: [&str; 8] =
 pub(super) struct Print {
     /// Place, name and login.
     pub identity: Short,
-    /// Every other field. This decides.
+    /// Every other field, and the record key of a record that is carried sealed. This decides.
     content: Short,
     /// The start of each field's digest: enough to say which of them differ once `content` does.
     fields: [u32; FIELDS.len()],
@@ -90,9 +90,10 @@ impl Digester {
             self.digest("customs", customs),
             self.digest("attachments", attachments),
         ];
+        let key = record.sealed_under.iter().map(|key| key.expose().as_bytes());
         Print {
             identity,
-            content: self.digest("content", fields.iter().map(<[u8; 16]>::as_slice)),
+            content: self.digest("content", fields.iter().map(<[u8; 16]>::as_slice).chain(key)),
             fields: fields.map(|[a, b, c, d, ..]| u32::from_be_bytes([a, b, c, d])),
         }
     }

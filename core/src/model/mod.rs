@@ -29,6 +29,9 @@ pub struct Record {
     pub customs: Vec<Custom>,
     /// In order; names may repeat.
     pub attachments: Vec<Attachment>,
+    /// The record key of a record that is carried sealed: password, custom fields and attachments
+    /// hold ciphertext under this key, as it stands on the wire. `None`: everything is plaintext.
+    pub sealed_under: Option<SecretString>,
 }
 
 impl Record {
