@@ -11,14 +11,15 @@ mod migrate;
 mod serve;
 mod verify;
 
-use crate::args::{Arguments, Command, Into, OnConflict, VerifyHow};
+use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
 use crate::config::Config;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::progress::Shown;
+use crate::resolve;
 use keyferry_core::Result;
-use keyferry_core::engine::{self, Conflict, Endpoint, Options, Verify};
+use keyferry_core::engine::{self, Conflict, Endpoint, Filter, Options, Verify};
 use keyferry_core::formats::Format;
 use std::time::Duration;
 
@@ -44,8 +45,9 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
 }
 
 /// The engine's options for what was typed.
-fn options(into: Into) -> Options {
+fn options(into: Into, select: Select) -> Options {
     Options {
+        filter: filter(select),
         on_conflict: match into.on_conflict {
             OnConflict::Skip => Conflict::Skip,
             OnConflict::Update => Conflict::Update,
@@ -61,6 +63,17 @@ fn options(into: Into) -> Options {
     }
 }
 
+/// The engine's filter for what was typed.
+fn filter(select: Select) -> Filter {
+    Filter {
+        vaults: select.vault,
+        folder: select.folder.as_deref().map(resolve::names),
+        tags: select.tag,
+        query: select.query,
+        changed_since: select.changed_since,
+    }
+}
+
 /// Plans only, or transfers; shows the outcome.
 async fn carry(
     from: &Endpoint,
@@ -70,6 +83,8 @@ async fn carry(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
+    // Before what the sink holds is read, which may take long.
+    options.filter.check(from)?;
     let progress = Shown::new(output);
     if dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;

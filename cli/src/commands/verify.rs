@@ -1,5 +1,6 @@
 //! `verify A B`.
 
+use super::filter;
 use crate::args::Two;
 use crate::config::Config;
 use crate::credentials::Side;
@@ -13,8 +14,9 @@ use keyferry_core::engine::{self, Options};
 pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let a = resolve::endpoint(&two.a, Side::From, config).await?;
     let b = resolve::endpoint(&two.b, Side::To, config).await?;
+    let options = Options { filter: filter(two.select), ..Options::default() };
     let progress = Shown::new(output);
-    let report = engine::verify(&a, &b, &Options::default(), &progress).await?;
+    let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
     output.report(&report)?;
     Ok(report.exit_code())
