@@ -64,6 +64,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Compare two locations: names and fields, never values
     Verify(Two),
+    /// Look for what cannot be read in an environment, and say what to do about it
+    Fsck(One),
     /// List the jobs that wrote into environments
     Jobs,
     /// Go on with a job where it stopped

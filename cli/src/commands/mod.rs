@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod env;
 mod export;
+mod fsck;
 mod import;
 mod jobs;
 mod list;
@@ -34,6 +35,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
+        Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
         Command::Jobs => jobs::list(&jobs, output),
         Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,

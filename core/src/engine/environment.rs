@@ -32,6 +32,8 @@ pub struct Environment {
     keychain: Option<Keychain>,
     /// The user has keys, whether or not they are open.
     encrypts: bool,
+    /// The private key opened with the master password itself.
+    weakly_guarded: bool,
     /// How to come by a key, for the error that says that none is at hand.
     advice: String,
     /// What it is known by in the journal.
@@ -75,16 +77,18 @@ impl Environment {
     /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
     /// the user has keys.
     pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        let mut password = None;
         let key = match unlock {
             None => None,
             Some(Unlock::MasterKey(key)) => Some(key),
-            Some(Unlock::MasterPassword(password)) => {
-                match client.master_key_options().await?.master_key_options {
+            Some(Unlock::MasterPassword(given)) => {
+                let options = client.master_key_options().await?.master_key_options;
+                let given = password.insert(given).clone();
+                match options.filter(|options| !options.is_empty()) {
                     None => None,
-                    Some(options) if options.is_empty() => None,
                     Some(options) => {
                         let options = options.parse::<master_key::Options>()?.check()?;
-                        Some(blocking(move || master_key::derive(&password, &options)).await?)
+                        Some(blocking(move || master_key::derive(&given, &options)).await?)
                     }
                 }
             }
@@ -94,13 +98,22 @@ impl Environment {
         }
         let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
         let encrypts = pair.is_some();
+        let mut weakly_guarded = false;
         let keychain = match (pair, key) {
-            (Some(pair), Some(key)) => Some(Keychain::unlock(&pair.private_encrypted, &key)?),
+            (Some(pair), Some(key)) => match (Keychain::unlock(&pair.private_encrypted, &key), password) {
+                (Ok(keychain), _) => Some(keychain),
+                // So the official client's `create_user` leaves it.
+                (Err(error), Some(password)) => {
+                    weakly_guarded = true;
+                    Some(Keychain::unlock(&pair.private_encrypted, &password).map_err(|_| error)?)
+                }
+                (Err(error), None) => return Err(error),
+            },
             _ => None,
         };
         let advice = "give its master password or its master key".to_owned();
         let place = client.label().to_owned();
-        Ok(Self { client, keychain, encrypts, advice, place })
+        Ok(Self { client, keychain, encrypts, weakly_guarded, advice, place })
     }
 
     /// Gives its canonical name: the same for every spelling of its location, so that the journal
@@ -142,6 +155,11 @@ impl Environment {
     #[must_use]
     pub fn encrypts(&self) -> bool {
         self.encrypts
+    }
+
+    /// Whether only the master password, rather than the master key, guards the private key.
+    pub(super) fn is_weakly_guarded(&self) -> bool {
+        self.weakly_guarded
     }
 
     /// The client beneath.

@@ -4,6 +4,7 @@ pub mod crash;
 mod digest;
 pub mod environment;
 mod filter;
+pub mod fsck;
 pub mod journal;
 pub mod report;
 mod settle;
@@ -15,6 +16,7 @@ pub mod verify;
 
 pub use environment::{Environment, Unlock};
 pub use filter::Filter;
+pub use fsck::{Finding, Health, fsck};
 pub use journal::{Job, Journal, NewJob};
 pub use report::{Difference, Progress, Report, Silent, Step};
 pub use transfer::{Plan, plan, transfer};
