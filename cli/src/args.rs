@@ -191,7 +191,7 @@ pub struct Select {
     /// Only with this text in name, login, url, description or a tag, in upper or lower case
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub query: Option<String>,
-    /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or 7d, 12h, 30m ago
+    /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
     #[arg(long, value_name = "WHEN", value_parser = crate::when::parse)]
     pub changed_since: Option<i64>,
 }
