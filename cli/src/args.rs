@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use crate::when::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -193,7 +194,7 @@ pub struct Select {
     pub query: Option<String>,
     /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
     #[arg(long, value_name = "WHEN", value_parser = crate::when::parse)]
-    pub changed_since: Option<i64>,
+    pub changed_since: Option<When>,
 }
 
 /// What every transfer into an environment takes.

@@ -196,6 +196,26 @@ fn only_what_changed_since_is_carried() {
 }
 
 #[test]
+fn a_job_resumed_days_later_chooses_what_it_chose_when_it_began() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let file = scene.file("a.csv", "vault,name,password,tags\nV,one,x,t\nV,two,y,t\nV,three,z,\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let migrate = ["--journal", "jobs.db", "migrate", "embedded:a", "embedded:b", "--changed-since", "7d"];
+    assert!(scene.crashes("after intent", 1, &[&migrate[..], &["--tag", "t"]].concat()));
+    let days_pass = |days: u32, file: &str, change: &str| {
+        let database = rusqlite::Connection::open(scene.path(file)).unwrap();
+        database.execute(&format!("{change} - {days} * 24 * 3600"), []).unwrap();
+    };
+    // Changed four days before the job began, five days ago.
+    days_pass(5, "jobs.db", "UPDATE jobs SET started = started");
+    days_pass(9, "a/environment.db", "UPDATE items SET updated_at = updated_at");
+    let report = scene.run(&["--json", "--journal", "jobs.db", "resume", "1"]).succeeds().json();
+    assert_eq!((&report["read"], &report["verified"]), (&2.into(), &2.into()), "{report}");
+    scene.run(&["export", "embedded:b", "out.jsonl", "--allow-plaintext"]).succeeds();
+    assert_eq!(names(&scene, "out.jsonl"), ["one", "two"]);
+}
+
+#[test]
 fn files_hold_no_times_and_no_word_is_taken_for_one() {
     let scene = Scene::with_environments(&["a"]);
     let file = scene.file("a.csv", CSV);

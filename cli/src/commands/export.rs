@@ -30,7 +30,7 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
     }
     let mut options = Options {
         allow_plaintext: export.allow_plaintext,
-        filter: filter(export.select),
+        filter: filter(export.select, jobs.started()),
         ..Options::default()
     };
     options.write.spreadsheet_safe = export.spreadsheet_safe;

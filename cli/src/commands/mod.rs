@@ -19,6 +19,7 @@ use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::progress::Shown;
 use crate::resolve;
+use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{self, Conflict, Endpoint, Filter, Options, Verify};
 use keyferry_core::formats::Format;
@@ -47,9 +48,9 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
 }
 
 /// The engine's options for what was typed.
-fn options(into: Into, select: Select) -> Options {
+fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
     Options {
-        filter: filter(select),
+        filter: filter(select, jobs.started()),
         on_conflict: match into.on_conflict {
             OnConflict::Skip => Conflict::Skip,
             OnConflict::Update => Conflict::Update,
@@ -65,14 +66,14 @@ fn options(into: Into, select: Select) -> Options {
     }
 }
 
-/// The engine's filter for what was typed.
-fn filter(select: Select) -> Filter {
+/// The engine's filter for what was typed at this time.
+fn filter(select: Select, typed: Timestamp) -> Filter {
     Filter {
         vaults: select.vault,
         folder: select.folder.as_deref().map(resolve::names),
         tags: select.tag,
         query: select.query,
-        changed_since: select.changed_since,
+        changed_since: select.changed_since.map(|when| when.counted_from(typed)),
     }
 }
 
