@@ -93,7 +93,7 @@ pub struct ItemSummary {
     pub updated_at: Option<i64>,
 }
 
-/// Of an entry of a list only where it stands.
+/// Of an entry of a list only where it stands and when it was changed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemPlace {
@@ -102,6 +102,9 @@ pub struct ItemPlace {
     /// Null at the top of its vault.
     #[serde(default)]
     pub folder_id: Option<Box<str>>,
+    /// Unix seconds; some servers leave it out.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
 }
 
 /// A custom field: name, type and value are each an envelope, or base64.

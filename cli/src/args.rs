@@ -1,5 +1,7 @@
 //! What may be typed.
 
+use crate::when::When;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -63,6 +65,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Compare two locations: names and fields, never values
     Verify(Two),
+    /// Look for what cannot be read in an environment, and say what to do about it
+    Fsck(One),
     /// List the jobs that wrote into environments
     Jobs,
     /// Go on with a job where it stopped
@@ -173,6 +177,26 @@ pub enum ExtraColumns {
     Fail,
 }
 
+/// Which records count, for every command that reads them.
+#[derive(Debug, Args)]
+pub struct Select {
+    /// Only from this vault of the source; several times for any of them
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub vault: Vec<String>,
+    /// Only from this folder and those below it: names from the vault down, as in a location
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    pub folder: Option<String>,
+    /// Only with this tag; several times for any of them
+    #[arg(long, value_name = "TAG", value_parser = NonEmptyStringValueParser::new())]
+    pub tag: Vec<String>,
+    /// Only with this text in name, login, url, description or a tag, in upper or lower case
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub query: Option<String>,
+    /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
+    #[arg(long, value_name = "WHEN", value_parser = crate::when::parse)]
+    pub changed_since: Option<When>,
+}
+
 /// What every transfer into an environment takes.
 #[derive(Debug, Args)]
 pub struct Into {
@@ -221,6 +245,9 @@ pub struct Import {
     /// How to write.
     #[command(flatten)]
     pub into: Into,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
 }
 
 /// `export`
@@ -239,6 +266,9 @@ pub struct Export {
     /// Disarm cells that a spreadsheet would run as formulas (they are changed)
     #[arg(long)]
     pub spreadsheet_safe: bool,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
 }
 
 /// `migrate`
@@ -254,6 +284,9 @@ pub struct Migrate {
     /// Records may go from an encrypted vault into one that is not
     #[arg(long)]
     pub allow_unencrypted_target: bool,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
 }
 
 /// Two locations.
@@ -263,6 +296,9 @@ pub struct Two {
     pub a: String,
     /// The second location
     pub b: String,
+    /// What to compare.
+    #[command(flatten)]
+    pub select: Select,
 }
 
 /// One job.

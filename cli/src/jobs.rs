@@ -3,7 +3,8 @@
 use crate::args::Global;
 use crate::exit::usage;
 use etcetera::BaseStrategy as _;
-use keyferry_core::engine::journal::{Lock, State};
+use jiff::Timestamp;
+use keyferry_core::engine::journal::{Lock, State, Summary};
 use keyferry_core::engine::{self, Endpoint, Job, Journal, NewJob, Options, Progress, Report};
 use keyferry_core::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
@@ -13,18 +14,25 @@ pub struct Jobs {
     path: Option<PathBuf>,
     words: Vec<String>,
     resumed: Option<i64>,
+    started: Timestamp,
 }
 
 impl Jobs {
     /// `words` are the command's, without the program's name.
     pub fn new(global: &Global, words: Vec<String>) -> Self {
-        Self { path: global.journal.clone(), words, resumed: None }
+        Self { path: global.journal.clone(), words, resumed: None, started: Timestamp::now() }
     }
 
     /// The same journal; transfers go on with a job instead of beginning one.
-    pub fn resuming(mut self, id: i64) -> Self {
-        self.resumed = Some(id);
+    pub fn resuming(mut self, job: &Summary) -> Self {
+        self.resumed = Some(job.id);
+        self.started = Timestamp::from_second(job.started).unwrap_or(self.started);
         self
+    }
+
+    /// When the command was typed; of a job that is resumed, when it first was.
+    pub fn started(&self) -> Timestamp {
+        self.started
     }
 
     /// Opens the journal.
@@ -56,7 +64,10 @@ impl Jobs {
             journal.resume(id, sink)?
         } else {
             let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
-            journal.begin(&NewJob { command: &self.words, folder: &folder }, sink)?
+            journal.begin(
+                &NewJob { command: &self.words, folder: &folder, started: self.started.as_second() },
+                sink,
+            )?
         };
         if !job.can_be_undone() {
             progress.note("this job cannot be undone: nothing is encrypted there, so nothing tells its work from later edits");

@@ -1,6 +1,6 @@
 //! `keyferry`: carries secrets between environments.
 //!
-//! `args` says what may be typed, `resolve` turns words into locations, `credentials` finds what
+//! `args` says what may be typed, `resolve` turns words into locations, `when` into times, `credentials` finds what
 //! unlocks them, `jobs` keeps the journal, `commands` does the work, `output` and `progress` show it, `exit` ends it.
 
 mod args;
@@ -13,6 +13,7 @@ mod jobs;
 mod output;
 mod progress;
 mod resolve;
+mod when;
 
 use clap::Parser as _;
 use std::process::ExitCode;

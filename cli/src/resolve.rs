@@ -79,6 +79,12 @@ pub fn is_name(word: &str) -> bool {
 
 /// `Vault/folder/folder`; a backslash makes the next `/`, `#`, `:` or backslash part of a name.
 fn split_path(text: &str) -> RecordPath {
+    let mut names = names(text).into_iter();
+    RecordPath { vault: names.next(), folders: names.collect() }
+}
+
+/// The names of a path, with the same escapes.
+pub fn names(text: &str) -> Vec<String> {
     let mut names = vec![String::new()];
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
@@ -97,8 +103,8 @@ fn split_path(text: &str) -> RecordPath {
             }
         }
     }
-    let mut names = names.into_iter().filter(|name| !name.is_empty());
-    RecordPath { vault: names.next(), folders: names.collect() }
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 /// What opening an environment is for.

@@ -31,7 +31,7 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
         ));
     }
     let dry_run = import.into.dry_run;
-    let mut options = options(import.into);
+    let mut options = options(import.into, import.select, jobs);
     options.read = read;
     carry(&from, &to, &options, dry_run, jobs, output).await
 }

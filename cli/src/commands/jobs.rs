@@ -58,7 +58,7 @@ pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
     let arguments = command(&job)?;
     output.say(&format!("resuming job {id}: {}", clean(&typed(&job))));
     // Boxed, because a command may run a command.
-    Box::pin(super::run(arguments, jobs.resuming(id), output)).await
+    Box::pin(super::run(arguments, jobs.resuming(&job), output)).await
 }
 
 /// Takes back what the job did.

@@ -14,7 +14,7 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
     let from = resolve::endpoint(&migrate.from, Side::From, config).await?;
     let to = resolve::endpoint(&migrate.to, Side::To, config).await?;
     let dry_run = migrate.into.dry_run;
-    let mut options = options(migrate.into);
+    let mut options = options(migrate.into, migrate.select, jobs);
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
     carry(&from, &to, &options, dry_run, jobs, output).await
 }

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod env;
 mod export;
+mod fsck;
 mod import;
 mod jobs;
 mod list;
@@ -11,14 +12,16 @@ mod migrate;
 mod serve;
 mod verify;
 
-use crate::args::{Arguments, Command, Into, OnConflict, VerifyHow};
+use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
 use crate::config::Config;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::progress::Shown;
+use crate::resolve;
+use jiff::Timestamp;
 use keyferry_core::Result;
-use keyferry_core::engine::{self, Conflict, Endpoint, Options, Verify};
+use keyferry_core::engine::{self, Conflict, Endpoint, Filter, Options, Verify};
 use keyferry_core::formats::Format;
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
+        Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
         Command::Jobs => jobs::list(&jobs, output),
         Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
@@ -44,8 +48,9 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
 }
 
 /// The engine's options for what was typed.
-fn options(into: Into) -> Options {
+fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
     Options {
+        filter: filter(select, jobs.started()),
         on_conflict: match into.on_conflict {
             OnConflict::Skip => Conflict::Skip,
             OnConflict::Update => Conflict::Update,
@@ -61,6 +66,17 @@ fn options(into: Into) -> Options {
     }
 }
 
+/// The engine's filter for what was typed at this time.
+fn filter(select: Select, typed: Timestamp) -> Filter {
+    Filter {
+        vaults: select.vault,
+        folder: select.folder.as_deref().map(resolve::names),
+        tags: select.tag,
+        query: select.query,
+        changed_since: select.changed_since.map(|when| when.counted_from(typed)),
+    }
+}
+
 /// Plans only, or transfers; shows the outcome.
 async fn carry(
     from: &Endpoint,
@@ -70,6 +86,8 @@ async fn carry(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
+    // Before what the sink holds is read, which may take long.
+    options.filter.check(from)?;
     let progress = Shown::new(output);
     if dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;

@@ -1,11 +1,13 @@
 //! `verify A B`.
 
+use super::filter;
 use crate::args::Two;
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::output::Output;
 use crate::progress::Shown;
 use crate::resolve;
+use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{self, Options};
 
@@ -13,8 +15,9 @@ use keyferry_core::engine::{self, Options};
 pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let a = resolve::endpoint(&two.a, Side::From, config).await?;
     let b = resolve::endpoint(&two.b, Side::To, config).await?;
+    let options = Options { filter: filter(two.select, Timestamp::now()), ..Options::default() };
     let progress = Shown::new(output);
-    let report = engine::verify(&a, &b, &Options::default(), &progress).await?;
+    let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
     output.report(&report)?;
     Ok(report.exit_code())

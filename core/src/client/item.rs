@@ -12,7 +12,7 @@ impl Client {
         self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }
 
-    /// Every item of a vault by id and folder: all that is kept of a large list.
+    /// Every item of a vault by id, folder and time: all that is kept of a large list.
     pub async fn item_places(&self, vault_id: &str) -> Result<Vec<ItemPlace>> {
         self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }

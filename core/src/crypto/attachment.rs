@@ -53,6 +53,25 @@ pub fn encrypt(attachment: &Attachment, record_key: Option<&SecretString>) -> Re
 
 /// Decrypts a file and checks its hash.
 pub fn decrypt(attachment: &WireAttachment, record_key: Option<&SecretString>) -> Result<Attachment> {
+    let opened = decrypt_unchecked(attachment, record_key)?;
+    if !is_genuine(&opened, &attachment.hash) {
+        return Err(damaged("an attachment's content does not match its hash"));
+    }
+    Ok(opened)
+}
+
+/// Whether a decrypted file is the one that this hash was taken of.
+#[must_use]
+pub fn is_genuine(attachment: &Attachment, hash_of_it: &str) -> bool {
+    let hash = hash(attachment.content.expose());
+    hash.as_bytes().ct_eq(hash_of_it.to_ascii_lowercase().as_bytes()).into()
+}
+
+/// Decrypts a file whatever its hash: to tell damaged content from a wrong hash.
+pub fn decrypt_unchecked(
+    attachment: &WireAttachment,
+    record_key: Option<&SecretString>,
+) -> Result<Attachment> {
     let text = match record_key {
         Some(record_key) => {
             let key = envelope::decrypt_text(&attachment.encrypted_key, record_key)?;
@@ -64,11 +83,6 @@ pub fn decrypt(attachment: &WireAttachment, record_key: Option<&SecretString>) -
         .decode(text.expose())
         .map(SecretBytes::new)
         .map_err(|_| damaged("an attachment's content is not base64"))?;
-    let genuine: bool =
-        hash(content.expose()).as_bytes().ct_eq(attachment.hash.to_ascii_lowercase().as_bytes()).into();
-    if !genuine {
-        return Err(damaged("an attachment's content does not match its hash"));
-    }
     Ok(Attachment { name: attachment.name.clone(), content })
 }
 

@@ -108,6 +108,14 @@ pub fn decrypt(text: &str, passphrase: &SecretString) -> Result<SecretBytes> {
     sealed.open(&key)
 }
 
+/// Checks what can be seen without a key: both encodings, the marker, whole blocks.
+///
+/// # Errors
+/// [`crate::ErrorKind::Decrypt`] where no key could open it.
+pub fn check(text: &str) -> Result<()> {
+    Sealed::parse(text, &mut Vec::new()).map(drop)
+}
+
 /// Decrypts many envelopes of text, each under its own passphrase: several times as fast as one by
 /// one. Each succeeds or fails by itself.
 #[must_use]

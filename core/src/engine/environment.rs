@@ -1,5 +1,6 @@
 //! An environment as source and sink: vaults and folders by name, records decrypted.
 
+use super::Filter;
 use crate::client::Client;
 use crate::crypto::keychain::{Keychain, VaultProof};
 use crate::crypto::record::Protection;
@@ -8,7 +9,7 @@ use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::model::{Entry, Record, RecordPath, Reject};
 use crate::secret::SecretString;
 use keyferry_api::folder::Folder;
-use keyferry_api::item::Item;
+use keyferry_api::item::{Item, ItemPlace};
 use keyferry_api::vault::Vault;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -31,6 +32,8 @@ pub struct Environment {
     keychain: Option<Keychain>,
     /// The user has keys, whether or not they are open.
     encrypts: bool,
+    /// The private key opened with the master password itself.
+    weakly_guarded: bool,
     /// How to come by a key, for the error that says that none is at hand.
     advice: String,
     /// What it is known by in the journal.
@@ -67,20 +70,25 @@ pub struct FolderTree {
     pub records: Vec<String>,
 }
 
+/// Items in memory at once, for each chunk that waits in the queue.
+pub(super) const CHUNK: usize = 256;
+
 impl Environment {
     /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
     /// the user has keys.
     pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        let mut password = None;
         let key = match unlock {
             None => None,
             Some(Unlock::MasterKey(key)) => Some(key),
-            Some(Unlock::MasterPassword(password)) => {
-                match client.master_key_options().await?.master_key_options {
+            Some(Unlock::MasterPassword(given)) => {
+                let options = client.master_key_options().await?.master_key_options;
+                let given = password.insert(given).clone();
+                match options.filter(|options| !options.is_empty()) {
                     None => None,
-                    Some(options) if options.is_empty() => None,
                     Some(options) => {
                         let options = options.parse::<master_key::Options>()?.check()?;
-                        Some(blocking(move || master_key::derive(&password, &options)).await?)
+                        Some(blocking(move || master_key::derive(&given, &options)).await?)
                     }
                 }
             }
@@ -90,13 +98,22 @@ impl Environment {
         }
         let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
         let encrypts = pair.is_some();
+        let mut weakly_guarded = false;
         let keychain = match (pair, key) {
-            (Some(pair), Some(key)) => Some(Keychain::unlock(&pair.private_encrypted, &key)?),
+            (Some(pair), Some(key)) => match (Keychain::unlock(&pair.private_encrypted, &key), password) {
+                (Ok(keychain), _) => Some(keychain),
+                // So the official client's `create_user` leaves it.
+                (Err(error), Some(password)) => {
+                    weakly_guarded = true;
+                    Some(Keychain::unlock(&pair.private_encrypted, &password).map_err(|_| error)?)
+                }
+                (Err(error), None) => return Err(error),
+            },
             _ => None,
         };
         let advice = "give its master password or its master key".to_owned();
         let place = client.label().to_owned();
-        Ok(Self { client, keychain, encrypts, advice, place })
+        Ok(Self { client, keychain, encrypts, weakly_guarded, advice, place })
     }
 
     /// Gives its canonical name: the same for every spelling of its location, so that the journal
@@ -138,6 +155,11 @@ impl Environment {
     #[must_use]
     pub fn encrypts(&self) -> bool {
         self.encrypts
+    }
+
+    /// Whether only the master password, rather than the master key, guards the private key.
+    pub(super) fn is_weakly_guarded(&self) -> bool {
+        self.weakly_guarded
     }
 
     /// The client beneath.
@@ -201,7 +223,7 @@ impl Environment {
         Ok(true)
     }
 
-    async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
+    pub(super) async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
         let vaults = self.client.vaults().await?;
         Ok(vaults
             .into_iter()
@@ -209,14 +231,31 @@ impl Environment {
             .collect())
     }
 
-    /// Sends every record within `inside`, decrypted, in chunks; positions are item ids.
-    pub(super) async fn read(&self, inside: &RecordPath, to: &Sender<Result<Vec<Entry>>>) -> Result<()> {
+    /// Sends every record within `inside` that the filter takes, decrypted, in chunks; positions
+    /// are item ids. Answers how many there were, with those that could not be decrypted.
+    pub(super) async fn read(
+        &self,
+        inside: &RecordPath,
+        filter: &Filter,
+        to: &Sender<Result<Vec<Entry>>>,
+    ) -> Result<u64> {
+        let mut taken = Taken::default();
         for vault in self.vaults(inside).await? {
-            if !self.read_vault(&vault, inside, to).await? {
+            if filter.takes_vault(&vault.name)
+                && !self.read_vault(&vault, inside, filter, to, &mut taken).await?
+            {
                 break;
             }
         }
-        Ok(())
+        if taken.timeless > 0 {
+            let note = format!(
+                "{} does not tell when {} of its records were changed: they were taken as changed",
+                self.label(),
+                taken.timeless
+            );
+            let _ = to.send(Ok(vec![Entry::Note(note)])).await;
+        }
+        Ok(taken.records)
     }
 
     /// Sends one vault's records; `false` once nobody listens any more.
@@ -224,10 +263,10 @@ impl Environment {
         &self,
         vault: &Vault,
         inside: &RecordPath,
+        filter: &Filter,
         to: &Sender<Result<Vec<Entry>>>,
+        taken: &mut Taken,
     ) -> Result<bool> {
-        /// Records in memory at once, for each chunk that waits in the queue.
-        const CHUNK: usize = 256;
         /// Chunks that are fetched before they are needed.
         const AHEAD: usize = 2;
         let key = self.vault_key(vault)?;
@@ -235,22 +274,27 @@ impl Environment {
         let paths = paths(vault, &folders);
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
-        let within = |path: &RecordPath| path.folders.starts_with(&inside.folders);
+        let within =
+            |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
         let items = self.client.item_places(&vault.id).await?;
         let mut filled: HashSet<&str> =
             folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
         filled.extend(items.iter().filter_map(|item| item.folder_id.as_deref()));
         let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
-        let mut bare: Vec<_> =
-            empty.map(|folder| place(Some(&folder.id))).filter(|path| within(path)).collect();
-        if items.is_empty() && folders.is_empty() && inside.folders.is_empty() {
+        let mut bare: Vec<_> = empty.map(|folder| place(Some(&folder.id))).collect();
+        if items.is_empty() && folders.is_empty() {
             bare.push(&root);
         }
+        bare.retain(|path| within(path) && filter.takes_bare(path));
         let bare: Vec<_> = bare.into_iter().cloned().map(Entry::Folder).collect();
         if !bare.is_empty() && to.send(Ok(bare)).await.is_err() {
             return Ok(false);
         }
-        let wanted: Vec<_> = items.iter().filter(|item| within(place(item.folder_id.as_deref()))).collect();
+        let in_place = |item: &&ItemPlace| within(place(item.folder_id.as_deref()));
+        let wanted: Vec<_> = items.iter().filter(in_place).filter(|item| filter.takes_time(item)).collect();
+        if filter.changed_since.is_some() {
+            taken.timeless += wanted.iter().filter(|item| item.updated_at.is_none()).count();
+        }
         // The next chunk is on its way while this one is decrypted.
         let mut ahead = VecDeque::new();
         let mut waiting = wanted.chunks(CHUNK);
@@ -264,7 +308,8 @@ impl Environment {
             }
             let Some(fetched) = ahead.pop_front() else { break };
             let (items, ids) = fetched.await.map_err(ended_early)?;
-            let entries = self.open_items(&ids, items, key.as_deref(), &place).await?;
+            let entries = self.open_items(&ids, items, key.as_deref(), filter, &place).await?;
+            taken.records += entries.len() as u64;
             if to.send(Ok(entries)).await.is_err() {
                 return Ok(false);
             }
@@ -272,20 +317,22 @@ impl Environment {
         Ok(true)
     }
 
-    /// Decrypts items and fetches their attachments. What is damaged becomes a reject; what stops
+    /// Decrypts the items that the filter takes and fetches their attachments. What is damaged becomes a reject; what stops
     /// the whole reading is an error.
     async fn open_items<'a>(
         &self,
         ids: &[String],
         fetched: Vec<Result<Item>>,
         key: Option<&SecretString>,
+        filter: &Filter,
         place: &(impl Fn(Option<&str>) -> &'a RecordPath + Sync),
     ) -> Result<Vec<Entry>> {
         let mut entries = Vec::with_capacity(ids.len());
         let mut items = Vec::with_capacity(ids.len());
         for (id, item) in ids.iter().zip(fetched) {
             match item {
-                Ok(item) => items.push(item),
+                Ok(item) if filter.takes_item(&item) => items.push(item),
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
                 Err(error) => return Err(error),
             }
@@ -325,6 +372,15 @@ impl Environment {
         }
         Ok(record)
     }
+}
+
+/// What a reading has come across.
+#[derive(Default)]
+struct Taken {
+    /// Records that the filter took.
+    records: u64,
+    /// Records taken because the environment does not tell when they were changed.
+    timeless: usize,
 }
 
 fn gone(id: &str, error: &Error) -> Entry {

@@ -155,6 +155,8 @@ pub struct NewJob<'a> {
     pub command: &'a [String],
     /// The folder that they were typed in.
     pub folder: &'a Path,
+    /// When, in unix seconds: what a span such as `7d` in the words is counted from.
+    pub started: i64,
 }
 
 /// Every job of this user on this machine.
@@ -284,7 +286,7 @@ impl Journal {
                 "INSERT INTO jobs (started, command, folder, sink, patience, job_key, state)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running')",
                 params![
-                    now(),
+                    new.started,
                     words,
                     new.folder.to_string_lossy(),
                     sink.place(),

@@ -3,6 +3,8 @@
 pub mod crash;
 mod digest;
 pub mod environment;
+mod filter;
+pub mod fsck;
 pub mod journal;
 pub mod report;
 mod settle;
@@ -13,6 +15,8 @@ pub mod undo;
 pub mod verify;
 
 pub use environment::{Environment, Unlock};
+pub use filter::Filter;
+pub use fsck::{Finding, Health, fsck};
 pub use journal::{Job, Journal, NewJob};
 pub use report::{Difference, Progress, Report, Silent, Step};
 pub use transfer::{Plan, plan, transfer};
@@ -81,6 +85,8 @@ pub struct Options {
     pub on_conflict: Conflict,
     /// See [`Verify`].
     pub verify: Verify,
+    /// Which records of the source count.
+    pub filter: Filter,
     /// How to read a file.
     pub read: ReadOptions,
     /// How to write one.

@@ -1,6 +1,6 @@
 //! One stream of entries from any location, in bounded chunks, with paths made whole.
 
-use super::{Endpoint, Options};
+use super::{Endpoint, Filter, Options};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
 use crate::model::{Entry, RecordPath};
@@ -19,25 +19,38 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// How much of a file is looked at to find its format.
 const HEAD: usize = 64 << 10;
 
-/// Starts reading; the stream ends after the last chunk or the first error.
+/// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
+/// A chunk may be empty.
 pub(super) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, options.filter.clone())
+}
+
+/// Starts reading everything, as what a sink holds must be known whole.
+pub(super) fn open_whole(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, Filter::default())
+}
+
+fn start(from: &Endpoint, options: &Options, filter: Filter) -> Receiver<Result<Vec<Entry>>> {
     let (to, chunks) = mpsc::channel(QUEUE);
     match from {
         Endpoint::Environment(environment, inside) => {
             let (environment, inside) = (environment.clone(), inside.clone());
             tokio::spawn(async move {
-                if let Err(error) = environment.read(&inside, &to).await {
+                let end = end(environment.read(&inside, &filter, &to).await, &filter);
+                if let Some(end) = end {
                     // Nobody listens any more only where the job has ended already.
-                    let _ = to.send(Err(error)).await;
+                    let _ = to.send(end).await;
                 }
             });
         }
         Endpoint::File { path, format } => {
             let (path, format, read) = (path.clone(), *format, options.read.clone());
+            let check = filter.check(from);
             tokio::task::spawn_blocking(move || {
-                if let Err(error) = read_file(&path, format, &read, &to) {
-                    let error = error.at(Place::File { path, at: None });
-                    let _ = to.blocking_send(Err(error));
+                let read = check.and_then(|()| read_file(&path, format, &read, &filter, &to));
+                let read = read.map_err(|error| error.at(Place::File { path, at: None }));
+                if let Some(end) = end(read, &filter) {
+                    let _ = to.blocking_send(end);
                 }
             });
         }
@@ -45,12 +58,24 @@ pub(super) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<En
     chunks
 }
 
+/// What is left to say: the error, or that the filter took none of the records, so that a slip of
+/// the pen shows.
+fn end(taken: Result<u64>, filter: &Filter) -> Option<Result<Vec<Entry>>> {
+    match taken {
+        Err(error) => Some(Err(error)),
+        Ok(0) if !filter.is_empty() => Some(Ok(vec![Entry::Note("no record matches the filter".to_owned())])),
+        Ok(_) => None,
+    }
+}
+
+/// Sends what the filter takes; answers how many records that were.
 fn read_file(
     path: &Path,
     format: Option<formats::Format>,
     options: &formats::ReadOptions,
+    filter: &Filter,
     to: &Sender<Result<Vec<Entry>>>,
-) -> Result<()> {
+) -> Result<u64> {
     let failed = |error| Error::io(path, error);
     let mut input: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
@@ -68,20 +93,33 @@ fn read_file(
     };
     let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
     let mut chunk = Vec::new();
-    let mut weight = 0;
+    let (mut seen, mut weight, mut taken) = (0, 0, 0);
     for entry in formats::reader(format, Box::new(whole), options)? {
         let entry = whole_path(entry?);
-        weight += if let Entry::Record(record, _) = &entry { record.weight() } else { 0 };
-        chunk.push(entry);
-        if chunk.len() >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
-            weight = 0;
+        seen += 1;
+        let wanted = match &entry {
+            Entry::Record(record, _) => filter.takes(record),
+            Entry::Folder(path) => filter.takes_bare(path),
+            // What cannot be read might have been wanted.
+            Entry::Reject(_) | Entry::Note(_) => true,
+        };
+        if wanted {
+            if let Entry::Record(record, _) = &entry {
+                weight += record.weight();
+                taken += 1;
+            }
+            chunk.push(entry);
+        }
+        // By what was read, not by what was taken: whoever listens may want to stop.
+        if seen >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
+            (seen, weight) = (0, 0);
             if to.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
-                return Ok(());
+                return Ok(taken);
             }
         }
     }
     let _ = to.blocking_send(Ok(chunk));
-    Ok(())
+    Ok(taken)
 }
 
 /// Without a vault the first folder is the vault.

@@ -172,7 +172,7 @@ async fn make_plan(
     if let Endpoint::Environment(environment, inside) = to
         && !environment.is_empty(inside).await?
     {
-        let mut chunks = source::open(to, options);
+        let mut chunks = source::open_whole(to, options);
         while let Some(chunk) = chunks.recv().await {
             for entry in chunk? {
                 if let Entry::Record(record, at) = entry {

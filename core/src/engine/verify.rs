@@ -9,6 +9,9 @@ use std::time::Instant;
 
 /// Compares two locations record by record. The report's `verified` counts equal records,
 /// `different` names the others: missing in `b`, extra in `b`, or the fields that differ.
+///
+/// The filter applies to both, but times of change are asked of `a` only, as a copy has a time of
+/// its own; what else `b` holds is then no difference.
 pub async fn verify(
     a: &Endpoint,
     b: &Endpoint,
@@ -16,6 +19,7 @@ pub async fn verify(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let start = Instant::now();
+    options.filter.check(a)?;
     let digester = Digester::new()?;
     let mut report = Report::default();
     let mut expected = Prints::new();
@@ -37,7 +41,13 @@ pub async fn verify(
         }
         check(progress)?;
     }
-    compare(b, expected, &digester, Extras::Differ, options, progress, &mut report).await?;
+    let mut of_b = options.clone();
+    let since = of_b.filter.changed_since.take();
+    let extras = if since.is_some() { Extras::Unasked } else { Extras::Differ };
+    compare(b, expected, &digester, extras, &of_b, progress, &mut report).await?;
+    if !report.different.is_empty() && !options.filter.is_empty() {
+        report.notes.push("missing and extra mean: among the records that the filter takes".to_owned());
+    }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -46,6 +56,9 @@ pub async fn verify(
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extras {
     Differ,
+    /// The first location was not asked for all that the second might hold.
+    Unasked,
+    /// After a transfer: the sink is read whole, and what it held before stays.
     Ignore,
 }
 
@@ -61,9 +74,12 @@ pub(super) async fn compare(
 ) -> Result<()> {
     progress.begin(Step::Verifying, Some(report.read));
     // After a transfer the ledger holds whole paths.
-    let inside = if extras == Extras::Differ { inside(b) } else { RecordPath::default() };
+    let inside = if extras == Extras::Ignore { RecordPath::default() } else { inside(b) };
     let mut held = Prints::new();
-    let mut chunks = source::open(b, options);
+    let mut chunks = match extras {
+        Extras::Differ | Extras::Unasked => source::open(b, options),
+        Extras::Ignore => source::open_whole(b, options),
+    };
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let count = chunk.len() as u64;
