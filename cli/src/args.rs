@@ -284,6 +284,9 @@ pub struct Migrate {
     /// Records may go from an encrypted vault into one that is not
     #[arg(long)]
     pub allow_unencrypted_target: bool,
+    /// Keep ciphertext as it is and wrap only the record keys anew: nothing is decrypted
+    #[arg(long)]
+    pub rewrap: bool,
     /// What to read.
     #[command(flatten)]
     pub select: Select,

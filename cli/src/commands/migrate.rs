@@ -8,6 +8,7 @@ use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve;
 use keyferry_core::Result;
+use keyferry_core::engine::Keys;
 
 /// Moves records from any source to any sink.
 pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
@@ -16,5 +17,8 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
     let dry_run = migrate.into.dry_run;
     let mut options = options(migrate.into, migrate.select, jobs);
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
+    if migrate.rewrap {
+        options.keys = Keys::Kept;
+    }
     carry(&from, &to, &options, dry_run, jobs, output).await
 }

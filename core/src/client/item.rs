@@ -1,6 +1,6 @@
 //! Items one by one; many at once are in `batch`.
 
-use super::{Client, segment};
+use super::{Client, Places, segment};
 use crate::Result;
 use http::Method;
 use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary};
@@ -13,8 +13,8 @@ impl Client {
     }
 
     /// Every item of a vault by id, folder and time: all that is kept of a large list.
-    pub async fn item_places(&self, vault_id: &str) -> Result<Vec<ItemPlace>> {
-        self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
+    pub async fn item_places(&self, vault_id: &str) -> Result<Places> {
+        self.gather::<ItemPlace, _>(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }
 
     /// One item whole, but for its attachments' contents.

@@ -18,6 +18,11 @@ const MAX_ELEMENT: usize = 16 << 20;
 impl Client {
     /// Every element of a list, read as `T`.
     pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        self.gather(path).await
+    }
+
+    /// Every element of a list, read as `T` and gathered while they arrive.
+    pub(super) async fn gather<T: DeserializeOwned, G: Gather<T>>(&self, path: &str) -> Result<G> {
         let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always };
         let mut attempts = Attempts::default();
         loop {
@@ -29,26 +34,26 @@ impl Client {
         }
     }
 
-    async fn list_once<T: DeserializeOwned>(
+    async fn list_once<T: DeserializeOwned, G: Gather<T>>(
         &self,
         call: &Call<'_>,
         credentials: &Credentials,
-    ) -> Result<Vec<T>> {
+    ) -> Result<G> {
         let response = self.send(call, Some(credentials)).await?;
         let mut body = answer::open(&call.method, call.path, response).await?;
         let place = || answer::place(&call.method, call.path, None, None);
         let tell = |broken| match broken {
             Broken::Syntax(what) => Error::new(ErrorKind::Protocol, what).at(place()),
             Broken::Element(error) => answer::senseless(&call.method, call.path, &error),
+            Broken::Kept(error) => error,
         };
-        let mut items = Vec::new();
+        let mut items = G::default();
         let mut elements = Elements::default();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| error.at(place()))?;
             let Some(bytes) = frame.data_ref() else { continue };
             let mut take = |element: &[u8]| {
-                items.push(serde_json::from_slice(element).map_err(Broken::Element)?);
-                Ok(())
+                items.take(serde_json::from_slice(element).map_err(Broken::Element)?).map_err(Broken::Kept)
             };
             elements.feed(bytes, &mut take).map_err(tell)?;
         }
@@ -63,6 +68,21 @@ enum Broken {
     Syntax(&'static str),
     /// An element's content.
     Element(serde_json::Error),
+    /// Keeping an element failed.
+    Kept(Error),
+}
+
+/// What the elements of a list are gathered in. A list that breaks off is gathered anew.
+pub(super) trait Gather<T>: Default {
+    /// Keeps an element.
+    fn take(&mut self, element: T) -> Result<()>;
+}
+
+impl<T> Gather<T> for Vec<T> {
+    fn take(&mut self, element: T) -> Result<()> {
+        self.push(element);
+        Ok(())
+    }
 }
 
 type Take<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), Broken>;
@@ -264,6 +284,7 @@ mod tests {
         let told = |broken| match broken {
             Broken::Syntax(what) => what,
             Broken::Element(_) => "element",
+            Broken::Kept(_) => "kept",
         };
         for piece in text.as_bytes().chunks(piece) {
             elements.feed(piece, &mut take).map_err(told)?;

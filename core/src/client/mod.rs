@@ -8,6 +8,7 @@
 //! | `retry` | which failure is tried again, and after which pause |
 //! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`] |
 //! | `list` | lists, element by element while they arrive |
+//! | `places` | where a vault's items stand: a list that waits on the disk |
 //! | `batch` | many requests in one; the answer to each is looked at |
 //! | `user`, `vault`, `folder`, `item` | the endpoints |
 //!
@@ -21,6 +22,7 @@ mod folder;
 mod item;
 mod list;
 mod pace;
+mod places;
 mod retry;
 pub mod session;
 pub mod transport;
@@ -30,6 +32,7 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+pub use places::Places;
 pub use session::Session;
 pub use transport::{Body, REQUEST_TIMEOUT, Transport, http_transport, in_process};
 

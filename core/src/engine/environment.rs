@@ -1,21 +1,17 @@
-//! An environment as source and sink: vaults and folders by name, records decrypted.
+//! An environment, signed in and unlocked: vaults and folders by name.
 
-use super::Filter;
 use crate::client::Client;
 use crate::crypto::keychain::{Keychain, VaultProof};
-use crate::crypto::record::Protection;
-use crate::crypto::{attachment, bulk, master_key, record};
-use crate::error::{Error, ErrorKind, Place, Position, Result};
-use crate::model::{Entry, Record, RecordPath, Reject};
+use crate::crypto::master_key;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::model::RecordPath;
 use crate::secret::SecretString;
 use keyferry_api::folder::Folder;
-use keyferry_api::item::{Item, ItemPlace};
 use keyferry_api::vault::Vault;
 use serde::Serialize;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::mpsc::Sender;
 
 /// What opens a user's private key.
 #[derive(Debug)]
@@ -230,165 +226,6 @@ impl Environment {
             .filter(|vault| inside.vault.as_ref().is_none_or(|name| *name == vault.name))
             .collect())
     }
-
-    /// Sends every record within `inside` that the filter takes, decrypted, in chunks; positions
-    /// are item ids. Answers how many there were, with those that could not be decrypted.
-    pub(super) async fn read(
-        &self,
-        inside: &RecordPath,
-        filter: &Filter,
-        to: &Sender<Result<Vec<Entry>>>,
-    ) -> Result<u64> {
-        let mut taken = Taken::default();
-        for vault in self.vaults(inside).await? {
-            if filter.takes_vault(&vault.name)
-                && !self.read_vault(&vault, inside, filter, to, &mut taken).await?
-            {
-                break;
-            }
-        }
-        if taken.timeless > 0 {
-            let note = format!(
-                "{} does not tell when {} of its records were changed: they were taken as changed",
-                self.label(),
-                taken.timeless
-            );
-            let _ = to.send(Ok(vec![Entry::Note(note)])).await;
-        }
-        Ok(taken.records)
-    }
-
-    /// Sends one vault's records; `false` once nobody listens any more.
-    async fn read_vault(
-        &self,
-        vault: &Vault,
-        inside: &RecordPath,
-        filter: &Filter,
-        to: &Sender<Result<Vec<Entry>>>,
-        taken: &mut Taken,
-    ) -> Result<bool> {
-        /// Chunks that are fetched before they are needed.
-        const AHEAD: usize = 2;
-        let key = self.vault_key(vault)?;
-        let folders = self.client.folders(Some(&vault.id)).await?;
-        let paths = paths(vault, &folders);
-        let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
-        let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
-        let within =
-            |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
-        let items = self.client.item_places(&vault.id).await?;
-        let mut filled: HashSet<&str> =
-            folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
-        filled.extend(items.iter().filter_map(|item| item.folder_id.as_deref()));
-        let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
-        let mut bare: Vec<_> = empty.map(|folder| place(Some(&folder.id))).collect();
-        if items.is_empty() && folders.is_empty() {
-            bare.push(&root);
-        }
-        bare.retain(|path| within(path) && filter.takes_bare(path));
-        let bare: Vec<_> = bare.into_iter().cloned().map(Entry::Folder).collect();
-        if !bare.is_empty() && to.send(Ok(bare)).await.is_err() {
-            return Ok(false);
-        }
-        let in_place = |item: &&ItemPlace| within(place(item.folder_id.as_deref()));
-        let wanted: Vec<_> = items.iter().filter(in_place).filter(|item| filter.takes_time(item)).collect();
-        if filter.changed_since.is_some() {
-            taken.timeless += wanted.iter().filter(|item| item.updated_at.is_none()).count();
-        }
-        // The next chunk is on its way while this one is decrypted.
-        let mut ahead = VecDeque::new();
-        let mut waiting = wanted.chunks(CHUNK);
-        loop {
-            while ahead.len() < AHEAD
-                && let Some(items) = waiting.next()
-            {
-                let client = self.client.clone();
-                let ids: Vec<String> = items.iter().map(|item| String::from(&*item.id)).collect();
-                ahead.push_back(tokio::spawn(async move { (client.items(&ids).await, ids) }));
-            }
-            let Some(fetched) = ahead.pop_front() else { break };
-            let (items, ids) = fetched.await.map_err(ended_early)?;
-            let entries = self.open_items(&ids, items, key.as_deref(), filter, &place).await?;
-            taken.records += entries.len() as u64;
-            if to.send(Ok(entries)).await.is_err() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Decrypts the items that the filter takes and fetches their attachments. What is damaged becomes a reject; what stops
-    /// the whole reading is an error.
-    async fn open_items<'a>(
-        &self,
-        ids: &[String],
-        fetched: Vec<Result<Item>>,
-        key: Option<&SecretString>,
-        filter: &Filter,
-        place: &(impl Fn(Option<&str>) -> &'a RecordPath + Sync),
-    ) -> Result<Vec<Entry>> {
-        let mut entries = Vec::with_capacity(ids.len());
-        let mut items = Vec::with_capacity(ids.len());
-        for (id, item) in ids.iter().zip(fetched) {
-            match item {
-                Ok(item) if filter.takes_item(&item) => items.push(item),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
-                Err(error) => return Err(error),
-            }
-        }
-        let protection = key.map_or(Protection::Unencrypted, Protection::VaultKey);
-        // On this thread, which belongs to the job: rayon's workers do the work.
-        let opened = tokio::task::block_in_place(|| {
-            bulk::decrypt(&items, protection, |item| place(item.folder_id.as_deref()).clone())
-        });
-        for (item, opened) in items.iter().zip(opened) {
-            let at = Position::pointer(item.id.clone());
-            let whole = match opened {
-                Ok(opened) => self.with_attachments(item, opened).await,
-                Err(error) => Err(error),
-            };
-            entries.push(match whole {
-                Ok(record) => Entry::Record(record, at),
-                Err(error) if error.kind() == ErrorKind::Decrypt => Entry::Reject(Reject {
-                    at,
-                    label: format!("{} / {}", place(item.folder_id.as_deref()), item.name),
-                    why: error.what().to_owned(),
-                }),
-                Err(error) => return Err(error),
-            });
-        }
-        Ok(entries)
-    }
-
-    async fn with_attachments(&self, item: &Item, opened: record::Opened) -> Result<Record> {
-        let mut record = opened.record;
-        for info in &item.attachments {
-            let mut wire = self.client.attachment(&item.id, &info.id).await?;
-            if wire.name.is_empty() {
-                wire.name.clone_from(&info.name);
-            }
-            record.attachments.push(attachment::decrypt(&wire, opened.key.as_ref())?);
-        }
-        Ok(record)
-    }
-}
-
-/// What a reading has come across.
-#[derive(Default)]
-struct Taken {
-    /// Records that the filter took.
-    records: u64,
-    /// Records taken because the environment does not tell when they were changed.
-    timeless: usize,
-}
-
-fn gone(id: &str, error: &Error) -> Entry {
-    Entry::Reject(Reject {
-        at: Position::pointer(id.to_owned()),
-        label: String::new(),
-        why: format!("it vanished while it was read: {}", error.what()),
-    })
 }
 
 pub(super) fn is_encrypted(vault: &Vault) -> bool {

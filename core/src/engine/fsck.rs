@@ -163,7 +163,7 @@ impl Walk<'_> {
             return Ok(false);
         }
         let here: Vec<_> = folders.iter().filter(|folder| within(place(Some(&folder.id)))).collect();
-        let items = client.item_places(&vault.id).await?;
+        let items = client.item_places(&vault.id).await?.read()?.collect::<Result<Vec<_>>>()?;
         let wanted: Vec<_> = items.iter().filter(|item| within(place(item.folder_id.as_deref()))).collect();
         self.health.vaults += 1;
         self.health.folders += here.len() as u64;

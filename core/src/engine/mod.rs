@@ -6,6 +6,7 @@ pub mod environment;
 mod filter;
 pub mod fsck;
 pub mod journal;
+mod reading;
 pub mod report;
 mod settle;
 mod sink;
@@ -78,6 +79,18 @@ pub enum Verify {
     None,
 }
 
+/// Which record keys the sink's records get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Each record is decrypted and encrypted anew: whoever held a record key of the source cannot
+    /// read the sink's.
+    #[default]
+    Fresh,
+    /// Ciphertext is copied as it is and only the record keys are wrapped anew: no plaintext exists
+    /// in memory at all. Both environments must be encrypted.
+    Kept,
+}
+
 /// How to transfer. The default loses nothing and asks before it overwrites.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -85,6 +98,8 @@ pub struct Options {
     pub on_conflict: Conflict,
     /// See [`Verify`].
     pub verify: Verify,
+    /// See [`Keys`].
+    pub keys: Keys,
     /// Which records of the source count.
     pub filter: Filter,
     /// How to read a file.

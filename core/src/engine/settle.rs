@@ -69,9 +69,13 @@ pub(super) async fn strangers(
         if vaults.is_some_and(|wanted| !wanted.contains(&vault.id)) {
             continue;
         }
-        let places = client.item_places(&vault.id).await?;
-        let ids: Vec<String> =
-            places.iter().filter(|place| !known(&place.id)).map(|place| place.id.to_string()).collect();
+        let mut ids = Vec::new();
+        for place in client.item_places(&vault.id).await?.read()? {
+            let place = place?;
+            if !known(&place.id) {
+                ids.push(place.id.into_string());
+            }
+        }
         for ids in ids.chunks(CHUNK) {
             for (id, item) in ids.iter().zip(client.items(ids).await) {
                 match item {

@@ -66,8 +66,8 @@ impl Sink {
         let mut spots = HashMap::new();
         let mut before = Before { hasher: RandomState::new(), items: HashSet::new() };
         for vault in environment.client().vaults().await? {
-            for item in environment.client().item_places(&vault.id).await? {
-                before.items.insert(before.hasher.hash_one(&*item.id));
+            for item in environment.client().item_places(&vault.id).await?.read()? {
+                before.items.insert(before.hasher.hash_one(&*item?.id));
             }
             let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             if spots.contains_key(&path) {

@@ -1,5 +1,6 @@
 //! One stream of entries from any location, in bounded chunks, with paths made whole.
 
+use super::reading::Reading;
 use super::{Endpoint, Filter, Options};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
@@ -34,9 +35,10 @@ fn start(from: &Endpoint, options: &Options, filter: Filter) -> Receiver<Result<
     let (to, chunks) = mpsc::channel(QUEUE);
     match from {
         Endpoint::Environment(environment, inside) => {
-            let (environment, inside) = (environment.clone(), inside.clone());
+            let (environment, inside, keys) = (environment.clone(), inside.clone(), options.keys);
             tokio::spawn(async move {
-                let end = end(environment.read(&inside, &filter, &to).await, &filter);
+                let taken = Reading::run(&environment, &inside, &filter, keys, &to).await;
+                let end = end(taken, &filter);
                 if let Some(end) = end {
                     // Nobody listens any more only where the job has ended already.
                     let _ = to.send(end).await;

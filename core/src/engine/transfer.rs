@@ -6,12 +6,12 @@
 //! an error, never a wrong verdict.
 
 use super::digest::{Digester, Ledger, Noted, Print, Prints};
-use super::environment::ended_early;
+use super::environment::{Environment, ended_early};
 use super::report::{Progress, Rejected, Report, Step};
 use super::settle;
 use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
-use super::{Conflict, Endpoint, Options, Verify, source};
+use super::{Conflict, Endpoint, Keys, Options, Verify, source};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
@@ -254,6 +254,9 @@ async fn into_environment(
     let Endpoint::Environment(environment, inside) = to else {
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
     };
+    if options.keys == Keys::Kept {
+        can_keep_keys(from, environment, options)?;
+    }
     let digester = Digester::new()?;
     let mut report = Report::default();
     if let Some(job) = &options.job {
@@ -296,6 +299,23 @@ async fn into_environment(
         verify::compare(&back, expected, &digester, Extras::Ignore, options, progress, &mut report).await?;
     }
     Ok(report)
+}
+
+/// Records can be carried sealed between encrypted environments only.
+fn can_keep_keys(from: &Endpoint, to: &Environment, options: &Options) -> Result<()> {
+    let refuse = |what: &str, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
+    let encrypted = matches!(from, Endpoint::Environment(source, _) if source.encrypts()) && to.encrypts();
+    if !encrypted {
+        return refuse("--rewrap needs two environments with client-side encryption", "leave --rewrap out");
+    }
+    if options.on_conflict == Conflict::Update {
+        // The attachments that are there are encrypted under the key that would be replaced.
+        return refuse(
+            "--rewrap cannot overwrite records",
+            "choose --on-conflict skip or duplicate, or leave --rewrap out",
+        );
+    }
+    Ok(())
 }
 
 /// A transfer while it writes.
@@ -444,7 +464,8 @@ impl Writing<'_> {
 /// The record as the sink will hold it, or why it cannot.
 fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Record, Rejected> {
     let Endpoint::Environment(_, inside) = to else { return Ok(record) };
-    let too_long = record.attachments.iter().find(|one| one.content.len() > Attachment::MAX);
+    let mut attachments = record.attachments.iter().filter(|_| record.sealed_under.is_none());
+    let too_long = attachments.find(|one| one.content.len() > Attachment::MAX);
     if let Some(one) = too_long {
         return Err(Rejected {
             at: at.to_string(),

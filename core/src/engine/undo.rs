@@ -196,7 +196,8 @@ async fn remove_places(job: &Job, environment: &Environment, undone: &mut Undone
     let mut filled: HashMap<String, usize> = HashMap::new();
     let mut parents: HashMap<String, String> = HashMap::new();
     for vault in vaults.into_iter().filter(|vault| there.contains(*vault)) {
-        for item in client.item_places(vault).await? {
+        for item in client.item_places(vault).await?.read()? {
+            let item = item?;
             *filled.entry(item.folder_id.map_or_else(|| vault.to_owned(), String::from)).or_default() += 1;
         }
         for folder in client.folders(Some(vault)).await? {
