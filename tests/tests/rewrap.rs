@@ -1,5 +1,7 @@
 //! `migrate --rewrap`: ciphertext is copied as it is, only the record keys are wrapped anew.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's own helper may fail it")]
+
 use keyferry_tests::Scene;
 use keyferry_tests::records::{lifelike, write_jsonl};
 use rusqlite::Connection;
