@@ -1,8 +1,9 @@
 # `make help` lists the targets.
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official lint fmt bench bench-peers
+.PHONY: help setup demo test test-official lint fmt bench bench-peers bench-scale
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -42,6 +43,11 @@ fmt: ## put the formatting right
 bench: ## what users wait for, by criterion
 	$(CARGO) bench --locked -p keyferry-benches
 
+bench-scale: ## a million records against a hundred thousand; concurrency against a slow server
+	$(CARGO) build --release --locked --bin keyferry
+	$(CARGO) run --release --locked -p keyferry-benches --bin latency
+	python3 benches/scale/scale.py $(TARGET)/release/keyferry
+
 bench-peers: .venv/ready ## the same work by the official client, as ratios
 	$(CARGO) build --release --locked -p keyferry-benches --bin native
-	.venv/bin/python benches/peers/peers.py target/release/native
+	.venv/bin/python benches/peers/peers.py $(TARGET)/release/native

@@ -8,11 +8,17 @@
 )]
 
 use keyferry_api::item::{Item, ItemDraft};
+use keyferry_core::client::{Client, Session, Transport, in_process};
 use keyferry_core::crypto::record::Protection;
 use keyferry_core::crypto::{bulk, generate};
+use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::SecretString;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt as _;
 
 /// A record with a password and three custom fields: the unit of all comparisons.
 pub fn record(number: usize) -> Record {
@@ -68,4 +74,47 @@ pub fn csv(rows: usize) -> String {
         .expect("a string takes everything");
     }
     text
+}
+
+/// A new, empty environment in `folder`, in this process. Each answer is held back for `delay`, and
+/// at most `at_once` requests are under way, where that is said.
+pub async fn environment(folder: &Path, delay: Duration, at_once: Option<usize>) -> Endpoint {
+    let account = generate::new_account(&SecretString::from("a master password")).expect("a new environment");
+    let server = keyferry_server::Environment::create(folder, true).expect("a new environment");
+    let keys = keyferry_api::user::KeyPair {
+        public: account.public_pem.clone(),
+        private_encrypted: account.private_encrypted.clone(),
+    };
+    let user = keyferry_api::user::NewUser {
+        email: None,
+        full_name: None,
+        username: Some("admin".into()),
+        password: "a login password".into(),
+        master_key_hash: Some(account.master_key_hash.clone()),
+        master_key_options: Some(account.master_key_options.clone()),
+        keys: Some(keys),
+    };
+    let id = server.add_user(user).expect("a new environment");
+    let tokens = server.issue_session(&id).expect("a new environment");
+    let session = Session { access_token: tokens.access_token.map(SecretString::new), ..Session::default() };
+    let direct = in_process(server.router(keyferry_server::ServeOptions::default()));
+    let client = if delay.is_zero() {
+        Client::new(direct, "bench", session).with_batch_limit(500)
+    } else {
+        let slow = tower::service_fn(move |request| {
+            let direct = direct.clone();
+            async move {
+                tokio::time::sleep(delay).await;
+                direct.oneshot(request).await
+            }
+        });
+        Client::new(Transport::new(slow), "bench", session)
+    };
+    if let Some(at_once) = at_once {
+        client.limit_requests(at_once);
+    }
+    let environment = Environment::open(client, Some(Unlock::MasterKey(account.master_key)))
+        .await
+        .expect("a new environment");
+    Endpoint::Environment(Arc::new(environment), RecordPath::default())
 }

@@ -130,6 +130,12 @@ impl Client {
         self
     }
 
+    /// Has at most `most` requests under way at once from now on, in every clone of this client;
+    /// 32 is the most there ever are.
+    pub fn limit_requests(&self, most: usize) {
+        self.shared.pace.limit(most);
+    }
+
     /// Proves knowledge of the master key from now on; see [`Client::set_master_key_hash`].
     #[must_use]
     pub fn with_master_key_hash(self, hash: impl Into<String>) -> Self {

@@ -23,6 +23,7 @@ pub(super) struct Pace {
 
 struct State {
     limit: f64,
+    most: usize,
     under_way: usize,
     lowered: Option<Instant>,
 }
@@ -32,13 +33,20 @@ pub(super) struct Turn<'a>(&'a Pace);
 
 impl Pace {
     pub(super) fn new() -> Self {
-        let state = State { limit: FIRST, under_way: 0, lowered: None };
+        let state = State { limit: FIRST, most: MOST, under_way: 0, lowered: None };
         Self { state: Mutex::new(state), freed: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under this lock, so what it guards is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the most requests at once.
+    pub(super) fn limit(&self, most: usize) {
+        let mut state = self.state();
+        state.most = most.clamp(1, MOST);
+        state.limit = state.limit.min(state.most as f64);
     }
 
     /// Waits until one more request may be sent.
@@ -61,7 +69,7 @@ impl Pace {
     /// A request was answered well: one more at once for every full round.
     pub(super) fn went_well(&self) {
         let mut state = self.state();
-        state.limit = (state.limit + 1.0 / state.limit).min(MOST as f64);
+        state.limit = (state.limit + 1.0 / state.limit).min(state.most as f64);
         drop(state);
         self.freed.notify_one();
     }

@@ -11,16 +11,20 @@ use crate::crypto::{bulk, envelope, generate, record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Record, RecordPath};
 use crate::secret::SecretString;
+use futures_util::{StreamExt as _, stream};
 use keyferry_api::folder::NewFolder;
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::vault::NewVault;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A request whose answer was lost, and that had no effect, is sent so many times in all.
 const ROUNDS: u32 = 4;
+
+/// Vaults and folders that are made at once.
+const AT_ONCE: usize = 16;
 
 /// A place in the sink: ids and how its vault is protected.
 #[derive(Clone)]
@@ -85,51 +89,70 @@ impl Sink {
         Ok(Self { writer, spots, allow_unencrypted, folders_created: 0 })
     }
 
-    /// Finds or makes a place, its parents first.
-    async fn spot(&mut self, path: &RecordPath) -> Result<Spot> {
-        if let Some(spot) = self.spots.get(path) {
-            return Ok(spot.clone());
-        }
-        let mut here = RecordPath { vault: path.vault.clone(), folders: Vec::new() };
-        let mut spot = if let Some(spot) = self.spots.get(&here) {
-            spot.clone()
-        } else {
-            self.folders_created += 1;
-            self.writer.create_vault(path.vault.as_deref().unwrap_or_default()).await?
-        };
-        self.spots.insert(here.clone(), spot.clone());
-        for name in &path.folders {
-            here.folders.push(name.clone());
-            if let Some(known) = self.spots.get(&here) {
-                spot = known.clone();
-                continue;
+    /// Makes those places that are missing, parents before children and siblings at once.
+    async fn make(&mut self, paths: impl IntoIterator<Item = &RecordPath>) -> Result<()> {
+        let mut missing: BTreeMap<usize, BTreeSet<RecordPath>> = BTreeMap::new();
+        for path in paths {
+            let mut path = path.clone();
+            while !self.spots.contains_key(&path) {
+                let parent = RecordPath {
+                    vault: path.vault.clone(),
+                    folders: path.folders[..path.folders.len().saturating_sub(1)].to_vec(),
+                };
+                let top = path.folders.is_empty();
+                if !missing.entry(path.folders.len()).or_default().insert(path) || top {
+                    break;
+                }
+                path = parent;
             }
-            let folder = NewFolder {
-                name: name.clone(),
-                vault_id: spot.vault_id.clone(),
-                parent_folder_id: spot.folder_id,
-            };
-            spot.folder_id = Some(self.writer.create_folder(&folder).await?);
-            self.folders_created += 1;
-            self.spots.insert(here.clone(), spot.clone());
         }
-        Ok(spot)
+        for paths in missing.into_values() {
+            let writer = &self.writer;
+            let spots = &self.spots;
+            let made = paths.into_iter().map(async |path| {
+                let spot = match path.folders.split_last() {
+                    None => writer.create_vault(path.vault.as_deref().unwrap_or_default()).await?,
+                    Some((name, above)) => {
+                        let above = RecordPath { vault: path.vault.clone(), folders: above.to_vec() };
+                        let parent = spots.get(&above).ok_or_else(|| {
+                            Error::new(ErrorKind::Internal, "a folder was to be made before its parent")
+                        })?;
+                        writer.create_folder(parent, name).await?
+                    }
+                };
+                Ok((path, spot))
+            });
+            let made = made.collect::<Vec<_>>();
+            // Also after a failure: what was sent is to be known.
+            let made: Vec<Result<_>> = stream::iter(made).buffered(AT_ONCE).collect().await;
+            for made in made {
+                let (path, spot) = made?;
+                self.spots.insert(path, spot);
+                self.folders_created += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn spot(&self, path: &RecordPath) -> Result<&Spot> {
+        self.spots.get(path).ok_or_else(|| Error::new(ErrorKind::Internal, "a place was not made"))
     }
 
     pub(super) async fn folder(&mut self, path: &RecordPath) -> Result<()> {
-        self.spot(path).await.map(|_| ())
+        self.make([path]).await
     }
 
     /// Finds or makes the places of records, then starts to encrypt and create them on a task of
     /// its own; it ends with one result for each record, in order.
     pub(super) async fn start(&mut self, records: Vec<Record>) -> Result<Creation> {
+        self.make(records.iter().map(|record| &record.path)).await?;
         let mut spots = Vec::with_capacity(records.len());
         for record in &records {
-            let spot = self.spot(&record.path).await?;
+            let spot = self.spot(&record.path)?;
             if spot.key.is_none() && !self.allow_unencrypted {
                 return Err(unencrypted(&record.path));
             }
-            spots.push(spot);
+            spots.push(spot.clone());
         }
         let writer = self.writer.clone();
         Ok(tokio::spawn(async move {
@@ -140,8 +163,8 @@ impl Sink {
 
     /// Overwrites an item's fields under its own record key; attachments that are there stay.
     pub(super) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
-        let spot = self.spot(&record.path).await?;
-        self.writer.update(id, record, &spot).await
+        self.make([&record.path]).await?;
+        self.writer.update(id, record, self.spot(&record.path)?).await
     }
 
     /// Looks for items that a network delivered twice, and moves them to the bin. `created` counts
@@ -291,7 +314,12 @@ impl Writer {
         }
     }
 
-    async fn create_folder(&self, folder: &NewFolder) -> Result<String> {
+    async fn create_folder(&self, parent: &Spot, name: &str) -> Result<Spot> {
+        let folder = &NewFolder {
+            name: name.to_owned(),
+            vault_id: parent.vault_id.clone(),
+            parent_folder_id: parent.folder_id.clone(),
+        };
         let number = self.journal(|job| job.map(|job| job.intend_place("folder")).transpose()).await?;
         let find = async || {
             let folders = self.client().folders(Some(&folder.vault_id)).await?;
@@ -308,7 +336,7 @@ impl Writer {
             _ => Ok(()),
         })
         .await?;
-        Ok(id)
+        Ok(Spot { folder_id: Some(id), ..parent.clone() })
     }
 
     async fn create_vault(&self, name: &str) -> Result<Spot> {
