@@ -163,7 +163,7 @@ pub async fn environment(
             };
             Ok((
                 Client::new(http_transport(url, config.timeout)?, label.clone(), session)
-                    .with_patience(config.timeout),
+                    .with_patience(2 * config.timeout),
                 true,
             ))
         }

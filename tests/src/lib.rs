@@ -7,7 +7,9 @@
     reason = "everything here panics where a test fails, and is called for that"
 )]
 
+pub mod proxy;
 pub mod records;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

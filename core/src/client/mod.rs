@@ -105,12 +105,13 @@ impl Client {
                 batched_creates: AtomicBool::new(true),
             }),
             batch_count: api::BATCH_LIMIT,
-            patience: REQUEST_TIMEOUT,
+            patience: 2 * REQUEST_TIMEOUT,
         }
     }
 
-    /// Says how long after a request was sent the environment may still act on it: the request's
-    /// timeout over a network; nothing in this process, since the environment ends with it.
+    /// Says how long after a request was sent the environment may still act on it. Over a network,
+    /// twice the request's timeout: what is still on its way when the client gives up is given as
+    /// long again. Nothing in this process, since the environment ends with it.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -1,0 +1,177 @@
+//! A TCP proxy between client and server that breaks HTTP where it is told to.
+//!
+//! It finds the borders of requests and answers by `Content-Length`, which both sides always send,
+//! and uses a connection of its own to the server for each request.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What can go wrong on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection breaks before the server hears of it.
+    DropBefore,
+    /// The server acts, and the connection breaks before its answer.
+    DropAfter,
+    /// The connection breaks in the middle of the answer's body.
+    MidBody,
+    /// An answer of the proxy's own; the server hears nothing. 429 and 503 ask for a second's pause.
+    Status(u16),
+    /// The server acts, and a gateway answers that it failed.
+    GatewayAfter(u16),
+    /// The request arrives later.
+    Delay(Duration),
+    /// The request arrives after the client has given up: the server acts all the same.
+    TooLate(Duration),
+    /// The server hears it twice; the client gets the second answer.
+    Twice,
+    /// The access token has expired, says the answer.
+    Expired,
+}
+
+/// What the proxy is told about a request.
+pub struct Asked {
+    /// `POST`
+    pub method: String,
+    /// `/api/v1/batch`
+    pub path: String,
+}
+
+/// Chooses a fault for a request, or none.
+pub type Plan = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
+
+/// A running proxy. It ends with the test's process.
+pub struct Proxy {
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    done: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    /// Stands between a client and the server at `url`.
+    pub fn new(url: &str, plan: Plan) -> Self {
+        let server: SocketAddr = url.trim_start_matches("http://").parse().expect("an address with a port");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let plan = Arc::new(Mutex::new(plan));
+        let seen = done.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (plan, seen) = (plan.clone(), seen.clone());
+                // A broken connection is what this is about.
+                std::thread::spawn(move || drop(serve(client, server, &plan, &seen)));
+            }
+        });
+        Self { url, done }
+    }
+
+    /// The faults that happened, each with its request.
+    pub fn done(&self) -> Vec<String> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Head and body, as they came.
+struct Message {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+fn serve(
+    client: TcpStream,
+    server: SocketAddr,
+    plan: &Mutex<Plan>,
+    done: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    client.set_nodelay(true)?;
+    let mut from_client = BufReader::new(client.try_clone()?);
+    let mut to_client = client;
+    while let Some(request) = read(&mut from_client)? {
+        let line = String::from_utf8_lossy(&request.head).lines().next().unwrap_or_default().to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let asked =
+            Asked { method: words.next().unwrap_or_default(), path: words.next().unwrap_or_default() };
+        let fault = plan.lock().unwrap_or_else(PoisonError::into_inner)(&asked);
+        if let Some(fault) = fault {
+            let what = format!("{fault:?} at {} {}", asked.method, asked.path);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        }
+        match fault {
+            None => forward(&request, server)?.write(&mut to_client)?,
+            Some(Fault::DropBefore) => return Ok(()),
+            Some(Fault::DropAfter) => return forward(&request, server).map(drop),
+            Some(Fault::MidBody) => {
+                let answer = forward(&request, server)?;
+                to_client.write_all(&answer.head)?;
+                return to_client.write_all(&answer.body[..answer.body.len() / 2]);
+            }
+            Some(Fault::Status(status)) => own(status, "").write(&mut to_client)?,
+            Some(Fault::GatewayAfter(status)) => {
+                forward(&request, server)?;
+                own(status, "").write(&mut to_client)?;
+            }
+            Some(Fault::Delay(pause)) => {
+                std::thread::sleep(pause);
+                forward(&request, server)?.write(&mut to_client)?;
+            }
+            Some(Fault::TooLate(pause)) => {
+                std::thread::sleep(pause);
+                return forward(&request, server).map(drop);
+            }
+            Some(Fault::Twice) => {
+                forward(&request, server)?;
+                forward(&request, server)?.write(&mut to_client)?;
+            }
+            Some(Fault::Expired) => {
+                let body = r#"{"errors":[{"code":"accessTokenExpired","message":"expired"}]}"#;
+                own(401, body).write(&mut to_client)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn forward(request: &Message, server: SocketAddr) -> std::io::Result<Message> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_nodelay(true)?;
+    request.write(&mut stream)?;
+    read(&mut BufReader::new(stream))?.ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
+}
+
+fn own(status: u16, body: &str) -> Message {
+    let pause = if matches!(status, 429 | 503) { "retry-after: 1\r\n" } else { "" };
+    let head = format!("HTTP/1.1 {status} Fault\r\n{pause}content-length: {}\r\n\r\n", body.len());
+    Message { head: head.into_bytes(), body: body.as_bytes().to_vec() }
+}
+
+/// One message; `None` where the connection ends between two.
+fn read(from: &mut BufReader<TcpStream>) -> std::io::Result<Option<Message>> {
+    let mut head = Vec::new();
+    let mut length = 0;
+    loop {
+        let start = head.len();
+        if from.read_until(b'\n', &mut head)? == 0 {
+            return Ok(None);
+        }
+        let line = String::from_utf8_lossy(&head[start..]).to_ascii_lowercase();
+        if let Some(value) = line.strip_prefix("content-length:") {
+            length = value.trim().parse().map_err(|_| std::io::ErrorKind::InvalidData)?;
+        }
+        assert!(!line.starts_with("transfer-encoding:"), "the proxy finds borders by length alone");
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    from.read_exact(&mut body)?;
+    Ok(Some(Message { head, body }))
+}
+
+impl Message {
+    fn write(&self, to: &mut TcpStream) -> std::io::Result<()> {
+        to.write_all(&[self.head.as_slice(), &self.body].concat())
+    }
+}

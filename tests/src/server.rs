@@ -1,0 +1,53 @@
+//! An embedded environment served over HTTP by the real binary.
+
+use crate::Scene;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A running `keyferry serve`, stopped when dropped.
+pub struct Served {
+    child: Child,
+    /// Where it listens: `http://127.0.0.1:PORT`.
+    pub url: String,
+    access_token: String,
+    refresh_token: String,
+}
+
+impl Served {
+    /// Makes an environment in the scene and serves it. `encryption` by clients is `on` or `off`.
+    pub fn new(scene: &Scene, name: &str, encryption: &str) -> Self {
+        let place = format!("embedded:{name}");
+        let words = ["--json", "env", "init", &place, "--user", "admin", "--client-encryption", encryption];
+        let made = scene.run(&words).succeeds().json();
+        let mut child = scene
+            .command(&["--json", "serve", name, "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its first line");
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        Self {
+            child,
+            url: text(&ready["url"]),
+            access_token: text(&made["access_token"]),
+            refresh_token: text(&made["refresh_token"]),
+        }
+    }
+
+    /// A command that is signed in.
+    #[must_use]
+    pub fn command(&self, scene: &Scene, arguments: &[&str]) -> Command {
+        let mut command = scene.command(arguments);
+        command.env("KEYFERRY_TOKEN", &self.access_token).env("KEYFERRY_REFRESH_TOKEN", &self.refresh_token);
+        command
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
