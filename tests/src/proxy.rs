@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What can go wrong on the way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Fault {
     /// The connection breaks before the server hears of it.
     DropBefore,
@@ -29,6 +29,14 @@ pub enum Fault {
     Twice,
     /// The access token has expired, says the answer.
     Expired,
+    /// The server's answer, changed: its JSON.
+    Lie(fn(&mut serde_json::Value)),
+    /// Another body in place of the server's answer.
+    Body(fn() -> Vec<u8>),
+    /// A body that begins so and goes on with this for ever.
+    Endless(&'static str, &'static str),
+    /// A redirect to this address.
+    Redirect(SocketAddr),
 }
 
 /// What the proxy is told about a request.
@@ -128,6 +136,33 @@ fn serve(
             Some(Fault::Expired) => {
                 let body = r#"{"errors":[{"code":"accessTokenExpired","message":"expired"}]}"#;
                 own(401, body).write(&mut to_client)?;
+            }
+            Some(Fault::Lie(change)) => {
+                let answer = forward(&request, server)?;
+                let mut body = serde_json::from_slice(&answer.body)?;
+                change(&mut body);
+                own(200, &body.to_string()).write(&mut to_client)?;
+            }
+            Some(Fault::Body(body)) => {
+                let mut answer = own(200, "");
+                answer.body = body();
+                answer.head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.body.len()).into();
+                answer.write(&mut to_client)?;
+            }
+            Some(Fault::Endless(start, more)) => {
+                write!(to_client, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{start}", 1_u64 << 40)?;
+                let more = more.repeat(1000);
+                loop {
+                    to_client.write_all(more.as_bytes())?;
+                }
+            }
+            Some(Fault::Redirect(address)) => {
+                let path = &asked.path;
+                write!(
+                    to_client,
+                    "HTTP/1.1 307 Elsewhere\r\nlocation: http://{address}{path}\r\ncontent-length: 0\r\n\r\n"
+                )?;
             }
         }
     }

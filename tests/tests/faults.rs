@@ -1,5 +1,7 @@
 //! What a network can do to a transfer, done: nothing lost, nothing twice.
 
+#![expect(clippy::unwrap_used, reason = "a test's own helper may fail it")]
+
 use fastrand::Rng;
 use keyferry_tests::Scene;
 use keyferry_tests::proxy::{Asked, Fault, Plan, Proxy};

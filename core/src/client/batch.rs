@@ -95,7 +95,9 @@ impl Client {
         };
         let mut items = Vec::with_capacity(ids.len());
         for (id, response) in ids.iter().zip(responses) {
-            let item = outcome(&Method::GET, &format!("/items/{id}"), response);
+            let path = format!("/items/{id}");
+            let item = outcome(&Method::GET, &path, response);
+            let item = item.and_then(|item| super::item::asked_for(item, id, &path));
             items.push(match item {
                 // Alone it gets the pauses and the renewal that a batch's part cannot have.
                 Err(error) if error.kind().may_retry() || error.kind() == ErrorKind::NotAuthenticated => {

@@ -1,7 +1,7 @@
 //! Items one by one; many at once are in `batch`.
 
-use super::{Client, Places, segment};
-use crate::Result;
+use super::{Client, Places, answer, segment};
+use crate::{Error, ErrorKind, Result};
 use http::Method;
 use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary};
 use keyferry_api::{Created, Empty};
@@ -19,7 +19,8 @@ impl Client {
 
     /// One item whole, but for its attachments' contents.
     pub async fn item(&self, id: &str) -> Result<Item> {
-        self.get(&format!("/items/{}", segment(id)?)).await
+        let path = format!("/items/{}", segment(id)?);
+        asked_for(self.get(&path).await?, id, &path)
     }
 
     /// An attachment with its content, encrypted.
@@ -41,4 +42,18 @@ impl Client {
     pub async fn delete_item(&self, id: &str) -> Result<()> {
         self.act(Method::DELETE, &format!("/items/{}", segment(id)?), &Empty {}).await
     }
+}
+
+/// Makes sure that an item is the one that was asked for: answers of a batch could come in another
+/// order, and a record would get its neighbour's secrets.
+pub(super) fn asked_for(item: Item, id: &str, path: &str) -> Result<Item> {
+    if item.id == id {
+        return Ok(item);
+    }
+    Err(Error::new(ErrorKind::Protocol, "the answer is another item").at(answer::place(
+        &Method::GET,
+        path,
+        None,
+        None,
+    )))
 }

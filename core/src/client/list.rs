@@ -45,7 +45,7 @@ impl Client {
         let tell = |broken| match broken {
             Broken::Syntax(what) => Error::new(ErrorKind::Protocol, what).at(place()),
             Broken::Element(error) => answer::senseless(&call.method, call.path, &error),
-            Broken::Kept(error) => error,
+            Broken::Kept(error) => error.at(place()),
         };
         let mut items = G::default();
         let mut elements = Elements::default();

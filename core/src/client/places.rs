@@ -1,9 +1,10 @@
 //! Where the items of a vault stand: a list that may be long, and so waits on the disk.
 
 use super::list::Gather;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use keyferry_api::item::ItemPlace;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use tempfile::SpooledTempFile;
 
@@ -18,17 +19,30 @@ pub struct Places {
     count: usize,
     folders: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
+    /// A word for each id: an item listed twice would be carried twice.
+    seen: HashSet<u64>,
+    hasher: RandomState,
 }
 
 impl Default for Places {
     fn default() -> Self {
         let spool = BufWriter::new(SpooledTempFile::new(IN_MEMORY));
-        Self { spool, count: 0, folders: Vec::new(), numbers: HashMap::new() }
+        Self {
+            spool,
+            count: 0,
+            folders: Vec::new(),
+            numbers: HashMap::new(),
+            seen: HashSet::new(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl Gather<ItemPlace> for Places {
     fn take(&mut self, place: ItemPlace) -> Result<()> {
+        if !self.seen.insert(self.hasher.hash_one(&place.id)) {
+            return Err(Error::new(ErrorKind::Protocol, format!("the list names item {} twice", place.id)));
+        }
         let folder = match place.folder_id {
             None => NO_FOLDER,
             Some(id) => *self.numbers.entry(id).or_insert_with_key(|id| {

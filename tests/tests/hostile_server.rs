@@ -1,0 +1,151 @@
+//! A server that lies: what it says is input. Refused with a clear error, nothing written outside
+//! the target, no secret sent elsewhere.
+
+#![expect(clippy::unwrap_used, reason = "a test's own helper may fail it")]
+
+use keyferry_tests::Scene;
+use keyferry_tests::proxy::{Asked, Fault, Proxy};
+use keyferry_tests::records::{lifelike, write_jsonl};
+use keyferry_tests::server::Served;
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+/// Runs a command against an environment of some records whose answers at `path` are faulty.
+fn against(path: &'static str, fault: Fault, words: &[&str]) -> (Scene, Output) {
+    let scene = Scene::new();
+    write_jsonl(&lifelike(60, 9), &scene.path("people.jsonl"));
+    let served = Served::new(&scene, "a", "on");
+    scene.run(&["import", "people.jsonl", "embedded:a"]).succeeds();
+    let plan = move |asked: &Asked| asked.path.starts_with(path).then_some(fault);
+    let proxy = Proxy::new(&served.url, Box::new(plan));
+    let words: Vec<&str> = words.iter().map(|word| if *word == "URL" { &proxy.url } else { *word }).collect();
+    let output = served.command(&scene, &words).output().unwrap();
+    assert!(!proxy.done().is_empty(), "the lie was not asked for");
+    (scene, output)
+}
+
+const EXPORT: [&str; 6] = ["--timeout", "3", "export", "URL", "out.jsonl", "--allow-plaintext"];
+
+/// Insists that an export ends with this code and words, and leaves no file.
+fn refuses(path: &'static str, fault: Fault, code: i32, words: &str) {
+    let start = Instant::now();
+    let (scene, output) = against(path, fault, &EXPORT);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    assert!(told.contains(words), "{told}");
+    assert!(!told.contains("promise of keyferry's own"), "{told}");
+    assert!(!scene.path("out.jsonl").exists(), "a file that is not whole has no name");
+    assert!(start.elapsed() < Duration::from_secs(60), "it ended, but not soon");
+}
+
+#[test]
+fn weak_and_absurd_key_derivation_is_refused() {
+    fn options(options: &'static str) -> impl Fn(&mut Value) {
+        move |answer| answer["masterKeyOptions"] = json!(options)
+    }
+    let path = "/api/v1/users/master-key/options";
+    refuses(
+        path,
+        Fault::Lie(|answer| options("pbkdf:sha256:1:64:abcdefghijabcdefghij")(answer)),
+        1,
+        "rounds",
+    );
+    let absurd = Fault::Lie(|answer| options("pbkdf:sha256:1000000000000:64:abcdefghijabcdefghij")(answer));
+    refuses(path, absurd, 1, "rounds");
+    refuses(path, Fault::Lie(|answer| options("none")(answer)), 1, "make no sense");
+}
+
+#[test]
+fn a_vault_key_that_is_not_the_vaults_is_refused() {
+    // Two vaults change their keys: each opens, and neither is what its vault was made with.
+    let swap = Fault::Lie(|answer| {
+        let vaults = answer["items"].as_array_mut().unwrap();
+        let first = vaults[0]["masterKeyEncrypted"].take();
+        vaults[0]["masterKeyEncrypted"] = vaults[1]["masterKeyEncrypted"].take();
+        vaults[1]["masterKeyEncrypted"] = first;
+    });
+    refuses("/api/v1/vaults", swap, 1, "not the one the vault was made with");
+}
+
+#[test]
+fn an_identifier_that_leaves_its_place_is_refused() {
+    let escape = Fault::Lie(|answer| answer["items"][0]["id"] = json!("../../users/logout"));
+    refuses("/api/v1/items?", escape, 1, "no identifier");
+}
+
+#[test]
+fn bodies_that_never_end_end_all_the_same() {
+    let item = r#"{"id":"0123456789abcdef01234567","name":"n"},"#;
+    refuses("/api/v1/items?", Fault::Endless(r#"{"items":["#, item), 1, "twice");
+    refuses("/api/v1/items?", Fault::Endless(r#"{"items":[{"id":""#, "aaaaaaaaaaaaaaaa"), 1, "");
+    refuses("/api/v1/users/keys", Fault::Endless(r#"{"keys":""#, "aaaaaaaaaaaaaaaa"), 6, "");
+}
+
+#[test]
+fn json_without_a_bottom_is_refused() {
+    let deep = Fault::Body(|| "[".repeat(10_000).into_bytes());
+    refuses("/api/v1/users/keys", deep, 1, "the answer");
+    let deep = Fault::Body(|| format!("{{\"items\":[{}", "{\"a\":".repeat(10_000)).into_bytes());
+    refuses("/api/v1/items?", deep, 1, "");
+}
+
+#[test]
+fn answers_that_do_not_match_their_questions_are_refused() {
+    let fewer = Fault::Lie(|answer| {
+        answer["responses"].as_array_mut().unwrap().pop();
+    });
+    refuses("/api/v1/batch", fewer, 1, "were answered with");
+    let other = Fault::Lie(|answer| answer["responses"].as_array_mut().unwrap().reverse());
+    refuses("/api/v1/batch", other, 1, "another item");
+    let twice = Fault::Lie(|answer| {
+        let items = answer["items"].as_array_mut().unwrap();
+        if let Some(first) = items.first().cloned() {
+            items.push(first);
+        }
+    });
+    refuses("/api/v1/items?", twice, 1, "twice");
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    refuses("/api/v1/vaults", Fault::Redirect(elsewhere.local_addr().unwrap()), 1, "redirects");
+    assert!(elsewhere.accept().is_err(), "nobody was to come here");
+}
+
+#[test]
+fn folders_that_form_a_cycle_do_not_hold_anyone_up() {
+    let cycle = Fault::Lie(|answer| {
+        let folders = answer["items"].as_array_mut().unwrap();
+        let ids: Vec<Value> = folders.iter().map(|folder| folder["id"].clone()).collect();
+        for (folder, id) in folders.iter_mut().zip(ids.iter().cycle().skip(1)) {
+            folder["parentFolderId"] = id.clone();
+        }
+    });
+    let (scene, output) = against("/api/v1/folders", cycle, &EXPORT);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let records = scene.read("out.jsonl").lines().filter(|line| !line.contains("\"folder\":true")).count();
+    assert_eq!(records, 60, "every record is there, wherever its folder stands");
+}
+
+#[test]
+fn names_of_attachments_lead_nowhere() {
+    let (scene, output) = against(
+        "/api/v1/batch",
+        Fault::Lie(|answer| {
+            for response in answer["responses"].as_array_mut().unwrap() {
+                for attachment in response["body"]["attachments"].as_array_mut().into_iter().flatten() {
+                    attachment["name"] = json!("../escaped\u{0}.txt");
+                }
+            }
+        }),
+        &["--timeout", "3", "export", "URL", "json:sub.json", "--allow-plaintext"],
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let parent = scene.path("..");
+    let escaped = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(escaped.into_iter().all(|name| !name.to_string_lossy().contains("escaped")));
+}
