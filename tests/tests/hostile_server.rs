@@ -52,7 +52,7 @@ fn weak_and_absurd_key_derivation_is_refused() {
         1,
         "rounds",
     );
-    let absurd = Fault::Lie(|answer| options("pbkdf:sha256:1000000000000:64:abcdefghijabcdefghij")(answer));
+    let absurd = Fault::Lie(|answer| options("pbkdf:sha256:4000000000:64:abcdefghijabcdefghij")(answer));
     refuses(path, absurd, 1, "rounds");
     refuses(path, Fault::Lie(|answer| options("none")(answer)), 1, "make no sense");
 }
@@ -80,7 +80,7 @@ fn bodies_that_never_end_end_all_the_same() {
     let item = r#"{"id":"0123456789abcdef01234567","name":"n"},"#;
     refuses("/api/v1/items?", Fault::Endless(r#"{"items":["#, item), 1, "twice");
     refuses("/api/v1/items?", Fault::Endless(r#"{"items":[{"id":""#, "aaaaaaaaaaaaaaaa"), 1, "");
-    refuses("/api/v1/users/keys", Fault::Endless(r#"{"keys":""#, "aaaaaaaaaaaaaaaa"), 6, "");
+    refuses("/api/v1/users/keys", Fault::Endless(r#"{"keys":""#, "aaaaaaaaaaaaaaaa"), 1, "more than");
 }
 
 #[test]

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 /// Characters of a server's text that get into a message.
 const MAX_MESSAGE: usize = 200;
-/// Bytes of an answer that is read whole: a batch of items, or an attachment.
-const MAX_ANSWER: usize = 1 << 30;
+/// Bytes of an answer that is read whole: an item, an attachment.
+const MAX_ANSWER: usize = 64 << 20;
+/// Bytes of the answer to a batch.
+const MAX_BATCH: usize = 512 << 20;
 /// Bytes of an error's body.
 const MAX_ERROR: usize = 1 << 20;
 
@@ -32,7 +34,8 @@ pub(super) async fn read(method: &Method, path: &str, response: http::Response<B
     let status = response.status().as_u16();
     let body = open(method, path, response).await?;
     let at = |error: Error| error.at(place(method, path, Some(status), None));
-    whole(body, MAX_ANSWER).await.and_then(unwrap).map_err(at)
+    let limit = if path.starts_with("/batch") { MAX_BATCH } else { MAX_ANSWER };
+    whole(body, limit).await.and_then(unwrap).map_err(at)
 }
 
 /// The body of a successful answer, still on the way; any other answer as an error.
