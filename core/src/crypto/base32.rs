@@ -62,11 +62,15 @@ pub fn decode_into(text: &str, bytes: &mut Vec<u8>) {
     bytes.resize(groups.len() * 5, 0);
     let mut clean = 0;
     for (group, five) in groups.iter().zip(bytes.as_chunks_mut::<5>().0) {
-        let values = group.map(|character| VALUES[character as usize]);
-        if values.iter().fold(0, |any, value| any | value) > 31 {
+        let (mut bits, mut junk) = (0_u64, 0);
+        for &character in group {
+            let value = VALUES[character as usize];
+            junk |= value;
+            bits = bits << 5 | u64::from(value);
+        }
+        if junk > 31 {
             break;
         }
-        let bits = values.iter().fold(0_u64, |bits, value| bits << 5 | u64::from(*value));
         let [_, _, _, decoded @ ..] = bits.to_be_bytes();
         *five = decoded;
         clean += 1;
