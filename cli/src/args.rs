@@ -64,6 +64,7 @@ pub enum Command {
     /// Move records from any source to any sink
     Migrate(Migrate),
     /// Compare two locations: names and fields, never values
+    #[command(visible_alias = "diff")]
     Verify(Two),
     /// Look for what cannot be read in an environment, and say what to do about it
     Fsck(One),

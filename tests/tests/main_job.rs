@@ -141,3 +141,19 @@ fn the_demo_proves_itself() {
     run.succeeds().hides(MASTER_PASSWORD);
     assert!(run.stdout().contains("verified"));
 }
+
+#[test]
+fn a_pipe_into_an_environment_that_holds_records_is_read_twice() {
+    let scene = Scene::with_environments(&["a"]);
+    write_jsonl(&lifelike(1200, SEED), &scene.path("people.jsonl"));
+    let pipe = |code| {
+        let mut import = scene.command(&["--json", "import", "jsonl:-", "embedded:a"]);
+        let file = std::fs::File::open(scene.path("people.jsonl")).unwrap();
+        let output = import.stdin(file).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(pipe(0)["created"], 1200);
+    assert_eq!(pipe(0)["unchanged"], 1200);
+    scene.run(&["diff", "people.jsonl", "embedded:a"]).succeeds();
+}

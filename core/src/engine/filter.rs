@@ -34,10 +34,10 @@ impl Filter {
     /// # Errors
     /// [`ErrorKind::Usage`] where times of change are asked of a file, which holds none.
     pub fn check(&self, from: &Endpoint) -> Result<()> {
-        match from {
-            Endpoint::File { path, .. } if self.changed_since.is_some() => {
+        match super::source::file_path(from) {
+            Some(path) if self.changed_since.is_some() => {
                 Err(Error::new(ErrorKind::Usage, "a file does not tell when its records were changed")
-                    .at(Place::File { path: path.clone(), at: None })
+                    .at(Place::File { path: path.to_owned(), at: None })
                     .next_step("leave --changed-since out, or read from an environment"))
             }
             _ => Ok(()),

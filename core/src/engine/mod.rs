@@ -11,6 +11,7 @@ pub mod report;
 mod settle;
 mod sink;
 mod source;
+mod spool;
 pub mod transfer;
 pub mod undo;
 pub mod verify;
@@ -20,6 +21,7 @@ pub use filter::Filter;
 pub use fsck::{Finding, Health, fsck};
 pub use journal::{Job, Journal, NewJob};
 pub use report::{Difference, Progress, Report, Silent, Step};
+pub use spool::Spool;
 pub use transfer::{Plan, plan, transfer};
 pub use undo::{Undone, undo};
 pub use verify::verify;
@@ -40,6 +42,8 @@ pub enum Endpoint {
         /// `None`: found from content, then from the ending.
         format: Option<Format>,
     },
+    /// Standard input, read already and kept so that it can be read again. A source only.
+    Spooled(Arc<Spool>, Option<Format>),
 }
 
 /// What to do with a record whose place and name are taken by other content.

@@ -1,6 +1,8 @@
 //! One stream of entries from any location, in bounded chunks, with paths made whole.
 
+use super::environment::blocking;
 use super::reading::Reading;
+use super::spool::Spool;
 use super::{Endpoint, Filter, Options};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
@@ -46,18 +48,60 @@ fn start(from: &Endpoint, options: &Options, filter: Filter) -> Receiver<Result<
             });
         }
         Endpoint::File { path, format } => {
-            let (path, format, read) = (path.clone(), *format, options.read.clone());
-            let check = filter.check(from);
-            tokio::task::spawn_blocking(move || {
-                let read = check.and_then(|()| read_file(&path, format, &read, &filter, &to));
-                let read = read.map_err(|error| error.at(Place::File { path, at: None }));
-                if let Some(end) = end(read, &filter) {
-                    let _ = to.blocking_send(end);
-                }
-            });
+            let path = path.clone();
+            let input = {
+                let path = path.clone();
+                move || open_file(&path)
+            };
+            spawn_reading(path, input, *format, options, filter.check(from), filter, to);
+        }
+        Endpoint::Spooled(spool, format) => {
+            let spool = spool.clone();
+            let input = move || Ok(Box::new(spool.read()) as Box<dyn Read + Send>);
+            spawn_reading(STANDARD_INPUT.into(), input, *format, options, filter.check(from), filter, to);
         }
     }
     chunks
+}
+
+/// How standard input is written as a location.
+const STANDARD_INPUT: &str = "-";
+
+/// Standard input, where `from` is that, kept so that it can be read twice.
+pub(super) async fn kept(from: &Endpoint) -> Result<Option<Endpoint>> {
+    match from {
+        Endpoint::File { path, format } if path == Path::new(STANDARD_INPUT) => {
+            let spool = blocking(|| Spool::fill(io::stdin())).await??;
+            Ok(Some(Endpoint::Spooled(spool, *format)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn open_file(path: &Path) -> Result<Box<dyn Read + Send>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| Error::io(path, error))?))
+}
+
+fn spawn_reading(
+    path: PathBuf,
+    input: impl FnOnce() -> Result<Box<dyn Read + Send>> + Send + 'static,
+    format: Option<formats::Format>,
+    options: &Options,
+    check: Result<()>,
+    filter: Filter,
+    to: Sender<Result<Vec<Entry>>>,
+) {
+    let options = options.read.clone();
+    tokio::task::spawn_blocking(move || {
+        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &filter, &to));
+        let read = read.map_err(|error| error.at(Place::File { path, at: None }));
+        if let Some(end) = end(read, &filter) {
+            let _ = to.blocking_send(end);
+        }
+    });
 }
 
 /// What is left to say: the error, or that the filter took none of the records, so that a slip of
@@ -73,17 +117,13 @@ fn end(taken: Result<u64>, filter: &Filter) -> Option<Result<Vec<Entry>>> {
 /// Sends what the filter takes; answers how many records that were.
 fn read_file(
     path: &Path,
+    mut input: Box<dyn Read + Send>,
     format: Option<formats::Format>,
     options: &formats::ReadOptions,
     filter: &Filter,
     to: &Sender<Result<Vec<Entry>>>,
 ) -> Result<u64> {
     let failed = |error| Error::io(path, error);
-    let mut input: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(failed)?)
-    };
     let mut head = Vec::with_capacity(HEAD);
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     let format = match format {
@@ -156,9 +196,10 @@ pub(super) fn relative(inside: &RecordPath, mut path: RecordPath) -> RecordPath 
 }
 
 /// A file's path as the user wrote it, for errors.
-pub(super) fn file_path(endpoint: &Endpoint) -> Option<&PathBuf> {
+pub(super) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
     match endpoint {
         Endpoint::File { path, .. } => Some(path),
+        Endpoint::Spooled(..) => Some(Path::new(STANDARD_INPUT)),
         Endpoint::Environment(..) => None,
     }
 }

@@ -237,6 +237,9 @@ pub async fn transfer(
     let mut report = match to {
         Endpoint::Environment(..) => into_environment(from, to, options, progress).await?,
         Endpoint::File { path, format } => into_file(from, path, *format, options, progress).await?,
+        Endpoint::Spooled(..) => {
+            return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
+        }
     };
     if let Some(path) = &options.rejects {
         write_rejects(path, &report.rejected)?;
@@ -266,10 +269,13 @@ async fn into_environment(
         }
     }
     // Nothing can clash in an empty environment, so the source is read once only.
-    let plan = if environment.is_empty(inside).await? {
-        None
+    let kept;
+    let (from, plan) = if environment.is_empty(inside).await? {
+        (from, None)
     } else {
-        Some(make_plan(from, to, options, progress, &digester).await?)
+        kept = source::kept(from).await?;
+        let from = kept.as_ref().unwrap_or(from);
+        (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
     if let Some(plan) = &plan {
         plan.refuse_conflicts(options.on_conflict)?;
@@ -491,7 +497,7 @@ fn changed(from: &Endpoint) -> Error {
     )
     .next_step("run the same command again with --on-conflict skip: what is done is not done twice");
     match source::file_path(from) {
-        Some(path) => error.at(Place::File { path: path.clone(), at: None }),
+        Some(path) => error.at(Place::File { path: path.to_owned(), at: None }),
         None => error,
     }
 }

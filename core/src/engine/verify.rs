@@ -123,7 +123,7 @@ pub(super) async fn compare(
 fn inside(endpoint: &Endpoint) -> RecordPath {
     match endpoint {
         Endpoint::Environment(_, inside) => inside.clone(),
-        Endpoint::File { .. } => RecordPath::default(),
+        Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
     }
 }
 
