@@ -6,12 +6,14 @@
 //! | [`secret`] | text and bytes that are wiped, redacted and compared in constant time |
 //! | [`model`] | what moves: records, paths, custom fields, attachments |
 //! | [`crypto`] | Passwork's scheme: envelopes, keys, records, attachments, one-time codes; bulk over rayon |
+//! | [`archive`] | our own sealed file, `.kfa`: compressed, encrypted and authenticated in chunks |
 //! | [`formats`] | CSV, Passwork's JSON, JSON lines: bytes in, records out, and back |
 //! | [`client`] | how requests reach an environment |
 //! | [`engine`] | a source, a sink, a plan, a report |
 //!
-//! Imports run down this list only. `crypto` and `formats` do no I/O of their own choosing.
+//! Imports run down this list only. `crypto`, `archive` and `formats` do no I/O of their own choosing.
 
+pub mod archive;
 pub mod client;
 pub mod crypto;
 pub mod engine;

@@ -54,9 +54,10 @@ fn rooms_of_core_import_only_what_stands_before_them() {
         ("secret", &[]),
         ("model", &["secret"]),
         ("crypto", &["secret", "model"]),
+        ("archive", &["secret", "model", "crypto"]),
         ("formats", &["secret", "model", "crypto"]),
         ("client", &["secret", "model", "crypto"]),
-        ("engine", &["secret", "model", "crypto", "formats", "client"]),
+        ("engine", &["secret", "model", "crypto", "archive", "formats", "client"]),
     ];
     let rooms: Vec<&str> = before.iter().map(|(room, _)| *room).collect();
     let mut seen = 0;

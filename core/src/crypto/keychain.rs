@@ -22,6 +22,13 @@ use subtle::ConstantTimeEq;
 /// OAEP-SHA-256 needs 66 bytes of its own.
 const OAEP_OVERHEAD: usize = 2 * 32 + 2;
 
+/// Bytes of the shortest modulus that [`PublicKey::wrap_bytes`] takes: 2048 bits.
+const WRAP_MODULUS: usize = 256;
+
+fn oaep(label: &str) -> Oaep<Sha256> {
+    Oaep::new_with_label(label.as_bytes())
+}
+
 /// An unlocked private key and every vault key unwrapped so far.
 pub struct Keychain {
     private: rsa::PrivateKey,
@@ -75,6 +82,15 @@ impl Keychain {
             .ok()
             .and_then(|bytes| SecretBytes::new(bytes).into_text())
             .ok_or_else(wrong)
+    }
+
+    /// Unwraps what [`PublicKey::wrap_bytes`] wrapped under the same label: RSA-OAEP alone.
+    pub fn unwrap_bytes(&self, wrapped: &[u8], label: &str) -> Result<SecretBytes> {
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        self.private
+            .decrypt_blinded(&mut rng, oaep(label), wrapped)
+            .map(SecretBytes::new)
+            .map_err(|_| damaged("this private key does not open that key"))
     }
 
     /// Unwraps a vault key, once: later calls with the same ciphertext find it here.
@@ -150,5 +166,24 @@ impl PublicKey {
         wrapped
             .map(|bytes| STANDARD.encode(bytes))
             .map_err(|_| Error::new(ErrorKind::Protocol, "the public key is too short for a vault key"))
+    }
+
+    /// `SHA-256(SubjectPublicKeyInfo in DER)`: which key this is.
+    pub fn fingerprint(&self) -> Result<[u8; 32]> {
+        let der = self.0.to_public_key_der().map_err(|_| damaged("the public key cannot be written"))?;
+        Ok(Sha256::digest(der.as_bytes()).into())
+    }
+
+    /// `RSA-OAEP[label](bytes)` with SHA-256 (RFC 8017 §7.1), for what is ours: no PKCS#1 v1.5, and
+    /// no key below 2048 bits. The label keeps what was wrapped for one purpose from serving another.
+    pub fn wrap_bytes(&self, bytes: &[u8], label: &str) -> Result<Vec<u8>> {
+        if self.0.size() < WRAP_MODULUS {
+            return Err(Error::new(ErrorKind::Refused, "the public key has fewer than 2048 bits")
+                .next_step("seal for a passphrase, or for a user with a longer key"));
+        }
+        let mut rng = UnwrapErr(getrandom::SysRng);
+        self.0.encrypt(&mut rng, oaep(label), bytes).map_err(|_| {
+            Error::new(ErrorKind::Internal, "the public key does not take what is to be wrapped")
+        })
     }
 }
