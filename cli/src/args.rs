@@ -13,7 +13,8 @@ A LOCATION is NAME: or NAME:Vault/folder (a configured environment), https://…
 FORMAT:FILE, or FORMAT:- for standard input or output.
 
 Secrets come from KEYFERRY_TOKEN, KEYFERRY_REFRESH_TOKEN, KEYFERRY_MASTER_KEY, KEYFERRY_MASTER_PASSWORD (or the same
-with _FILE), for an environment NAME from KEYFERRY_<NAME>_…, never from the command line.
+with _FILE), for an environment NAME from KEYFERRY_<NAME>_…, never from the command line. An archive (.kfa) is
+sealed for the environment's user, and for KEYFERRY_ARCHIVE_PASSPHRASE where that is set.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with records left out, 4 verification found a difference,
 5 not authenticated or not allowed, 6 could not reach the environment, 130 interrupted.")]

@@ -14,6 +14,7 @@ mod verify;
 
 use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
 use crate::config::Config;
+use crate::credentials;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
@@ -21,7 +22,7 @@ use crate::progress::Shown;
 use crate::resolve;
 use jiff::Timestamp;
 use keyferry_core::Result;
-use keyferry_core::engine::{self, Conflict, Endpoint, Filter, Options, Verify};
+use keyferry_core::engine::{self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Verify};
 use keyferry_core::formats::Format;
 use std::time::Duration;
 
@@ -88,6 +89,7 @@ async fn carry(
 ) -> Result<u8> {
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
+    let options = &Options { archive: archive_keys([to, from])?, ..options.clone() };
     let progress = Shown::new(output);
     if dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;
@@ -114,6 +116,17 @@ async fn carry(
         output.report(&report)?;
     }
     Ok(report.exit_code())
+}
+
+/// What archives are sealed for and opened with: the passphrase of the variable, and the user of the
+/// first environment among these.
+fn archive_keys(endpoints: [&Endpoint; 2]) -> Result<ArchiveKeys> {
+    let user = endpoints.iter().find_map(|endpoint| match endpoint {
+        Endpoint::Environment(environment, _) => Some(environment.clone()),
+        _ => None,
+    });
+    let passphrase = credentials::secret("KEYFERRY", "ARCHIVE_PASSPHRASE", &credentials::process)?;
+    Ok(ArchiveKeys { passphrase, user })
 }
 
 /// A format by its name.

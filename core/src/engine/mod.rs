@@ -28,6 +28,7 @@ pub use verify::verify;
 
 use crate::formats::{Format, ReadOptions, WriteOptions};
 use crate::model::RecordPath;
+use crate::secret::SecretString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -95,6 +96,15 @@ pub enum Keys {
     Kept,
 }
 
+/// What archives are sealed for and opened with.
+#[derive(Clone, Debug, Default)]
+pub struct ArchiveKeys {
+    /// Whoever knows this.
+    pub passphrase: Option<SecretString>,
+    /// The user who is signed in to this environment, by the key pair there.
+    pub user: Option<Arc<Environment>>,
+}
+
 /// How to transfer. The default loses nothing and asks before it overwrites.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -110,6 +120,8 @@ pub struct Options {
     pub read: ReadOptions,
     /// How to write one.
     pub write: WriteOptions,
+    /// How to seal and open an archive.
+    pub archive: ArchiveKeys,
     /// A plaintext file may be written.
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.

@@ -3,7 +3,8 @@
 use super::environment::blocking;
 use super::reading::Reading;
 use super::spool::Spool;
-use super::{Endpoint, Filter, Options};
+use super::{ArchiveKeys, Endpoint, Filter, Options};
+use crate::archive::{self, Opener};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
 use crate::model::{Entry, RecordPath};
@@ -94,7 +95,7 @@ fn spawn_reading(
     filter: Filter,
     to: Sender<Result<Vec<Entry>>>,
 ) {
-    let options = options.read.clone();
+    let options = options.clone();
     tokio::task::spawn_blocking(move || {
         let read = check.and_then(|()| read_file(&path, input()?, format, &options, &filter, &to));
         let read = read.map_err(|error| error.at(Place::File { path, at: None }));
@@ -119,24 +120,27 @@ fn read_file(
     path: &Path,
     mut input: Box<dyn Read + Send>,
     format: Option<formats::Format>,
-    options: &formats::ReadOptions,
+    options: &Options,
     filter: &Filter,
     to: &Sender<Result<Vec<Entry>>>,
 ) -> Result<u64> {
     let failed = |error| Error::io(path, error);
     let mut head = Vec::with_capacity(HEAD);
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
-    let format = match format {
-        Some(format) => format,
-        None => detect::detect(&head, path.to_str()).ok_or_else(|| {
+    let entries: Box<dyn Iterator<Item = Result<Entry>>> = if archive::is_archive(&head) {
+        let whole = Box::new(io::Cursor::new(head).chain(input));
+        Box::new(open_archive(whole, &options.archive)?)
+    } else {
+        let format = format.or_else(|| detect::detect(&head, path.to_str())).ok_or_else(|| {
             Error::new(ErrorKind::Input, "its format is not known")
                 .next_step("name it: --format csv, or csv:FILE as the location")
-        })?,
+        })?;
+        let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
+        formats::reader(format, Box::new(whole), &options.read)?
     };
-    let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
     let mut chunk = Vec::new();
     let (mut seen, mut weight, mut taken) = (0, 0, 0);
-    for entry in formats::reader(format, Box::new(whole), options)? {
+    for entry in entries {
         let entry = whole_path(entry?);
         seen += 1;
         let wanted = match &entry {
@@ -162,6 +166,13 @@ fn read_file(
     }
     let _ = to.blocking_send(Ok(chunk));
     Ok(taken)
+}
+
+fn open_archive(input: Box<dyn Read + Send>, keys: &ArchiveKeys) -> Result<archive::Reader> {
+    let keychain = keys.user.as_ref().and_then(|user| user.keychain().ok());
+    let mut openers: Vec<Opener<'_>> = keychain.map(Opener::PrivateKey).into_iter().collect();
+    openers.extend(keys.passphrase.as_ref().map(Opener::Passphrase));
+    archive::Reader::open(input, &openers)
 }
 
 /// Without a vault the first folder is the vault.

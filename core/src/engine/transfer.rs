@@ -11,7 +11,8 @@ use super::report::{Progress, Rejected, Report, Step};
 use super::settle;
 use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
-use super::{Conflict, Endpoint, Keys, Options, Verify, source};
+use super::{ArchiveKeys, Conflict, Endpoint, Keys, Options, Verify, source};
+use crate::archive::{self, Recipient};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
@@ -509,15 +510,11 @@ async fn into_file(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    if !options.allow_plaintext {
+    let sealed = is_archive(path);
+    if !sealed && !options.allow_plaintext {
         return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
             .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
     }
-    let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
-    let format = format.or(named).ok_or_else(|| {
-        Error::new(ErrorKind::Usage, "the file's format is not known")
-            .next_step("name it: --format json, csv or jsonl")
-    })?;
     let failed = |error: io::Error| Error::io(path, error);
     let in_file = |error: Error| error.at(Place::File { path: path.to_owned(), at: None });
     let to_stdout = path == Path::new("-");
@@ -529,8 +526,17 @@ async fn into_file(
         let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
         (Box::new(file.reopen().map_err(failed)?), Some(file))
     };
-    let mut writer =
-        formats::writer(format, Box::new(io::BufWriter::with_capacity(1 << 18, output)), &options.write)?;
+    let output = Box::new(io::BufWriter::with_capacity(1 << 18, output));
+    let mut writer: Box<dyn formats::Writer> = if sealed {
+        Box::new(archive::Writer::create(output, &recipients(&options.archive)?)?)
+    } else {
+        let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
+        let format = format.or(named).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the file's format is not known")
+                .next_step("name it: --format json, csv or jsonl")
+        })?;
+        formats::writer(format, output, &options.write)?
+    };
     let mut report = Report::default();
     progress.begin(Step::Writing, None);
     let mut chunks = source::open(from, options);
@@ -558,6 +564,39 @@ async fn into_file(
         file.persist(path).map_err(|error| Error::io(path, error.error))?;
     }
     Ok(report)
+}
+
+/// Whether a sink's name asks for an archive.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
+}
+
+fn recipients(keys: &ArchiveKeys) -> Result<Vec<Recipient>> {
+    let user = keys.user.as_ref().and_then(|user| user.keychain().ok());
+    let mut recipients: Vec<_> =
+        user.map(|keychain| Recipient::PublicKey(keychain.public().clone())).into_iter().collect();
+    recipients.extend(keys.passphrase.clone().map(Recipient::Passphrase));
+    if recipients.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "there is nobody to seal the archive for")
+            .next_step("set KEYFERRY_ARCHIVE_PASSPHRASE or KEYFERRY_ARCHIVE_PASSPHRASE_FILE"));
+    }
+    Ok(recipients)
+}
+
+/// To the engine an archive is a format like any other.
+impl formats::Writer for archive::Writer {
+    fn write(&mut self, record: &Record) -> Result<()> {
+        Self::write(self, record)
+    }
+
+    fn folder(&mut self, path: &RecordPath) -> Result<()> {
+        Self::folder(self, path)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<String>> {
+        Self::finish(*self).map(|()| Vec::new())
+    }
 }
 
 fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
