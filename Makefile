@@ -21,7 +21,7 @@ test: lint ## everything
 
 test-official: .venv/ready ## the official client's turns against `keyferry serve`
 	$(CARGO) build --locked --bin keyferry
-	.venv/bin/pytest -q tests/official
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official
 
 .venv/ready: tests/official/requirements.txt
 	python3 -m venv .venv
