@@ -24,7 +24,7 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
         let counts = [(job.created, "created"), (job.updated, "updated"), (job.open, "unsettled")];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
-        let done = done.join(", ");
+        let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
         output.line(&format!("{:>4}  {:<11}  {done}  {}", job.id, job.state.name(), clean(&typed(job))))?;
     }
     Ok(0)
