@@ -165,6 +165,10 @@ fn a_wrong_private_key_never_gives_a_vault_key() {
     let proof = keychain::VaultProof { hash: &hash, salt: "other" };
     let wrapped = hers.public().wrap(&key).unwrap();
     assert_eq!(hers.vault_key(&wrapped, Some(proof)).unwrap_err().kind(), ErrorKind::Decrypt);
+    // A key that is known already is checked again: another vault may claim the same ciphertext.
+    let genuine = keychain::VaultProof { hash: &hash, salt: "salt" };
+    assert_eq!(hers.vault_key(&wrapped, Some(genuine)).unwrap().expose(), key.expose());
+    assert_eq!(hers.vault_key(&wrapped, Some(proof)).unwrap_err().kind(), ErrorKind::Decrypt);
     let locked = keychain::Keychain::unlock(&alice.private_encrypted, &mallory.master_key);
     assert_eq!(locked.unwrap_err().kind(), ErrorKind::Locked);
 }

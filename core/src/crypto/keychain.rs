@@ -96,13 +96,16 @@ impl Keychain {
     /// Unwraps a vault key, once: later calls with the same ciphertext find it here.
     ///
     /// Implicit rejection in PKCS#1 v1.5 answers random bytes instead of an error, so the key is
-    /// checked against the vault's hash where there is one, and against the alphabet where not.
+    /// checked against the vault's hash where there is one, and against the alphabet where not:
+    /// at every call, since a server may show one vault's key under another vault's name.
     pub fn vault_key(&self, wrapped: &str, proof: Option<VaultProof<'_>>) -> Result<Arc<SecretString>> {
         let cache = || self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = cache().get(wrapped) {
-            return Ok(Arc::clone(key));
-        }
-        let key = self.unwrap(wrapped)?;
+        let cached = cache().get(wrapped).cloned();
+        let is_cached = cached.is_some();
+        let key = match cached {
+            Some(key) => key,
+            None => Arc::new(self.unwrap(wrapped)?),
+        };
         let genuine = match proof {
             Some(proof) => proof.matches(&key),
             None => generate::is_key(&key),
@@ -110,8 +113,9 @@ impl Keychain {
         if !genuine {
             return Err(damaged("the vault key is not the one the vault was made with"));
         }
-        let key = Arc::new(key);
-        cache().insert(wrapped.to_owned(), Arc::clone(&key));
+        if !is_cached {
+            cache().insert(wrapped.to_owned(), Arc::clone(&key));
+        }
         Ok(key)
     }
 }
