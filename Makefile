@@ -19,9 +19,9 @@ test: lint ## everything
 	$(CARGO) test --workspace --locked
 	$(MAKE) test-official
 
-test-official: .venv/ready ## the official client's turns against `keyferry serve`
+test-official: .venv/ready ## the official client against `keyferry serve`, and an archive reader made from its page alone
 	$(CARGO) build --locked --bin keyferry
-	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/archive
 
 .venv/ready: tests/official/requirements.txt
 	python3 -m venv .venv

@@ -69,6 +69,9 @@ pub enum Command {
     Verify(Two),
     /// Look for what cannot be read in an environment, and say what to do about it
     Fsck(One),
+    /// Seal records in one file, look into it, take them out
+    #[command(subcommand)]
+    Archive(Archive),
     /// List the jobs that wrote into environments
     Jobs,
     /// Go on with a job where it stopped
@@ -127,6 +130,11 @@ pub enum Env {
     List,
     /// Sign in and unlock, change nothing
     Test {
+        /// The environment
+        location: String,
+    },
+    /// Print the public key of an environment's user, for `archive create --recipient`
+    PublicKey {
         /// The environment
         location: String,
     },
@@ -286,9 +294,68 @@ pub struct Migrate {
     /// Records may go from an encrypted vault into one that is not
     #[arg(long)]
     pub allow_unencrypted_target: bool,
+    /// Where the sink is a file: secrets may be written in the clear; the file is readable by you alone
+    #[arg(long)]
+    pub allow_plaintext: bool,
     /// Keep ciphertext as it is and wrap only the record keys anew: nothing is decrypted
     #[arg(long)]
     pub rewrap: bool,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `archive`
+#[derive(Debug, Subcommand)]
+pub enum Archive {
+    /// Seal an environment's or a file's records
+    Create(ArchiveCreate),
+    /// List the names that an archive holds
+    List(ArchiveFile),
+    /// Read all of an archive and make sure that nothing of it is damaged or missing
+    Verify(ArchiveFile),
+    /// Bring an archive's records into an environment or a file
+    Extract(ArchiveExtract),
+}
+
+/// `archive create`
+#[derive(Debug, Args)]
+pub struct ArchiveCreate {
+    /// The source
+    pub from: String,
+    /// The archive, FILE.kfa
+    pub file: String,
+    /// Seal it for the owner of this public key as well (PEM); several times for several
+    #[arg(long, value_name = "FILE.pem")]
+    pub recipient: Vec<PathBuf>,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `archive list` and `archive verify`
+#[derive(Debug, Args)]
+pub struct ArchiveFile {
+    /// The archive, FILE.kfa
+    pub file: String,
+    /// Open it with the keys of this environment's user [default: KEYFERRY_ARCHIVE_PASSPHRASE]
+    #[arg(long, value_name = "LOCATION")]
+    pub user: Option<String>,
+}
+
+/// `archive extract`
+#[derive(Debug, Args)]
+pub struct ArchiveExtract {
+    /// The archive, FILE.kfa
+    pub file: String,
+    /// The sink
+    pub to: String,
+    /// Where the sink is a file: secrets may be written in the clear; the file is readable by you alone
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// How to write.
+    #[command(flatten)]
+    pub into: Into,
     /// What to read.
     #[command(flatten)]
     pub select: Select,

@@ -5,6 +5,7 @@
 use keyferry_core::archive::{Lock, Opener, Reader, Recipient, Writer, inspect, is_archive};
 use keyferry_core::crypto::generate;
 use keyferry_core::crypto::keychain::Keychain;
+use keyferry_core::formats::{self, Format, ReadOptions};
 use keyferry_core::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use keyferry_core::{Error, ErrorKind, Result};
@@ -217,4 +218,28 @@ fn what_opens_nothing_is_no_recipient() {
     assert_eq!(create(&[]).unwrap().kind(), ErrorKind::Usage);
     let two = [Recipient::Passphrase("a".into()), Recipient::Passphrase("b".into())];
     assert_eq!(create(&two).unwrap().kind(), ErrorKind::Usage);
+}
+
+/// `tests/archive/read.py`, made from the page alone, opens the same file.
+#[test]
+fn the_vector_opens_with_the_passphrase_and_with_the_private_key() {
+    let folder = format!("{}/../tests/vectors", env!("CARGO_MANIFEST_DIR"));
+    let text = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
+    let sealed = std::fs::read(format!("{folder}/archive/both.kfa")).unwrap();
+    let keys: serde_json::Value = serde_json::from_str(&text("rsa.json")).unwrap();
+    let pem = SecretString::from(keys[0]["private_pem"].as_str().unwrap());
+    let keychain = Keychain::from_pem(&pem).unwrap();
+    let phrase = SecretString::from("correct horse, battery 🙂");
+    let plain = Cursor::new(text("archive/records.jsonl").into_bytes());
+    let expected: Vec<_> = formats::reader(Format::JsonLines, Box::new(plain), &ReadOptions::default())
+        .unwrap()
+        .filter_map(|entry| match entry.unwrap() {
+            Entry::Record(record, _) => Some(record),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(expected.len(), 4);
+    for opener in [Opener::Passphrase(&phrase), Opener::PrivateKey(&keychain)] {
+        assert_eq!(open(&sealed, opener).unwrap(), (expected.clone(), Vec::new()));
+    }
 }

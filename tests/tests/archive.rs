@@ -50,3 +50,41 @@ fn a_damaged_archive_imports_nothing_it_cannot_vouch_for_and_says_so() {
     let damaged = scene.file("damaged.kfa", bytes);
     scene.run(&["verify", damaged, "embedded:a"]).exits(1).says("damaged").hides(MASTER_PASSWORD);
 }
+
+#[test]
+fn an_archive_crosses_an_air_gap_sealed_for_the_other_sides_user() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    write_jsonl(&lifelike(60, 8), &scene.path("people.jsonl"));
+    scene.run(&["import", "people.jsonl", "embedded:a"]).succeeds();
+    let pem = scene.run(&["env", "public-key", "embedded:b"]).succeeds().stdout();
+    let key = scene.file("b.pem", pem);
+    scene.run(&["archive", "create", "embedded:a", "out.kfa", "--recipient", key]).succeeds();
+    let whole =
+        scene.run(&["--json", "archive", "verify", "out.kfa", "--user", "embedded:b"]).succeeds().json();
+    assert_eq!((whole["records"].as_u64(), whole["whole"].as_bool()), (Some(60), Some(true)));
+    assert_eq!(whole["sealed_for"].as_array().unwrap().len(), 2, "its maker and the other side");
+    scene.run(&["archive", "list", "out.kfa"]).exits(5).says("opens this archive");
+    let names = scene.run(&["archive", "list", "out.kfa", "--user", "embedded:b"]).succeeds().stdout();
+    assert_eq!(names.lines().count(), 60);
+    scene.run(&["archive", "extract", "out.kfa", "embedded:b"]).succeeds();
+    scene.run(&["verify", "people.jsonl", "embedded:b"]).succeeds();
+    // A job like any other: here is what takes it back.
+    let jobs = scene.run(&["--json", "jobs"]).succeeds().json();
+    let last = jobs.as_array().unwrap().iter().filter_map(|job| job["id"].as_i64()).max().unwrap();
+    scene.run(&["undo", &last.to_string()]).succeeds();
+    scene.run(&["verify", "people.jsonl", "embedded:b"]).exits(4);
+}
+
+#[test]
+fn a_cut_archive_is_never_called_whole() {
+    let scene = Scene::with_environments(&["a"]);
+    write_jsonl(&lifelike(60, 8), &scene.path("people.jsonl"));
+    scene.run(&["import", "people.jsonl", "embedded:a"]).succeeds();
+    scene.run(&["archive", "create", "embedded:a", "out.kfa"]).succeeds();
+    let bytes = std::fs::read(scene.path("out.kfa")).unwrap();
+    let cut = scene.file("cut.kfa", &bytes[..bytes.len() - 1]);
+    scene.run(&["archive", "verify", cut, "--user", "embedded:a"]).exits(1).says("cut.kfa");
+    scene.run(&["archive", "create", "embedded:a", "out.zip"]).exits(2).says(".kfa");
+    let key = scene.file("none.pem", "not a key");
+    scene.run(&["archive", "create", "embedded:a", "b.kfa", "--recipient", key]).exits(1).says("none.pem");
+}

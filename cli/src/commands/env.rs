@@ -21,6 +21,7 @@ pub async fn run(env: Env, config: Config, output: Output) -> Result<u8> {
         Env::Add { name, location } => add(&name, location, config, output),
         Env::List => list(&config, output),
         Env::Test { location } => test(&location, &config, output).await,
+        Env::PublicKey { location } => public_key(&location, &config, output).await,
         Env::Remove { name } => remove(&name, config, output),
     }
 }
@@ -125,6 +126,23 @@ async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
         output.document(&json!({ "location": environment.label(), "vaults": vaults }))?;
     } else {
         output.line(&format!("{} works: {vaults} vaults", environment.label()))?;
+    }
+    Ok(0)
+}
+
+async fn public_key(location: &str, config: &Config, output: Output) -> Result<u8> {
+    let (environment, _) = resolve::environment(location, Side::Only, Need::Contents, config).await?;
+    environment.unlocked()?;
+    let key = environment.public_key()?;
+    let fingerprint: String = key.fingerprint()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let pem = key.to_pem()?;
+    if output.json {
+        output.document(&json!({ "public_key": pem, "fingerprint": fingerprint }))?;
+    } else {
+        output.line(pem.trim_end())?;
+        output.say(&format!(
+            "its fingerprint is {fingerprint}: compare it over another way than the file goes"
+        ));
     }
     Ok(0)
 }

@@ -17,6 +17,7 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
     let dry_run = migrate.into.dry_run;
     let mut options = options(migrate.into, migrate.select, jobs);
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
+    options.allow_plaintext = migrate.allow_plaintext;
     if migrate.rewrap {
         options.keys = Keys::Kept;
     }

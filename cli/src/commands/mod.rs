@@ -1,5 +1,6 @@
 //! One file per command; this one chooses.
 
+mod archive;
 mod completions;
 mod demo;
 mod env;
@@ -38,6 +39,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
+        Command::Archive(archive) => archive::run(archive, &config()?, &jobs, output).await,
         Command::Jobs => jobs::list(&jobs, output),
         Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
@@ -89,7 +91,7 @@ async fn carry(
 ) -> Result<u8> {
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
-    let options = &Options { archive: archive_keys([to, from])?, ..options.clone() };
+    let options = &Options { archive: with_keys(&options.archive, [to, from])?, ..options.clone() };
     let progress = Shown::new(output);
     if dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;
@@ -120,13 +122,18 @@ async fn carry(
 
 /// What archives are sealed for and opened with: the passphrase of the variable, and the user of the
 /// first environment among these.
-fn archive_keys(endpoints: [&Endpoint; 2]) -> Result<ArchiveKeys> {
+fn archive_keys<const N: usize>(endpoints: [&Endpoint; N]) -> Result<ArchiveKeys> {
+    with_keys(&ArchiveKeys::default(), endpoints)
+}
+
+/// The same, besides what is there already.
+fn with_keys<const N: usize>(keys: &ArchiveKeys, endpoints: [&Endpoint; N]) -> Result<ArchiveKeys> {
     let user = endpoints.iter().find_map(|endpoint| match endpoint {
         Endpoint::Environment(environment, _) => Some(environment.clone()),
         _ => None,
     });
     let passphrase = credentials::secret("KEYFERRY", "ARCHIVE_PASSPHRASE", &credentials::process)?;
-    Ok(ArchiveKeys { passphrase, user })
+    Ok(ArchiveKeys { passphrase, user, recipients: keys.recipients.clone() })
 }
 
 /// A format by its name.

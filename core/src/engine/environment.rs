@@ -1,7 +1,7 @@
 //! An environment, signed in and unlocked: vaults and folders by name.
 
 use crate::client::Client;
-use crate::crypto::keychain::{Keychain, VaultProof};
+use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
 use crate::crypto::master_key;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::RecordPath;
@@ -156,6 +156,15 @@ impl Environment {
     /// Whether only the master password, rather than the master key, guards the private key.
     pub(super) fn is_weakly_guarded(&self) -> bool {
         self.weakly_guarded
+    }
+
+    /// The public key of its user: that of the private key which was unlocked, whatever the server
+    /// says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where no key is at hand or the user has none.
+    pub fn public_key(&self) -> Result<&PublicKey> {
+        Ok(self.keychain()?.public())
     }
 
     /// The client beneath.

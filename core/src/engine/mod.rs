@@ -26,9 +26,13 @@ pub use transfer::{Plan, plan, transfer};
 pub use undo::{Undone, undo};
 pub use verify::verify;
 
+use crate::archive::{self, Opener, Recipient};
+use crate::crypto::keychain::PublicKey;
+use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{Format, ReadOptions, WriteOptions};
 use crate::model::RecordPath;
 use crate::secret::SecretString;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -103,6 +107,33 @@ pub struct ArchiveKeys {
     pub passphrase: Option<SecretString>,
     /// The user who is signed in to this environment, by the key pair there.
     pub user: Option<Arc<Environment>>,
+    /// Others, when sealing.
+    pub recipients: Vec<PublicKey>,
+}
+
+impl ArchiveKeys {
+    /// Opens an archive with whichever of the keys fits.
+    pub fn open(&self, input: Box<dyn Read + Send>) -> Result<archive::Reader> {
+        let keychain = self.user.as_ref().and_then(|user| user.keychain().ok());
+        let mut openers: Vec<Opener<'_>> = keychain.map(Opener::PrivateKey).into_iter().collect();
+        openers.extend(self.passphrase.as_ref().map(Opener::Passphrase));
+        archive::Reader::open(input, &openers)
+    }
+
+    /// Everybody to seal an archive for.
+    fn recipients(&self) -> Result<Vec<Recipient>> {
+        let user = self.user.as_ref().and_then(|user| user.keychain().ok());
+        let mut recipients: Vec<_> =
+            user.map(|keychain| Recipient::PublicKey(keychain.public().clone())).into_iter().collect();
+        recipients.extend(self.recipients.iter().cloned().map(Recipient::PublicKey));
+        recipients.extend(self.passphrase.clone().map(Recipient::Passphrase));
+        if recipients.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "there is nobody to seal the archive for").next_step(
+                "set KEYFERRY_ARCHIVE_PASSPHRASE or KEYFERRY_ARCHIVE_PASSPHRASE_FILE, or name a --recipient of archive create",
+            ));
+        }
+        Ok(recipients)
+    }
 }
 
 /// How to transfer. The default loses nothing and asks before it overwrites.

@@ -3,8 +3,8 @@
 use super::environment::blocking;
 use super::reading::Reading;
 use super::spool::Spool;
-use super::{ArchiveKeys, Endpoint, Filter, Options};
-use crate::archive::{self, Opener};
+use super::{Endpoint, Filter, Options};
+use crate::archive;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
 use crate::model::{Entry, RecordPath};
@@ -129,7 +129,7 @@ fn read_file(
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     let entries: Box<dyn Iterator<Item = Result<Entry>>> = if archive::is_archive(&head) {
         let whole = Box::new(io::Cursor::new(head).chain(input));
-        Box::new(open_archive(whole, &options.archive)?)
+        Box::new(options.archive.open(whole)?)
     } else {
         let format = format.or_else(|| detect::detect(&head, path.to_str())).ok_or_else(|| {
             Error::new(ErrorKind::Input, "its format is not known")
@@ -166,13 +166,6 @@ fn read_file(
     }
     let _ = to.blocking_send(Ok(chunk));
     Ok(taken)
-}
-
-fn open_archive(input: Box<dyn Read + Send>, keys: &ArchiveKeys) -> Result<archive::Reader> {
-    let keychain = keys.user.as_ref().and_then(|user| user.keychain().ok());
-    let mut openers: Vec<Opener<'_>> = keychain.map(Opener::PrivateKey).into_iter().collect();
-    openers.extend(keys.passphrase.as_ref().map(Opener::Passphrase));
-    archive::Reader::open(input, &openers)
 }
 
 /// Without a vault the first folder is the vault.

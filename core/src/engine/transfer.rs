@@ -11,8 +11,8 @@ use super::report::{Progress, Rejected, Report, Step};
 use super::settle;
 use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
-use super::{ArchiveKeys, Conflict, Endpoint, Keys, Options, Verify, source};
-use crate::archive::{self, Recipient};
+use super::{Conflict, Endpoint, Keys, Options, Verify, source};
+use crate::archive;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Attachment, Entry, Record, RecordPath};
@@ -528,7 +528,7 @@ async fn into_file(
     };
     let output = Box::new(io::BufWriter::with_capacity(1 << 18, output));
     let mut writer: Box<dyn formats::Writer> = if sealed {
-        Box::new(archive::Writer::create(output, &recipients(&options.archive)?)?)
+        Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
         let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
         let format = format.or(named).ok_or_else(|| {
@@ -570,18 +570,6 @@ async fn into_file(
 #[must_use]
 pub fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
-}
-
-fn recipients(keys: &ArchiveKeys) -> Result<Vec<Recipient>> {
-    let user = keys.user.as_ref().and_then(|user| user.keychain().ok());
-    let mut recipients: Vec<_> =
-        user.map(|keychain| Recipient::PublicKey(keychain.public().clone())).into_iter().collect();
-    recipients.extend(keys.passphrase.clone().map(Recipient::Passphrase));
-    if recipients.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "there is nobody to seal the archive for")
-            .next_step("set KEYFERRY_ARCHIVE_PASSPHRASE or KEYFERRY_ARCHIVE_PASSPHRASE_FILE"));
-    }
-    Ok(recipients)
 }
 
 /// To the engine an archive is a format like any other.

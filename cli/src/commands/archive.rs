@@ -1,0 +1,185 @@
+//! `archive create|list|verify|extract`: records in one sealed file, `.kfa`.
+
+use super::{archive_keys, carry, filter, options};
+use crate::args::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::jobs::Jobs;
+use crate::output::{Output, clean};
+use crate::resolve::{self, Location, Need};
+use keyferry_core::archive::{self, Lock, Reader};
+use keyferry_core::crypto::keychain::PublicKey;
+use keyferry_core::engine::{ArchiveKeys, Endpoint, Options};
+use keyferry_core::error::Place;
+use keyferry_core::model::Entry;
+use keyferry_core::{Error, Result};
+use serde_json::json;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Chooses.
+pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    match archive {
+        Archive::Create(create) => self::create(create, config, jobs, output).await,
+        Archive::List(file) => list(&file, config, output).await,
+        Archive::Verify(file) => verify(&file, config, output).await,
+        Archive::Extract(extract) => self::extract(extract, config, jobs, output).await,
+    }
+}
+
+async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let path = archive_path(&create.file)?;
+    let recipients = create.recipient.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
+    let from = resolve::endpoint(&create.from, Side::Only, config).await?;
+    let options = Options {
+        filter: filter(create.select, jobs.started()),
+        archive: ArchiveKeys { recipients, ..ArchiveKeys::default() },
+        ..Options::default()
+    };
+    let to = Endpoint::File { path, format: None };
+    carry(&from, &to, &options, false, jobs, output).await
+}
+
+async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let from = Endpoint::File { path: archive_path(&extract.file)?, format: None };
+    let to = resolve::endpoint(&extract.to, Side::Only, config).await?;
+    let dry_run = extract.into.dry_run;
+    let options =
+        Options { allow_plaintext: extract.allow_plaintext, ..options(extract.into, extract.select, jobs) };
+    carry(&from, &to, &options, dry_run, jobs, output).await
+}
+
+/// Names as they are read: nothing is kept but what JSON needs.
+async fn list(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8> {
+    let (path, sealed_for, reader) = open(file, config).await?;
+    let (mut records, mut folders) = (Vec::new(), Vec::new());
+    if !output.json {
+        for whom in &sealed_for {
+            output.say(&format!("sealed for {whom}"));
+        }
+    }
+    for entry in reader {
+        let (kind, name) = match entry.map_err(|error| in_file(&path, error))? {
+            Entry::Record(record, _) => (&mut records, record.label()),
+            Entry::Folder(folder) => (&mut folders, folder.to_string()),
+            Entry::Reject(_) | Entry::Note(_) => continue,
+        };
+        if output.json {
+            kind.push(name);
+        } else {
+            output.line(&clean(&name))?;
+        }
+    }
+    if output.json {
+        output.document(&json!({ "sealed_for": sealed_for, "records": records, "folders": folders }))?;
+    }
+    Ok(0)
+}
+
+/// Reads all of it: each chunk is authenticated, and the end says that nothing is missing.
+async fn verify(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8> {
+    let (path, sealed_for, reader) = open(file, config).await?;
+    let (mut records, mut folders, mut attachments, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
+    for entry in reader {
+        match entry.map_err(|error| in_file(&path, error))? {
+            Entry::Record(record, _) => {
+                records += 1;
+                attachments += record.attachments.len() as u64;
+                bytes += record.attachments.iter().map(|one| one.content.len() as u64).sum::<u64>();
+            }
+            Entry::Folder(_) => folders += 1,
+            Entry::Reject(_) | Entry::Note(_) => {}
+        }
+    }
+    if output.json {
+        output.document(&json!({
+            "whole": true,
+            "sealed_for": sealed_for,
+            "records": records,
+            "folders": folders,
+            "attachments": attachments,
+            "attachment_bytes": bytes,
+        }))?;
+    } else {
+        output.line(&format!(
+            "whole and authentic: {records} records, {folders} empty folders, {attachments} attachments of {bytes} bytes"
+        ))?;
+        for whom in &sealed_for {
+            output.line(&format!("  sealed for {whom}"))?;
+        }
+    }
+    Ok(0)
+}
+
+async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<String>, Reader)> {
+    let path = archive_path(&file.file)?;
+    let failed = |error| Error::io(&path, error);
+    let header =
+        archive::inspect(File::open(&path).map_err(failed)?).map_err(|error| in_file(&path, error))?;
+    let sealed_for = header.locks.iter().map(whom).collect();
+    let mut keys = archive_keys([])?;
+    if let Some(word) = &file.user {
+        let (environment, _) = resolve::environment(word, Side::Only, Need::Contents, config).await?;
+        environment.unlocked()?;
+        keys.user = Some(Arc::new(environment));
+    }
+    let input = Box::new(BufReader::with_capacity(1 << 18, File::open(&path).map_err(failed)?));
+    let reader = keys.open(input).map_err(|error| in_file(&path, error))?;
+    Ok((path, sealed_for, reader))
+}
+
+fn in_file(path: &Path, error: Error) -> Error {
+    error.at(Place::File { path: path.to_owned(), at: None })
+}
+
+fn whom(lock: &Lock) -> String {
+    match lock {
+        Lock::Passphrase(cost) => format!(
+            "a passphrase (Argon2id: {} MiB, {} passes, {} lanes)",
+            cost.memory >> 10,
+            cost.passes,
+            cost.lanes
+        ),
+        Lock::PublicKey(fingerprint) => {
+            let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("the public key {hex}")
+        }
+    }
+}
+
+/// A file whose name says that it is an archive.
+fn archive_path(word: &str) -> Result<PathBuf> {
+    match Location::parse(word)? {
+        Location::File(path, None) if keyferry_core::engine::transfer::is_archive(&path) => Ok(path),
+        _ => Err(usage(format!("`{word}` is no archive by its name"), "name a file that ends in .kfa")),
+    }
+}
+
+fn public_key(path: &Path) -> Result<PublicKey> {
+    let pem = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    PublicKey::from_pem(&pem).map_err(|error| {
+        in_file(path, error).next_step("keyferry env public-key LOCATION prints a user's public key")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_end_in_kfa_are_archives() {
+        assert_eq!(archive_path("./a/b.KFA").unwrap(), Path::new("./a/b.KFA"));
+        for word in ["a.json", "csv:a.kfa", "embedded:a.kfa", "-"] {
+            assert!(archive_path(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn public_keys_are_named_by_their_whole_fingerprint() {
+        let name = whom(&Lock::PublicKey([0xa5; 32]));
+        assert_eq!(name, format!("the public key {}", "a5".repeat(32)));
+    }
+}
