@@ -64,6 +64,8 @@ pub enum Command {
     Export(Export),
     /// Move records from any source to any sink
     Migrate(Migrate),
+    /// Keep an environment in step with a source: bring only what changed, tell what was edited there
+    Sync(SyncArguments),
     /// Compare two locations: names and fields, never values
     #[command(visible_alias = "diff")]
     Verify(Two),
@@ -138,6 +140,13 @@ pub enum Env {
         /// The environment
         location: String,
     },
+    /// Believe the next public key that an environment shows for one of its users
+    Unpin {
+        /// The environment
+        location: String,
+        /// The user's id, as the error names it
+        user: String,
+    },
     /// Forget a name; the environment itself stays
     Remove {
         /// The name
@@ -172,6 +181,8 @@ pub enum OnConflict {
 pub enum VerifyHow {
     /// Read back and compare every record
     Full,
+    /// Read back 400 records chosen at random, and count the others
+    Sample,
     /// Trust
     None,
 }
@@ -222,6 +233,9 @@ pub struct Into {
     /// List records that could not be taken in this file: positions, names, reasons, no secrets
     #[arg(long, value_name = "FILE")]
     pub rejects: Option<PathBuf>,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 /// `import`
@@ -276,6 +290,9 @@ pub struct Export {
     /// Disarm cells that a spreadsheet would run as formulas (they are changed)
     #[arg(long)]
     pub spreadsheet_safe: bool,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// What to read.
     #[command(flatten)]
     pub select: Select,
@@ -328,6 +345,9 @@ pub struct ArchiveCreate {
     /// Seal it for the owner of this public key as well (PEM); several times for several
     #[arg(long, value_name = "FILE.pem")]
     pub recipient: Vec<PathBuf>,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// What to read.
     #[command(flatten)]
     pub select: Select,
@@ -361,6 +381,54 @@ pub struct ArchiveExtract {
     pub select: Select,
 }
 
+/// `sync`
+#[derive(Debug, Args)]
+pub struct SyncArguments {
+    /// The source
+    pub from: String,
+    /// The environment that is kept in step, and a vault and folder in it
+    pub to: String,
+    /// Show what would happen, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What was edited in the sink since the last time
+    #[arg(long, value_enum, default_value = "skip", value_name = "HOW")]
+    pub on_conflict: OnDrift,
+    /// Move to the bin what an earlier sync brought and the source no longer holds
+    #[arg(long)]
+    pub delete: bool,
+    /// Read back what was written
+    #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
+    pub verify: VerifyHow,
+    /// Records may go from an encrypted vault into one that is not
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// What a sync does about drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDrift {
+    /// Leave it, list the record
+    Skip,
+    /// Overwrite it
+    Update,
+}
+
+impl From<OnDrift> for OnConflict {
+    fn from(drift: OnDrift) -> Self {
+        match drift {
+            OnDrift::Skip => Self::Skip,
+            OnDrift::Update => Self::Update,
+        }
+    }
+}
+
 /// Two locations.
 #[derive(Debug, Args)]
 pub struct Two {
@@ -368,6 +436,9 @@ pub struct Two {
     pub a: String,
     /// The second location
     pub b: String,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// What to compare.
     #[command(flatten)]
     pub select: Select,

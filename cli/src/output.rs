@@ -79,11 +79,13 @@ impl Output {
             (report.created, "created"),
             (report.updated, "updated"),
             (report.unchanged, "there already"),
+            (report.removed, "removed"),
             (report.folders_created, "vaults and folders made"),
             (report.verified, "verified equal"),
             (report.skipped.len() as u64, "skipped"),
             (report.rejected.len() as u64, "rejected"),
             (report.different.len() as u64, "different"),
+            (report.drifted.len() as u64, "drifted"),
         ];
         parts.extend(
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
@@ -108,8 +110,19 @@ impl Output {
                 clean(&difference.what.join(", "))
             ))?;
         }
+        for drift in &report.drifted {
+            self.line(&format!("  drifted: {}: {}", clean(&drift.record), clean(&drift.what.join(", "))))?;
+        }
         for note in &report.notes {
             self.line(&format!("  note: {}", clean(note)))?;
+        }
+        let left = report.not_movable.iter().map(|one| match one.count {
+            Some(count) => format!("{count} {}", one.what),
+            None => one.what.to_owned(),
+        });
+        let left: Vec<_> = left.collect();
+        if !left.is_empty() {
+            self.say(&format!("  not movable: {} (--report FILE.html says why)", left.join(", ")));
         }
         Ok(())
     }

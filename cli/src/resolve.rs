@@ -192,7 +192,7 @@ pub async fn environment(
 }
 
 /// One name for every spelling of an environment's location.
-fn canonical(location: &Location) -> String {
+pub fn canonical(location: &Location) -> String {
     match location {
         Location::Embedded(folder) => {
             let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());

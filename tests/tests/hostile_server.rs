@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's own helper may fail it")]
 
+use keyferry_core::crypto::keychain::Keychain;
+use keyferry_core::secret::SecretString;
 use keyferry_tests::Scene;
 use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
@@ -10,6 +12,7 @@ use keyferry_tests::server::Served;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Runs a command against an environment of some records whose answers at `path` are faulty.
@@ -148,4 +151,56 @@ fn names_of_attachments_lead_nowhere() {
     let parent = scene.path("..");
     let escaped = std::fs::read_dir(parent).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(escaped.into_iter().all(|name| !name.to_string_lossy().contains("escaped")));
+}
+
+/// The public keys of an administrator, each as the vectors have it.
+fn administrator(which: usize) -> Vec<u8> {
+    let vectors = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors/rsa.json");
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(vectors).unwrap()).unwrap();
+    let pem = SecretString::from(vectors[which]["private_pem"].as_str().unwrap());
+    let public = Keychain::from_pem(&pem).unwrap().public().to_pem().unwrap();
+    json!({ "items": [{ "id": "0123456789abcdef01234567", "publicKey": public }] }).to_string().into_bytes()
+}
+
+/// With vault types a new vault's key is wrapped for whomever the server names.
+#[test]
+fn another_users_public_key_that_changes_is_refused_and_no_key_is_wrapped_for_it() {
+    let scene = Scene::new();
+    let one = scene.file("one.jsonl", r#"{"vault":"V","name":"one","password":"x"}"#);
+    let served = Served::new(&scene, "a", "on");
+    let through = |which: fn() -> Vec<u8>| {
+        Proxy::new(
+            &served.url,
+            Box::new(move |asked: &Asked| match asked.path.as_str() {
+                "/api/v1/app/features" => Some(Fault::Body(|| br#"[{"name":"vaultType"}]"#.to_vec())),
+                "/api/v1/vault-types/all" => {
+                    Some(Fault::Body(|| br#"{"items":[{"id":"76543210fedcba9876543210"}]}"#.to_vec()))
+                }
+                path if path.ends_with("/administrators") => Some(Fault::Body(which)),
+                // The server has no such user; that it is asked is enough.
+                "/api/v1/vaults" if asked.method == "POST" => Some(Fault::Status(422)),
+                _ => None,
+            }),
+        )
+    };
+    let import = |proxy: &Proxy| {
+        let output = served.command(&scene, &["--timeout", "3", "import", one, &proxy.url]).output().unwrap();
+        let asked = proxy.done().iter().any(|done| done.contains("POST /api/v1/vaults"));
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), asked)
+    };
+    static WHICH: AtomicUsize = AtomicUsize::new(0);
+    let proxy = through(|| administrator(WHICH.load(Ordering::SeqCst)));
+    let (_, told, asked) = import(&proxy);
+    assert!(asked, "the first key is believed: {told}");
+    WHICH.store(1, Ordering::SeqCst);
+    let before = proxy.done().len();
+    let (code, told, _) = import(&proxy);
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("not the one that was seen before") && told.contains("env unpin"), "{told}");
+    let posted = proxy.done()[before..].iter().any(|done| done.contains("POST /api/v1/vaults"));
+    assert!(!posted, "no vault key left");
+    scene.run(&["env", "unpin", &proxy.url, "0123456789abcdef01234567"]).succeeds();
+    let before = proxy.done().len();
+    import(&proxy);
+    assert!(proxy.done()[before..].iter().any(|done| done.contains("POST /api/v1/vaults")));
 }

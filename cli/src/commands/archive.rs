@@ -1,6 +1,6 @@
 //! `archive create|list|verify|extract`: records in one sealed file, `.kfa`.
 
-use super::{archive_keys, carry, filter, options};
+use super::{Typed, archive_keys, carry, filter, options};
 use crate::args::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -40,16 +40,30 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
         ..Options::default()
     };
     let to = Endpoint::File { path, format: None };
-    carry(&from, &to, &options, false, jobs, output).await
+    let typed = Typed {
+        what: "archive create",
+        from: &create.from,
+        to: &create.file,
+        dry_run: false,
+        report: create.report.as_deref(),
+    };
+    carry(&typed, &from, &to, &options, jobs, output).await
 }
 
 async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = Endpoint::File { path: archive_path(&extract.file)?, format: None };
     let to = resolve::endpoint(&extract.to, Side::Only, config).await?;
-    let dry_run = extract.into.dry_run;
+    let report = extract.into.report.clone();
+    let typed = Typed {
+        what: "archive extract",
+        from: &extract.file,
+        to: &extract.to,
+        dry_run: extract.into.dry_run,
+        report: report.as_deref(),
+    };
     let options =
         Options { allow_plaintext: extract.allow_plaintext, ..options(extract.into, extract.select, jobs) };
-    carry(&from, &to, &options, dry_run, jobs, output).await
+    carry(&typed, &from, &to, &options, jobs, output).await
 }
 
 /// Names as they are read: nothing is kept but what JSON needs.

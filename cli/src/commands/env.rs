@@ -5,15 +5,16 @@ use crate::config::{Config, Configured};
 use crate::credentials::{self, Side};
 use crate::embedded;
 use crate::exit::usage;
+use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve::{self, Location, Need};
-use keyferry_core::Result;
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
+use keyferry_core::{Error, ErrorKind, Result};
 use serde_json::json;
 
 /// Chooses.
-pub async fn run(env: Env, config: Config, output: Output) -> Result<u8> {
+pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Result<u8> {
     match env {
         Env::Init { location, user, generate, client_encryption } => {
             init(&location, &user, generate, client_encryption, output)
@@ -22,6 +23,7 @@ pub async fn run(env: Env, config: Config, output: Output) -> Result<u8> {
         Env::List => list(&config, output),
         Env::Test { location } => test(&location, &config, output).await,
         Env::PublicKey { location } => public_key(&location, &config, output).await,
+        Env::Unpin { location, user } => unpin(&location, &user, &config, jobs, output),
         Env::Remove { name } => remove(&name, config, output),
     }
 }
@@ -144,6 +146,23 @@ async fn public_key(location: &str, config: &Config, output: Output) -> Result<u
             "its fingerprint is {fingerprint}: compare it over another way than the file goes"
         ));
     }
+    Ok(0)
+}
+
+fn unpin(location: &str, user: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let location = match Location::parse(location)? {
+        Location::Named(name, _) => Location::parse(config.location(&name)?)?,
+        other => other,
+    };
+    let place = resolve::canonical(&location);
+    if !jobs.journal()?.unpin(&place, user)? {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("no public key of user {user} of {place} is pinned"),
+        )
+        .next_step("name the environment and the user's id as the error had them"));
+    }
+    output.say(&format!("the next public key of user {user} of {place} will be believed"));
     Ok(0)
 }
 

@@ -1,6 +1,6 @@
 //! `export ENV FILE`.
 
-use super::{carry, filter, with_format};
+use super::{Typed, carry, filter, with_format};
 use crate::args::Export;
 use crate::config::Config;
 use crate::credentials::Side;
@@ -28,11 +28,18 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
             "write NAME:, https://… or embedded:DIR",
         ));
     }
+    let typed = Typed {
+        what: "export",
+        from: &export.environment,
+        to: &export.file,
+        dry_run: false,
+        report: export.report.as_deref(),
+    };
     let mut options = Options {
         allow_plaintext: export.allow_plaintext,
         filter: filter(export.select, jobs.started()),
         ..Options::default()
     };
     options.write.spreadsheet_safe = export.spreadsheet_safe;
-    carry(&from, &to, &options, false, jobs, output).await
+    carry(&typed, &from, &to, &options, jobs, output).await
 }

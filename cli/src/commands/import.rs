@@ -1,6 +1,6 @@
 //! `import FILE ENV`.
 
-use super::{carry, options, with_format};
+use super::{Typed, carry, options, with_format};
 use crate::args::{ExtraColumns, Import};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -30,10 +30,17 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
             "write NAME:, https://… or embedded:DIR",
         ));
     }
-    let dry_run = import.into.dry_run;
+    let report = import.into.report.clone();
+    let typed = Typed {
+        what: "import",
+        from: &import.file,
+        to: &import.environment,
+        dry_run: import.into.dry_run,
+        report: report.as_deref(),
+    };
     let mut options = options(import.into, import.select, jobs);
     options.read = read;
-    carry(&from, &to, &options, dry_run, jobs, output).await
+    carry(&typed, &from, &to, &options, jobs, output).await
 }
 
 fn read_options(import: &Import) -> Result<ReadOptions> {

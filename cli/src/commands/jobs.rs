@@ -67,6 +67,7 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
     let (sink, side) = match command(&journal.job(id)?)?.command {
         Command::Import(import) => (import.environment, Side::Only),
         Command::Migrate(migrate) => (migrate.to, Side::To),
+        Command::Sync(sync) => (sync.to, Side::To),
         Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
         _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
     };

@@ -1,6 +1,6 @@
 //! `migrate FROM TO`.
 
-use super::{carry, options};
+use super::{Typed, carry, options};
 use crate::args::Migrate;
 use crate::config::Config;
 use crate::credentials::Side;
@@ -14,12 +14,19 @@ use keyferry_core::engine::Keys;
 pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&migrate.from, Side::From, config).await?;
     let to = resolve::endpoint(&migrate.to, Side::To, config).await?;
-    let dry_run = migrate.into.dry_run;
+    let report = migrate.into.report.clone();
+    let typed = Typed {
+        what: "migrate",
+        from: &migrate.from,
+        to: &migrate.to,
+        dry_run: migrate.into.dry_run,
+        report: report.as_deref(),
+    };
     let mut options = options(migrate.into, migrate.select, jobs);
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
     options.allow_plaintext = migrate.allow_plaintext;
     if migrate.rewrap {
         options.keys = Keys::Kept;
     }
-    carry(&from, &to, &options, dry_run, jobs, output).await
+    carry(&typed, &from, &to, &options, jobs, output).await
 }

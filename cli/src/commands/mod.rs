@@ -11,6 +11,7 @@ mod jobs;
 mod list;
 mod migrate;
 mod serve;
+mod sync;
 mod verify;
 
 use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
@@ -22,9 +23,12 @@ use crate::output::Output;
 use crate::progress::Shown;
 use crate::resolve;
 use jiff::Timestamp;
-use keyferry_core::Result;
-use keyferry_core::engine::{self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Verify};
+use keyferry_core::engine::{
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Verify,
+};
 use keyferry_core::formats::Format;
+use keyferry_core::{Error, Result};
+use std::path::Path;
 use std::time::Duration;
 
 /// Runs the command and gives its exit code.
@@ -33,10 +37,11 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
     let config = || Config::load(global.config.as_deref(), Duration::from_secs(global.timeout));
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
-        Command::Env(env) => env::run(env, config()?, output).await,
+        Command::Env(env) => env::run(env, config()?, &jobs, output).await,
         Command::Import(import) => import::run(import, &config()?, &jobs, output).await,
         Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
+        Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
         Command::Archive(archive) => archive::run(archive, &config()?, &jobs, output).await,
@@ -62,6 +67,7 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
         },
         verify: match into.verify {
             VerifyHow::Full => Verify::Full,
+            VerifyHow::Sample => Verify::Sample,
             VerifyHow::None => Verify::None,
         },
         rejects: into.rejects,
@@ -80,20 +86,47 @@ fn filter(select: Select, typed: Timestamp) -> Filter {
     }
 }
 
+/// A transfer as it was typed.
+struct Typed<'a> {
+    what: &'a str,
+    from: &'a str,
+    to: &'a str,
+    dry_run: bool,
+    report: Option<&'a Path>,
+}
+
+impl Typed<'_> {
+    /// Makes sure that the report can be written, before hours of work.
+    fn check(&self) -> Result<()> {
+        self.report.map(PageFormat::of).transpose().map(drop)
+    }
+
+    /// Writes the report, where one was asked for.
+    fn report(&self, report: &Report, started: Timestamp, output: Output) -> Result<()> {
+        let Some(path) = self.report else { return Ok(()) };
+        let started = started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        let page = Page { what: self.what, from: self.from, to: self.to, started: &started, report };
+        std::fs::write(path, page.render(PageFormat::of(path)?)?).map_err(|error| Error::io(path, error))?;
+        output.say(&format!("report: {}", path.display()));
+        Ok(())
+    }
+}
+
 /// Plans only, or transfers; shows the outcome.
 async fn carry(
+    typed: &Typed<'_>,
     from: &Endpoint,
     to: &Endpoint,
     options: &Options,
-    dry_run: bool,
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
+    typed.check()?;
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
     let options = &Options { archive: with_keys(&options.archive, [to, from])?, ..options.clone() };
     let progress = Shown::new(output);
-    if dry_run {
+    if typed.dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;
         drop(progress);
         if output.json {
@@ -105,6 +138,7 @@ async fn carry(
     }
     let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
+    typed.report(&report, jobs.started(), output)?;
     // A result that shares standard output with the records would spoil both.
     if matches!(to, Endpoint::File { path, .. } if path.as_os_str() == "-") {
         output.say(&format!("{} records written in {:.1} s", report.created, report.seconds));

@@ -1,6 +1,6 @@
 //! `verify A B`.
 
-use super::{archive_keys, filter};
+use super::{Typed, archive_keys, filter};
 use crate::args::Two;
 use crate::config::Config;
 use crate::credentials::Side;
@@ -13,16 +13,21 @@ use keyferry_core::engine::{self, Options};
 
 /// Compares two locations.
 pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
+    let typed =
+        Typed { what: "verify", from: &two.a, to: &two.b, dry_run: false, report: two.report.as_deref() };
+    typed.check()?;
+    let started = Timestamp::now();
     let a = resolve::endpoint(&two.a, Side::From, config).await?;
     let b = resolve::endpoint(&two.b, Side::To, config).await?;
     let options = Options {
-        filter: filter(two.select, Timestamp::now()),
+        filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,
         ..Options::default()
     };
     let progress = Shown::new(output);
     let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
+    typed.report(&report, started, output)?;
     output.report(&report)?;
     Ok(report.exit_code())
 }

@@ -17,6 +17,12 @@ impl Client {
         self.gather::<ItemPlace, _>(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }
 
+    /// How many shortcuts the user sees.
+    pub async fn shortcut_count(&self) -> Result<u64> {
+        let shortcuts: Vec<serde::de::IgnoredAny> = self.list("/shortcuts/search").await?;
+        Ok(shortcuts.len() as u64)
+    }
+
     /// One item whole, but for its attachments' contents.
     pub async fn item(&self, id: &str) -> Result<Item> {
         let path = format!("/items/{}", segment(id)?);

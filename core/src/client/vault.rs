@@ -3,7 +3,7 @@
 use super::{Client, segment};
 use crate::Result;
 use http::Method;
-use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType};
+use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType, VaultUser};
 use keyferry_api::{Created, Empty};
 
 impl Client {
@@ -31,6 +31,11 @@ impl Client {
     /// Deletes a vault and all in it.
     pub async fn delete_vault(&self, id: &str) -> Result<()> {
         self.act(Method::DELETE, &format!("/vaults/{}", segment(id)?), &Empty {}).await
+    }
+
+    /// Who may do what in a vault. Not every server has this call: never depend on it.
+    pub async fn vault_users(&self, id: &str) -> Result<Vec<VaultUser>> {
+        self.list(&format!("/vaults/{}/users", segment(id)?)).await
     }
 
     /// The types that a new vault may have.

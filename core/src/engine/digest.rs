@@ -1,7 +1,8 @@
 //! Keyed digests: what two records are compared by, so that neither has to be kept.
 //!
 //! `HMAC-SHA-256[key](length ‖ bytes ‖ …)`, cut to 16 bytes. The key is random and lives as long
-//! as one comparison, so digests tell nothing to whoever sees them later.
+//! as one comparison, so digests tell nothing to whoever sees them later; a sync's, which outlive it,
+//! are under a key that only the user can unwrap.
 
 use crate::crypto::generate;
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::report::Difference;
 
-type Short = [u8; 16];
+pub(super) type Short = [u8; 16];
 
 /// The names of a record's compared fields, in the order of their digests.
 const FIELDS: [&str; 8] =
@@ -27,7 +28,7 @@ pub(super) struct Print {
     /// Place, name and login.
     pub identity: Short,
     /// Every other field, and the record key of a record that is carried sealed. This decides.
-    content: Short,
+    pub content: Short,
     /// The start of each field's digest: enough to say which of them differ once `content` does.
     fields: [u32; FIELDS.len()],
 }
@@ -50,9 +51,14 @@ impl Digester {
     pub(super) fn new() -> Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         generate::random_bytes(&mut *key)?;
+        Ok(Self::under(&*key))
+    }
+
+    /// Takes digests under this key, to compare them with those of another day.
+    pub(super) fn under(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
-        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&*key).expect("HMAC takes keys of any length");
-        Ok(Self(mac))
+        let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+        Self(mac)
     }
 
     fn digest<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
@@ -134,6 +140,24 @@ impl Prints {
         Ok(())
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// Shows every print, without taking any.
+    pub(super) fn visit(&mut self, mut show: impl FnMut(&Print) -> Result<()>) -> Result<()> {
+        for part in &mut self.parts {
+            part.flush().map_err(spilled)?;
+            part.get_mut().rewind().map_err(spilled)?;
+            let mut reader = BufReader::with_capacity(64 << 10, part.get_mut());
+            while let Some(noted) = Noted::read(&mut reader).map_err(spilled)? {
+                show(&noted.print)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every part in turn. Equal identities are in parts of the same place.
     pub(super) fn into_parts(self) -> impl Iterator<Item = Result<Vec<Noted>>> {
         self.parts.into_iter().map(|part| {
@@ -207,11 +231,16 @@ impl Ledger {
         true
     }
 
-    /// Removes one record of the same place, name and login; answers its note and what differs.
-    pub(super) fn take_alike(&mut self, print: &Print) -> Option<(String, Vec<String>)> {
+    /// Removes one record of the same place, name and login; answers it, its note and what differs.
+    pub(super) fn take_alike(&mut self, print: &Print) -> Option<(Print, String, Vec<String>)> {
         let (held, note) = self.0.get_mut(&print.identity)?.pop()?;
         let what = held.differing(print);
-        Some((note.into_string(), what))
+        Some((held, note.into_string(), what))
+    }
+
+    /// What is left.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = (Print, Box<str>)> {
+        self.0.into_values().flatten()
     }
 
     /// What is left, as missing records.

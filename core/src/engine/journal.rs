@@ -10,6 +10,8 @@
 //! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, and the item's id once it is known |
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
 //! | `places` | vaults and folders that the job made |
+//! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
+//! | `pins` | the fingerprints of other users' public keys, as they were first seen |
 //!
 //! Digests and sealed items are under the job's own key: 32 random bytes, wrapped to the user's
 //! public key (RSA-OAEP), so that only the user can say what they stand for. Where the user has no
@@ -18,6 +20,7 @@
 use super::environment::Environment;
 use super::report::Report;
 use crate::crypto::generate;
+use crate::crypto::keychain::PublicKey;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::secret::SecretString;
 use aes_gcm::aead::{Aead, Payload};
@@ -36,7 +39,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// Raised when the tables change.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE jobs (
@@ -81,6 +84,29 @@ CREATE TABLE places (
     open   INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE INDEX places_of_job ON places (job, open);
+";
+
+/// What version 2 added.
+const TABLES_2: &str = "
+CREATE TABLE syncs (
+    id         INTEGER PRIMARY KEY,
+    pair       TEXT NOT NULL UNIQUE,
+    digest_key TEXT NOT NULL,
+    generation INTEGER NOT NULL
+) STRICT;
+CREATE TABLE synced (
+    sync       INTEGER NOT NULL REFERENCES syncs (id) ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
+    identity   BLOB NOT NULL,
+    content    BLOB NOT NULL,
+    PRIMARY KEY (sync, generation, identity, content)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pins (
+    place       TEXT NOT NULL,
+    user        TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    PRIMARY KEY (place, user)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// `SHA-256(keyEncrypted)`: which creation an item came from.
@@ -189,13 +215,17 @@ impl Journal {
         let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get(0));
         match version(&db).map_err(failed)? {
             VERSION => {}
-            0 => {
+            0 | 1 => {
                 // Another process may be making the tables as well.
                 let change =
                     rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)
                         .map_err(failed)?;
-                if version(&change).map_err(failed)? == 0 {
+                let held = version(&change).map_err(failed)?;
+                if held == 0 {
                     change.execute_batch(TABLES).map_err(failed)?;
+                }
+                if held < VERSION {
+                    change.execute_batch(TABLES_2).map_err(failed)?;
                     change.pragma_update(None, "user_version", VERSION).map_err(failed)?;
                 }
                 change.commit().map_err(failed)?;
@@ -215,12 +245,12 @@ impl Journal {
         &self.path
     }
 
-    fn db(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn db(&self) -> MutexGuard<'_, Connection> {
         // A transaction that a panic cut off was rolled back.
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, error: rusqlite::Error) -> Error {
+    pub(super) fn failed(&self, error: rusqlite::Error) -> Error {
         broken(&self.path, error)
     }
 
@@ -268,6 +298,45 @@ impl Journal {
             }
             Err(std::fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
         }
+    }
+
+    /// Makes sure that another user's public key is the one that was seen first. What is encrypted for
+    /// a key that a server put in its place, the server can read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it is another.
+    pub fn pin(&self, place: &str, user: &str, key: &PublicKey) -> Result<()> {
+        let fingerprint = key.fingerprint()?;
+        let pin = || {
+            let db = self.db();
+            db.execute(
+                "INSERT OR IGNORE INTO pins (place, user, fingerprint) VALUES (?1, ?2, ?3)",
+                params![place, user, fingerprint],
+            )?;
+            db.query_row(
+                "SELECT fingerprint FROM pins WHERE place = ?1 AND user = ?2",
+                [place, user],
+                |row| row.get::<_, [u8; 32]>(0),
+            )
+        };
+        let pinned = pin().map_err(|error| self.failed(error))?;
+        if pinned == fingerprint {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotAllowed,
+            format!("the public key of user {user} of {place} is not the one that was seen before"),
+        )
+        .next_step(format!(
+            "ask that user over another way whether the key was changed; if so: keyferry env unpin {place} {user}"
+        )))
+    }
+
+    /// Forgets another user's public key: the next one that is seen will be believed. Says whether
+    /// there was any.
+    pub fn unpin(&self, place: &str, user: &str) -> Result<bool> {
+        let gone = self.db().execute("DELETE FROM pins WHERE place = ?1 AND user = ?2", [place, user]);
+        gone.map(|gone| gone > 0).map_err(|error| self.failed(error))
     }
 
     /// Writes down a new job that will write to `sink`.

@@ -6,12 +6,16 @@ pub mod environment;
 mod filter;
 pub mod fsck;
 pub mod journal;
+pub mod page;
+mod preflight;
 mod reading;
 pub mod report;
+mod sample;
 mod settle;
 mod sink;
 mod source;
 mod spool;
+pub mod sync;
 pub mod transfer;
 pub mod undo;
 pub mod verify;
@@ -20,8 +24,11 @@ pub use environment::{Environment, Unlock};
 pub use filter::Filter;
 pub use fsck::{Finding, Health, fsck};
 pub use journal::{Job, Journal, NewJob};
-pub use report::{Difference, Progress, Report, Silent, Step};
+pub use page::{Page, PageFormat};
+pub use preflight::{Check, Preflight, Standing};
+pub use report::{Difference, NotMovable, Progress, Report, Silent, Stage, Step};
 pub use spool::Spool;
+pub use sync::{Base, Sync};
 pub use transfer::{Plan, plan, transfer};
 pub use undo::{Undone, undo};
 pub use verify::verify;
@@ -84,6 +91,8 @@ pub enum Verify {
     /// Every record.
     #[default]
     Full,
+    /// A few hundred of those that were written, chosen at random, and the number of all.
+    Sample,
     /// Nothing.
     None,
 }
@@ -153,6 +162,8 @@ pub struct Options {
     pub write: WriteOptions,
     /// How to seal and open an archive.
     pub archive: ArchiveKeys,
+    /// The sink is kept in step with the source.
+    pub sync: Option<Sync>,
     /// A plaintext file may be written.
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.

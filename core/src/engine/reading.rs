@@ -23,6 +23,8 @@ pub(super) struct Reading<'a> {
     environment: &'a Environment,
     inside: &'a RecordPath,
     filter: &'a Filter,
+    /// Where only these items count.
+    items: Option<&'a HashSet<String>>,
     keys: Keys,
     to: &'a Sender<Result<Vec<Entry>>>,
     /// Records that the filter took.
@@ -32,16 +34,17 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Sends every record within `inside` that the filter takes, in chunks; positions are item ids.
+    /// Sends every record within `inside` that the filter takes (of these `items` only), in chunks; positions are item ids.
     /// Answers how many there were, with those that could not be read.
     pub(super) async fn run(
         environment: &'a Environment,
         inside: &'a RecordPath,
         filter: &'a Filter,
+        items: Option<&'a HashSet<String>>,
         keys: Keys,
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
-        let mut reading = Self { environment, inside, filter, keys, to, taken: 0, timeless: 0 };
+        let mut reading = Self { environment, inside, filter, items, keys, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
             if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
                 break;
@@ -61,7 +64,7 @@ impl<'a> Reading<'a> {
     /// Sends one vault's records; `false` once nobody listens any more.
     async fn vault(&mut self, vault: &Vault) -> Result<bool> {
         let client = self.environment.client();
-        let (inside, filter) = (self.inside, self.filter);
+        let (inside, filter, items) = (self.inside, self.filter, self.items);
         let key = self.environment.vault_key(vault)?;
         let folders = client.folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders);
@@ -85,8 +88,11 @@ impl<'a> Reading<'a> {
         }
         drop(filled);
         let mut wanted = places.read()?.filter(|item| {
-            item.as_ref()
-                .map_or(true, |item| within(place(item.folder_id.as_deref())) && filter.takes_time(item))
+            item.as_ref().map_or(true, |item| {
+                items.is_none_or(|items| items.contains(&*item.id))
+                    && within(place(item.folder_id.as_deref()))
+                    && filter.takes_time(item)
+            })
         });
         // The next chunk is on its way while this one is opened.
         let mut ahead = VecDeque::new();

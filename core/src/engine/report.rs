@@ -3,9 +3,12 @@
 use crate::model::Reject;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What a job is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Reading the source and what the sink holds already.
     Planning,
@@ -52,6 +55,75 @@ impl Progress for Silent {
     }
 }
 
+/// Passes progress on, and keeps what a chart of it needs.
+pub(super) struct Timed<'a> {
+    inner: &'a dyn Progress,
+    start: Instant,
+    stages: Mutex<Vec<Stage>>,
+}
+
+/// Points of a stage: when there are so many, every second one goes.
+const MOST_POINTS: usize = 400;
+
+impl<'a> Timed<'a> {
+    pub(super) fn new(inner: &'a dyn Progress) -> Self {
+        Self { inner, start: Instant::now(), stages: Mutex::default() }
+    }
+
+    fn stages(&self) -> MutexGuard<'_, Vec<Stage>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stages so far; the last ends now.
+    pub(super) fn finish(&self) -> Vec<Stage> {
+        let mut stages = self.stages();
+        self.end_stage(&mut stages);
+        std::mem::take(&mut *stages)
+    }
+
+    fn end_stage(&self, stages: &mut [Stage]) {
+        if let Some(last) = stages.last_mut() {
+            last.seconds = self.start.elapsed().as_secs_f64() - last.began;
+        }
+    }
+}
+
+impl Progress for Timed<'_> {
+    fn begin(&self, step: Step, total: Option<u64>) {
+        {
+            let mut stages = self.stages();
+            self.end_stage(&mut stages);
+            let began = self.start.elapsed().as_secs_f64();
+            stages.push(Stage { step, began, seconds: 0.0, records: 0, points: Vec::new() });
+        }
+        self.inner.begin(step, total);
+    }
+
+    fn advance(&self, records: u64) {
+        if let Some(stage) = self.stages().last_mut() {
+            stage.records += records;
+            let at = self.start.elapsed().as_secs_f64() - stage.began;
+            stage.points.push((at, stage.records));
+            if stage.points.len() == MOST_POINTS {
+                let mut keep = true;
+                stage.points.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+        }
+        self.inner.advance(records);
+    }
+
+    fn note(&self, sentence: &str) {
+        self.inner.note(sentence);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.inner.interrupted()
+    }
+}
+
 /// The end of a transfer, in numbers and names.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
@@ -63,6 +135,8 @@ pub struct Report {
     pub updated: u64,
     /// Records that the sink held already, equal in everything.
     pub unchanged: u64,
+    /// Records that a sync moved to the sink's bin.
+    pub removed: u64,
     /// Records whose place was taken by other content, left alone.
     pub skipped: Vec<String>,
     /// Records that could not be taken, with the reason.
@@ -71,12 +145,44 @@ pub struct Report {
     pub verified: u64,
     /// Records that were not found equal.
     pub different: Vec<Difference>,
+    /// What was changed in the sink since the last sync, and is in its way.
+    pub drifted: Vec<Difference>,
     /// Vaults and folders that were made.
     pub folders_created: u64,
+    /// What the source holds besides records and folders, and why it stays there.
+    pub not_movable: Vec<NotMovable>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Wall-clock time of the whole job.
     pub seconds: f64,
+    /// What took how long.
+    pub stages: Vec<Stage>,
+}
+
+/// One step of a job, and how it went on over time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// Which step.
+    pub step: Step,
+    /// Seconds from the start of the job to its own.
+    pub began: f64,
+    /// Its length.
+    pub seconds: f64,
+    /// Records that went through it.
+    pub records: u64,
+    /// Seconds into the stage, and records that were through by then; a few hundred at most.
+    pub points: Vec<(f64, u64)>,
+}
+
+/// A kind of thing that a transfer leaves where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotMovable {
+    /// What it is: `shortcuts`.
+    pub what: &'static str,
+    /// How many there are, where the source tells.
+    pub count: Option<u64>,
+    /// The reason, and what to do instead.
+    pub why: &'static str,
 }
 
 impl Report {
@@ -85,7 +191,7 @@ impl Report {
     pub fn exit_code(&self) -> u8 {
         if !self.different.is_empty() {
             4
-        } else if !self.rejected.is_empty() || !self.skipped.is_empty() {
+        } else if !self.rejected.is_empty() || !self.skipped.is_empty() || !self.drifted.is_empty() {
             3
         } else {
             0
@@ -123,4 +229,25 @@ pub struct Difference {
     pub record: String,
     /// `missing` (in the second), `extra` (only there), or the names of the fields that differ.
     pub what: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_stage_keeps_few_points_and_all_records() {
+        let silent = Silent::default();
+        let timed = Timed::new(&silent);
+        timed.begin(Step::Planning, None);
+        timed.begin(Step::Writing, Some(10_000));
+        for _ in 0..10_000 {
+            timed.advance(1);
+        }
+        let stages = timed.finish();
+        assert_eq!((stages.len(), stages[1].records), (2, 10_000));
+        assert!(stages[1].points.len() < MOST_POINTS);
+        assert!(stages[1].points.windows(2).all(|pair| pair[0].1 < pair[1].1 && pair[0].0 <= pair[1].0));
+        assert!(stages[0].began + stages[0].seconds <= stages[1].began);
+    }
 }

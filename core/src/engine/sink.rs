@@ -380,9 +380,25 @@ impl Writer {
         let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(()) };
         let mut keys = BTreeMap::new();
         if let Some(key) = key {
+            let environment = &self.environment;
+            let own = client.user_info().await?.id;
             for administrator in client.vault_type_administrators(&kind.id).await? {
                 let Some(pem) = administrator.public_key else { continue };
-                keys.insert(administrator.id, PublicKey::from_pem(&pem)?.wrap(key)?);
+                let public = PublicKey::from_pem(&pem)?;
+                if administrator.id == own {
+                    if public.fingerprint()? != environment.public_key()?.fingerprint()? {
+                        return Err(Error::new(
+                            ErrorKind::NotAllowed,
+                            "the environment shows another public key for this user than the private key's",
+                        )
+                        .next_step(
+                            "do not trust this environment before its administrator has explained it",
+                        ));
+                    }
+                } else if let Some(job) = &self.job {
+                    job.journal().pin(environment.place(), &administrator.id, &public)?;
+                }
+                keys.insert(administrator.id, public.wrap(key)?);
             }
         }
         vault.type_id = Some(kind.id);

@@ -8,6 +8,7 @@ use crate::archive;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::formats::{self, detect};
 use crate::model::{Entry, RecordPath};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -26,21 +27,35 @@ const HEAD: usize = 64 << 10;
 /// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
 /// A chunk may be empty.
 pub(super) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
-    start(from, options, options.filter.clone())
+    start(from, options, options.filter.clone(), None)
 }
 
 /// Starts reading everything, as what a sink holds must be known whole.
 pub(super) fn open_whole(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
-    start(from, options, Filter::default())
+    start(from, options, Filter::default(), None)
 }
 
-fn start(from: &Endpoint, options: &Options, filter: Filter) -> Receiver<Result<Vec<Entry>>> {
+/// Starts reading these items of an environment.
+pub(super) fn open_items(
+    from: &Endpoint,
+    options: &Options,
+    items: HashSet<String>,
+) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, Filter::default(), Some(items))
+}
+
+fn start(
+    from: &Endpoint,
+    options: &Options,
+    filter: Filter,
+    items: Option<HashSet<String>>,
+) -> Receiver<Result<Vec<Entry>>> {
     let (to, chunks) = mpsc::channel(QUEUE);
     match from {
         Endpoint::Environment(environment, inside) => {
             let (environment, inside, keys) = (environment.clone(), inside.clone(), options.keys);
             tokio::spawn(async move {
-                let taken = Reading::run(&environment, &inside, &filter, keys, &to).await;
+                let taken = Reading::run(&environment, &inside, &filter, items.as_ref(), keys, &to).await;
                 let end = end(taken, &filter);
                 if let Some(end) = end {
                     // Nobody listens any more only where the job has ended already.

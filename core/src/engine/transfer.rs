@@ -7,11 +7,13 @@
 
 use super::digest::{Digester, Ledger, Noted, Print, Prints};
 use super::environment::{Environment, ended_early};
-use super::report::{Progress, Rejected, Report, Step};
+use super::preflight::Preflight;
+use super::report::{Progress, Rejected, Report, Step, Timed};
+use super::sample::Sample;
 use super::settle;
 use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
-use super::{Conflict, Endpoint, Keys, Options, Verify, source};
+use super::{Conflict, Endpoint, Keys, Options, Sync, Verify, source};
 use crate::archive;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
@@ -33,16 +35,30 @@ pub struct Plan {
     pub update: u64,
     /// Records that are there already.
     pub unchanged: u64,
+    /// Records that a sync would move to the sink's bin.
+    pub remove: u64,
+    /// What was changed in the sink since the last sync.
+    pub drifted: Vec<super::Difference>,
     /// Records whose place is taken by other content, and what differs.
     pub conflicts: Vec<super::Difference>,
     /// Records that cannot be taken.
     pub rejected: Vec<Rejected>,
     /// What the user should know.
     pub notes: Vec<String>,
+    /// Whether both sides let the transfer happen, and what will stay behind.
+    pub preflight: Preflight,
+    /// About how long the transfer would take, with its verification.
+    pub estimated_seconds: f64,
     /// What is done about conflicts.
     pub on_conflict: &'static str,
     #[serde(skip)]
     verdicts: Verdicts,
+    /// Items to be moved to the bin.
+    #[serde(skip)]
+    removals: Vec<String>,
+    /// Drifted records, whose past the next sync has to know.
+    #[serde(skip)]
+    past: Vec<Print>,
 }
 
 /// What is to be done with each record of the source, in its order: five bytes a record.
@@ -52,6 +68,8 @@ struct Verdicts {
     identities: Vec<u32>,
     /// The items to be overwritten, by the record's number.
     targets: HashMap<u64, String>,
+    /// Records of the sink that no sync brought.
+    others: u64,
     next: usize,
 }
 
@@ -61,6 +79,8 @@ enum Kind {
     Update,
     Unchanged,
     Skip,
+    /// Left alone, and told already.
+    Drifted,
 }
 
 #[derive(Debug)]
@@ -69,6 +89,7 @@ enum Verdict {
     Update(String),
     Unchanged,
     Skip,
+    Drifted,
 }
 
 impl Verdicts {
@@ -84,6 +105,7 @@ impl Verdicts {
             Kind::Update => Verdict::Update(self.targets.remove(&(number as u64))?),
             Kind::Unchanged => Verdict::Unchanged,
             Kind::Skip => Verdict::Skip,
+            Kind::Drifted => Verdict::Drifted,
         })
     }
 }
@@ -92,10 +114,13 @@ impl Plan {
     /// 3 where records would be left out, 1 where the transfer would refuse to start.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
+        if self.preflight.passes().is_err() {
+            return 5;
+        }
         match (self.on_conflict, self.conflicts.is_empty()) {
             ("fail", false) => 1,
             ("skip", false) => 3,
-            _ if self.rejected.is_empty() => 0,
+            _ if self.rejected.is_empty() && self.drifted.is_empty() => 0,
             _ => 3,
         }
     }
@@ -113,21 +138,101 @@ impl Plan {
         }
         // Only now is it known which of the sink's records have an equal in the source.
         for noted in clashing {
-            let Some((id, what)) = held.take_alike(&noted.print) else {
+            let Some((_, held, what)) = held.take_alike(&noted.print) else {
                 self.create += 1;
                 continue;
             };
+            let (id, _) = split(&held);
             self.conflicts.push(super::Difference { record: noted.note.into_string(), what });
             match on_conflict {
                 Conflict::Duplicate => self.create += 1,
                 Conflict::Update => {
                     self.update += 1;
-                    self.decide(noted.number, Kind::Update);
-                    self.verdicts.targets.insert(noted.number, id);
+                    self.overwrite(noted.number, id);
                 }
                 Conflict::Skip | Conflict::Fail => self.decide(noted.number, Kind::Skip),
             }
         }
+    }
+
+    /// The same for a sink that is kept in step: what the source changed is overwritten, what was
+    /// edited in the sink is drift.
+    fn judge_sync(
+        &mut self,
+        mut held: Ledger,
+        wanted: Vec<Noted>,
+        on_conflict: Conflict,
+        sync: &Sync,
+    ) -> Result<()> {
+        let knows = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.knows(print));
+        let brought = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.holds(print));
+        let mut differing = Vec::new();
+        for noted in wanted {
+            if held.take_equal(&noted.print) {
+                self.unchanged += 1;
+                self.decide(noted.number, Kind::Unchanged);
+            } else {
+                differing.push(noted);
+            }
+        }
+        for noted in differing {
+            let Some((theirs, note, mut what)) = held.take_alike(&noted.print) else {
+                self.create += 1;
+                if knows(&noted.print)? {
+                    self.drift(
+                        noted.note.into_string(),
+                        vec!["was missing in the sink, made again".to_owned()],
+                    );
+                }
+                continue;
+            };
+            if brought(&theirs)? {
+                self.update += 1;
+                self.overwrite(noted.number, split(&note).0);
+                continue;
+            }
+            let said = if on_conflict == Conflict::Update {
+                self.update += 1;
+                self.overwrite(noted.number, split(&note).0);
+                "edited in the sink, overwritten"
+            } else {
+                self.decide(noted.number, Kind::Drifted);
+                self.past.push(theirs);
+                "edited in the sink, left alone"
+            };
+            what.insert(0, said.to_owned());
+            self.drift(noted.note.into_string(), what);
+        }
+        let mut others = 0_u64;
+        for (theirs, note) in held.into_rest() {
+            let (id, label) = split(&note);
+            if !knows(&theirs)? {
+                others += 1;
+            } else if !brought(&theirs)? {
+                self.drift(
+                    label,
+                    vec!["no longer in the source, but edited in the sink: left alone".to_owned()],
+                );
+                self.past.push(theirs);
+            } else if sync.delete {
+                self.remove += 1;
+                self.removals.push(id);
+            } else {
+                self.drift(label, vec!["no longer in the source; --delete would remove it".to_owned()]);
+                self.past.push(theirs);
+            }
+        }
+        self.verdicts.others += others;
+        Ok(())
+    }
+
+    fn drift(&mut self, record: String, what: Vec<String>) {
+        self.drifted.push(super::Difference { record, what });
+    }
+
+    fn overwrite(&mut self, number: u64, id: String) {
+        self.decide(number, Kind::Update);
+        self.verdicts.targets.insert(number, id);
     }
 
     fn decide(&mut self, number: u64, kind: Kind) {
@@ -156,9 +261,28 @@ pub async fn plan(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Plan> {
-    let digester = Digester::new()?;
-    make_plan(from, to, options, progress, &digester).await
+    let preflight = Preflight::look(from, to, options).await?;
+    let asked = Instant::now();
+    if let Endpoint::Environment(environment, _) = to {
+        environment.client().features().await?;
+    }
+    let answer = asked.elapsed().as_secs_f64();
+    let digester = digester(options)?;
+    let start = Instant::now();
+    let mut plan = make_plan(from, to, options, progress, &digester).await?;
+    // Writing reads the source again, and verifying reads what was written: each about as long as
+    // reading was. Requests go out several at a time.
+    let written = plan.create + plan.update;
+    let requests = written.div_ceil(BATCH) as f64;
+    let share = if plan.read > 0 { written as f64 / plan.read as f64 } else { 0.0 };
+    plan.estimated_seconds = start.elapsed().as_secs_f64() * (1.0 + share) + requests * answer / AT_ONCE;
+    plan.preflight = preflight;
+    Ok(plan)
 }
+
+/// What an estimate assumes: records of a request, and requests at a time.
+const BATCH: u64 = 25;
+const AT_ONCE: f64 = 4.0;
 
 async fn make_plan(
     from: &Endpoint,
@@ -177,7 +301,8 @@ async fn make_plan(
         while let Some(chunk) = chunks.recv().await {
             for entry in chunk? {
                 if let Entry::Record(record, at) = entry {
-                    held.add(&digester.print(&record), at.pointer.as_deref().unwrap_or_default())?;
+                    let id = at.pointer.as_deref().unwrap_or_default();
+                    held.add(&digester.print(&record), &format!("{id}\n{}", record.label()))?;
                 }
             }
             check(progress)?;
@@ -211,10 +336,37 @@ async fn make_plan(
     }
     plan.verdicts.kinds.resize(plan.verdicts.identities.len(), Kind::Create);
     for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
-        plan.judge(held?.into_iter().collect(), wanted?, options.on_conflict);
+        let held: Ledger = held?.into_iter().collect();
+        match &options.sync {
+            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync)?,
+            None => plan.judge(held, wanted?, options.on_conflict),
+        }
     }
     plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
+    plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
+    if plan.verdicts.others > 0 {
+        plan.notes.push(format!("{} records of the sink came from elsewhere", plan.verdicts.others));
+    }
+    if options.sync.as_ref().is_some_and(|sync| sync.base.is_none()) {
+        plan.notes.push(
+            "nothing is encrypted in the sink, so nothing tells its edits from the source's: all of them count as drift"
+                .to_owned(),
+        );
+    }
     Ok(plan)
+}
+
+/// An item's id and label, as the notes of what the sink holds have them.
+fn split(note: &str) -> (String, String) {
+    let (id, label) = note.split_once('\n').unwrap_or((note, ""));
+    (id.to_owned(), label.to_owned())
+}
+
+fn digester(options: &Options) -> Result<Digester> {
+    match options.sync.as_ref().and_then(|sync| sync.base.as_ref()) {
+        Some(base) => Ok(base.digester()),
+        None => Digester::new(),
+    }
 }
 
 /// Enough of an identity to notice that the source is not what it was.
@@ -235,9 +387,13 @@ pub async fn transfer(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let start = Instant::now();
+    let timed = Timed::new(progress);
+    let preflight = Preflight::look(from, to, options).await?;
+    preflight.passes()?;
+    preflight.doubts().for_each(|doubt| progress.note(&doubt));
     let mut report = match to {
-        Endpoint::Environment(..) => into_environment(from, to, options, progress).await?,
-        Endpoint::File { path, format } => into_file(from, path, *format, options, progress).await?,
+        Endpoint::Environment(..) => into_environment(from, to, options, &timed).await?,
+        Endpoint::File { path, format } => into_file(from, path, *format, options, &timed).await?,
         Endpoint::Spooled(..) => {
             return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
         }
@@ -245,6 +401,8 @@ pub async fn transfer(
     if let Some(path) = &options.rejects {
         write_rejects(path, &report.rejected)?;
     }
+    report.not_movable = preflight.not_movable;
+    report.stages = timed.finish();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -261,7 +419,7 @@ async fn into_environment(
     if options.keys == Keys::Kept {
         can_keep_keys(from, environment, options)?;
     }
-    let digester = Digester::new()?;
+    let digester = digester(options)?;
     let mut report = Report::default();
     if let Some(job) = &options.job {
         let own = settle::earlier_run(job, environment, progress).await?;
@@ -271,15 +429,18 @@ async fn into_environment(
     }
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
-    let (from, plan) = if environment.is_empty(inside).await? {
+    let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
         (from, None)
     } else {
         kept = source::kept(from).await?;
         let from = kept.as_ref().unwrap_or(from);
         (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
-    if let Some(plan) = &plan {
+    let (mut removals, mut past) = (Vec::new(), Vec::new());
+    if let Some(plan) = &mut plan {
         plan.refuse_conflicts(options.on_conflict)?;
+        report.drifted = std::mem::take(&mut plan.drifted);
+        (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
     }
     let encrypted_source = matches!(from, Endpoint::Environment(source, _) if source.encrypts());
     let allow_unencrypted = options.allow_unencrypted_target || !encrypted_source;
@@ -294,16 +455,60 @@ async fn into_environment(
         sink,
         verdicts,
         report,
+        sample: (options.verify == Verify::Sample).then(Sample::default),
         expected,
         on_the_way: VecDeque::new(),
     };
     let carried = writing.carry(from, options, progress).await;
-    let (mut report, expected) = writing.finish(carried).await?;
+    let (mut report, mut expected, sample) = writing.finish(carried).await?;
     check(progress)?;
-    if options.verify == Verify::Full {
-        let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
-        let back = Endpoint::Environment(environment.clone(), inside);
-        verify::compare(&back, expected, &digester, Extras::Ignore, options, progress, &mut report).await?;
+    for id in &removals {
+        environment.client().delete_item(id).await?;
+        report.removed += 1;
+        check(progress)?;
+    }
+    let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
+    if let Some(base) = base {
+        tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
+    }
+    let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
+    let back = Endpoint::Environment(environment.clone(), inside);
+    match (options.verify, sample) {
+        (Verify::None, _) => {}
+        (Verify::Sample, Some(sample)) => {
+            let (ids, expected) = sample.into_parts()?;
+            let written = report.created + report.updated;
+            report
+                .notes
+                .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
+            let back = source::open_items(&back, options, ids);
+            verify::compare(
+                back,
+                expected,
+                &digester,
+                Extras::Ignore,
+                &RecordPath::default(),
+                progress,
+                &mut report,
+            )
+            .await?;
+        }
+        (Verify::Full | Verify::Sample, _) => {
+            let back = source::open_whole(&back, options);
+            verify::compare(
+                back,
+                expected,
+                &digester,
+                Extras::Ignore,
+                &RecordPath::default(),
+                progress,
+                &mut report,
+            )
+            .await?;
+        }
+    }
+    if let Some(base) = base.filter(|_| report.different.is_empty()) {
+        tokio::task::block_in_place(|| base.commit())?;
     }
     Ok(report)
 }
@@ -336,6 +541,8 @@ struct Writing<'a> {
     report: Report,
     /// What the sink must hold at the end.
     expected: Prints,
+    /// Which of the records written are read back, where not all are.
+    sample: Option<Sample>,
     /// Oldest first.
     on_the_way: VecDeque<OnTheWay>,
 }
@@ -402,13 +609,14 @@ impl Writing<'_> {
                         Verdict::Update(id) => {
                             self.sink.update(&id, &record).await?;
                             self.report.updated += 1;
-                            self.expected.add(&print, &record.label())?;
+                            self.written(&id, &print, &record.label())?;
                         }
                         Verdict::Unchanged => {
                             self.report.unchanged += 1;
                             self.expected.add(&print, &record.label())?;
                         }
                         Verdict::Skip => self.report.skipped.push(record.label()),
+                        Verdict::Drifted => {}
                     }
                 }
                 Entry::Folder(path) => self.sink.folder(&source::beneath(self.inside, path)).await?,
@@ -435,9 +643,9 @@ impl Writing<'_> {
         let results = creation.await.map_err(ended_early)??;
         for ((label, at, print), result) in facts.into_iter().zip(results) {
             match result {
-                Ok(_) => {
+                Ok(id) => {
                     self.report.created += 1;
-                    self.expected.add(&print, &label)?;
+                    self.written(&id, &print, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
                     let why = error.what().to_owned();
@@ -449,9 +657,17 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Notes what was written, so that it can be read back.
+    fn written(&mut self, id: &str, print: &Print, label: &str) -> Result<()> {
+        if let Some(sample) = &mut self.sample {
+            sample.offer(id, print, label);
+        }
+        self.expected.add(print, label)
+    }
+
     /// Waits for what is on the way, also after an error or an interruption, so that the journal
     /// knows its end; answers the report and what the sink must hold now.
-    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Prints)> {
+    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Prints, Option<Sample>)> {
         while !self.on_the_way.is_empty() {
             let settled = self.settle_one().await;
             carried = carried.and(settled);
@@ -464,7 +680,7 @@ impl Writing<'_> {
                 "{doubles} records were delivered twice on the way; the second ones are in the bin"
             ));
         }
-        Ok((self.report, self.expected))
+        Ok((self.report, self.expected, self.sample))
     }
 }
 
@@ -611,6 +827,20 @@ impl std::fmt::Display for Plan {
             self.on_conflict,
             self.rejected.len()
         )?;
+        if self.remove > 0 {
+            writeln!(f, "{} to remove: they are no longer in the source", self.remove)?;
+        }
+        for drift in &self.drifted {
+            writeln!(f, "drift: {}: {}", drift.record, drift.what.join(", "))?;
+        }
+        for check in &self.preflight.checks {
+            writeln!(f, "{check}")?;
+        }
+        for one in &self.preflight.not_movable {
+            let count = one.count.map_or_else(String::new, |count| format!(" ({count})"));
+            writeln!(f, "not movable: {}{count}: {}", one.what, one.why)?;
+        }
+        writeln!(f, "about {:.0} s to write and verify", self.estimated_seconds.ceil())?;
         for conflict in &self.conflicts {
             writeln!(f, "conflict: {} differs in {}", conflict.record, conflict.what.join(", "))?;
         }

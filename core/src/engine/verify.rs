@@ -1,11 +1,12 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
 use super::digest::{Digester, Ledger, Prints};
-use super::report::{Difference, Progress, Report, Step};
+use super::report::{Difference, Progress, Report, Step, Timed};
 use super::{Endpoint, Options, source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, RecordPath};
 use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
 
 /// Compares two locations record by record. The report's `verified` counts equal records,
 /// `different` names the others: missing in `b`, extra in `b`, or the fields that differ.
@@ -19,6 +20,8 @@ pub async fn verify(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let start = Instant::now();
+    let timed = Timed::new(progress);
+    let progress = &timed;
     options.filter.check(a)?;
     let digester = Digester::new()?;
     let mut report = Report::default();
@@ -27,7 +30,9 @@ pub async fn verify(
     let inside = inside(a);
     let mut chunks = source::open(a, options);
     while let Some(chunk) = chunks.recv().await {
-        for entry in chunk? {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
             match entry {
                 Entry::Record(mut record, _) => {
                     record.path = source::relative(&inside, record.path);
@@ -39,15 +44,19 @@ pub async fn verify(
                 Entry::Folder(_) => {}
             }
         }
+        progress.advance(count);
         check(progress)?;
     }
     let mut of_b = options.clone();
     let since = of_b.filter.changed_since.take();
     let extras = if since.is_some() { Extras::Unasked } else { Extras::Differ };
-    compare(b, expected, &digester, extras, &of_b, progress, &mut report).await?;
+    let chunks = source::open(b, &of_b);
+    let inside = self::inside(b);
+    compare(chunks, expected, &digester, extras, &inside, progress, &mut report).await?;
     if !report.different.is_empty() && !options.filter.is_empty() {
         report.notes.push("missing and extra mean: among the records that the filter takes".to_owned());
     }
+    report.stages = timed.finish();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
@@ -62,31 +71,25 @@ pub(super) enum Extras {
     Ignore,
 }
 
-/// Checks a location off against a ledger.
+/// Checks what a location holds off against a ledger; `inside` is taken off its paths.
 pub(super) async fn compare(
-    b: &Endpoint,
+    mut chunks: Receiver<Result<Vec<Entry>>>,
     expected: Prints,
     digester: &Digester,
     extras: Extras,
-    options: &Options,
+    inside: &RecordPath,
     progress: &dyn Progress,
     report: &mut Report,
 ) -> Result<()> {
-    progress.begin(Step::Verifying, Some(report.read));
-    // After a transfer the ledger holds whole paths.
-    let inside = if extras == Extras::Ignore { RecordPath::default() } else { inside(b) };
+    progress.begin(Step::Verifying, Some(expected.len()));
     let mut held = Prints::new();
-    let mut chunks = match extras {
-        Extras::Differ | Extras::Unasked => source::open(b, options),
-        Extras::Ignore => source::open_whole(b, options),
-    };
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let count = chunk.len() as u64;
         for entry in chunk {
             match entry {
                 Entry::Record(mut record, _) => {
-                    record.path = source::relative(&inside, record.path);
+                    record.path = source::relative(inside, record.path);
                     held.add(&digester.print(&record), &record.label())?;
                 }
                 // What cannot be read shows as missing, if it was expected.
@@ -107,7 +110,7 @@ pub(super) async fn compare(
         for noted in unmatched {
             let record = noted.note.into_string();
             match expected.take_alike(&noted.print) {
-                Some((_, what)) => report.different.push(Difference { record, what }),
+                Some((_, _, what)) => report.different.push(Difference { record, what }),
                 None if extras == Extras::Differ => {
                     report.different.push(Difference { record, what: vec!["extra".to_owned()] });
                 }

@@ -39,7 +39,7 @@ pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
 }
 
 pub(super) fn users(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    text(&List { items: vault::users(context.conn, &reader(context, id)?.into_owner()?)? })
+    text(&List { items: vault::users(context.conn, &reader(context, id)?)? })
 }
 
 pub(super) fn grant(context: &Context<'_>, id: &str, request: Request) -> Result<Vec<u8>> {

@@ -84,11 +84,11 @@ pub(crate) fn delete(conn: &Connection, owner: &Owner) -> Result<()> {
     Ok(())
 }
 
-/// Who may open a vault, with each user's copy of its key left out.
-pub(crate) fn users(conn: &Connection, owner: &Owner) -> Result<Vec<VaultUser>> {
+/// Who may open a vault, with each user's copy of its key left out. Whoever may look into it may know.
+pub(crate) fn users(conn: &Connection, reader: &Reader) -> Result<Vec<VaultUser>> {
     let mut statement =
         conn.prepare_cached("SELECT user_id, role FROM vault_users WHERE vault_id = ?1 ORDER BY user_id")?;
-    let rows = statement.query_map([owner.vault()], |row| {
+    let rows = statement.query_map([reader.vault()], |row| {
         Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

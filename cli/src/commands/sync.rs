@@ -1,0 +1,63 @@
+//! `sync FROM TO`.
+
+use super::{Typed, carry, options};
+use crate::args::{Into, SyncArguments};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::jobs::Jobs;
+use crate::output::Output;
+use crate::resolve;
+use keyferry_core::Result;
+use keyferry_core::engine::{Base, Endpoint, Sync};
+
+/// Keeps a sink in step with its source.
+pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    if sync.select.changed_since.is_some() {
+        return Err(usage(
+            "a sync finds out by itself what changed",
+            "leave --changed-since out, or use keyferry migrate",
+        ));
+    }
+    let from = resolve::endpoint(&sync.from, Side::From, config).await?;
+    let to = resolve::endpoint(&sync.to, Side::To, config).await?;
+    let Endpoint::Environment(sink, inside) = &to else {
+        return Err(usage(
+            format!("`{}` is a file where an environment is meant", sync.to),
+            "use keyferry export or archive create",
+        ));
+    };
+    let typed = Typed {
+        what: "sync",
+        from: &sync.from,
+        to: &sync.to,
+        dry_run: sync.dry_run,
+        report: sync.report.as_deref(),
+    };
+    let into = Into {
+        dry_run: sync.dry_run,
+        on_conflict: sync.on_conflict.into(),
+        verify: sync.verify,
+        rejects: None,
+        report: None,
+    };
+    let mut options = options(into, sync.select, jobs);
+    options.allow_unencrypted_target = sync.allow_unencrypted_target;
+    // Another source, place or choice of records is another sync, with a memory of its own.
+    let between = serde_json::json!([
+        match &from {
+            Endpoint::Environment(source, _) => source.place().to_owned(),
+            _ => std::path::absolute(&sync.from).unwrap_or_default().display().to_string(),
+        },
+        match &from {
+            Endpoint::Environment(_, inside) => inside.to_string(),
+            _ => String::new(),
+        },
+        sink.place(),
+        inside.to_string(),
+        format!("{:?}", options.filter),
+    ]);
+    let base = Base::open(&jobs.journal()?, &between.to_string(), sink)?;
+    options.sync = Some(Sync { delete: sync.delete, base });
+    carry(&typed, &from, &to, &options, jobs, output).await
+}

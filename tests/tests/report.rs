@@ -1,0 +1,104 @@
+//! Reports as files, samples and what is known before a transfer.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use keyferry_tests::Scene;
+use keyferry_tests::records::{lifelike, write_jsonl};
+use keyferry_tests::server::Served;
+
+const HOSTILE: &str = r#"{"vault":"V","name":"<script>alert(1)</script>","password":"hidden-word"}
+{"vault":"V","name":"taken","password":"hidden-word"}
+"#;
+
+#[test]
+fn every_kind_of_report_names_what_was_left_out_and_no_value() {
+    let scene = Scene::with_environments(&["a"]);
+    scene
+        .run(&[
+            "import",
+            scene.file("first.jsonl", r#"{"vault":"V","name":"taken","url":"x"}"#),
+            "embedded:a",
+        ])
+        .succeeds();
+    let more = scene.file("more.jsonl", HOSTILE);
+    for (file, word) in [
+        ("r.html", "<td>V / taken</td>"),
+        ("r.md", "| V / taken |"),
+        ("r.json", "\"skipped\": [\n      \"V / taken\""),
+    ] {
+        let words = ["import", more, "embedded:a", "--on-conflict", "skip", "--report", file];
+        scene.run(&words).exits(3);
+        let page = scene.read(file);
+        assert!(page.contains(word), "{page}");
+        assert!(!page.contains("hidden-word") && !(file != "r.json" && page.contains("<script")), "{page}");
+    }
+    let page = scene.read("r.html");
+    assert!(page.contains("<svg") && page.contains("Content-Security-Policy"));
+    let loaded = ["src=", "href=", "url(", "@import", "http:"];
+    assert!(loaded.iter().all(|word| !page.contains(word)), "one file, nothing loaded");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_refused_before_anything_happens() {
+    let scene = Scene::with_environments(&["a"]);
+    let more = scene.file("more.jsonl", HOSTILE);
+    scene.run(&["import", more, "embedded:a", "--report", "r.pdf"]).exits(2).says(".html, .md or .json");
+    assert_eq!(scene.run(&["tree", "embedded:a"]).succeeds().stdout(), "");
+}
+
+#[test]
+fn a_sample_is_compared_and_finds_what_the_sink_changed() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    write_jsonl(&lifelike(900, 8), &scene.path("people.jsonl"));
+    scene.run(&["import", "people.jsonl", "embedded:a"]).succeeds();
+    let report =
+        scene.run(&["--json", "migrate", "embedded:a", "embedded:b", "--verify", "sample"]).succeeds().json();
+    assert_eq!((report["created"].as_u64(), report["verified"].as_u64()), (Some(900), Some(400)));
+    scene.run(&["verify", "embedded:a", "embedded:b"]).succeeds();
+}
+
+#[test]
+fn a_dry_run_tells_what_stands_in_the_way_and_what_stays_behind() {
+    let scene = Scene::with_environments(&["a"]);
+    scene.run(&["env", "init", "embedded:b", "--user", "admin", "--client-encryption", "off"]).succeeds();
+    let more = scene.file("more.jsonl", HOSTILE);
+    scene.run(&["import", more, "embedded:a"]).succeeds();
+    let plan = scene.run(&["--json", "migrate", "embedded:a", "embedded:b", "--dry-run"]);
+    let plan = plan.exits(5).json();
+    let checks = plan["preflight"]["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["standing"] == "bad"), "{plan}");
+    let staying: Vec<_> =
+        plan["preflight"]["not_movable"].as_array().unwrap().iter().map(|one| &one["what"]).collect();
+    assert!(staying.iter().any(|what| *what == "history"), "{staying:?}");
+    assert!(plan["estimated_seconds"].as_f64().unwrap() > 0.0);
+    scene.run(&["migrate", "embedded:a", "embedded:b"]).exits(5).says("nothing was written");
+    let words = ["migrate", "embedded:a", "embedded:b", "--dry-run", "--allow-unencrypted-target"];
+    let told = scene.run(&words).succeeds().stdout();
+    assert!(told.contains("encryption ends here"), "{told}");
+}
+
+#[test]
+fn a_session_that_cannot_be_renewed_is_told_before_a_long_job() {
+    let scene = Scene::new();
+    let served = Served::new(&scene, "a", "on");
+    let more = scene.file("more.jsonl", HOSTILE);
+    let mut command = served.command(&scene, &["import", more, &served.url]);
+    let output = command.env_remove("KEYFERRY_REFRESH_TOKEN").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("no refresh token"), "{told}");
+}
+
+/// Two users, of whom one may only look.
+#[test]
+fn a_vault_that_this_user_may_not_write_to_is_told_at_once() {
+    let scene = Scene::with_environments(&["a"]);
+    let more = scene.file("more.jsonl", HOSTILE);
+    scene.run(&["import", more, "embedded:a"]).succeeds();
+    scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
+    let database = rusqlite::Connection::open(scene.path("a/environment.db")).unwrap();
+    // The number of `read`.
+    assert_eq!(database.execute("UPDATE vault_users SET role = 1", []).unwrap(), 1);
+    let own = [("KEYFERRY_PROD_MASTER_PASSWORD", Some(keyferry_tests::MASTER_PASSWORD))];
+    let new = scene.file("new.jsonl", r#"{"name":"new"}"#);
+    scene.run_with(&own, &["import", new, "prod:V"]).exits(5).says("may not write to vault V");
+}
