@@ -3,12 +3,13 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official lint fmt bench bench-peers bench-scale
+.PHONY: help setup demo test test-official lint fmt bench bench-peers bench-scale torture
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
+	@command -v gcore >/dev/null || (apt-get update -q && apt-get install -qy gdb)
 	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
 demo: ## the main job on two embedded environments
@@ -37,6 +38,10 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 .cache/bin/cargo-deny:
 	$(CARGO) install --locked --quiet --root .cache cargo-deny@0.20.2
 
+torture: ## the tests under random faults and kills, with forty seeds instead of few
+	$(CARGO) build --locked --bin keyferry
+	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test kill --test faults -- --test-threads 1
+
 fmt: ## put the formatting right
 	$(CARGO) fmt --all
 
@@ -48,6 +53,7 @@ bench-scale: ## a million records against a hundred thousand; concurrency agains
 	$(CARGO) run --release --locked -p keyferry-benches --bin latency
 	python3 benches/scale/scale.py $(TARGET)/release/keyferry
 
-bench-peers: .venv/ready ## the same work by the official client, as ratios
+bench-peers: .venv/ready ## the same work by the official client and by openssl, as ratios
 	$(CARGO) build --release --locked -p keyferry-benches --bin native
+	$(CARGO) run --release --locked -p keyferry-benches --bin sealing
 	.venv/bin/python benches/peers/peers.py $(TARGET)/release/native

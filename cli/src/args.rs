@@ -75,7 +75,11 @@ pub enum Command {
     #[command(subcommand)]
     Archive(Archive),
     /// List the jobs that wrote into environments
-    Jobs,
+    Jobs {
+        /// Take this job out of the journal: it can neither be resumed nor undone any more
+        #[arg(long, value_name = "JOB")]
+        forget: Option<i64>,
+    },
     /// Go on with a job where it stopped
     Resume(OneJob),
     /// Take back what a job created or overwrote, sparing what was edited since

@@ -121,6 +121,15 @@ impl PartialEq for SecretBytes {
 
 impl Eq for SecretBytes {}
 
+/// Overwrites what returned calls left on this thread's stack, 16 KiB deep.
+///
+/// Types wipe themselves where they are dropped, but not where they were before they were moved:
+/// call this where such a move cannot be avoided, as with a hash that is finished.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    std::hint::black_box([0_u8; 16 << 10]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -115,6 +115,17 @@ fn finish(mut command: Command) -> Run {
     Run { story, output }
 }
 
+/// The seeds of a test that has a short and a long form: so many; as many as `TORTURE` says in
+/// `make torture`; the one in `SEED`, to see a failure again.
+#[must_use]
+pub fn seeds(few: u64) -> Vec<u64> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    match number("SEED") {
+        Some(seed) => vec![seed],
+        None => (1..=number("TORTURE").unwrap_or(few)).collect(),
+    }
+}
+
 /// A command that has ended.
 pub struct Run {
     story: String,

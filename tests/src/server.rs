@@ -36,6 +36,12 @@ impl Served {
         }
     }
 
+    /// The token of its user.
+    #[must_use]
+    pub fn access_token(&self) -> &str {
+        &self.access_token
+    }
+
     /// A command that is signed in.
     #[must_use]
     pub fn command(&self, scene: &Scene, arguments: &[&str]) -> Command {

@@ -3,6 +3,7 @@
 use keyferry_core::engine::crash;
 use keyferry_tests::Scene;
 use keyferry_tests::records::{lifelike, write_jsonl};
+use keyferry_tests::server::Served;
 
 const SEED: u64 = 7;
 
@@ -159,4 +160,38 @@ fn a_source_that_changed_is_told_and_resuming_completes_it() {
     write_jsonl(&lifelike(1300, SEED), &scene.path("people.jsonl"));
     scene.run(&["resume", "1"]).succeeds();
     scene.run(&["verify", "people.jsonl", "embedded:a"]).succeeds();
+}
+
+#[test]
+fn a_clock_that_went_back_a_day_costs_the_patience_once_and_no_record() {
+    let scene = Scene::new();
+    write_jsonl(&lifelike(300, SEED), &scene.path("people.jsonl"));
+    let served = Served::new(&scene, "a", "on");
+    let mut crash = served.command(&scene, &["--timeout", "1", "import", "people.jsonl", &served.url]);
+    assert!(!crash.env("KEYFERRY_CRASH_AT", "after request:1").output().unwrap().status.success());
+    let journal = rusqlite::Connection::open(scene.path(".local/state/keyferry/journal.db")).unwrap();
+    // Seen from the clock of the second run, the first wrote tomorrow.
+    assert!(journal.execute("UPDATE creations SET sent = sent + 86400 WHERE open = 1", []).unwrap() > 0);
+    drop(journal);
+    let resumed = served.command(&scene, &["resume", "1"]).output().unwrap();
+    let told = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && told.contains("waiting 2 s"), "{told}");
+    scene.run(&["verify", "people.jsonl", "embedded:a"]).succeeds();
+}
+
+#[test]
+fn a_job_that_is_forgotten_leaves_the_journal_and_what_it_made_stays() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,one,x\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["jobs", "--forget", "7"]).exits(1).says("no job 7");
+    scene.run(&["jobs", "--forget", "1"]).succeeds();
+    assert_eq!(scene.run(&["--json", "jobs"]).succeeds().json(), serde_json::json!([]));
+    let journal = rusqlite::Connection::open(scene.path(".local/state/keyferry/journal.db")).unwrap();
+    let rows = |table: &str| {
+        journal.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!(["jobs", "creations", "updates", "places"].map(rows), [0; 4]);
+    scene.run(&["undo", "1"]).exits(1);
+    scene.run(&["verify", file, "embedded:a"]).succeeds();
 }

@@ -30,6 +30,13 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
     Ok(0)
 }
 
+/// Takes a job out of the journal.
+pub fn forget(id: i64, jobs: &Jobs, output: Output) -> Result<u8> {
+    jobs.journal()?.forget(id)?;
+    output.say(&format!("forgot job {id}; what it made stays"));
+    Ok(0)
+}
+
 /// The command as it was typed.
 fn typed(job: &Summary) -> String {
     format!("keyferry {}", job.command.join(" "))

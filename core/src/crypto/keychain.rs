@@ -6,7 +6,7 @@
 
 use super::{damaged, envelope, generate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretBytes, SecretString};
+use crate::secret::{SecretBytes, SecretString, wipe_stack};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
@@ -138,7 +138,13 @@ impl VaultProof<'_> {
 /// `hex(SHA-256(vault key ‖ salt))`, texts joined.
 #[must_use]
 pub fn vault_key_hash(key: &SecretString, salt: &str) -> String {
-    data_encoding::HEXLOWER.encode(&Sha256::new().chain_update(key.expose()).chain_update(salt).finalize())
+    #[inline(never)]
+    fn hash(key: &SecretString, salt: &str) -> [u8; 32] {
+        Sha256::new().chain_update(key.expose()).chain_update(salt).finalize().into()
+    }
+    let hash = hash(key, salt);
+    wipe_stack();
+    data_encoding::HEXLOWER.encode(&hash)
 }
 
 /// A user's public key.

@@ -7,6 +7,7 @@
 use crate::crypto::generate;
 use crate::error::{Error, Result};
 use crate::model::Record;
+use crate::secret::wipe_stack;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
@@ -74,7 +75,15 @@ impl Digester {
         short
     }
 
+    /// The digests of a record.
     pub(super) fn print(&self, record: &Record) -> Print {
+        let print = self.print_whole(record);
+        wipe_stack();
+        print
+    }
+
+    #[inline(never)]
+    fn print_whole(&self, record: &Record) -> Print {
         let vault = record.path.vault.iter().map(String::as_bytes);
         let path = vault.chain(record.path.folders.iter().map(String::as_bytes));
         let identity = self.digest("identity", path.chain([record.name.as_bytes(), record.login.as_bytes()]));

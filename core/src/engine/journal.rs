@@ -300,6 +300,22 @@ impl Journal {
         }
     }
 
+    /// Takes a job and all that is known of it out of the journal: it can neither be resumed nor undone
+    /// any more. What it made stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such job.
+    pub fn forget(&self, id: i64) -> Result<()> {
+        self.job(id)?;
+        let forget = || {
+            let db = self.db();
+            db.execute("DELETE FROM jobs WHERE id = ?1", [id])?;
+            // Without this the file would never get smaller.
+            db.execute_batch("VACUUM")
+        };
+        forget().map_err(|error| self.failed(error))
+    }
+
     /// Makes sure that another user's public key is the one that was seen first. What is encrypted for
     /// a key that a server put in its place, the server can read.
     ///
