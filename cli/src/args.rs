@@ -362,7 +362,7 @@ pub struct ArchiveCreate {
 pub struct ArchiveFile {
     /// The archive, FILE.kfa
     pub file: String,
-    /// Open it with the keys of this environment's user [default: KEYFERRY_ARCHIVE_PASSPHRASE]
+    /// Open it with the keys of this environment's user [default: with the passphrase alone]
     #[arg(long, value_name = "LOCATION")]
     pub user: Option<String>,
 }

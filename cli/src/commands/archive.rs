@@ -8,7 +8,7 @@ use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::{Output, clean};
 use crate::resolve::{self, Location, Need};
-use keyferry_core::archive::{self, Lock, Reader};
+use keyferry_core::archive::{self, Reader};
 use keyferry_core::crypto::keychain::PublicKey;
 use keyferry_core::engine::{ArchiveKeys, Endpoint, Options};
 use keyferry_core::error::Place;
@@ -133,7 +133,7 @@ async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<Strin
     let failed = |error| Error::io(&path, error);
     let header =
         archive::inspect(File::open(&path).map_err(failed)?).map_err(|error| in_file(&path, error))?;
-    let sealed_for = header.locks.iter().map(whom).collect();
+    let sealed_for = header.locks.iter().map(ToString::to_string).collect();
     let mut keys = archive_keys([])?;
     if let Some(word) = &file.user {
         let (environment, _) = resolve::environment(word, Side::Only, Need::Contents, config).await?;
@@ -147,21 +147,6 @@ async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<Strin
 
 fn in_file(path: &Path, error: Error) -> Error {
     error.at(Place::File { path: path.to_owned(), at: None })
-}
-
-fn whom(lock: &Lock) -> String {
-    match lock {
-        Lock::Passphrase(cost) => format!(
-            "a passphrase (Argon2id: {} MiB, {} passes, {} lanes)",
-            cost.memory >> 10,
-            cost.passes,
-            cost.lanes
-        ),
-        Lock::PublicKey(fingerprint) => {
-            let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("the public key {hex}")
-        }
-    }
 }
 
 /// A file whose name says that it is an archive.
@@ -189,11 +174,5 @@ mod tests {
         for word in ["a.json", "csv:a.kfa", "embedded:a.kfa", "-"] {
             assert!(archive_path(word).is_err(), "{word}");
         }
-    }
-
-    #[test]
-    fn public_keys_are_named_by_their_whole_fingerprint() {
-        let name = whom(&Lock::PublicKey([0xa5; 32]));
-        assert_eq!(name, format!("the public key {}", "a5".repeat(32)));
     }
 }

@@ -8,6 +8,7 @@ use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::resolve::{self, Location, Need};
+use keyferry_core::archive::Lock;
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -136,15 +137,13 @@ async fn public_key(location: &str, config: &Config, output: Output) -> Result<u
     let (environment, _) = resolve::environment(location, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
     let key = environment.public_key()?;
-    let fingerprint: String = key.fingerprint()?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = Lock::PublicKey(key.fingerprint()?).to_string();
     let pem = key.to_pem()?;
     if output.json {
-        output.document(&json!({ "public_key": pem, "fingerprint": fingerprint }))?;
+        output.document(&json!({ "public_key": pem, "name": fingerprint }))?;
     } else {
         output.line(pem.trim_end())?;
-        output.say(&format!(
-            "its fingerprint is {fingerprint}: compare it over another way than the file goes"
-        ));
+        output.say(&format!("this is {fingerprint}: compare that over another way than the file goes"));
     }
     Ok(0)
 }

@@ -23,6 +23,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
+use std::fmt;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -85,6 +86,19 @@ pub enum Lock {
     Passphrase(Cost),
     /// The user whose public key has this SHA-256 over its `SubjectPublicKeyInfo` in DER.
     PublicKey([u8; FINGERPRINT]),
+}
+
+impl fmt::Display for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lock::Passphrase(Cost { memory, passes, lanes }) => {
+                write!(f, "a passphrase (Argon2id: {} MiB, {passes} passes, {lanes} lanes)", memory >> 10)
+            }
+            Lock::PublicKey(fingerprint) => {
+                write!(f, "the public key {}", data_encoding::HEXLOWER.encode(fingerprint))
+            }
+        }
+    }
 }
 
 /// What an archive tells without any key. Nothing of it is authenticated yet.
