@@ -3,11 +3,7 @@
 //! `gcore` (Debian's package gdb) writes the whole memory of a running process to a file. Looking
 //! first while the secrets are held is the positive control: there the same search must find them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot be set up fails, or says why it is skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use keyferry_core::crypto::envelope;
 use keyferry_core::crypto::keychain::Keychain;
