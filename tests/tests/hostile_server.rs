@@ -162,6 +162,9 @@ fn administrator(which: usize) -> Vec<u8> {
     json!({ "items": [{ "id": "0123456789abcdef01234567", "publicKey": public }] }).to_string().into_bytes()
 }
 
+/// Which of them the server shows.
+static WHICH: AtomicUsize = AtomicUsize::new(0);
+
 /// With vault types a new vault's key is wrapped for whomever the server names.
 #[test]
 fn another_users_public_key_that_changes_is_refused_and_no_key_is_wrapped_for_it() {
@@ -188,7 +191,6 @@ fn another_users_public_key_that_changes_is_refused_and_no_key_is_wrapped_for_it
         let asked = proxy.done().iter().any(|done| done.contains("POST /api/v1/vaults"));
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), asked)
     };
-    static WHICH: AtomicUsize = AtomicUsize::new(0);
     let proxy = through(|| administrator(WHICH.load(Ordering::SeqCst)));
     let (_, told, asked) = import(&proxy);
     assert!(asked, "the first key is believed: {told}");
