@@ -1,5 +1,7 @@
 //! `sync`: only what changed is written, and what was edited in the sink is told, not trampled on.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use keyferry_tests::Scene;
 use serde_json::Value;
 

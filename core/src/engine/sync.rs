@@ -2,7 +2,7 @@
 //!
 //! Two copies of a record that differ do not tell who changed it. The memory does: if the sink's is
 //! as it was brought last, the source changed and the sink may be overwritten; if not, someone
-//! edited the sink, which is drift. It holds digests only (see [`Digester`]), under a key that is
+//! edited the sink, which is drift. It holds digests only (HMAC-SHA-256), under a key that is
 //! wrapped to the user's public key.
 
 use super::digest::{Digester, Print, Prints, Short};
