@@ -7,7 +7,6 @@ mod args;
 mod commands;
 mod config;
 mod credentials;
-mod embedded;
 mod exit;
 mod jobs;
 mod output;

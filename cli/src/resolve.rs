@@ -2,7 +2,6 @@
 
 use crate::config::Config;
 use crate::credentials::{self, Side};
-use crate::embedded;
 use crate::exit::usage;
 use keyferry_core::Result;
 use keyferry_core::client::{Client, Session, http_transport};
@@ -10,6 +9,7 @@ use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind};
+use keyferry_embedded as embedded;
 use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;

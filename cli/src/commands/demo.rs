@@ -1,7 +1,6 @@
 //! `demo`: the main job on two embedded environments.
 
 use crate::args::Demo;
-use crate::embedded;
 use crate::exit::usage;
 use crate::output::Output;
 use crate::progress::Shown;
@@ -9,6 +8,7 @@ use keyferry_core::crypto::generate;
 use keyferry_core::engine::{self, Endpoint, Environment, Options, Unlock};
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, Result};
+use keyferry_embedded as embedded;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::Path;

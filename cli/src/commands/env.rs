@@ -3,7 +3,6 @@
 use crate::args::{Env, Switch};
 use crate::config::{Config, Configured};
 use crate::credentials::{self, Side};
-use crate::embedded;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
@@ -12,6 +11,7 @@ use keyferry_core::archive::Lock;
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
+use keyferry_embedded as embedded;
 use serde_json::json;
 
 /// Chooses.

@@ -1,11 +1,11 @@
 //! `serve [DIR]`: the embedded environment over HTTP.
 
 use crate::args::{Serve, Switch};
-use crate::embedded;
 use crate::exit::usage;
 use crate::output::Output;
 use keyferry_core::crypto::generate;
 use keyferry_core::{Error, ErrorKind, Result};
+use keyferry_embedded as embedded;
 use keyferry_server::ServeOptions;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 
 use super::{envelope, master_key};
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretBytes, SecretString};
+use crate::secret::SecretString;
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::rand_core::UnwrapErr;
 use rsa::{PrivateKey, PublicKey};
@@ -79,21 +79,28 @@ pub struct NewAccount {
     pub private_encrypted: String,
 }
 
-/// Makes the keys of a new user: RSA with 2048 bits, e = 65537.
-pub fn new_account(master_password: &SecretString) -> Result<NewAccount> {
-    let options = master_key::Options::new(salt(MASTER_KEY_SALT_CHARACTERS)?);
-    let master_key = master_key::derive(master_password, &options);
+/// A new RSA key pair of 2048 bits, e = 65537: the public key as `SubjectPublicKeyInfo`, the private
+/// key as PKCS#8, both PEM.
+pub fn key_pair() -> Result<(String, SecretString)> {
     let failed = |error: String| Error::new(ErrorKind::Internal, "making a key pair failed").because(error);
     let private =
         PrivateKey::new(&mut UnwrapErr(getrandom::SysRng), 2048).map_err(|e| failed(e.to_string()))?;
     let pem: Zeroizing<String> = private.to_pkcs8_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
     let public_pem =
         PublicKey::from(&private).to_public_key_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
+    Ok((public_pem, SecretString::from(pem.as_str())))
+}
+
+/// Makes the keys of a new user.
+pub fn new_account(master_password: &SecretString) -> Result<NewAccount> {
+    let options = master_key::Options::new(salt(MASTER_KEY_SALT_CHARACTERS)?);
+    let master_key = master_key::derive(master_password, &options);
+    let (public_pem, pem) = key_pair()?;
     Ok(NewAccount {
         master_key_hash: master_key::hash(&master_key),
         master_key_options: options.to_string(),
         public_pem,
-        private_encrypted: envelope::encrypt(&SecretBytes::new(pem.as_bytes().to_vec()), &master_key)?,
+        private_encrypted: envelope::encrypt_text(pem.expose(), &master_key)?,
         master_key,
     })
 }

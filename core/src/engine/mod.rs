@@ -37,7 +37,7 @@ use crate::archive::{self, Opener, Recipient};
 use crate::crypto::keychain::PublicKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{Format, ReadOptions, WriteOptions};
-use crate::model::RecordPath;
+use crate::model::{Entry, RecordPath};
 use crate::secret::SecretString;
 use std::io::Read;
 use std::path::PathBuf;
@@ -56,6 +56,13 @@ pub enum Endpoint {
     },
     /// Standard input, read already and kept so that it can be read again. A source only.
     Spooled(Arc<Spool>, Option<Format>),
+}
+
+/// Starts to read what a location holds, for a face that shows records one by one. The stream ends after
+/// the last chunk or the first error; to stop early, drop it. A runtime must be entered.
+#[must_use]
+pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receiver<Result<Vec<Entry>>> {
+    source::open(from, options)
 }
 
 /// What to do with a record whose place and name are taken by other content.

@@ -1,6 +1,8 @@
 //! Embedded environments: made, opened in process, and given their first user.
+//!
+//! The one place where core's client and the server meet. Every face (command line, Python, C) opens
+//! `embedded:DIR` through it; neither core nor the server knows the other.
 
-use crate::exit::usage;
 use keyferry_core::client::{Client, Session, in_process};
 use keyferry_core::crypto::generate;
 use keyferry_core::error::Place;
@@ -81,10 +83,10 @@ pub fn client(folder: &Path, label: &str) -> Result<(Client, bool)> {
 
 /// A signed-in client of an open environment.
 pub fn client_of(environment: &ServerEnvironment, folder: &Path, label: &str) -> Result<Client> {
-    let user = environment
-        .sole_or_first_user()
-        .map_err(|error| failed(folder, error))?
-        .ok_or_else(|| usage("this environment has no user", "make another with keyferry env init"))?;
+    let user = environment.sole_or_first_user().map_err(|error| failed(folder, error))?.ok_or_else(|| {
+        Error::new(ErrorKind::Usage, "this environment has no user")
+            .next_step("make another with keyferry env init")
+    })?;
     let tokens = environment.issue_session(&user.id).map_err(|error| failed(folder, error))?;
     let session = Session {
         access_token: tokens.access_token.map(SecretString::new),

@@ -1,0 +1,42 @@
+"""keyferry: native speed for Passwork's Python SDK, and bulk migration of secrets.
+
+>>> import keyferry
+>>> env = keyferry.connect("embedded:./demo", master_password="...")     # doctest: +SKIP
+>>> for record in env.records("Infra/databases"):                          # doctest: +SKIP
+...     print(record.name, record.password)
+
+``keyferry.crypto`` has Passwork's cryptography, one value or a million at a time; ``keyferry.passwork.accelerate()`` makes
+the official SDK run on it; :func:`connect`, :func:`import_file`, :func:`export_file`, :func:`migrate` and :func:`verify`
+move records and prove it; ``keyferry.aio`` has the same for asyncio.
+"""
+
+from __future__ import annotations
+
+from . import crypto, errors, passwork
+from ._native import Attachment, Custom, KeyferryError, Record, Stop
+from .environments import Environment, Vault, connect
+from .jobs import Difference, Progress, Rejected, Report, export_file, import_file, migrate, resume, verify
+
+__all__ = [
+    "Attachment",
+    "Custom",
+    "Difference",
+    "Environment",
+    "KeyferryError",
+    "Progress",
+    "Record",
+    "Rejected",
+    "Report",
+    "Stop",
+    "Vault",
+    "connect",
+    "crypto",
+    "errors",
+    "export_file",
+    "import_file",
+    "migrate",
+    "passwork",
+    "resume",
+    "verify",
+]
+__version__ = "0.1.0"

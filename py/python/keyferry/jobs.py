@@ -1,0 +1,230 @@
+"""Jobs: records moved and compared. Every transfer into an environment is read back, and stands in a journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Literal, Mapping, Sequence, Union
+
+from . import _native
+from ._native import Stop
+from .environments import Environment, Place, connect, split_path
+
+Location = Union[str, "os.PathLike[str]", Environment, Place]
+"""An environment, a place in one, or a file: ``"people.csv"``, ``"jsonl:dump"``, ``"backup.kfa"``, ``"embedded:DIR"``."""
+
+Progress = Callable[[str, int, Union[int, None]], object]
+"""Called with the step (``reading``, ``writing``, ``verifying``), the records done, and their number where it is known. An
+exception that it raises stops the job cleanly and comes out of the call."""
+
+Conflict = Literal["skip", "update", "duplicate", "fail"]
+Verification = Literal["full", "sample", "none"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that could not be taken: where it stands, its path and name, and the reason."""
+
+    at: str
+    record: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A record that is not equal on both sides: ``missing``, ``extra``, or the names of the fields that differ."""
+
+    record: str
+    what: list[str]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a job did, in counts and names. It holds no value of any record."""
+
+    read: int
+    created: int
+    updated: int
+    unchanged: int
+    verified: int
+    seconds: float
+    folders_created: int = 0
+    skipped: list[str] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    different: list[Difference] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing was left out, and nothing differs."""
+        return not (self.skipped or self.rejected or self.different)
+
+    @classmethod
+    def _from_json(cls, text: str) -> Report:
+        members = json.loads(text)
+        return cls(
+            rejected=[Rejected(**one) for one in members["rejected"]],
+            different=[Difference(**one) for one in members["different"]],
+            **{
+                name: members[name]
+                for name in (
+                    "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "skipped", "notes"
+                )
+            },
+        )  # fmt: skip
+
+
+def default_journal() -> Path:
+    """The journal of the command line, so that ``keyferry jobs`` and ``keyferry undo`` know these jobs too."""
+    if path := os.environ.get("KEYFERRY_JOURNAL"):
+        return Path(path)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+    else:
+        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "keyferry" / "journal.db"
+
+
+def _place(location: Location) -> tuple[Any, Any]:
+    """What the native side takes: an environment with a path, or a file with a format."""
+    if isinstance(location, Environment):
+        return location._native, []
+    if isinstance(location, Place):
+        return location.environment._native, location.path
+    text = os.fspath(location)
+    if text.startswith(("embedded:", "https://", "http://")):
+        return connect(text)._native, []
+    head, _, rest = text.partition(":")
+    if head in {"csv", "json", "passwork-json", "jsonl"} and rest:
+        return Path(rest), head
+    return Path(text), None
+
+
+def _word(location: Location) -> str:
+    """As one would type it."""
+    if isinstance(location, Environment):
+        return location.location
+    if isinstance(location, Place):
+        return location.environment.location
+    return os.fspath(location)
+
+
+def _words(source: Location, sink: Location, options: Mapping[str, Any]) -> list[str]:
+    """The command that does the same, for ``keyferry jobs`` to show."""
+    words = ["migrate", _word(source), _word(sink), "--on-conflict", str(options.get("on_conflict") or "fail")]
+    return words + ["--rewrap"] * bool(options.get("rewrap"))
+
+
+def migrate(
+    source: Location,
+    sink: Location,
+    *,
+    on_conflict: Conflict = "fail",
+    verify: Verification = "full",
+    rewrap: bool = False,
+    allow_plaintext: bool = False,
+    allow_unencrypted_target: bool = False,
+    vaults: Sequence[str] | None = None,
+    folder: str | Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    query: str | None = None,
+    changed_since: int | None = None,
+    map: Mapping[str, str] | None = None,
+    rejects: str | os.PathLike[str] | None = None,
+    archive_passphrase: str | None = None,
+    journal: str | os.PathLike[str] | None = None,
+    resume: int | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Moves every record of ``source`` into ``sink``, then reads back and compares.
+
+    Args:
+        on_conflict: what to do where a record's place and name are taken by other content.
+        verify: read back every record, 400 at random, or none.
+        rewrap: between two encrypted environments: keep ciphertext, wrap only the record keys anew.
+        allow_plaintext: a file in the clear may be written (CSV, JSON); archives (``.kfa``) need no permission.
+        allow_unencrypted_target: the sink's server may read what was encrypted before.
+        vaults, folder, tags, query, changed_since: which records of the source count.
+        map: CSV columns to fields, such as ``{"Secret": "password"}``.
+        rejects: a file that lists what could not be taken.
+        archive_passphrase: what an archive is sealed with or opened by, besides the user's own key.
+        journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
+        resume: the number of a job to go on with; the error of a job that stopped names it.
+        progress: see :data:`Progress`. ``stop``: ends the job cleanly once it is set.
+
+    Ctrl-C stops the job cleanly: what is in flight ends, the journal is written, ``KeyboardInterrupt`` is raised.
+    """
+    options = {
+        "on_conflict": on_conflict,
+        "verify": verify,
+        "rewrap": rewrap,
+        "allow_plaintext": allow_plaintext,
+        "allow_unencrypted_target": allow_unencrypted_target,
+        "vaults": None if vaults is None else list(vaults),
+        "folder": None if folder is None else split_path(folder),
+        "tags": None if tags is None else list(tags),
+        "query": query,
+        "changed_since": changed_since,
+        "map": None if map is None else list(map.items()),
+        "rejects": None if rejects is None else Path(rejects),
+        "archive_passphrase": archive_passphrase,
+    }
+    text = _native.transfer(
+        _place(source),
+        _place(sink),
+        _words(source, sink, options),
+        Path(journal) if journal else default_journal(),
+        resume,
+        progress,
+        stop,
+        **options,
+    )
+    return Report._from_json(text)
+
+
+def import_file(file: str | os.PathLike[str], environment: Location, **options: Any) -> Report:
+    """Brings a file's records (CSV, Passwork's JSON, JSON lines, an archive) into an environment: :func:`migrate` with
+    a file as its source. Takes the same options."""
+    return migrate(file, environment, **options)
+
+
+def export_file(environment: Location, file: str | os.PathLike[str], **options: Any) -> Report:
+    """Writes an environment's records to a file. A file in the clear needs ``allow_plaintext=True`` and gets mode 0600;
+    an archive (``.kfa``) is sealed for the environment's user."""
+    return migrate(environment, file, **options)
+
+
+def resume(job: int, source: Location, sink: Location, **options: Any) -> Report:
+    """Goes on with a job that stopped: :func:`migrate` with the places and options that it had."""
+    return migrate(source, sink, resume=job, **options)
+
+
+def verify(
+    a: Location,
+    b: Location,
+    *,
+    vaults: Sequence[str] | None = None,
+    folder: str | Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    query: str | None = None,
+    archive_passphrase: str | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Report:
+    """Compares two locations record by record: ``different`` names records and fields, never values."""
+    text = _native.verify(
+        _place(a),
+        _place(b),
+        progress,
+        stop,
+        vaults=None if vaults is None else list(vaults),
+        folder=None if folder is None else split_path(folder),
+        tags=None if tags is None else list(tags),
+        query=query,
+        archive_passphrase=archive_passphrase,
+    )
+    return Report._from_json(text)

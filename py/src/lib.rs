@@ -1,0 +1,65 @@
+//! The native half of the `keyferry` Python package: what `keyferry.crypto`, `keyferry.passwork`,
+//! `connect` and the jobs are made of. Names, shapes and docstrings for users are in `python/keyferry`.
+//!
+//! `error` turns errors into exceptions, `crypto` has one value at a time, `records` many as
+//! dictionaries, `table` many as Arrow; `record` is what an environment yields, `environment` opens
+//! one, `job` moves records.
+
+mod crypto;
+mod environment;
+mod error;
+mod job;
+mod record;
+mod records;
+mod table;
+
+use pyo3::prelude::*;
+
+/// Safe without the interpreter's lock: what is shared is immutable or behind a lock of its own.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use crate::crypto::{
+        attachment_hash, base32_decode, base32_encode, decrypt, decrypt_attachment, encrypt,
+        encrypt_attachment, forget_keys, generate_key, key_pair, master_key, record_key, rsa_decrypt,
+        rsa_encrypt, totp,
+    };
+    #[pymodule_export]
+    use crate::environment::{Environment, Records};
+    #[pymodule_export]
+    use crate::error::KeyferryError;
+    #[pymodule_export]
+    use crate::job::{Stop, transfer, verify};
+    #[pymodule_export]
+    use crate::record::{Attachment, Custom, Record};
+    #[pymodule_export]
+    use crate::records::{decrypt_records, encrypt_records};
+    #[pymodule_export]
+    use crate::table::{decrypt_table, encrypt_table};
+}
+
+/// One runtime for all calls of the process.
+fn runtime() -> PyResult<&'static tokio::runtime::Runtime> {
+    static RUNTIME: std::sync::OnceLock<tokio::runtime::Runtime> = std::sync::OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let made = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error::raised(&keyferry_core::Error::io(".", error)))?;
+    Ok(RUNTIME.get_or_init(|| made))
+}
+
+/// Runs work on a pool of so many threads; `None` is every core.
+fn on_threads<T: Send>(threads: Option<usize>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    match threads {
+        None => Ok(work()),
+        Some(0) => Err(pyo3::exceptions::PyValueError::new_err("threads must be 1 or more")),
+        Some(count) => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+            let pool = pool.map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))?;
+            Ok(pool.install(work))
+        }
+    }
+}
