@@ -6,7 +6,7 @@
 //! an error, never a wrong verdict.
 
 use super::digest::{Digester, Ledger, Noted, Print, Prints};
-use super::environment::{Environment, ended_early};
+use super::environment::ended_early;
 use super::preflight::Preflight;
 use super::report::{Progress, Rejected, Report, Step, Timed};
 use super::sample::Sample;
@@ -261,6 +261,7 @@ pub async fn plan(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Plan> {
+    can_keep_keys(from, to, options)?;
     let preflight = Preflight::look(from, to, options).await?;
     let asked = Instant::now();
     if let Endpoint::Environment(environment, _) = to {
@@ -388,6 +389,7 @@ pub async fn transfer(
 ) -> Result<Report> {
     let start = Instant::now();
     let timed = Timed::new(progress);
+    can_keep_keys(from, to, options)?;
     let preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
     preflight.doubts().for_each(|doubt| progress.note(&doubt));
@@ -416,9 +418,6 @@ async fn into_environment(
     let Endpoint::Environment(environment, inside) = to else {
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
     };
-    if options.keys == Keys::Kept {
-        can_keep_keys(from, environment, options)?;
-    }
     let digester = digester(options)?;
     let mut report = Report::default();
     if let Some(job) = &options.job {
@@ -514,10 +513,13 @@ async fn into_environment(
 }
 
 /// Records can be carried sealed between encrypted environments only.
-fn can_keep_keys(from: &Endpoint, to: &Environment, options: &Options) -> Result<()> {
+fn can_keep_keys(from: &Endpoint, to: &Endpoint, options: &Options) -> Result<()> {
+    if options.keys == Keys::Fresh {
+        return Ok(());
+    }
     let refuse = |what: &str, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
-    let encrypted = matches!(from, Endpoint::Environment(source, _) if source.encrypts()) && to.encrypts();
-    if !encrypted {
+    let encrypts = |one: &Endpoint| matches!(one, Endpoint::Environment(one, _) if one.encrypts());
+    if !encrypts(from) || !encrypts(to) {
         return refuse("--rewrap needs two environments with client-side encryption", "leave --rewrap out");
     }
     if options.on_conflict == Conflict::Update {

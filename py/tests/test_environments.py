@@ -1,0 +1,193 @@
+"""Environments and jobs from Python."""
+
+import asyncio
+import copy
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import keyferry
+from keyferry import errors
+
+
+def test_a_file_comes_in_goes_across_and_is_the_same(embedded, people, tmp_path):
+    a, b = embedded("a"), embedded("b")
+    report = keyferry.import_file(people, a)
+    assert (report.read, report.created, report.verified, report.complete) == (60, 60, 60, True)
+    again = keyferry.import_file(people, a, on_conflict="skip")
+    assert (again.created, again.unchanged) == (0, 60)
+    assert keyferry.migrate(a, b, rewrap=True).verified == 60
+    assert keyferry.verify(a, b).complete
+    keyferry.export_file(b, tmp_path / "out.jsonl", allow_plaintext=True)
+    assert (tmp_path / "out.jsonl").stat().st_mode & 0o777 == 0o600
+    assert keyferry.verify(people, tmp_path / "out.jsonl").verified == 60
+    with pytest.raises(errors.UsageError, match="allow|clear"):
+        keyferry.export_file(b, tmp_path / "plain.csv")
+
+
+def test_an_archive_needs_no_permission_and_opens_with_the_passphrase(embedded, people, tmp_path):
+    a, b = embedded("a"), embedded("b")
+    keyferry.import_file(people, a)
+    keyferry.export_file(a, tmp_path / "a.kfa", archive_passphrase="a phrase")
+    with pytest.raises(errors.LockedError):
+        keyferry.import_file(tmp_path / "a.kfa", b)
+    assert keyferry.import_file(tmp_path / "a.kfa", b, archive_passphrase="a phrase").created == 60
+
+
+def test_records_stream_and_filters_choose(embedded, people):
+    env = keyferry.connect(embedded("a"))
+    keyferry.import_file(people, env / "Top/Sub")
+    assert env.encrypts and [vault.name for vault in env.vaults()] == ["Top"]
+    names = sorted(record.name for record in env.records())
+    assert names == sorted(f"name {n}" for n in range(60))
+    some = list(env.records("Top/Sub/Infra/Team 1"))
+    assert len(some) == 20 and some[0].vault == "Top" and some[0].path == ["Sub", "Infra", "Team 1"]
+    assert [record.name for record in env.records(query="NAME 7")] == ["name 7"]
+    one = next(env.records(query="name 7"))
+    assert one.password == "hidden-word-7" and [(c.name, c.value) for c in one.customs] == [("pin", "7")]
+    assert one.as_dict()["password"] == "hidden-word-7" and one.id
+    stream = env.records()
+    next(stream)
+    del stream  # what was on its way is dropped
+
+
+def test_nothing_shows_a_secret_unasked(embedded, people):
+    env = keyferry.connect(embedded("a"), master_password="planted master password")
+    keyferry.import_file(people, env)
+    record = next(env.records())
+    for shown in (repr(record), str(record), repr(record.customs), repr(env), repr(env.vaults()), f"{[record]}"):
+        assert "hidden-word" not in shown and "planted" not in shown
+    for thing in (record, record.customs[0], env):
+        for take in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError):
+                take(thing)
+    with pytest.raises(errors.LockedError) as caught:
+        keyferry.connect("embedded:a", master_password="hidden-wrong")
+    assert "hidden-wrong" not in str(caught.value) and caught.value.next_step
+
+
+def test_what_stands_in_the_way_is_told(embedded, people, monkeypatch):
+    monkeypatch.delenv("KEYFERRY_MASTER_PASSWORD")
+    os.environ["KEYFERRY_MASTER_PASSWORD"] = "planted master password"
+    location = embedded("a")
+    monkeypatch.delenv("KEYFERRY_MASTER_PASSWORD")
+    locked = keyferry.connect(location)
+    assert locked.vaults() == []
+    with pytest.raises(errors.LockedError, match="master_password"):
+        keyferry.import_file(people, locked)
+    with pytest.raises(errors.NotFoundError):
+        keyferry.connect("embedded:nowhere")
+    with pytest.raises(errors.FileError):
+        keyferry.verify("nowhere.csv", "people.csv")
+    with pytest.raises(errors.AuthenticationError):
+        keyferry.connect("http://127.0.0.1:1")
+    with pytest.raises(errors.UnreachableError):
+        keyferry.connect("http://127.0.0.1:1", token="t", timeout=2)
+    with pytest.raises(errors.UsageError):
+        keyferry.connect("ftp://x", token="t")
+    with pytest.raises(errors.UsageError):
+        keyferry.verify("people.csv", "people.csv", tags=["x"], progress=None, query="", folder="a", vaults=[]) if False else keyferry.migrate("people.csv", "out.csv")
+
+
+def test_differences_are_named_and_conflicts_stop_everything(embedded, people, tmp_path):
+    a = embedded("a")
+    keyferry.import_file(people, a)
+    other = tmp_path / "other.csv"
+    other.write_text(people.read_text().replace("hidden-word-3,", "hidden-else,"))
+    report = keyferry.verify(other, a)
+    assert [(one.record, one.what) for one in report.different] == [("Infra / Team 0 / name 3", ["password"])]
+    with pytest.raises(errors.ConflictError):
+        keyferry.import_file(other, a)
+    assert keyferry.import_file(other, a, on_conflict="update").updated == 1
+
+
+def test_progress_is_told_and_its_exceptions_stop_the_job(embedded, people):
+    a = embedded("a")
+    told = []
+    keyferry.import_file(people, a, progress=lambda step, done, total: told.append((step, done, total)))
+    assert {step for step, _, _ in told} >= {"writing", "verifying"}
+
+    def fails(step, done, total):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        keyferry.import_file(people, embedded("b"), progress=fails)
+
+
+def test_a_job_that_was_stopped_is_gone_on_with(embedded, people):
+    a = embedded("a")
+    stop = keyferry.Stop()
+
+    def after_writing(step, done, total):
+        if step == "verifying":
+            stop.set()
+
+    with pytest.raises(errors.InterruptedJobError) as caught:
+        keyferry.import_file(people, a, progress=after_writing, stop=stop)
+    assert "resume=1" in str(caught.value)
+    report = keyferry.resume(1, people, a)
+    assert (report.created, report.unchanged, report.verified) == (0, 60, 60)
+
+
+def test_control_c_stops_a_job_cleanly(embedded, tmp_path):
+    location = embedded("a")
+    rows = "\n".join(f"V,name {n},hidden-{n}" for n in range(60_000))
+    (tmp_path / "large.csv").write_text("vault,name,password\n" + rows)
+    script = textwrap.dedent(
+        f"""
+        import keyferry
+        def show(step, done, total):
+            print(step, flush=True)
+        try:
+            keyferry.import_file("large.csv", {location!r}, progress=show)
+        except KeyboardInterrupt:
+            print("stopped", flush=True)
+        """
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while child.stdout.readline().strip() != "writing":
+        pass
+    child.send_signal(signal.SIGINT)
+    assert child.communicate(timeout=120)[0].splitlines()[-1] == "stopped"
+    assert keyferry.resume(1, "large.csv", location).verified == 60_000
+
+
+def test_the_same_over_http_from_many_threads(served, people):
+    server = served()
+    env = keyferry.connect(
+        server["url"],
+        token=server["access_token"],
+        refresh_token=server["refresh_token"],
+        master_key=server["master_key"],
+    )
+    keyferry.import_file(people, env)
+    counts = []
+    threads = [threading.Thread(target=lambda: counts.append(sum(1 for _ in env.records()))) for _ in range(8)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert counts == [60] * 8 and env.tokens()[0]
+
+
+def test_asyncio_has_the_same(embedded, people):
+    from keyferry import aio
+
+    async def everything() -> int:
+        a, b = await aio.connect(embedded("a")), await aio.connect(embedded("b"))
+        await aio.import_file(people, a)
+        report, _ = await asyncio.gather(aio.migrate(a, b), asyncio.sleep(0))
+        assert report.verified == 60
+        # A task that is cancelled stops its job.
+        task = asyncio.create_task(aio.verify(a, b))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return len([record async for record in aio.records(b)])
+
+    assert asyncio.run(everything()) == 60
