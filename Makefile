@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official lint fmt bench bench-peers bench-scale torture
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt bench bench-peers bench-scale torture
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -17,12 +17,33 @@ demo: ## the main job on two embedded environments
 
 test: lint ## everything
 	$(CARGO) build --locked --bin keyferry
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --locked
 	$(MAKE) test-official
+	$(MAKE) test-py
 
 test-official: .venv/ready ## the official client against `keyferry serve`, and an archive reader made from its page alone
 	$(CARGO) build --locked --bin keyferry
 	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/archive
+
+wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
+	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin build --release --locked --out ../dist --interpreter python3
+	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin sdist --out ../dist
+
+.venv-wheel/ready: wheel
+	rm -rf .venv-wheel && python3 -m venv .venv-wheel
+	.venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt dist/keyferry-*-abi3-*.whl
+
+test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
+	$(CARGO) build --locked --bin keyferry
+	.venv-wheel/bin/mypy --strict py/python/keyferry
+	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
+	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
+	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q tests/official
+
+.venv-py/ready: py/tests/requirements.txt
+	python3 -m venv .venv-py
+	.venv-py/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
 
 .venv/ready: tests/official/requirements.txt
 	python3 -m venv .venv
@@ -57,3 +78,6 @@ bench-peers: .venv/ready ## the same work by the official client and by openssl,
 	$(CARGO) build --release --locked -p keyferry-benches --bin native
 	$(CARGO) run --release --locked -p keyferry-benches --bin sealing
 	.venv/bin/python benches/peers/peers.py $(TARGET)/release/native
+	$(MAKE) .venv-wheel/ready
+	$(CARGO) build --release --locked --bin keyferry
+	.venv-wheel/bin/python benches/peers/python_module.py $(TARGET)/release/native $(TARGET)/release/keyferry

@@ -51,15 +51,24 @@ fn runtime() -> PyResult<&'static tokio::runtime::Runtime> {
     Ok(RUNTIME.get_or_init(|| made))
 }
 
-/// Runs work on a pool of so many threads; `None` is every core.
-fn on_threads<T: Send>(threads: Option<usize>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
-    match threads {
-        None => Ok(work()),
-        Some(0) => Err(pyo3::exceptions::PyValueError::new_err("threads must be 1 or more")),
-        Some(count) => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-            let pool = pool.map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))?;
-            Ok(pool.install(work))
+/// Where bulk work runs: on every core, or on so many threads of its own.
+struct Threads(Option<rayon::ThreadPool>);
+
+impl Threads {
+    fn new(count: Option<usize>) -> PyResult<Self> {
+        let Some(count) = count else { return Ok(Self(None)) };
+        if count == 0 {
+            return Err(pyo3::exceptions::PyValueError::new_err("threads must be 1 or more"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        pool.map(|pool| Self(Some(pool)))
+            .map_err(|error| pyo3::exceptions::PyRuntimeError::new_err(error.to_string()))
+    }
+
+    fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.0 {
+            Some(pool) => pool.install(work),
+            None => work(),
         }
     }
 }

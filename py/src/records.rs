@@ -4,18 +4,23 @@
 //! `description`, `tags`, `color`, `favorite`, `customs` (`name`, `type`, `value`), `attachments`
 //! (`name`, `data` as bytes). Items have the members of Passwork's API.
 
+use crate::Threads;
 use crate::error::{Raise, raised};
-use crate::on_threads;
 use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Item, ItemDraft};
 use keyferry_core::Result;
 use keyferry_core::crypto::record::{Opened, Protection};
 use keyferry_core::crypto::{attachment, bulk};
+use keyferry_core::error::Place;
 use keyferry_core::model::{Attachment, Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
+
+/// Records that are between Python and the wire at once: many enough for every core, few enough for
+/// the cores' caches.
+const GROUP: usize = 256;
 
 /// Items ready to be sent, one for each record: everything but the vault's and folder's ids.
 #[pyfunction]
@@ -26,21 +31,29 @@ pub fn encrypt_records<'py>(
     vault_key: Option<&str>,
     threads: Option<usize>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let mut plain = Vec::with_capacity(records.len().unwrap_or_default());
-    for record in records.try_iter()? {
-        plain.push(record_of(record?.cast::<PyDict>()?)?);
-    }
+    let threads = Threads::new(threads)?;
     let vault_key = key(vault_key);
-    let drafts = py.detach(|| {
-        on_threads(threads, || {
-            let protection = protection(vault_key.as_ref());
-            let pairs: Vec<_> = plain.into_iter().map(|record| (record, protection)).collect();
-            bulk::encrypt(&pairs)
-        })
-    })?;
     let items = PyList::empty(py);
-    for draft in drafts {
-        items.append(item_dict(py, draft.raise()?)?)?;
+    let mut records = records.try_iter()?;
+    loop {
+        let mut pairs = Vec::with_capacity(GROUP);
+        for record in records.by_ref().take(GROUP) {
+            pairs.push((record_of(record?.cast::<PyDict>()?)?, protection(vault_key.as_ref())));
+        }
+        if pairs.is_empty() {
+            break;
+        }
+        // The plaintext is wiped in there, too.
+        let drafts = py.detach(|| {
+            threads.run(|| {
+                let drafts = bulk::encrypt(&pairs);
+                drop(pairs);
+                drafts
+            })
+        });
+        for draft in drafts {
+            items.append(item_dict(py, draft.raise()?)?)?;
+        }
     }
     Ok(items)
 }
@@ -61,35 +74,39 @@ pub fn decrypt_records<'py>(
         "return" => true,
         _ => return Err(PyValueError::new_err("errors is \"raise\" or \"return\"")),
     };
-    let mut sealed = Vec::with_capacity(items.len().unwrap_or_default());
-    let mut files = Vec::with_capacity(sealed.capacity());
-    for item in items.try_iter()? {
-        let item = item?;
-        let item = item.cast::<PyDict>()?;
-        sealed.push(item_of(item)?);
-        files.push(files_of(item)?);
-    }
+    let threads = Threads::new(threads)?;
     let vault_key = key(vault_key);
-    let opened = py.detach(|| {
-        on_threads(threads, || {
-            let opened = bulk::decrypt(&sealed, protection(vault_key.as_ref()), |_| RecordPath::default());
-            opened
-                .into_iter()
-                .zip(files)
-                .map(|(opened, files)| with_files(opened?, files))
-                .collect::<Vec<_>>()
-        })
-    })?;
     let records = PyList::empty(py);
-    for (item, record) in sealed.iter().zip(opened) {
-        match record {
-            Ok(record) => records.append(record_dict(py, &item.id, &record)?)?,
-            Err(error) => {
-                let exception = raised(&error.at(keyferry_core::error::Place::Record(item.name.clone())));
-                if !give_back {
-                    return Err(exception);
+    let mut items = items.try_iter()?;
+    loop {
+        let (mut sealed, mut files) = (Vec::with_capacity(GROUP), Vec::with_capacity(GROUP));
+        for item in items.by_ref().take(GROUP) {
+            let item = item?;
+            let item = item.cast::<PyDict>()?;
+            sealed.push(item_of(item)?);
+            files.push(files_of(item)?);
+        }
+        if sealed.is_empty() {
+            break;
+        }
+        let opened = py.detach(|| {
+            threads.run(|| {
+                let opened =
+                    bulk::decrypt(&sealed, protection(vault_key.as_ref()), |_| RecordPath::default());
+                let whole = opened.into_iter().zip(files);
+                whole.map(|(opened, files)| with_files(opened?, files)).collect::<Vec<_>>()
+            })
+        });
+        for (item, record) in sealed.iter().zip(opened) {
+            match record {
+                Ok(record) => records.append(record_dict(py, &item.id, &record)?)?,
+                Err(error) => {
+                    let exception = raised(&error.at(Place::Record(item.name.clone())));
+                    if !give_back {
+                        return Err(exception);
+                    }
+                    records.append(exception.into_value(py))?;
                 }
-                records.append(exception.into_value(py))?;
             }
         }
     }

@@ -92,7 +92,9 @@ def test_what_stands_in_the_way_is_told(embedded, people, monkeypatch):
     with pytest.raises(errors.UsageError):
         keyferry.connect("ftp://x", token="t")
     with pytest.raises(errors.UsageError):
-        keyferry.verify("people.csv", "people.csv", tags=["x"], progress=None, query="", folder="a", vaults=[]) if False else keyferry.migrate("people.csv", "out.csv")
+        keyferry.migrate("people.csv", "out.csv")
+    with pytest.raises(errors.UsageError):
+        keyferry.migrate("people.csv", location, on_conflict="whatever")
 
 
 def test_differences_are_named_and_conflicts_stop_everything(embedded, people, tmp_path):

@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 from passwork_client import PassworkClient
 
+if os.environ.get("KEYFERRY_ACCELERATE"):
+    # The same tests once more, with the official client on native code.
+    import keyferry
+
+    assert keyferry.passwork.accelerate().active
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("KEYFERRY_BIN", ROOT / "target" / "debug" / "keyferry"))
 # Nothing of the developer's own environment reaches what is tested, and no proxy stands before a local server.
