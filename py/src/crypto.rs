@@ -36,6 +36,14 @@ pub fn decrypt<'py>(py: Python<'py>, text: &str, passphrase: &str) -> PyResult<B
     Ok(PyBytes::new(py, opened.raise()?.expose()))
 }
 
+/// An envelope's text. What is no text is an error that does not hold it.
+#[pyfunction]
+pub fn decrypt_text(py: Python<'_>, text: &str, passphrase: &str) -> PyResult<String> {
+    let opened =
+        maybe_detach(py, text.len(), || envelope::decrypt_text(text, &SecretString::from(passphrase)));
+    opened.raise().map(|text| text.expose().to_owned())
+}
+
 /// Passwork's own base32.
 #[pyfunction]
 pub fn base32_encode(data: &[u8]) -> String {

@@ -30,6 +30,12 @@ fn build(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     Ok(PyErr::from_value(exception))
 }
 
+/// The stable word of every kind: for the test that each has its class.
+#[pyfunction]
+pub fn error_kinds() -> Vec<&'static str> {
+    ErrorKind::ALL.iter().map(|kind| kind.name()).collect()
+}
+
 /// An error of the caller's.
 pub fn usage(what: impl Into<String>) -> PyErr {
     raised(&Error::new(ErrorKind::Usage, what))

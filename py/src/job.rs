@@ -14,9 +14,9 @@ use keyferry_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Asks a job to stop, from any thread.
@@ -41,56 +41,59 @@ impl Stop {
     }
 }
 
-/// Calls the user's function with (step, done, total), at most every tenth of a second and at each
-/// step's beginning; keeps the first exception that comes of it, and stops the job for it.
-struct Shown {
-    callback: Option<Py<PyAny>>,
+/// How far a job has come. Its threads note it here; the thread that called tells the user's function.
+struct Noted {
     stop: Arc<AtomicBool>,
-    failed: Mutex<Option<PyErr>>,
-    state: Mutex<(Step, Option<u64>, SystemTime)>,
-    done: AtomicU64,
+    /// The steps that were not told yet, the present one last, each with its total and what is done.
+    steps: Mutex<Vec<(Step, Option<u64>, u64)>>,
+    /// Something is new.
+    news: AtomicBool,
 }
 
-impl Shown {
-    fn new(callback: Option<Py<PyAny>>, stop: Arc<AtomicBool>) -> Self {
-        let state = Mutex::new((Step::Planning, None, UNIX_EPOCH));
-        Self { callback, stop, failed: Mutex::default(), state, done: AtomicU64::new(0) }
+impl Noted {
+    fn new(stop: Arc<AtomicBool>) -> Self {
+        Self { stop, steps: Mutex::default(), news: AtomicBool::new(false) }
     }
 
-    fn tell(&self, step: Step, total: Option<u64>) {
-        let Some(callback) = &self.callback else { return };
-        let word = match step {
-            Step::Planning => "reading",
-            Step::Writing => "writing",
-            Step::Verifying => "verifying",
-        };
-        let done = self.done.load(Ordering::Relaxed);
-        let told = Python::attach(|py| callback.call1(py, (word, done, total)).map(drop));
-        if let Err(error) = told {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            self.stop.store(true, Ordering::Relaxed);
+    fn steps(&self) -> MutexGuard<'_, Vec<(Step, Option<u64>, u64)>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls the user's function with (step, done, total) for each step that has news.
+    fn tell(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !self.news.swap(false, Ordering::Relaxed) {
+            return Ok(());
         }
+        let told = {
+            let mut steps = self.steps();
+            let told = steps.clone();
+            let past = steps.len().saturating_sub(1);
+            steps.drain(..past);
+            told
+        };
+        for (step, total, done) in told {
+            let word = match step {
+                Step::Planning => "reading",
+                Step::Writing => "writing",
+                Step::Verifying => "verifying",
+            };
+            callback.call1((word, done, total))?;
+        }
+        Ok(())
     }
 }
 
-impl Progress for Shown {
+impl Progress for Noted {
     fn begin(&self, step: Step, total: Option<u64>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = (step, total, SystemTime::now());
-        self.done.store(0, Ordering::Relaxed);
-        self.tell(step, total);
+        self.steps().push((step, total, 0));
+        self.news.store(true, Ordering::Relaxed);
     }
 
     fn advance(&self, records: u64) {
-        self.done.fetch_add(records, Ordering::Relaxed);
-        let (step, total) = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.2.elapsed().is_ok_and(|since| since < Duration::from_millis(100)) {
-                return;
-            }
-            state.2 = SystemTime::now();
-            (state.0, state.1)
-        };
-        self.tell(step, total);
+        if let Some(last) = self.steps().last_mut() {
+            last.2 += records;
+        }
+        self.news.store(true, Ordering::Relaxed);
     }
 
     fn interrupted(&self) -> bool {
@@ -98,40 +101,46 @@ impl Progress for Shown {
     }
 }
 
+/// Between two looks at signals and progress.
+const TICK: Duration = Duration::from_millis(50);
+
 /// Runs a job on a thread of its own while this one listens for signals: Ctrl-C stops it cleanly.
 fn run(
     py: Python<'_>,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
-    job: impl AsyncFnOnce(&Shown) -> Result<Report> + Send + 'static,
+    job: impl AsyncFnOnce(&Noted) -> Result<Report> + Send + 'static,
 ) -> PyResult<String> {
     let stop = stop.map_or_else(Arc::default, |stop| stop.0.clone());
-    let shown = Arc::new(Shown::new(progress, stop.clone()));
+    let noted = Arc::new(Noted::new(stop.clone()));
     let runtime = runtime()?;
     let (ended, mut end) = mpsc::channel();
-    let seen = shown.clone();
+    let seen = noted.clone();
     // Whoever waits has gone only where this process ends.
     std::thread::spawn(move || drop(ended.send(runtime.block_on(job(&seen)))));
-    let mut signalled = None;
-    let ended = loop {
+    // The first signal, or exception of the user's function: the job ends first.
+    let mut raised = None;
+    loop {
         let end = &mut end;
-        match py.detach(move || end.recv_timeout(Duration::from_millis(50))) {
-            Ok(ended) => break ended,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(usage("the job ended without a word")),
-        }
-        if let Err(signal) = py.check_signals() {
-            signalled.get_or_insert(signal);
+        let ended = py.detach(move || end.recv_timeout(TICK));
+        let heard = py.check_signals().and_then(|()| match progress {
+            Some(callback) if raised.is_none() => noted.tell(callback),
+            _ => Ok(()),
+        });
+        if let Err(error) = heard {
             stop.store(true, Ordering::Relaxed);
+            raised.get_or_insert(error);
         }
-    };
-    if let Some(signal) = signalled {
-        return Err(signal);
+        let ended = match ended {
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return Err(usage("the job ended without a word")),
+            Ok(ended) => ended,
+        };
+        if let Some(error) = raised {
+            return Err(error);
+        }
+        return serde_json::to_string(&ended.raise()?).map_err(|error| usage(error.to_string()));
     }
-    if let Some(error) = shown.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        return Err(error);
-    }
-    serde_json::to_string(&ended.raise()?).map_err(|error| usage(error.to_string()))
 }
 
 /// A location as Python gives it: an environment with a path in it, or a file.
@@ -236,7 +245,7 @@ pub fn transfer(
     words: Vec<String>,
     journal: PathBuf,
     resume: Option<i64>,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
@@ -289,7 +298,7 @@ pub fn verify(
     py: Python<'_>,
     a: Place<'_>,
     b: Place<'_>,
-    progress: Option<Py<PyAny>>,
+    progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {

@@ -15,19 +15,22 @@ mod table;
 
 use pyo3::prelude::*;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Safe without the interpreter's lock: what is shared is immutable or behind a lock of its own.
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use crate::crypto::{
-        attachment_hash, base32_decode, base32_encode, decrypt, decrypt_attachment, encrypt,
+        attachment_hash, base32_decode, base32_encode, decrypt, decrypt_attachment, decrypt_text, encrypt,
         encrypt_attachment, forget_keys, generate_key, key_pair, master_key, record_key, rsa_decrypt,
         rsa_encrypt, totp,
     };
     #[pymodule_export]
     use crate::environment::{Environment, Records};
     #[pymodule_export]
-    use crate::error::KeyferryError;
+    use crate::error::{KeyferryError, error_kinds};
     #[pymodule_export]
     use crate::job::{Stop, transfer, verify};
     #[pymodule_export]

@@ -122,25 +122,31 @@ def test_progress_is_told_and_its_exceptions_stop_the_job(embedded, people):
         keyferry.import_file(people, embedded("b"), progress=fails)
 
 
-def test_a_job_that_was_stopped_is_gone_on_with(embedded, people):
-    a = embedded("a")
+def many(path, count: int = 60_000):
+    """A file that takes its time."""
+    rows = "\n".join(f"V,name {n},hidden-{n}" for n in range(count))
+    path.write_text("vault,name,password\n" + rows)
+    return path
+
+
+def test_a_job_that_was_stopped_is_gone_on_with(embedded, tmp_path):
+    a, large = embedded("a"), many(tmp_path / "large.csv")
     stop = keyferry.Stop()
 
-    def after_writing(step, done, total):
-        if step == "verifying":
+    def after_a_while(step, done, total):
+        if done > 0:
             stop.set()
 
     with pytest.raises(errors.InterruptedJobError) as caught:
-        keyferry.import_file(people, a, progress=after_writing, stop=stop)
-    assert "resume=1" in str(caught.value)
-    report = keyferry.resume(1, people, a)
-    assert (report.created, report.unchanged, report.verified) == (0, 60, 60)
+        keyferry.import_file(large, a, progress=after_a_while, stop=stop)
+    assert "resume=1" in str(caught.value) and stop.is_set()
+    report = keyferry.resume(1, large, a)
+    assert 0 < report.unchanged < 60_000 and report.created + report.unchanged == report.verified == 60_000
 
 
 def test_control_c_stops_a_job_cleanly(embedded, tmp_path):
     location = embedded("a")
-    rows = "\n".join(f"V,name {n},hidden-{n}" for n in range(60_000))
-    (tmp_path / "large.csv").write_text("vault,name,password\n" + rows)
+    many(tmp_path / "large.csv")
     script = textwrap.dedent(
         f"""
         import keyferry

@@ -1,7 +1,7 @@
 """The native half. Use the modules beside it: this is not an interface of its own."""
 
 from os import PathLike
-from typing import Any, Callable, Iterator, Literal
+from typing import Any, Callable, Iterator, Literal, final
 
 class KeyferryError(Exception):
     """What every error of keyferry is."""
@@ -10,6 +10,7 @@ class KeyferryError(Exception):
     where: str | None
     next_step: str | None
 
+@final
 class Record:
     """A record. Its ``repr`` names it and shows nothing that is secret; it is not pickled."""
 
@@ -42,6 +43,7 @@ class Record:
     def as_dict(self) -> dict[str, Any]:
         """Everything, in the clear."""
 
+@final
 class Custom:
     """A custom field: ``type`` is ``text``, ``password`` or ``totp``."""
 
@@ -52,6 +54,7 @@ class Custom:
     @property
     def value(self) -> str: ...
 
+@final
 class Attachment:
     """A file in a record; its length is that of its content."""
 
@@ -61,6 +64,7 @@ class Attachment:
     def data(self) -> bytes: ...
     def __len__(self) -> int: ...
 
+@final
 class Stop:
     """Asks a job to stop, from any thread."""
 
@@ -68,6 +72,7 @@ class Stop:
     def set(self) -> None: ...
     def is_set(self) -> bool: ...
 
+@final
 class Environment:
     @staticmethod
     def open(
@@ -86,16 +91,20 @@ class Environment:
     def tokens(self) -> tuple[str | None, str | None]: ...
     def records(self, path: list[str], **select: Any) -> Records: ...
 
+@final
 class Records(Iterator[Record]):
     def __iter__(self) -> Records: ...
     def __next__(self) -> Record: ...
 
+@final
 class Table:
     """An Arrow table: ``pyarrow.table(...)`` and ``polars.from_arrow(...)`` take it."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
+def error_kinds() -> list[str]: ...
 def encrypt(data: bytes, passphrase: str) -> str: ...
+def decrypt_text(text: str, passphrase: str) -> str: ...
 def decrypt(text: str, passphrase: str) -> bytes: ...
 def base32_encode(data: bytes) -> str: ...
 def base32_decode(text: str) -> bytes: ...

@@ -74,8 +74,8 @@ def encrypt_aes(message: str | bytes, passphrase: str, is_bytes: bool = False) -
     """Puts a text (or bytes, with ``is_bytes``) into an envelope; without a passphrase, into base64."""
     if not passphrase:
         return b64encode(message.encode()).decode()  # type: ignore[union-attr]
-    data = message if is_bytes else message.encode()  # type: ignore[union-attr]
-    return _native.encrypt(data, passphrase)  # type: ignore[arg-type]
+    data = bytes(message) if is_bytes else message.encode()  # type: ignore[arg-type, union-attr]
+    return _native.encrypt(data, passphrase)
 
 
 @overload
@@ -86,11 +86,12 @@ def decrypt_aes(encrypted_data_b32: str, passphrase: str, is_bytes: bool = False
     """Opens an envelope.
 
     Raises:
-        DecryptError: the envelope is damaged, or was made with another passphrase.
-        UnicodeDecodeError: what came out is no text (also a ``ValueError``).
+        DecryptError: the envelope is damaged, or was made with another passphrase, or holds no text. (There the official
+            client raises a ``UnicodeDecodeError``, also a ``ValueError``, which carries what it decrypted.)
     """
-    data = _native.decrypt(encrypted_data_b32, passphrase)
-    return data if is_bytes else data.decode()
+    if is_bytes:
+        return _native.decrypt(encrypted_data_b32, passphrase)
+    return _native.decrypt_text(encrypted_data_b32, passphrase)
 
 
 def base32_encode(data: str | bytes) -> str:
