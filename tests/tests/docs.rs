@@ -1,0 +1,79 @@
+//! What the documents name exists.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
+}
+
+/// Every source file below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs" || ending == "py") {
+            found.push(path);
+        }
+    }
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_guarantee_names_tests_that_exist() {
+    let mut files = Vec::new();
+    for folder in ["core", "tests"] {
+        sources(&Path::new(ROOT).join(folder), &mut files);
+    }
+    let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let guarantees = read("docs/guarantees.md");
+    let is_test = |word: &&str| {
+        word.matches('_').count() > 2 && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let named: Vec<_> = quoted(&guarantees).filter(is_test).collect();
+    assert!(named.len() > 10, "{named:?}");
+    for name in named {
+        assert!(code.contains(&format!("fn {name}(")), "{name} is named and does not exist");
+    }
+    for file in quoted(&guarantees).filter(|word| word.ends_with(".rs") || word.ends_with(".py")) {
+        let found = files.iter().any(|path| path.ends_with(file));
+        assert!(found, "{file} is named and does not exist");
+    }
+}
+
+#[test]
+fn every_make_target_that_is_named_exists() {
+    let makefile = read("Makefile");
+    let documents = [
+        "README.md",
+        "docs/guarantees.md",
+        "docs/performance.md",
+        "docs/python.md",
+        "docs/archive-format.md",
+    ];
+    for document in documents {
+        let text = read(document);
+        for target in quoted(&text).filter_map(|word| word.strip_prefix("make ")) {
+            assert!(makefile.contains(&format!("\n{target}:")), "{document} names `make {target}`");
+        }
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let text = read(document);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let outside = target.starts_with("http");
+            assert!(outside || Path::new(ROOT).join(target).exists(), "{document} links {target}");
+        }
+    }
+}
