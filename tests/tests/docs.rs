@@ -43,7 +43,9 @@ fn every_guarantee_names_tests_that_exist() {
     for name in named {
         assert!(code.contains(&format!("fn {name}(")), "{name} is named and does not exist");
     }
-    for file in quoted(&guarantees).filter(|word| word.ends_with(".rs") || word.ends_with(".py")) {
+    let is_source =
+        |word: &&str| Path::new(word).extension().is_some_and(|ending| ending == "rs" || ending == "py");
+    for file in quoted(&guarantees).filter(is_source) {
         let found = files.iter().any(|path| path.ends_with(file));
         assert!(found, "{file} is named and does not exist");
     }

@@ -25,7 +25,7 @@ use std::time::Instant;
 /// Moves every record of `from` into `to`, then reads back and compares.
 ///
 /// # Errors
-/// Nothing is written where the plan shows conflicts under [`Conflict::Fail`]. After any other
+/// Nothing is written where the plan shows conflicts under [`Conflict::Fail`](super::Conflict::Fail). After any other
 /// error, running the same transfer again completes it without making anything twice.
 pub async fn transfer(
     from: &Endpoint,
