@@ -122,6 +122,23 @@ def test_progress_is_told_and_its_exceptions_stop_the_job(embedded, people):
         keyferry.import_file(people, embedded("b"), progress=fails)
 
 
+def test_a_bar_follows_the_steps(embedded, people):
+    import io
+
+    from keyferry.progress import Bar
+
+    drawn = io.StringIO()
+    with Bar(file=drawn, mininterval=0) as bar:
+        keyferry.import_file(people, embedded("a"), progress=bar)
+    assert "writing" in drawn.getvalue() and "verifying" in drawn.getvalue()
+    with Bar(file=drawn, mininterval=0) as bar:
+        bar("writing", 3, 10)
+        bar("writing", 7, 10)
+        assert (bar._bar.n, bar._bar.total) == (7, 10)
+        bar("verifying", 2, 7)
+        assert (bar._bar.n, bar._bar.total) == (2, 7)
+
+
 def many(path, count: int = 60_000):
     """A file that takes its time."""
     rows = "\n".join(f"V,name {n},hidden-{n}" for n in range(count))
