@@ -26,6 +26,7 @@ test-official: .venv/ready ## the official client against `keyferry serve`, and 
 	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/archive
 
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
+	rm -rf dist
 	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin build --release --locked --out ../dist --interpreter python3
 	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin sdist --out ../dist
 

@@ -90,6 +90,9 @@ pub enum Command {
     Tree(One),
     /// Serve an embedded environment over HTTP
     Serve(Serve),
+    /// How the journal shows a job that a program began, through the Python module or the C library
+    #[command(hide = true)]
+    Program(Program),
     /// Print a completion script
     Completions {
         /// The shell
@@ -185,7 +188,7 @@ pub enum OnConflict {
 pub enum VerifyHow {
     /// Read back and compare every record
     Full,
-    /// Read back 400 records chosen at random, and count the others
+    /// Read back 400 records chosen at random
     Sample,
     /// Trust
     None,
@@ -324,6 +327,15 @@ pub struct Migrate {
     /// What to read.
     #[command(flatten)]
     pub select: Select,
+}
+
+/// `program`
+#[derive(Debug, Args)]
+pub struct Program {
+    /// The source
+    pub from: String,
+    /// The sink
+    pub to: String,
 }
 
 /// `archive`

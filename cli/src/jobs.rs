@@ -4,9 +4,10 @@ use crate::args::Global;
 use crate::exit::usage;
 use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
-use keyferry_core::engine::journal::{Lock, State, Summary};
-use keyferry_core::engine::{self, Endpoint, Job, Journal, NewJob, Options, Progress, Report};
-use keyferry_core::{Error, ErrorKind, Result};
+use keyferry_core::Result;
+use keyferry_core::engine::job::{self, Begin};
+use keyferry_core::engine::journal::Summary;
+use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report};
 use std::path::{Path, PathBuf};
 
 /// The journal, and what was typed.
@@ -46,8 +47,7 @@ impl Jobs {
         Journal::open(&folder.join("keyferry").join("journal.db"))
     }
 
-    /// Transfers, under a lock on the sink and with every step in the journal. A file as sink needs
-    /// neither: it appears only when it is whole.
+    /// Transfers; into an environment, as a job.
     pub async fn run(
         &self,
         from: &Endpoint,
@@ -55,45 +55,12 @@ impl Jobs {
         options: &Options,
         progress: &dyn Progress,
     ) -> Result<Report> {
-        let Endpoint::Environment(sink, _) = to else {
-            return engine::transfer(from, to, options, progress).await;
+        let begin = match self.resumed {
+            Some(id) => Begin::Again(id),
+            None => Begin::New { command: &self.words, started: self.started.as_second() },
         };
-        let journal = self.journal()?;
-        let _held: Lock = journal.lock(sink.place())?;
-        let job = if let Some(id) = self.resumed {
-            journal.resume(id, sink)?
-        } else {
-            let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
-            journal.begin(
-                &NewJob { command: &self.words, folder: &folder, started: self.started.as_second() },
-                sink,
-            )?
-        };
-        if !job.can_be_undone() {
-            progress.note("this job cannot be undone: nothing is encrypted there, so nothing tells its work from later edits");
-        }
-        let options = Options { job: Some(job.clone()), ..options.clone() };
-        match engine::transfer(from, to, &options, progress).await {
-            Ok(report) => {
-                job.finish(State::Done, Some(&report))?;
-                Ok(report)
-            }
-            Err(error) => Err(self.stopped(&job, error)),
-        }
-    }
-
-    /// Writes down that a job stopped, and says how to go on with it.
-    fn stopped(&self, job: &Job, error: Error) -> Error {
-        let state = match error.kind() {
-            ErrorKind::Interrupted => State::Interrupted,
-            _ => State::Failed,
-        };
-        // The first error counts; a journal that fails as well will say so on resuming.
-        if matches!(job.forget_if_idle(), Ok(true)) {
-            return error;
-        }
-        let _ = job.finish(state, None);
-        error.then(&format!("keyferry resume {}{}", job.id(), self.journal_words()))
+        let go_on = |id| format!("keyferry resume {id}{}", self.journal_words());
+        job::run(|| self.journal(), begin, from, to, options, progress, go_on).await
     }
 
     /// What has to be typed to name the same journal again.
@@ -109,6 +76,6 @@ pub fn arm_crash() {
         && let Some((point, occurrence)) = word.rsplit_once(':')
         && let Ok(occurrence) = occurrence.parse()
     {
-        engine::crash::arm(point, occurrence);
+        keyferry_core::engine::crash::arm(point, occurrence);
     }
 }

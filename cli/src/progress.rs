@@ -72,7 +72,7 @@ impl Progress for Shown {
         } else if !self.quiet && !self.terminal && state.said.elapsed() >= PAUSE {
             state.said = Instant::now();
             let of = state.total.map_or_else(String::new, |total| format!(" of {total}"));
-            let _ = writeln!(std::io::stderr(), "{}: {}{of} records", word(state.step), state.done);
+            let _ = writeln!(std::io::stderr(), "{}: {}{of} records", state.step.word(), state.done);
         }
     }
 
@@ -101,14 +101,6 @@ impl Drop for Shown {
     }
 }
 
-fn word(step: Step) -> &'static str {
-    match step {
-        Step::Planning => "reading",
-        Step::Writing => "writing",
-        Step::Verifying => "verifying",
-    }
-}
-
 fn bar(step: Step, total: Option<u64>) -> ProgressBar {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty());
     let (bar, template) = match total {
@@ -120,6 +112,6 @@ fn bar(step: Step, total: Option<u64>) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_message(word(step));
+    bar.set_message(step.word());
     bar
 }

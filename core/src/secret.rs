@@ -121,13 +121,23 @@ impl PartialEq for SecretBytes {
 
 impl Eq for SecretBytes {}
 
-/// Overwrites what returned calls left on this thread's stack, 16 KiB deep.
+/// Does work whose calls leave secrets on the stack, and overwrites what they left, 16 KiB deep.
 ///
-/// Types wipe themselves where they are dropped, but not where they were before they were moved:
-/// call this where such a move cannot be avoided, as with a hash that is finished.
-#[inline(never)]
-pub(crate) fn wipe_stack() {
-    std::hint::black_box([0_u8; 16 << 10]);
+/// Types wipe themselves where they are dropped, but not where they were before they were moved: a hash
+/// that is finished leaves the end of what it hashed, a cipher the blocks that it worked on.
+pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
+    // A call of its own, so that all of its stack is behind it when the stack is wiped.
+    #[inline(never)]
+    fn apart<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn wipe() {
+        std::hint::black_box([0_u8; 16 << 10]);
+    }
+    let done = apart(work);
+    wipe();
+    done
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use crate::environment::Environment;
 use crate::error::{Raise, usage};
 use crate::runtime;
-use keyferry_core::engine::journal::State;
+use keyferry_core::Result;
+use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Job, Journal, Keys, NewJob, Options, Progress, Report,
-    Step, Verify,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Progress, Report, Step, Verify,
 };
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
-use keyferry_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
@@ -72,12 +71,7 @@ impl Noted {
             told
         };
         for (step, total, done) in told {
-            let word = match step {
-                Step::Planning => "reading",
-                Step::Writing => "writing",
-                Step::Verifying => "verifying",
-            };
-            callback.call1((word, done, total))?;
+            callback.call1((step.word(), done, total))?;
         }
         Ok(())
     }
@@ -192,12 +186,12 @@ pub fn filter(select: Option<&Bound<'_, PyDict>>) -> PyResult<Filter> {
 
 fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyResult<Options> {
     let word: Option<String> = option!(given, "on_conflict");
-    let on_conflict = match word.as_deref().unwrap_or("fail") {
-        "skip" => Conflict::Skip,
-        "update" => Conflict::Update,
-        "duplicate" => Conflict::Duplicate,
-        "fail" => Conflict::Fail,
-        _ => return Err(usage("on_conflict is skip, update, duplicate or fail")),
+    let on_conflict = match word {
+        None => Conflict::default(),
+        Some(word) => Conflict::ALL
+            .into_iter()
+            .find(|rule| rule.name() == word)
+            .ok_or_else(|| usage("on_conflict is skip, update, duplicate or fail"))?,
     };
     let word: Option<String> = option!(given, "verify");
     let verify = match word.as_deref().unwrap_or("full") {
@@ -207,15 +201,11 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
         _ => return Err(usage("verify is full, sample or none")),
     };
     let passphrase: Option<String> = option!(given, "archive_passphrase");
-    let user = endpoints.iter().find_map(|endpoint| match endpoint {
-        Endpoint::Environment(environment, _) => Some(environment.clone()),
-        _ => None,
-    });
     let mut options = Options {
         on_conflict,
         verify,
         filter: filter(given)?,
-        archive: ArchiveKeys { passphrase: passphrase.map(SecretString::new), user, recipients: Vec::new() },
+        archive: ArchiveKeys::of(endpoints, passphrase.map(SecretString::new)),
         rejects: option!(given, "rejects"),
         ..Options::default()
     };
@@ -233,8 +223,8 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     Ok(options)
 }
 
-/// Moves every record of `source` into `sink`; the report as JSON. `words` are the command that
-/// `keyferry resume` would run, and `resume` the number of a job to go on with.
+/// Moves every record of `source` into `sink`; the report as JSON. `words` are what `keyferry jobs` shows,
+/// and `resume` the number of a job to go on with.
 #[pyfunction]
 #[pyo3(signature = (source, sink, words, journal, resume=None, progress=None, stop=None, **given))]
 #[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
@@ -252,43 +242,14 @@ pub fn transfer(
     let (from, to) = (source.endpoint()?, sink.endpoint()?);
     let options = options(given, [&from, &to])?;
     run(py, progress, stop, async move |shown| {
-        let Endpoint::Environment(environment, _) = &to else {
-            return engine::transfer(&from, &to, &options, shown).await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let begin = match resume {
+            Some(id) => Begin::Again(id),
+            None => Begin::New { command: &words, started: i64::try_from(now).unwrap_or(i64::MAX) },
         };
-        let journal = Journal::open(&journal)?;
-        let _held = journal.lock(environment.place())?;
-        let job = match resume {
-            Some(id) => journal.resume(id, environment)?,
-            None => begin(&journal, &words, environment)?,
-        };
-        let options = Options { job: Some(job.clone()), ..options };
-        let moved = engine::transfer(&from, &to, &options, shown).await;
-        match &moved {
-            Ok(report) => job.finish(State::Done, Some(report))?,
-            Err(error) => return Err(stopped(&job, error)),
-        }
-        moved
+        let go_on = |id| format!("give resume={id} to the same call");
+        job::run(|| Journal::open(&journal), begin, &from, &to, &options, shown, go_on).await
     })
-}
-
-fn begin(journal: &Journal, words: &[String], sink: &engine::Environment) -> Result<Job> {
-    let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let started = i64::try_from(now).unwrap_or(i64::MAX);
-    journal.begin(&NewJob { command: words, folder: &folder, started }, sink)
-}
-
-fn stopped(job: &Job, error: &Error) -> Error {
-    let state = match error.kind() {
-        ErrorKind::Interrupted => State::Interrupted,
-        _ => State::Failed,
-    };
-    if matches!(job.forget_if_idle(), Ok(true)) {
-        return error.again();
-    }
-    // The first error counts; a journal that fails as well will say so on resuming.
-    let _ = job.finish(state, None);
-    error.again().then(&format!("give resume={} to the same call", job.id()))
 }
 
 /// Compares two locations; the report as JSON.

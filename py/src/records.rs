@@ -141,7 +141,7 @@ fn member<'py>(
 macro_rules! optional {
     ($from:expr, $name:literal) => {{
         let value = member($from, intern!($from.py(), $name))?;
-        value.map(|value| value.extract()).transpose().map_err(|error| wrong($from.py(), $name, &error))?
+        value.map(|value| value.extract()).transpose().map_err(|_: PyErr| wrong($name))?
     }};
 }
 macro_rules! text {
@@ -150,9 +150,8 @@ macro_rules! text {
     };
 }
 
-fn wrong(py: Python<'_>, name: &str, error: &PyErr) -> PyErr {
-    // The type is named, never the value.
-    let _ = error.get_type(py);
+/// Python's own words could repeat the value.
+fn wrong(name: &str) -> PyErr {
     PyTypeError::new_err(format!("member {name} has the wrong type"))
 }
 

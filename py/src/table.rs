@@ -46,17 +46,7 @@ pub fn encrypt_table(
     vault_key: Option<&str>,
     threads: Option<usize>,
 ) -> PyResult<PyTable> {
-    let vault_key = key(vault_key);
-    let (batches, _) = table.into_table()?.into_inner();
-    let threads = Threads::new(threads)?;
-    let sealed = py.detach(|| {
-        threads.run(|| {
-            groups(&batches)
-                .map(|batch| encrypt_batch(&batch, vault_key.as_ref()))
-                .collect::<PyResult<Vec<_>>>()
-        })
-    })?;
-    together(sealed)
+    batch_by_batch(py, table, vault_key, threads, encrypt_batch)
 }
 
 /// Items in, plain records out.
@@ -68,17 +58,27 @@ pub fn decrypt_table(
     vault_key: Option<&str>,
     threads: Option<usize>,
 ) -> PyResult<PyTable> {
+    batch_by_batch(py, table, vault_key, threads, decrypt_batch)
+}
+
+/// Works on a table while other Python threads run.
+fn batch_by_batch(
+    py: Python<'_>,
+    table: AnyRecordBatch,
+    vault_key: Option<&str>,
+    threads: Option<usize>,
+    work: fn(&RecordBatch, Option<&SecretString>) -> PyResult<RecordBatch>,
+) -> PyResult<PyTable> {
     let vault_key = key(vault_key);
     let (batches, _) = table.into_table()?.into_inner();
     let threads = Threads::new(threads)?;
-    let plain = py.detach(|| {
+    let made = py.detach(|| {
         threads.run(|| {
-            groups(&batches)
-                .map(|batch| decrypt_batch(&batch, vault_key.as_ref()))
-                .collect::<PyResult<Vec<_>>>()
+            groups(&batches).map(|batch| work(&batch, vault_key.as_ref())).collect::<PyResult<Vec<_>>>()
         })
     })?;
-    together(plain)
+    let schema = made.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+    PyTable::try_new(made, schema)
 }
 
 /// Rows that are worked on at once, so that they stay in the cores' caches.
@@ -89,11 +89,6 @@ fn groups(batches: &[RecordBatch]) -> impl Iterator<Item = RecordBatch> {
         let starts = (0..batch.num_rows().max(1)).step_by(GROUP);
         starts.map(|start| batch.slice(start, GROUP.min(batch.num_rows() - start)))
     })
-}
-
-fn together(batches: Vec<RecordBatch>) -> PyResult<PyTable> {
-    let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
-    PyTable::try_new(batches, schema)
 }
 
 fn encrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyResult<RecordBatch> {

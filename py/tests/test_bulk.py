@@ -2,6 +2,7 @@
 
 import passwork_client.crypto as theirs
 import passwork_client.utils as their_utils
+import duckdb
 import pandas
 import polars
 import pyarrow as pa
@@ -28,7 +29,7 @@ def record(n: int) -> dict:
     }
 
 
-@pytest.mark.parametrize("vault_key", [KEY, None])
+@pytest.mark.parametrize("vault_key", [KEY, None], ids=["encrypted", "unencrypted"])
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_dictionaries_come_back(vault_key, threads):
     records = [record(n) for n in range(120)]
@@ -87,11 +88,12 @@ FORMS = {
         lambda table: pandas.DataFrame.from_arrow(table) if hasattr(pandas.DataFrame, "from_arrow") else table.to_pandas(),
         pa.table,
     ),
+    "duckdb": (duckdb.from_arrow, lambda back: duckdb.from_arrow(pa.table(back)).to_arrow_table()),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("vault_key", [KEY, None])
+@pytest.mark.parametrize("vault_key", [KEY, None], ids=["encrypted", "unencrypted"])
 def test_tables_come_back(form, vault_key):
     there, back = FORMS[form]
     table = plain_table()

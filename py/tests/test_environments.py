@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 import os
 import pickle
 import signal
@@ -13,7 +14,8 @@ import threading
 import pytest
 
 import keyferry
-from keyferry import errors
+from conftest import BINARY
+from keyferry import aio, errors
 
 
 def test_a_file_comes_in_goes_across_and_is_the_same(embedded, people, tmp_path):
@@ -200,19 +202,63 @@ def test_the_same_over_http_from_many_threads(served, people):
 
 
 def test_asyncio_has_the_same(embedded, people):
-    from keyferry import aio
-
     async def everything() -> int:
         a, b = await aio.connect(embedded("a")), await aio.connect(embedded("b"))
         await aio.import_file(people, a)
         report, _ = await asyncio.gather(aio.migrate(a, b), asyncio.sleep(0))
         assert report.verified == 60
-        # A task that is cancelled stops its job.
-        task = asyncio.create_task(aio.verify(a, b))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
         return len([record async for record in aio.records(b)])
 
     assert asyncio.run(everything()) == 60
+
+
+def test_a_task_that_is_cancelled_stops_its_job(embedded, tmp_path):
+    a, large = embedded("a"), many(tmp_path / "large.csv")
+
+    async def cancelled() -> None:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def show(step, done, total):
+            if step == "writing" and done:
+                loop.call_soon_threadsafe(begun.set)
+
+        task = asyncio.create_task(aio.import_file(large, a, progress=show))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert jobs_of_the_command_line()[0]["state"] == "interrupted"
+
+    asyncio.run(cancelled())
+    assert keyferry.resume(1, large, a).verified == 60_000
+
+
+def jobs_of_the_command_line() -> list[dict]:
+    return json.loads(subprocess.run([BINARY, "--json", "jobs"], check=True, capture_output=True).stdout)
+
+
+def test_the_command_line_knows_these_jobs(embedded, people, monkeypatch):
+    monkeypatch.delenv("KEYFERRY_JOURNAL")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    a = keyferry.connect(embedded("a"))
+    keyferry.import_file(people, a / "Top", query="name 1")
+    assert [(job["state"], job["created"]) for job in jobs_of_the_command_line()] == [("done", 11)]
+    undone = subprocess.run([BINARY, "undo", "1"], check=True, capture_output=True, text=True)
+    assert undone.stdout.startswith("11 moved to the bin")
+    assert list(a.records()) == []
+
+
+def test_the_command_line_leaves_resuming_to_the_program(embedded, tmp_path):
+    """A place in an environment, filters and options are no words: a command would move something else."""
+    a, stop, large = keyferry.connect(embedded("a")), keyferry.Stop(), many(tmp_path / "large.csv")
+
+    def after_a_while(step, done, total):
+        if step == "writing" and done > 1_000:
+            stop.set()
+
+    with pytest.raises(errors.InterruptedJobError):
+        keyferry.import_file(large, a / "Top", progress=after_a_while, stop=stop)
+    refused = subprocess.run([BINARY, "resume", "1"], capture_output=True, text=True)
+    assert refused.returncode == 2 and "keyferry.resume" in refused.stderr
+    assert keyferry.resume(1, large, a / "Top").verified == 60_000

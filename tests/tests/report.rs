@@ -1,8 +1,10 @@
 //! Reports as files, samples and what is known before a transfer.
 
 use keyferry_tests::Scene;
+use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
 use keyferry_tests::server::Served;
+use serde_json::{Value, json};
 
 const HOSTILE: &str = r#"{"vault":"V","name":"<script>alert(1)</script>","password":"hidden-word"}
 {"vault":"V","name":"taken","password":"hidden-word"}
@@ -42,6 +44,7 @@ fn a_report_that_cannot_be_written_is_refused_before_anything_happens() {
     let scene = Scene::with_environments(&["a"]);
     let more = scene.file("more.jsonl", HOSTILE);
     scene.run(&["import", more, "embedded:a", "--report", "r.pdf"]).exits(2).says(".html, .md or .json");
+    scene.run(&["import", more, "embedded:a", "--report", "absent/r.md"]).exits(1).says("absent/r.md");
     assert_eq!(scene.run(&["tree", "embedded:a"]).succeeds().stdout(), "");
 }
 
@@ -54,6 +57,25 @@ fn a_sample_is_compared_and_finds_what_the_sink_changed() {
         scene.run(&["--json", "migrate", "embedded:a", "embedded:b", "--verify", "sample"]).succeeds().json();
     assert_eq!((report["created"].as_u64(), report["verified"].as_u64()), (Some(900), Some(400)));
     scene.run(&["verify", "embedded:a", "embedded:b"]).succeeds();
+
+    // A server that gives back another address than it was given.
+    let served = Served::new(&scene, "c", "on");
+    let lie = |answer: &mut Value| {
+        for response in answer["responses"].as_array_mut().unwrap() {
+            if response["body"]["keyEncrypted"].is_string() {
+                response["body"]["url"] = json!("https://elsewhere.example.com");
+            }
+        }
+    };
+    let plan = move |asked: &Asked| asked.path.starts_with("/api/v1/batch").then_some(Fault::Lie(lie));
+    let proxy = Proxy::new(&served.url, Box::new(plan));
+    let words = ["--json", "migrate", "embedded:a", &proxy.url, "--verify", "sample"];
+    let output = served.command(&scene, &words).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), report["verified"].as_u64()), (Some(4), Some(0)));
+    let different = report["different"].as_array().unwrap();
+    assert_eq!(different.len(), 400);
+    assert!(different.iter().all(|one| one["what"].as_array().unwrap().contains(&json!("url"))));
 }
 
 #[test]

@@ -7,15 +7,16 @@ use crate::credentials::Side;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
-use crate::resolve;
+use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::engine::Endpoint;
 use keyferry_core::formats::{self, ReadOptions};
+use std::sync::Arc;
 
 /// Brings a file's records into an environment.
 pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = resolve::endpoint(&import.file, Side::From, config).await?;
-    if matches!(from, Endpoint::Environment(..)) {
+    if from.environment().is_some() {
         return Err(usage(
             format!("`{}` is an environment where a file is meant", import.file),
             "use keyferry migrate between environments",
@@ -23,13 +24,9 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     }
     let from = with_format(from, import.format.as_deref())?;
     let read = read_options(&import)?;
-    let to = resolve::endpoint(&import.environment, Side::Only, config).await?;
-    if matches!(to, Endpoint::File { .. }) {
-        return Err(usage(
-            format!("`{}` is a file where an environment is meant", import.environment),
-            "write NAME:, https://… or embedded:DIR",
-        ));
-    }
+    let (sink, inside) =
+        resolve::environment(&import.environment, Side::Only, Need::Contents, config).await?;
+    let to = Endpoint::Environment(Arc::new(sink), inside);
     let report = import.into.report.clone();
     let typed = Typed {
         what: "import",

@@ -68,6 +68,14 @@ pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
     Box::pin(super::run(arguments, jobs.resuming(&job), output)).await
 }
 
+/// Leaves a program's job to the program.
+pub fn of_program() -> Result<u8> {
+    Err(usage(
+        "this job was begun by a program, through the Python module or the C library",
+        "go on with it there: keyferry.resume(JOB, source, sink) or kf_migrate with its number; keyferry undo JOB takes it back",
+    ))
+}
+
 /// Takes back what the job did.
 pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let journal = jobs.journal()?;
@@ -75,6 +83,7 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
         Command::Import(import) => (import.environment, Side::Only),
         Command::Migrate(migrate) => (migrate.to, Side::To),
         Command::Sync(sync) => (sync.to, Side::To),
+        Command::Program(program) => (program.to, Side::To),
         Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
         _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
     };

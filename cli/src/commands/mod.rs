@@ -48,6 +48,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Jobs { forget: None } => jobs::list(&jobs, output),
         Command::Jobs { forget: Some(id) } => jobs::forget(id, &jobs, output),
         Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
+        Command::Program(_) => jobs::of_program(),
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
         Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
         Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
@@ -99,7 +100,13 @@ struct Typed<'a> {
 impl Typed<'_> {
     /// Makes sure that the report can be written, before hours of work.
     fn check(&self) -> Result<()> {
-        self.report.map(PageFormat::of).transpose().map(drop)
+        let Some(path) = self.report else { return Ok(()) };
+        PageFormat::of(path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        match folder.map(std::fs::metadata) {
+            Some(Err(error)) => Err(Error::io(path, error)),
+            _ => Ok(()),
+        }
     }
 
     /// Writes the report, where one was asked for.
@@ -139,7 +146,6 @@ async fn carry(
     }
     let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
-    typed.report(&report, jobs.started(), output)?;
     // A result that shares standard output with the records would spoil both.
     if matches!(to, Endpoint::File { path, .. } if path.as_os_str() == "-") {
         output.say(&format!("{} records written in {:.1} s", report.created, report.seconds));
@@ -152,6 +158,7 @@ async fn carry(
     } else {
         output.report(&report)?;
     }
+    typed.report(&report, jobs.started(), output)?;
     Ok(report.exit_code())
 }
 
@@ -163,12 +170,8 @@ fn archive_keys<const N: usize>(endpoints: [&Endpoint; N]) -> Result<ArchiveKeys
 
 /// The same, besides what is there already.
 fn with_keys<const N: usize>(keys: &ArchiveKeys, endpoints: [&Endpoint; N]) -> Result<ArchiveKeys> {
-    let user = endpoints.iter().find_map(|endpoint| match endpoint {
-        Endpoint::Environment(environment, _) => Some(environment.clone()),
-        _ => None,
-    });
     let passphrase = credentials::secret("KEYFERRY", "ARCHIVE_PASSPHRASE", &credentials::process)?;
-    Ok(ArchiveKeys { passphrase, user, recipients: keys.recipients.clone() })
+    Ok(ArchiveKeys { recipients: keys.recipients.clone(), ..ArchiveKeys::of(endpoints, passphrase) })
 }
 
 /// A format by its name.

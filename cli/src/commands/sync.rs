@@ -7,9 +7,10 @@ use crate::credentials::Side;
 use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
-use crate::resolve;
+use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::engine::{Base, Endpoint, Sync};
+use std::sync::Arc;
 
 /// Keeps a sink in step with its source.
 pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
@@ -20,13 +21,9 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         ));
     }
     let from = resolve::endpoint(&sync.from, Side::From, config).await?;
-    let to = resolve::endpoint(&sync.to, Side::To, config).await?;
-    let Endpoint::Environment(sink, inside) = &to else {
-        return Err(usage(
-            format!("`{}` is a file where an environment is meant", sync.to),
-            "use keyferry export or archive create",
-        ));
-    };
+    let (sink, inside) = resolve::environment(&sync.to, Side::To, Need::Contents, config).await?;
+    let sink = Arc::new(sink);
+    let to = Endpoint::Environment(sink.clone(), inside.clone());
     let typed = Typed {
         what: "sync",
         from: &sync.from,
@@ -45,9 +42,9 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
     options.allow_unencrypted_target = sync.allow_unencrypted_target;
     // Another source, place or choice of records is another sync, with a memory of its own.
     let between = serde_json::json!([
-        match &from {
-            Endpoint::Environment(source, _) => source.place().to_owned(),
-            _ => std::path::absolute(&sync.from).unwrap_or_default().display().to_string(),
+        match from.environment() {
+            Some(source) => source.place().to_owned(),
+            None => std::path::absolute(&sync.from).unwrap_or_default().display().to_string(),
         },
         match &from {
             Endpoint::Environment(_, inside) => inside.to_string(),
@@ -57,7 +54,7 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         inside.to_string(),
         format!("{:?}", options.filter),
     ]);
-    let base = Base::open(&jobs.journal()?, &between.to_string(), sink)?;
+    let base = Base::open(&jobs.journal()?, &between.to_string(), &sink)?;
     options.sync = Some(Sync { delete: sync.delete, base });
     carry(&typed, &from, &to, &options, jobs, output).await
 }

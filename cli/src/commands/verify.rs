@@ -27,7 +27,7 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let progress = Shown::new(output);
     let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
-    typed.report(&report, started, output)?;
     output.report(&report)?;
+    typed.report(&report, started, output)?;
     Ok(report.exit_code())
 }

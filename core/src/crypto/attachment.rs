@@ -7,7 +7,7 @@
 use super::{damaged, envelope, generate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Attachment;
-use crate::secret::{SecretBytes, SecretString, wipe_stack};
+use crate::secret::{SecretBytes, SecretString, wiped};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_api::item::Attachment as WireAttachment;
@@ -102,14 +102,9 @@ pub fn unpack(attachment: &Attachment) -> Result<WireAttachment> {
 /// 64 hexadecimal digits.
 #[must_use]
 pub fn hash(content: &[u8]) -> String {
-    let hash = data_encoding::HEXLOWER.encode(&hash_of_spread(content));
-    // A hash that is moved leaves the end of what it hashed on the stack.
-    wipe_stack();
-    hash
+    data_encoding::HEXLOWER.encode(&wiped(|| hash_of_spread(content)))
 }
 
-/// A call of its own, so that all of its stack is behind it when the stack is wiped.
-#[inline(never)]
 fn hash_of_spread(content: &[u8]) -> [u8; 32] {
     let mut sha = Sha256::new();
     let mut spread = zeroize::Zeroizing::new([0_u8; 2048]);

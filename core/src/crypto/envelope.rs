@@ -7,7 +7,7 @@
 
 use super::{base32, damaged, generate, kdf};
 use crate::error::Result;
-use crate::secret::{SecretBytes, SecretString, wipe_stack};
+use crate::secret::{SecretBytes, SecretString, wiped};
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use base64::Engine;
@@ -58,17 +58,14 @@ pub fn encrypt_texts(texts: &[(&str, &SecretString)]) -> Result<Vec<String>> {
     let keys = kdf::derive(&secrets);
     let pairs = texts.iter().zip(secrets).zip(keys);
     let mut scratch = Scratch::default();
-    let sealed =
-        pairs.map(|(((text, _), (_, salt)), key)| seal(text.as_bytes(), salt, &key, &mut scratch)).collect();
-    wipe_stack();
-    sealed
+    wiped(|| {
+        pairs.map(|(((text, _), (_, salt)), key)| seal(text.as_bytes(), salt, &key, &mut scratch)).collect()
+    })
 }
 
 /// Encrypts under a given salt, which makes the result repeatable: for test vectors.
 pub fn encrypt_with_salt(plaintext: &[u8], passphrase: &SecretString, salt: [u8; 8]) -> Result<String> {
-    let sealed = seal(plaintext, salt, &derive_key(passphrase, salt), &mut Scratch::default());
-    wipe_stack();
-    sealed
+    wiped(|| seal(plaintext, salt, &derive_key(passphrase, salt), &mut Scratch::default()))
 }
 
 /// Buffers of the two inner layers, kept from one envelope to the next. Between envelopes they hold
@@ -79,7 +76,6 @@ struct Scratch {
     base64: String,
 }
 
-#[inline(never)]
 fn seal(plaintext: &[u8], salt: [u8; 8], derived: &[u8; 48], scratch: &mut Scratch) -> Result<String> {
     let (key, iv) = derived.split_at(32);
     let cipher = cbc::Encryptor::<aes::Aes256>::new_from_slices(key, iv)
@@ -111,9 +107,7 @@ fn seal(plaintext: &[u8], salt: [u8; 8], derived: &[u8; 48], scratch: &mut Scrat
 pub fn decrypt(text: &str, passphrase: &SecretString) -> Result<SecretBytes> {
     let sealed = Sealed::parse(text, &mut Vec::new())?;
     let key = derive_key(passphrase, sealed.salt);
-    let opened = sealed.open(&key);
-    wipe_stack();
-    opened
+    wiped(|| sealed.open(&key))
 }
 
 /// Checks what can be seen without a key: both encodings, the marker, whole blocks.
@@ -135,9 +129,7 @@ pub fn decrypt_texts(texts: &[(&str, &SecretString)]) -> Vec<Result<SecretString
     let secrets: Vec<_> =
         texts.iter().zip(&sealed).map(|((_, passphrase), sealed)| (*passphrase, salt(sealed))).collect();
     let keys = kdf::derive(&secrets);
-    let opened = sealed.into_iter().zip(keys).map(|(sealed, key)| text(sealed?.open(&key)?)).collect();
-    wipe_stack();
-    opened
+    wiped(|| sealed.into_iter().zip(keys).map(|(sealed, key)| text(sealed?.open(&key)?)).collect())
 }
 
 /// An envelope out of its two encodings.
@@ -170,9 +162,7 @@ impl Sealed {
         }
     }
 
-    /// Decrypts in place: the ciphertext's buffer becomes the plaintext's. A call of its own, because
-    /// the cipher works on several blocks at once on the stack, which is wiped once it has returned.
-    #[inline(never)]
+    /// Decrypts in place: the ciphertext's buffer becomes the plaintext's.
     fn open(self, derived: &[u8; 48]) -> Result<SecretBytes> {
         let (key, iv) = derived.split_at(32);
         let cipher = cbc::Decryptor::<aes::Aes256>::new_from_slices(key, iv)

@@ -6,7 +6,7 @@
 
 use super::{damaged, envelope, generate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretBytes, SecretString, wipe_stack};
+use crate::secret::{SecretBytes, SecretString, wiped};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
@@ -100,12 +100,8 @@ impl Keychain {
     /// at every call, since a server may show one vault's key under another vault's name.
     pub fn vault_key(&self, wrapped: &str, proof: Option<VaultProof<'_>>) -> Result<Arc<SecretString>> {
         let cache = || self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache().get(wrapped).cloned();
-        let is_cached = cached.is_some();
-        let key = match cached {
-            Some(key) => key,
-            None => Arc::new(self.unwrap(wrapped)?),
-        };
+        let known = cache().get(wrapped).cloned();
+        let key = known.clone().map_or_else(|| self.unwrap(wrapped).map(Arc::new), Ok)?;
         let genuine = match proof {
             Some(proof) => proof.matches(&key),
             None => generate::is_key(&key),
@@ -113,7 +109,7 @@ impl Keychain {
         if !genuine {
             return Err(damaged("the vault key is not the one the vault was made with"));
         }
-        if !is_cached {
+        if known.is_none() {
             cache().insert(wrapped.to_owned(), Arc::clone(&key));
         }
         Ok(key)
@@ -138,13 +134,8 @@ impl VaultProof<'_> {
 /// `hex(SHA-256(vault key ‖ salt))`, texts joined.
 #[must_use]
 pub fn vault_key_hash(key: &SecretString, salt: &str) -> String {
-    #[inline(never)]
-    fn hash(key: &SecretString, salt: &str) -> [u8; 32] {
-        Sha256::new().chain_update(key.expose()).chain_update(salt).finalize().into()
-    }
-    let hash = hash(key, salt);
-    wipe_stack();
-    data_encoding::HEXLOWER.encode(&hash)
+    let hash = || Sha256::new().chain_update(key.expose()).chain_update(salt).finalize();
+    data_encoding::HEXLOWER.encode(&wiped(hash))
 }
 
 /// A user's public key.

@@ -1,7 +1,7 @@
 //! `master key = base64(PBKDF2-HMAC-<digest>(master password, salt, iterations, bytes))`, RFC 8018.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretString, wipe_stack};
+use crate::secret::{SecretString, wiped};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
@@ -115,13 +115,7 @@ pub fn derive(password: &SecretString, options: &Options) -> SecretString {
 /// What is sent as `X-Master-Key-Hash`: hexadecimal SHA-256 of the master key's text.
 #[must_use]
 pub fn hash(master_key: &SecretString) -> String {
-    #[inline(never)]
-    fn hash(master_key: &SecretString) -> [u8; 32] {
-        Sha256::digest(master_key.expose()).into()
-    }
-    let hash = hash(master_key);
-    wipe_stack();
-    data_encoding::HEXLOWER.encode(&hash)
+    data_encoding::HEXLOWER.encode(&wiped(|| Sha256::digest(master_key.expose())))
 }
 
 /// RFC 8018 §5.2. The output blocks do not depend on each other, so each gets a thread.

@@ -7,7 +7,7 @@
 use crate::crypto::generate;
 use crate::error::{Error, Result};
 use crate::model::Record;
-use crate::secret::wipe_stack;
+use crate::secret::wiped;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
@@ -77,12 +77,9 @@ impl Digester {
 
     /// The digests of a record.
     pub(super) fn print(&self, record: &Record) -> Print {
-        let print = self.print_whole(record);
-        wipe_stack();
-        print
+        wiped(|| self.print_whole(record))
     }
 
-    #[inline(never)]
     fn print_whole(&self, record: &Record) -> Print {
         let vault = record.path.vault.iter().map(String::as_bytes);
         let path = vault.chain(record.path.folders.iter().map(String::as_bytes));

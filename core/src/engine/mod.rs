@@ -5,6 +5,7 @@ mod digest;
 pub mod environment;
 mod filter;
 pub mod fsck;
+pub mod job;
 pub mod journal;
 pub mod page;
 pub mod plan;
@@ -67,6 +68,22 @@ pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receive
     source::open(from, options)
 }
 
+impl Endpoint {
+    /// The environment, where it is one.
+    #[must_use]
+    pub fn environment(&self) -> Option<&Arc<Environment>> {
+        match self {
+            Endpoint::Environment(environment, _) => Some(environment),
+            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+        }
+    }
+
+    /// Whether it is an environment whose user has keys.
+    fn encrypts(&self) -> bool {
+        self.environment().is_some_and(|environment| environment.encrypts())
+    }
+}
+
 /// What to do with a record whose place and name are taken by other content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conflict {
@@ -82,6 +99,9 @@ pub enum Conflict {
 }
 
 impl Conflict {
+    /// Every rule.
+    pub const ALL: [Conflict; 4] = [Conflict::Skip, Conflict::Update, Conflict::Duplicate, Conflict::Fail];
+
     /// The word on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -100,7 +120,7 @@ pub enum Verify {
     /// Every record.
     #[default]
     Full,
-    /// A few hundred of those that were written, chosen at random, and the number of all.
+    /// 400 of those that were written, chosen at random.
     Sample,
     /// Nothing.
     None,
@@ -130,6 +150,16 @@ pub struct ArchiveKeys {
 }
 
 impl ArchiveKeys {
+    /// Those of the first environment's user among these, with a passphrase or without.
+    #[must_use]
+    pub fn of<'a>(
+        endpoints: impl IntoIterator<Item = &'a Endpoint>,
+        passphrase: Option<SecretString>,
+    ) -> Self {
+        let user = endpoints.into_iter().find_map(Endpoint::environment).cloned();
+        Self { passphrase, user, recipients: Vec::new() }
+    }
+
     /// Opens an archive with whichever of the keys fits.
     pub fn open(&self, input: Box<dyn Read + Send>) -> Result<archive::Reader> {
         let keychain = self.user.as_ref().and_then(|user| user.keychain().ok());

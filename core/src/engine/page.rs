@@ -11,7 +11,7 @@
 
 mod chart;
 
-use super::report::{Report, Step};
+use super::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
@@ -78,7 +78,8 @@ impl Page<'_> {
     /// What happened, in one sentence.
     fn verdict(&self) -> (&'static str, String) {
         let report = self.report;
-        let (different, left_out) = (report.different.len(), report.skipped.len() + report.rejected.len());
+        let different = report.different.len();
+        let left_out = report.skipped.len() + report.rejected.len() + report.drifted.len();
         if different > 0 {
             return ("bad", format!("{different} records are not equal on both sides"));
         }
@@ -92,7 +93,9 @@ impl Page<'_> {
         };
         match left_out {
             0 => ("good", format!("{verified}. Nothing was left out.")),
-            _ => ("partly", format!("{verified}. {left_out} records were left out, listed below.")),
+            _ => {
+                ("partly", format!("{verified}. {left_out} records were left out or drifted, listed below."))
+            }
         }
     }
 
@@ -224,7 +227,7 @@ impl Page<'_> {
             writeln!(
                 page,
                 "| {}, records a second over {:.1} s | `{}` |",
-                word(stage.step),
+                stage.step.word(),
                 stage.seconds,
                 chart::sparkline(stage)
             )?;
@@ -265,15 +268,6 @@ impl<'a> Table<'a> {
     fn more(&self) -> Option<String> {
         let more = self.rows.len().checked_sub(MOST_ROWS).filter(|more| *more > 0)?;
         Some(format!("and {} more: a report in JSON lists all", grouped(more as u64)))
-    }
-}
-
-/// How a page names a step.
-fn word(step: Step) -> &'static str {
-    match step {
-        Step::Planning => "reading",
-        Step::Writing => "writing",
-        Step::Verifying => "verifying",
     }
 }
 
@@ -369,7 +363,10 @@ mod tests {
         assert_eq!(page(&report).verdict().0, "good");
         report.skipped.push("x".into());
         assert_eq!(page(&report).verdict().0, "partly");
-        report.different.push(super::super::Difference { record: "x".into(), what: vec!["url".into()] });
+        let one = || super::super::Difference { record: "x".into(), what: vec!["url".into()] };
+        let drifted = Report { read: 1, verified: 1, drifted: vec![one()], ..Report::default() };
+        assert_eq!(page(&drifted).verdict().0, "partly");
+        report.different.push(one());
         assert_eq!(page(&report).verdict().0, "bad");
     }
 

@@ -12,7 +12,7 @@ use super::{Conflict, Endpoint, Keys, Options, Sync, source};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::model::{Attachment, Entry, Record};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 /// What a transfer would do. Holds counts and names, never a value.
@@ -46,7 +46,10 @@ pub struct Plan {
     pub(super) verdicts: Verdicts,
     /// Items to be moved to the bin.
     #[serde(skip)]
-    pub(super) removals: Vec<String>,
+    pub(super) removals: HashSet<String>,
+    /// Records of the sink that no sync brought.
+    #[serde(skip)]
+    others: u64,
     /// Drifted records, whose past the next sync has to know.
     #[serde(skip)]
     pub(super) past: Vec<Print>,
@@ -59,8 +62,6 @@ pub(super) struct Verdicts {
     identities: Vec<u32>,
     /// The items to be overwritten, by the record's number.
     targets: HashMap<u64, String>,
-    /// Records of the sink that no sync brought.
-    others: u64,
     next: usize,
 }
 
@@ -121,19 +122,21 @@ impl Plan {
         }
     }
 
+    /// Takes out what both sides hold; answers the others. Only then is it known which of the sink's
+    /// records have no equal in the source.
+    fn without_equal(&mut self, held: &mut Ledger, wanted: Vec<Noted>) -> Vec<Noted> {
+        let (equal, others): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|noted| held.take_equal(&noted.print));
+        for noted in equal {
+            self.unchanged += 1;
+            self.decide(noted.number, Kind::Unchanged);
+        }
+        others
+    }
+
     /// Judges those records whose identities share a part of the prints.
     fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
-        let mut clashing = Vec::new();
-        for noted in wanted {
-            if held.take_equal(&noted.print) {
-                self.unchanged += 1;
-                self.decide(noted.number, Kind::Unchanged);
-            } else {
-                clashing.push(noted);
-            }
-        }
-        // Only now is it known which of the sink's records have an equal in the source.
-        for noted in clashing {
+        for noted in self.without_equal(&mut held, wanted) {
             let Some((_, held, what)) = held.take_alike(&noted.print) else {
                 self.create += 1;
                 continue;
@@ -162,16 +165,7 @@ impl Plan {
     ) -> Result<()> {
         let knows = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.knows(print));
         let brought = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.holds(print));
-        let mut differing = Vec::new();
-        for noted in wanted {
-            if held.take_equal(&noted.print) {
-                self.unchanged += 1;
-                self.decide(noted.number, Kind::Unchanged);
-            } else {
-                differing.push(noted);
-            }
-        }
-        for noted in differing {
+        for noted in self.without_equal(&mut held, wanted) {
             let Some((theirs, note, mut what)) = held.take_alike(&noted.print) else {
                 self.create += 1;
                 if knows(&noted.print)? {
@@ -199,11 +193,10 @@ impl Plan {
             what.insert(0, said.to_owned());
             self.drift(noted.note.into_string(), what);
         }
-        let mut others = 0_u64;
         for (theirs, note) in held.into_rest() {
             let (id, label) = split(&note);
             if !knows(&theirs)? {
-                others += 1;
+                self.others += 1;
             } else if !brought(&theirs)? {
                 self.drift(
                     label,
@@ -212,13 +205,12 @@ impl Plan {
                 self.past.push(theirs);
             } else if sync.delete {
                 self.remove += 1;
-                self.removals.push(id);
+                self.removals.insert(id);
             } else {
                 self.drift(label, vec!["no longer in the source; --delete would remove it".to_owned()]);
                 self.past.push(theirs);
             }
         }
-        self.verdicts.others += others;
         Ok(())
     }
 
@@ -260,7 +252,7 @@ pub async fn plan(
     can_keep_keys(from, to, options)?;
     let preflight = Preflight::look(from, to, options).await?;
     let asked = Instant::now();
-    if let Endpoint::Environment(environment, _) = to {
+    if let Some(environment) = to.environment() {
         environment.client().features().await?;
     }
     let answer = asked.elapsed().as_secs_f64();
@@ -341,8 +333,8 @@ pub(super) async fn make_plan(
     }
     plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
     plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
-    if plan.verdicts.others > 0 {
-        plan.notes.push(format!("{} records of the sink came from elsewhere", plan.verdicts.others));
+    if plan.others > 0 {
+        plan.notes.push(format!("{} records of the sink came from elsewhere", plan.others));
     }
     if options.sync.as_ref().is_some_and(|sync| sync.base.is_none()) {
         plan.notes.push(
@@ -378,8 +370,7 @@ pub(super) fn can_keep_keys(from: &Endpoint, to: &Endpoint, options: &Options) -
         return Ok(());
     }
     let refuse = |what: &str, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
-    let encrypts = |one: &Endpoint| matches!(one, Endpoint::Environment(one, _) if one.encrypts());
-    if !encrypts(from) || !encrypts(to) {
+    if !from.encrypts() || !to.encrypts() {
         return refuse("--rewrap needs two environments with client-side encryption", "leave --rewrap out");
     }
     if options.on_conflict == Conflict::Update {

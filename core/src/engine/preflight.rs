@@ -4,9 +4,13 @@ use super::environment::Environment;
 use super::report::NotMovable;
 use super::{Endpoint, Options};
 use crate::error::{Error, ErrorKind, Result};
+use futures_util::{StreamExt as _, stream};
 use keyferry_api::vault::Role;
 use serde::Serialize;
 use std::fmt;
+
+/// Requests at a time.
+const AT_ONCE: usize = 8;
 
 /// What was found before anything was written.
 #[derive(Debug, Default, Serialize)]
@@ -56,14 +60,11 @@ impl Preflight {
     /// Looks at both sides; reads no record.
     pub(super) async fn look(from: &Endpoint, to: &Endpoint, options: &Options) -> Result<Self> {
         let mut found = Self::default();
-        let source = match from {
-            Endpoint::Environment(environment, _) => {
-                found.session("the source", environment);
-                found.not_movable = not_movable(environment).await?;
-                Some(environment)
-            }
-            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
-        };
+        let source = from.environment();
+        if let Some(environment) = source {
+            found.session("the source", environment);
+            found.not_movable = not_movable(environment).await?;
+        }
         if let Endpoint::Environment(sink, inside) = to {
             found.session("the sink", sink);
             found.modes(source.map(|source| source.encrypts()), sink.encrypts(), options);
@@ -99,14 +100,14 @@ impl Preflight {
     fn session(&mut self, side: &str, environment: &Environment) {
         let session = environment.client().session();
         let label = environment.label();
-        match (session.access_token, session.refresh_token) {
-            (Some(_), None) => self.add(
+        if session.refresh_token.is_some() {
+            self.add(Standing::Good, format!("{side}, {label}, renews its session by itself"), None);
+        } else {
+            self.add(
                 Standing::Doubtful,
                 format!("{side}, {label}, has no refresh token: when its access token expires, the job stops and can be resumed"),
                 Some("give a refresh token as well"),
-            ),
-            (None, None) => self.add(Standing::Good, format!("{side}, {label}, is opened in process"), None),
-            (_, Some(_)) => self.add(Standing::Good, format!("{side}, {label}, renews its session by itself"), None),
+            );
         }
     }
 
@@ -147,24 +148,16 @@ impl Preflight {
         }
         let user = client.user_info().await?.id;
         let mut writable = 0;
-        for vault in vaults {
-            let users = match client.vault_users(&vault.id).await {
-                Ok(users) => users,
-                // Not every server has this call, and not every user may make it.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::NotAllowed | ErrorKind::Refused
-                    ) =>
-                {
-                    self.add(
-                        Standing::Doubtful,
-                        format!("{} does not tell what this user may do in its vaults", sink.label()),
-                        None,
-                    );
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
+        let asked = vaults.iter().map(|vault| client.vault_users(&vault.id)).collect::<Vec<_>>();
+        let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
+        for (vault, users) in vaults.iter().zip(answers) {
+            let Some(users) = if_told(users)? else {
+                self.add(
+                    Standing::Doubtful,
+                    format!("{} does not tell what this user may do in its vaults", sink.label()),
+                    None,
+                );
+                return Ok(());
             };
             let role = users.iter().find(|one| one.user_id == user).map_or(Role::None, |one| one.role);
             if role >= Role::Edit {
@@ -181,17 +174,18 @@ impl Preflight {
     }
 }
 
+/// `None` where a server does not have a call, or the user may not make it: both are its right.
+fn if_told<T>(answer: Result<T>) -> Result<Option<T>> {
+    use ErrorKind::{NotAllowed, NotFound, Refused};
+    match answer {
+        Err(error) if matches!(error.kind(), NotFound | NotAllowed | Refused) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// What an environment holds that the API cannot put into another.
 async fn not_movable(source: &Environment) -> Result<Vec<NotMovable>> {
-    let shortcuts = match source.client().shortcut_count().await {
-        Ok(count) => Some(count),
-        Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotAllowed | ErrorKind::Refused) =>
-        {
-            None
-        }
-        Err(error) => return Err(error),
-    };
+    let shortcuts = if_told(source.client().shortcut_count().await)?;
     let mut kinds = Vec::new();
     if shortcuts != Some(0) {
         kinds.push(NotMovable {

@@ -18,6 +18,18 @@ pub enum Step {
     Verifying,
 }
 
+impl Step {
+    /// How people are told of it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Step::Planning => "reading",
+            Step::Writing => "writing",
+            Step::Verifying => "verifying",
+        }
+    }
+}
+
 /// How a face shows progress and asks a job to stop. Called from many threads.
 pub trait Progress: Send + Sync {
     /// A step begins; `total` counts records where known.

@@ -7,17 +7,17 @@ use super::digest::{Digester, Print, Prints};
 use super::environment::ended_early;
 use super::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
 use super::preflight::Preflight;
-use super::report::{Progress, Rejected, Report, Step, Timed};
+use super::report::{Difference, Progress, Rejected, Report, Step, Timed};
 use super::sample::Sample;
 use super::settle;
 use super::sink::{Creation, Sink};
 use super::verify::{self, Extras, check};
-use super::{Endpoint, Options, Verify, source};
+use super::{Base, Endpoint, Options, Verify, source};
 use crate::archive;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
@@ -81,14 +81,13 @@ async fn into_environment(
         let from = kept.as_ref().unwrap_or(from);
         (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
-    let (mut removals, mut past) = (Vec::new(), Vec::new());
+    let (mut removals, mut past) = (HashSet::new(), Vec::new());
     if let Some(plan) = &mut plan {
         plan.refuse_conflicts(options.on_conflict)?;
         report.drifted = std::mem::take(&mut plan.drifted);
         (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
     }
-    let encrypted_source = matches!(from, Endpoint::Environment(source, _) if source.encrypts());
-    let allow_unencrypted = options.allow_unencrypted_target || !encrypted_source;
+    let allow_unencrypted = options.allow_unencrypted_target || !from.encrypts();
     let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
@@ -107,55 +106,68 @@ async fn into_environment(
     let carried = writing.carry(from, options, progress).await;
     let (mut report, mut expected, sample) = writing.finish(carried).await?;
     check(progress)?;
-    for id in &removals {
-        environment.client().delete_item(id).await?;
-        report.removed += 1;
-        check(progress)?;
-    }
     let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
+    let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
+    let whole = Endpoint::Environment(environment.clone(), whole);
     if let Some(base) = base {
+        remove(removals, base, &whole, options, &digester, &mut past, &mut report).await?;
+        check(progress)?;
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
-    let inside = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
-    let back = Endpoint::Environment(environment.clone(), inside);
-    match (options.verify, sample) {
-        (Verify::None, _) => {}
+    let back = match (options.verify, sample) {
+        (Verify::None, _) => None,
         (Verify::Sample, Some(sample)) => {
-            let (ids, expected) = sample.into_parts()?;
+            let (ids, chosen) = sample.into_parts()?;
             let written = report.created + report.updated;
             report
                 .notes
                 .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
-            let back = source::open_items(&back, options, ids);
-            verify::compare(
-                back,
-                expected,
-                &digester,
-                Extras::Ignore,
-                &RecordPath::default(),
-                progress,
-                &mut report,
-            )
-            .await?;
+            Some((source::open_items(&whole, options, ids), chosen))
         }
-        (Verify::Full | Verify::Sample, _) => {
-            let back = source::open_whole(&back, options);
-            verify::compare(
-                back,
-                expected,
-                &digester,
-                Extras::Ignore,
-                &RecordPath::default(),
-                progress,
-                &mut report,
-            )
-            .await?;
-        }
+        (Verify::Full | Verify::Sample, _) => Some((source::open_whole(&whole, options), expected)),
+    };
+    if let Some((back, expected)) = back {
+        let root = RecordPath::default();
+        verify::compare(back, expected, &digester, Extras::Ignore, &root, progress, &mut report).await?;
     }
     if let Some(base) = base.filter(|_| report.different.is_empty()) {
         tokio::task::block_in_place(|| base.commit())?;
     }
     Ok(report)
+}
+
+/// Moves to the bin what a sync brought and the source no longer holds. Each is looked at once more, as
+/// someone may have edited it since it was planned.
+async fn remove(
+    items: HashSet<String>,
+    base: &Base,
+    sink: &Endpoint,
+    options: &Options,
+    digester: &Digester,
+    past: &mut Vec<Print>,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(environment) = sink.environment().filter(|_| !items.is_empty()) else { return Ok(()) };
+    let mut chunks = source::open_items(sink, options, items);
+    while let Some(chunk) = chunks.recv().await {
+        for entry in chunk? {
+            let Entry::Record(record, at) = entry else { continue };
+            let print = digester.print(&record);
+            if base.holds(&print)? {
+                match environment.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
+                    // Someone else was faster.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    deleted => deleted?,
+                }
+                report.removed += 1;
+            } else {
+                let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
+                report.drifted.push(Difference { record: record.label(), what });
+                past.push(print);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A transfer while it writes.

@@ -97,7 +97,7 @@ class Environment:
         Raises:
             DecryptError: a record cannot be read; the iterator goes on after it.
         """
-        since = int(changed_since.timestamp()) if isinstance(changed_since, datetime) else changed_since
+        since = unix_seconds(changed_since)
         names = split_path(path)
         return self._native.records(
             names, vaults=_list(vaults), tags=_list(tags), query=query, changed_since=since
@@ -126,6 +126,11 @@ class Place:
     path: list[str]
 
 
+def unix_seconds(when: datetime | int | None) -> int | None:
+    """A time as the native side takes it."""
+    return int(when.timestamp()) if isinstance(when, datetime) else when
+
+
 def _list(names: Sequence[str] | None) -> list[str] | None:
     return None if names is None else list(names)
 
@@ -148,7 +153,7 @@ def connect(
     refresh_token: str | None = None,
     master_key: str | None = None,
     master_password: str | None = None,
-    timeout: float = 120,
+    timeout: int = 120,
 ) -> Environment:
     """Opens an environment.
 
@@ -170,5 +175,5 @@ def connect(
         master_password = None if master_key else _variable("MASTER_PASSWORD")
     if token is None and refresh_token is None:
         token, refresh_token = _variable("TOKEN"), _variable("REFRESH_TOKEN")
-    native = _native.Environment.open(location, token, refresh_token, master_key, master_password, int(timeout))
+    native = _native.Environment.open(location, token, refresh_token, master_key, master_password, timeout)
     return Environment(native)

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Callable, Literal, Mapping, Sequence, Union
 
 from . import _native
 from ._native import Stop
-from .environments import Environment, Place, connect, split_path
+from .environments import Environment, Place, connect, split_path, unix_seconds
 
 Location = Union[str, "os.PathLike[str]", Environment, Place]
 """An environment, a place in one, or a file: ``"people.csv"``, ``"jsonl:dump"``, ``"backup.kfa"``, ``"embedded:DIR"``."""
@@ -112,10 +113,10 @@ def _word(location: Location) -> str:
     return os.fspath(location)
 
 
-def _words(source: Location, sink: Location, options: Mapping[str, Any]) -> list[str]:
-    """The command that does the same, for ``keyferry jobs`` to show."""
-    words = ["migrate", _word(source), _word(sink), "--on-conflict", str(options.get("on_conflict") or "fail")]
-    return words + ["--rewrap"] * bool(options.get("rewrap"))
+def _words(source: Location, sink: Location) -> list[str]:
+    """What ``keyferry jobs`` shows, and where ``keyferry undo`` finds the sink. Options, filters and places are objects
+    here, so words alone would move something else: ``keyferry resume`` leaves such a job to its program."""
+    return ["program", _word(source), _word(sink)]
 
 
 def migrate(
@@ -131,7 +132,7 @@ def migrate(
     folder: str | Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
     query: str | None = None,
-    changed_since: int | None = None,
+    changed_since: datetime | int | None = None,
     map: Mapping[str, str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
     archive_passphrase: str | None = None,
@@ -168,7 +169,7 @@ def migrate(
         "folder": None if folder is None else split_path(folder),
         "tags": None if tags is None else list(tags),
         "query": query,
-        "changed_since": changed_since,
+        "changed_since": unix_seconds(changed_since),
         "map": None if map is None else list(map.items()),
         "rejects": None if rejects is None else Path(rejects),
         "archive_passphrase": archive_passphrase,
@@ -176,7 +177,7 @@ def migrate(
     text = _native.transfer(
         _place(source),
         _place(sink),
-        _words(source, sink, options),
+        _words(source, sink),
         Path(journal) if journal else default_journal(),
         resume,
         progress,

@@ -1,6 +1,5 @@
 //! Throughput over time, drawn as SVG and as a line of block characters.
 
-use super::word;
 use crate::engine::report::{Stage, Step};
 use std::fmt::{self, Write as _};
 
@@ -68,7 +67,7 @@ pub(super) fn draw(page: &mut String, stages: &[Stage]) -> fmt::Result {
             write!(path, "L{:.1} {:.1}L{:.1} {:.1}", x(from), y(*rate), x(from + width), y(*rate))?;
         }
         write!(path, "L{:.1} {:.1}Z", x(stage.began + stage.seconds), y(0.0))?;
-        writeln!(page, "<path class=\"{}\" d=\"{path}\"/>", word(stage.step))?;
+        writeln!(page, "<path class=\"{}\" d=\"{path}\"/>", stage.step.word())?;
     }
     page.push_str("</svg>\n<p class=\"legend\">");
     for step in [Step::Planning, Step::Writing, Step::Verifying] {
@@ -80,7 +79,7 @@ pub(super) fn draw(page: &mut String, stages: &[Stage]) -> fmt::Result {
             write!(
                 page,
                 "<span class=\"{0}\">{0}: {1:.1} s, {2} a second</span> ",
-                word(step),
+                step.word(),
                 seconds,
                 super::grouped((records as f64 / seconds).round() as u64)
             )?;
