@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt bench bench-peers bench-scale torture
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c bench bench-peers bench-scale torture
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -20,6 +20,7 @@ test: lint ## everything
 	$(CARGO) test --locked
 	$(MAKE) test-official
 	$(MAKE) test-py
+	$(MAKE) test-c
 
 test-official: .venv/ready ## the official client against `keyferry serve`, and an archive reader made from its page alone
 	$(CARGO) build --locked --bin keyferry
@@ -40,6 +41,19 @@ test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, an
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
 	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q tests/official
+
+PREFIX ?= /usr/local
+install: ## the C library: DESTDIR and PREFIX say where
+	$(CARGO) build --release --locked -p keyferry-capi
+	capi/install.sh $(TARGET)/release "$(DESTDIR)" "$(PREFIX)"
+
+test-c: ## programs in six languages against the installed C library, and attacks on it
+	$(CARGO) build --locked --bin keyferry
+	$(MAKE) install DESTDIR= PREFIX=$(abspath .cache/c)
+	capi/test.sh $(abspath .cache/c) $(abspath $(TARGET))/debug/keyferry
+
+header: ## keyferry.h anew, from the source of the C library
+	KEYFERRY_WRITE_HEADER=1 $(CARGO) test --locked -p keyferry-capi --test header the_header
 
 .venv-py/ready: py/tests/requirements.txt
 	python3 -m venv .venv-py

@@ -1,8 +1,6 @@
 //! Writes transfers down in the journal, so that they can be resumed and undone.
 
 use crate::args::Global;
-use crate::exit::usage;
-use etcetera::BaseStrategy as _;
 use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
@@ -38,13 +36,10 @@ impl Jobs {
 
     /// Opens the journal.
     pub fn journal(&self) -> Result<Journal> {
-        if let Some(path) = &self.path {
-            return Journal::open(path);
+        match &self.path {
+            Some(path) => Journal::open(path),
+            None => Journal::open(&Journal::default_path()?),
         }
-        let folders = etcetera::choose_base_strategy()
-            .map_err(|_| usage("this user has no state folder", "name the journal's file with --journal"))?;
-        let folder = folders.state_dir().unwrap_or_else(|| folders.data_dir());
-        Journal::open(&folder.join("keyferry").join("journal.db"))
     }
 
     /// Transfers; into an environment, as a job.

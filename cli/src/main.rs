@@ -17,6 +17,10 @@ mod when;
 use clap::Parser as _;
 use std::process::ExitCode;
 
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     exit::silence_panics();
     jobs::arm_crash();

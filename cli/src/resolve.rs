@@ -63,7 +63,7 @@ impl Location {
                 return Ok(Self::File(rest.into(), Some(format)));
             }
             if is_name(first) {
-                return Ok(Self::Named(first.to_owned(), split_path(rest)));
+                return Ok(Self::Named(first.to_owned(), RecordPath::parse(rest)));
             }
         }
         Ok(Self::File(word.into(), None))
@@ -75,36 +75,6 @@ pub fn is_name(word: &str) -> bool {
     word.len() >= 2
         && word.starts_with(|c: char| c.is_ascii_lowercase())
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
-}
-
-/// `Vault/folder/folder`; a backslash makes the next `/`, `#`, `:` or backslash part of a name.
-fn split_path(text: &str) -> RecordPath {
-    let mut names = names(text).into_iter();
-    RecordPath { vault: names.next(), folders: names.collect() }
-}
-
-/// The names of a path, with the same escapes.
-pub fn names(text: &str) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match (c, rest.peek()) {
-            ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '\\') => {
-                rest.next();
-                if let Some(name) = names.last_mut() {
-                    name.push(next);
-                }
-            }
-            ('/', _) => names.push(String::new()),
-            _ => {
-                if let Some(name) = names.last_mut() {
-                    name.push(c);
-                }
-            }
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
 }
 
 /// What opening an environment is for.
@@ -227,12 +197,6 @@ mod tests {
         for file in ["people.csv", "-", r"C:\x.csv", "./prod:x", "Prod:x"] {
             assert_eq!(parse(file), Location::File(file.into(), None), "{file}");
         }
-    }
-
-    #[test]
-    fn slashes_can_be_part_of_a_name() {
-        assert_eq!(split_path(r"A\/B/c\:d\#e\\f/g\h"), path(&["A/B", r"c:d#e\f", r"g\h"]));
-        assert_eq!(split_path("Vault/"), path(&["Vault"]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The one place where core's client and the server meet. Every face (command line, Python, C) opens
 //! `embedded:DIR` through it; neither core nor the server knows the other.
 
-use keyferry_core::client::{Client, Session, in_process};
+use keyferry_core::client::{Client, Session, http_transport, in_process};
 use keyferry_core::crypto::generate;
 use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
@@ -11,6 +11,7 @@ use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_server::{Environment as ServerEnvironment, ServeOptions};
 use std::path::Path;
 use std::time::Duration;
+use url::Url;
 
 /// How many records travel in one request where no network limits them.
 const BATCH: usize = 500;
@@ -79,6 +80,33 @@ pub fn open(folder: &Path) -> Result<ServerEnvironment> {
 pub fn client(folder: &Path, label: &str) -> Result<(Client, bool)> {
     let environment = open(folder)?;
     Ok((client_of(&environment, folder, label)?, environment.client_encryption()))
+}
+
+/// A client of `https://…` or `embedded:DIR`, and the one name that every spelling of the location has: for
+/// faces that are given credentials rather than look for them. `timeout` is for one request over the network.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for any other location, or one that holds a password; [`ErrorKind::NotAuthenticated`]
+/// where a server is named and no token given.
+pub fn connect(location: &str, session: Session, timeout: Duration) -> Result<(Client, String)> {
+    if let Some(folder) = location.strip_prefix("embedded:") {
+        let folder = Path::new(folder);
+        let (client, _) = client(folder, location)?;
+        let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+        return Ok((client, format!("embedded:{}", whole.display())));
+    }
+    let wrong = |what: &str| Error::new(ErrorKind::Usage, what).next_step("write https://… or embedded:DIR");
+    let url = Url::parse(location).map_err(|_| wrong("this is not the location of an environment"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("this is not the address of an environment"));
+    }
+    if session.access_token.is_none() && session.refresh_token.is_none() {
+        return Err(Error::new(ErrorKind::NotAuthenticated, format!("{location}: no token is at hand"))
+            .next_step("give a token with the location"));
+    }
+    let place = url.as_str().trim_end_matches('/').to_owned();
+    let client = Client::new(http_transport(&url, timeout)?, location.to_owned(), session);
+    Ok((client.with_patience(2 * timeout), place))
 }
 
 /// A signed-in client of an open environment.

@@ -4,7 +4,7 @@ use crate::error::{Raise, usage};
 use crate::job::filter;
 use crate::record::Record;
 use crate::runtime;
-use keyferry_core::client::{Client, Session, http_transport};
+use keyferry_core::client::Session;
 use keyferry_core::engine::{self, Endpoint, Options, Unlock};
 use keyferry_core::error::Place;
 use keyferry_core::model::{Entry, RecordPath};
@@ -13,7 +13,6 @@ use keyferry_core::{Error, ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -49,7 +48,8 @@ impl Environment {
         let runtime = runtime()?;
         py.detach(|| {
             runtime.block_on(async {
-                let (client, place) = client(location, session, Duration::from_secs(timeout))?;
+                let timeout = Duration::from_secs(timeout);
+                let (client, place) = keyferry_embedded::connect(location, session, timeout)?;
                 let opened = engine::Environment::open(client, unlock).await?;
                 let advice = "give connect() a master_key or master_password";
                 Ok(Self { inner: Arc::new(opened.with_advice(advice).with_place(place)) })
@@ -102,9 +102,7 @@ impl Environment {
 impl Environment {
     /// The place that these names lead to, from the vault down.
     pub fn at(&self, path: Vec<String>) -> Endpoint {
-        let mut names = path.into_iter();
-        let inside = RecordPath { vault: names.next(), folders: names.collect() };
-        Endpoint::Environment(self.inner.clone(), inside)
+        Endpoint::Environment(self.inner.clone(), path.into_iter().collect())
     }
 
     pub fn inner(&self) -> &Arc<engine::Environment> {
@@ -112,25 +110,10 @@ impl Environment {
     }
 }
 
-fn client(location: &str, session: Session, timeout: Duration) -> Result<(Client, String)> {
-    if let Some(folder) = location.strip_prefix("embedded:") {
-        let folder = Path::new(folder);
-        let (client, _) = keyferry_embedded::client(folder, location)?;
-        let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-        return Ok((client, format!("embedded:{}", whole.display())));
-    }
-    let wrong = |what: &str| Error::new(ErrorKind::Usage, what).next_step("write https://… or embedded:DIR");
-    let url = url::Url::parse(location).map_err(|_| wrong("this is not the location of an environment"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("this is not the address of an environment"));
-    }
-    if session.access_token.is_none() && session.refresh_token.is_none() {
-        return Err(Error::new(ErrorKind::NotAuthenticated, format!("{location}: no token is at hand"))
-            .next_step("give connect() a token"));
-    }
-    let place = url.as_str().trim_end_matches('/').to_owned();
-    let client = Client::new(http_transport(&url, timeout)?, location.to_owned(), session);
-    Ok((client.with_patience(2 * timeout), place))
+/// The names of a path as users type it.
+#[pyfunction]
+pub fn split_path(text: &str) -> Vec<String> {
+    RecordPath::names(text)
 }
 
 /// A stream of records. To stop early, drop it.

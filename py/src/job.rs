@@ -6,16 +6,15 @@ use crate::runtime;
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Progress, Report, Step, Verify,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Report, Verify, Watched,
 };
-use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Asks a job to stop, from any thread.
@@ -40,61 +39,6 @@ impl Stop {
     }
 }
 
-/// How far a job has come. Its threads note it here; the thread that called tells the user's function.
-struct Noted {
-    stop: Arc<AtomicBool>,
-    /// The steps that were not told yet, the present one last, each with its total and what is done.
-    steps: Mutex<Vec<(Step, Option<u64>, u64)>>,
-    /// Something is new.
-    news: AtomicBool,
-}
-
-impl Noted {
-    fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { stop, steps: Mutex::default(), news: AtomicBool::new(false) }
-    }
-
-    fn steps(&self) -> MutexGuard<'_, Vec<(Step, Option<u64>, u64)>> {
-        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Calls the user's function with (step, done, total) for each step that has news.
-    fn tell(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        if !self.news.swap(false, Ordering::Relaxed) {
-            return Ok(());
-        }
-        let told = {
-            let mut steps = self.steps();
-            let told = steps.clone();
-            let past = steps.len().saturating_sub(1);
-            steps.drain(..past);
-            told
-        };
-        for (step, total, done) in told {
-            callback.call1((step.word(), done, total))?;
-        }
-        Ok(())
-    }
-}
-
-impl Progress for Noted {
-    fn begin(&self, step: Step, total: Option<u64>) {
-        self.steps().push((step, total, 0));
-        self.news.store(true, Ordering::Relaxed);
-    }
-
-    fn advance(&self, records: u64) {
-        if let Some(last) = self.steps().last_mut() {
-            last.2 += records;
-        }
-        self.news.store(true, Ordering::Relaxed);
-    }
-
-    fn interrupted(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-}
-
 /// Between two looks at signals and progress.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -103,13 +47,13 @@ fn run(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
-    job: impl AsyncFnOnce(&Noted) -> Result<Report> + Send + 'static,
+    job: impl AsyncFnOnce(&Watched) -> Result<Report> + Send + 'static,
 ) -> PyResult<String> {
     let stop = stop.map_or_else(Arc::default, |stop| stop.0.clone());
-    let noted = Arc::new(Noted::new(stop.clone()));
+    let watched = Arc::new(Watched::new(stop.clone()));
     let runtime = runtime()?;
     let (ended, mut end) = mpsc::channel();
-    let seen = noted.clone();
+    let seen = watched.clone();
     // Whoever waits has gone only where this process ends.
     std::thread::spawn(move || drop(ended.send(runtime.block_on(job(&seen)))));
     // The first signal, or exception of the user's function: the job ends first.
@@ -118,7 +62,7 @@ fn run(
         let end = &mut end;
         let ended = py.detach(move || end.recv_timeout(TICK));
         let heard = py.check_signals().and_then(|()| match progress {
-            Some(callback) if raised.is_none() => noted.tell(callback),
+            Some(callback) if raised.is_none() => tell(&watched, callback),
             _ => Ok(()),
         });
         if let Err(error) = heard {
@@ -137,23 +81,26 @@ fn run(
     }
 }
 
+/// Calls the user's function with (step, done, total) for each step that has news.
+fn tell(watched: &Watched, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+    for news in watched.news() {
+        callback.call1((news.step.word(), news.done, news.total))?;
+    }
+    Ok(())
+}
+
 /// A location as Python gives it: an environment with a path in it, or a file.
 #[derive(FromPyObject)]
 pub enum Place<'py> {
     Environment(Bound<'py, Environment>, Vec<String>),
-    File(PathBuf, Option<String>),
+    File(String),
 }
 
 impl Place<'_> {
-    fn endpoint(self) -> PyResult<Endpoint> {
+    fn endpoint(self) -> Endpoint {
         match self {
-            Place::Environment(environment, path) => Ok(environment.get().at(path)),
-            Place::File(path, None) => Ok(Endpoint::File { path, format: None }),
-            Place::File(path, Some(name)) => {
-                let format = Format::from_name(&name);
-                let format = format.ok_or_else(|| usage(format!("there is no format `{name}`")))?;
-                Ok(Endpoint::File { path, format: Some(format) })
-            }
+            Place::Environment(environment, path) => environment.get().at(path),
+            Place::File(word) => Endpoint::file(&word),
         }
     }
 }
@@ -239,7 +186,7 @@ pub fn transfer(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (from, to) = (source.endpoint()?, sink.endpoint()?);
+    let (from, to) = (source.endpoint(), sink.endpoint());
     let options = options(given, [&from, &to])?;
     run(py, progress, stop, async move |shown| {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -250,6 +197,12 @@ pub fn transfer(
         let go_on = |id| format!("give resume={id} to the same call");
         job::run(|| Journal::open(&journal), begin, &from, &to, &options, shown, go_on).await
     })
+}
+
+/// Where the journal is unless a call names another.
+#[pyfunction]
+pub fn default_journal() -> PyResult<PathBuf> {
+    Journal::default_path().raise()
 }
 
 /// Compares two locations; the report as JSON.
@@ -263,7 +216,7 @@ pub fn verify(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (a, b) = (a.endpoint()?, b.endpoint()?);
+    let (a, b) = (a.endpoint(), b.endpoint());
     let options = options(given, [&a, &b])?;
     run(py, progress, stop, async move |shown| engine::verify(&a, &b, &options, shown).await)
 }

@@ -28,11 +28,11 @@ mod _native {
         rsa_encrypt, totp,
     };
     #[pymodule_export]
-    use crate::environment::{Environment, Records};
+    use crate::environment::{Environment, Records, split_path};
     #[pymodule_export]
     use crate::error::{KeyferryError, error_kinds};
     #[pymodule_export]
-    use crate::job::{Stop, transfer, verify};
+    use crate::job::{Stop, default_journal, transfer, verify};
     #[pymodule_export]
     use crate::record::{Attachment, Custom, Record};
     #[pymodule_export]

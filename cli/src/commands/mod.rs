@@ -21,12 +21,12 @@ use crate::exit::usage;
 use crate::jobs::Jobs;
 use crate::output::Output;
 use crate::progress::Shown;
-use crate::resolve;
 use jiff::Timestamp;
 use keyferry_core::engine::{
     self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Verify,
 };
 use keyferry_core::formats::Format;
+use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -81,7 +81,7 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
 fn filter(select: Select, typed: Timestamp) -> Filter {
     Filter {
         vaults: select.vault,
-        folder: select.folder.as_deref().map(resolve::names),
+        folder: select.folder.as_deref().map(RecordPath::names),
         tags: select.tag,
         query: select.query,
         changed_since: select.changed_since.map(|when| when.counted_from(typed)),

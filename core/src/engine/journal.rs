@@ -26,6 +26,7 @@ use crate::secret::SecretString;
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use data_encoding::BASE64;
+use etcetera::BaseStrategy as _;
 use hmac::{Hmac, Mac};
 use keyferry_api::item::{AttachmentInfo, Custom, Item, ItemDraft};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -199,6 +200,20 @@ impl std::fmt::Debug for Journal {
 }
 
 impl Journal {
+    /// Where every face keeps this user's journal unless told otherwise: `keyferry/journal.db` in the platform's
+    /// folder for state.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where the user has no home.
+    pub fn default_path() -> Result<PathBuf> {
+        let folders = etcetera::choose_base_strategy().map_err(|error| {
+            Error::new(ErrorKind::Usage, "this user has no state folder")
+                .because(error)
+                .next_step("name the journal's file")
+        })?;
+        Ok(folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("keyferry").join("journal.db"))
+    }
+
     /// Opens a journal, or makes it: readable by its owner alone, as is its folder where that is new.
     pub fn open(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

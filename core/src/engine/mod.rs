@@ -21,6 +21,7 @@ pub mod sync;
 pub mod transfer;
 pub mod undo;
 pub mod verify;
+mod watched;
 
 pub use environment::{Environment, Unlock};
 pub use filter::Filter;
@@ -35,6 +36,7 @@ pub use sync::{Base, Sync};
 pub use transfer::transfer;
 pub use undo::{Undone, undo};
 pub use verify::verify;
+pub use watched::{News, Watched};
 
 use crate::archive::{self, Opener, Recipient};
 use crate::crypto::keychain::PublicKey;
@@ -69,6 +71,16 @@ pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receive
 }
 
 impl Endpoint {
+    /// A file as users type it: `FILE` or `FORMAT:FILE`.
+    #[must_use]
+    pub fn file(word: &str) -> Self {
+        let named = word.split_once(':').filter(|(_, path)| !path.is_empty());
+        match named.and_then(|(name, path)| Some((Format::from_name(name)?, path))) {
+            Some((format, path)) => Endpoint::File { path: path.into(), format: Some(format) },
+            None => Endpoint::File { path: word.into(), format: None },
+        }
+    }
+
     /// The environment, where it is one.
     #[must_use]
     pub fn environment(&self) -> Option<&Arc<Environment>> {

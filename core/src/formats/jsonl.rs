@@ -20,24 +20,29 @@ use std::io::{BufRead, BufReader, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
 
 pub(super) fn read(input: Box<dyn Read + Send>) -> Entries {
-    Box::new(Reader {
-        input: BufReader::with_capacity(1 << 16, input),
-        buffer: Zeroizing::new(Vec::new()),
-        line: 0,
-        queue: VecDeque::new(),
-        ended: false,
-    })
+    Box::new(Reader::new(input))
 }
 
-struct Reader {
-    input: BufReader<Box<dyn Read + Send>>,
+/// Yields the entries of JSON lines.
+pub(super) struct Reader<R> {
+    input: BufReader<R>,
     buffer: Zeroizing<Vec<u8>>,
     line: u64,
     queue: VecDeque<Entry>,
     ended: bool,
 }
 
-impl Reader {
+impl<R: Read> Reader<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self {
+            input: BufReader::with_capacity(1 << 16, input),
+            buffer: Zeroizing::new(Vec::new()),
+            line: 0,
+            queue: VecDeque::new(),
+            ended: false,
+        }
+    }
+
     fn entry(&mut self) -> Result<Entry, Reject> {
         let at = Position::line(self.line);
         let reject = |label: String, why: String| Reject { at: at.clone(), label, why };
@@ -111,7 +116,7 @@ impl Reader {
     }
 }
 
-impl Iterator for Reader {
+impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -300,16 +305,31 @@ fn list(out: &mut Vec<u8>, names: &[String]) {
     out.push(b']');
 }
 
-struct JsonLinesWriter {
-    output: Box<dyn Write + Send>,
+/// Writes records as JSON lines.
+pub(super) struct LinesWriter<W> {
+    output: W,
     line: Zeroizing<Vec<u8>>,
 }
 
 pub(super) fn write(output: Box<dyn Write + Send>) -> Box<dyn Writer> {
-    Box::new(JsonLinesWriter { output, line: Zeroizing::new(Vec::new()) })
+    Box::new(LinesWriter::new(output))
 }
 
-impl JsonLinesWriter {
+impl<W: Write> LinesWriter<W> {
+    pub(super) fn new(output: W) -> Self {
+        Self { output, line: Zeroizing::new(Vec::new()) }
+    }
+
+    pub(super) fn record(&mut self, record: &Record) -> Result<()> {
+        self.begin(&record.path);
+        append(&mut self.line, record, "favorite");
+        self.end()
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.output.flush().map_err(io_error)
+    }
+
     fn begin(&mut self, path: &RecordPath) {
         self.line.as_mut_slice().zeroize();
         self.line.clear();
@@ -330,11 +350,9 @@ impl JsonLinesWriter {
     }
 }
 
-impl Writer for JsonLinesWriter {
+impl<W: Write + Send> Writer for LinesWriter<W> {
     fn write(&mut self, record: &Record) -> Result<()> {
-        self.begin(&record.path);
-        append(&mut self.line, record, "favorite");
-        self.end()
+        self.record(record)
     }
 
     fn folder(&mut self, path: &RecordPath) -> Result<()> {
@@ -344,7 +362,7 @@ impl Writer for JsonLinesWriter {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>> {
-        self.output.flush().map_err(io_error)?;
+        self.flush()?;
         Ok(Vec::new())
     }
 }

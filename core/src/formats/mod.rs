@@ -7,12 +7,14 @@
 mod columns;
 mod csv;
 pub mod detect;
+pub mod items;
 mod json;
 mod jsonl;
 mod passwork_json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, Record, RecordPath};
+use crate::secret::SecretBytes;
 use std::io;
 
 /// A file format.
@@ -109,6 +111,15 @@ impl Default for ReadOptions {
 pub struct WriteOptions {
     /// CSV: put `'` before cells that a spreadsheet would run. Changes what is read back.
     pub spreadsheet_safe: bool,
+}
+
+/// A record as one line of JSON: as [`Format::JsonLines`] writes it, with its line break.
+#[must_use]
+pub fn json_line(record: &Record) -> SecretBytes {
+    let mut line = Vec::new();
+    // Writing to memory does not fail.
+    let _ = jsonl::LinesWriter::new(&mut line).record(record);
+    SecretBytes::new(line)
 }
 
 /// What a reader gives.

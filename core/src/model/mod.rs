@@ -67,6 +67,47 @@ pub struct RecordPath {
     pub folders: Vec<String>,
 }
 
+impl RecordPath {
+    /// `Vault/folder/folder`, as users type it; see [`RecordPath::names`].
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self::names(text).into_iter().collect()
+    }
+
+    /// The names of a path as users type it: a backslash makes the next `/`, `#`, `:` or backslash part of a name.
+    #[must_use]
+    pub fn names(text: &str) -> Vec<String> {
+        let mut names = vec![String::new()];
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            match (c, rest.peek()) {
+                ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '\\') => {
+                    rest.next();
+                    if let Some(name) = names.last_mut() {
+                        name.push(next);
+                    }
+                }
+                ('/', _) => names.push(String::new()),
+                _ => {
+                    if let Some(name) = names.last_mut() {
+                        name.push(c);
+                    }
+                }
+            }
+        }
+        names.retain(|name| !name.is_empty());
+        names
+    }
+}
+
+impl FromIterator<String> for RecordPath {
+    /// The vault first, then the folders from the top down.
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        let mut names = names.into_iter();
+        Self { vault: names.next(), folders: names.collect() }
+    }
+}
+
 impl fmt::Display for RecordPath {
     /// For people: names joined by ` / `.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,4 +205,16 @@ pub struct Reject {
     pub label: String,
     /// A sentence without secrets.
     pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_can_be_part_of_a_name() {
+        let path = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<RecordPath>();
+        assert_eq!(RecordPath::parse(r"A\/B/c\:d\#e\\f/g\h"), path(&["A/B", r"c:d#e\f", r"g\h"]));
+        assert_eq!(RecordPath::parse("Vault/"), path(&["Vault"]));
+    }
 }

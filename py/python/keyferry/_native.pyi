@@ -1,6 +1,7 @@
 """The native half. Use the modules beside it: this is not an interface of its own."""
 
 from os import PathLike
+from pathlib import Path
 from typing import Any, Callable, Iterator, Literal, final
 
 class KeyferryError(Exception):
@@ -65,6 +66,9 @@ class Attachment:
     def __len__(self) -> int: ...
 
 @final
+def default_journal() -> Path: ...
+def split_path(text: str) -> list[str]: ...
+
 class Stop:
     """Asks a job to stop, from any thread."""
 
@@ -126,8 +130,8 @@ def decrypt_records(
 def encrypt_table(table: Any, vault_key: str | None, threads: int | None = None) -> Table: ...
 def decrypt_table(table: Any, vault_key: str | None, threads: int | None = None) -> Table: ...
 def transfer(
-    source: tuple[Any, Any],
-    sink: tuple[Any, Any],
+    source: tuple[Any, Any] | str,
+    sink: tuple[Any, Any] | str,
     words: list[str],
     journal: PathLike[str],
     resume: int | None = None,
@@ -136,8 +140,8 @@ def transfer(
     **given: Any,
 ) -> str: ...
 def verify(
-    a: tuple[Any, Any],
-    b: tuple[Any, Any],
+    a: tuple[Any, Any] | str,
+    b: tuple[Any, Any] | str,
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
     **given: Any,

@@ -30,22 +30,7 @@ class Vault(Folder):
 
 def split_path(path: str | Sequence[str]) -> list[str]:
     """``"Vault/folder"`` as names; ``\\`` makes the next ``/``, ``#`` or ``:`` part of a name. A list is taken as it is."""
-    if not isinstance(path, str):
-        return list(path)
-    names, escaped = [""], False
-    for character in path:
-        if escaped:
-            names[-1] += character if character in "/#:\\" else "\\" + character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == "/":
-            names.append("")
-        else:
-            names[-1] += character
-    if escaped:
-        names[-1] += "\\"
-    return [name for name in names if name]
+    return _native.split_path(path) if isinstance(path, str) else list(path)
 
 
 class Environment:

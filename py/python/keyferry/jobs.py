@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -80,17 +79,11 @@ class Report:
 
 def default_journal() -> Path:
     """The journal of the command line, so that ``keyferry jobs`` and ``keyferry undo`` know these jobs too."""
-    if path := os.environ.get("KEYFERRY_JOURNAL"):
-        return Path(path)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData" / "Roaming")
-    else:
-        base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "keyferry" / "journal.db"
+    return Path(os.environ.get("KEYFERRY_JOURNAL") or _native.default_journal())
 
 
-def _place(location: Location) -> tuple[Any, Any]:
-    """What the native side takes: an environment with a path, or a file with a format."""
+def _place(location: Location) -> tuple[Any, Any] | str:
+    """What the native side takes: an environment with a path, or a file."""
     if isinstance(location, Environment):
         return location._native, []
     if isinstance(location, Place):
@@ -98,10 +91,7 @@ def _place(location: Location) -> tuple[Any, Any]:
     text = os.fspath(location)
     if text.startswith(("embedded:", "https://", "http://")):
         return connect(text)._native, []
-    head, _, rest = text.partition(":")
-    if head in {"csv", "json", "passwork-json", "jsonl"} and rest:
-        return Path(rest), head
-    return Path(text), None
+    return text
 
 
 def _word(location: Location) -> str:

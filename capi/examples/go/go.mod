@@ -1,0 +1,3 @@
+module keyferry.example
+
+go 1.21

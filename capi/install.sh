@@ -1,0 +1,24 @@
+#!/bin/sh
+# Installs the C library that `cargo build --release -p keyferry-capi` has built: install.sh FOLDER DESTDIR PREFIX
+set -eu
+built=$1 destination=$2 prefix=$3
+here=$(dirname "$0")
+abi=$(sed -n 's/^#define KF_ABI_VERSION //p' "$here/include/keyferry.h")
+version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+
+install -d "$destination$prefix/lib/pkgconfig" "$destination$prefix/include"
+install -m 644 "$here/include/keyferry.h" "$here/include/keyferry.hpp" "$destination$prefix/include"
+install -m 644 "$built/libkeyferry.a" "$destination$prefix/lib"
+case $(uname -s) in
+Darwin)
+    install -m 755 "$built/libkeyferry.dylib" "$destination$prefix/lib/libkeyferry.$abi.dylib"
+    ln -sf "libkeyferry.$abi.dylib" "$destination$prefix/lib/libkeyferry.dylib"
+    ;;
+*)
+    install -m 755 "$built/libkeyferry.so" "$destination$prefix/lib/libkeyferry.so.$abi.0.0"
+    ln -sf "libkeyferry.so.$abi.0.0" "$destination$prefix/lib/libkeyferry.so.$abi"
+    ln -sf "libkeyferry.so.$abi" "$destination$prefix/lib/libkeyferry.so"
+    ;;
+esac
+sed -e "s|@prefix@|$prefix|" -e "s|@version@|$version|" "$here/keyferry.pc.in" \
+    >"$destination$prefix/lib/pkgconfig/keyferry.pc"

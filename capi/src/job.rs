@@ -1,0 +1,396 @@
+//! Jobs: records moved or compared, with progress told and a wish to stop heard.
+
+use crate::boundary::{Context, Out, Outcome, call, call_with_outcome, name, optional_name, secret, usage};
+use crate::buffer::kf_buffer;
+use crate::environment::{ENVIRONMENTS, at, kf_environment, to_json};
+use crate::handle::Table;
+use crate::status::{KF_DIFFERENT, KF_LEFT_OUT, KF_OK, kf_status};
+use crate::{log, runtime};
+use keyferry_core::engine::job::{self, Begin};
+use keyferry_core::engine::{
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Report, Step, Verify, Watched,
+};
+use keyferry_core::model::RecordPath;
+use keyferry_core::secret::SecretString;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::{c_char, c_void};
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Listens to jobs and stops them: make one for each job that is to be watched, or give 0. 0 is none.
+pub type kf_job = u64;
+
+/// The source, and what the sink holds already, are read.
+pub const KF_STEP_READING: i32 = 1;
+/// Records are encrypted and sent, or written to a file.
+pub const KF_STEP_WRITING: i32 = 2;
+/// What was written is read back and compared.
+pub const KF_STEP_VERIFYING: i32 = 3;
+
+/// Hears how far a job has come, at most twenty times a second: the step, the records through it, and their number
+/// (0: not known). Called on the thread that called the library. An answer other than 0 cancels the job.
+pub type kf_progress_callback =
+    Option<extern "C" fn(context: *mut c_void, step: i32, done: u64, total: u64) -> i32>;
+
+#[derive(Default)]
+struct Handle {
+    stop: Arc<AtomicBool>,
+    given: Mutex<Given>,
+}
+
+#[derive(Clone, Default)]
+struct Given {
+    progress: Option<(extern "C" fn(*mut c_void, i32, u64, u64) -> i32, Context)>,
+    archive_passphrase: Option<SecretString>,
+}
+
+impl Handle {
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+static JOBS: Table<Handle> = Table::new("job");
+
+/// Makes a handle to give to a job. Close it with `kf_job_close`.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_job_open(job: *mut kf_job) -> kf_status {
+    call(|| {
+        let out = Out::new(job, "job")?;
+        out.set(JOBS.open(Handle::default()));
+        Ok(())
+    })
+}
+
+/// Closes a handle. A job that runs goes on.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_job_close(job: kf_job) -> kf_status {
+    call(|| JOBS.close(job))
+}
+
+/// Who hears of the progress of the jobs that begin with this handle from now on. NULL: nobody.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_job_set_progress(
+    job: kf_job,
+    callback: kf_progress_callback,
+    context: *mut c_void,
+) -> kf_status {
+    call(|| {
+        JOBS.get(job)?.given().progress = callback.map(|callback| (callback, Context(context)));
+        Ok(())
+    })
+}
+
+/// What an archive is sealed with or opened by, besides the key of the environment's user. Empty: nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_job_set_archive_passphrase(
+    job: kf_job,
+    passphrase: *const c_void,
+    passphrase_len: usize,
+) -> kf_status {
+    call(|| {
+        let passphrase = secret(passphrase, passphrase_len, "passphrase")?;
+        JOBS.get(job)?.given().archive_passphrase = Some(passphrase).filter(|phrase| !phrase.is_empty());
+        Ok(())
+    })
+}
+
+/// Stops the jobs of this handle, from any thread: what is in flight ends, the journal is written, and the call that
+/// runs the job returns `KF_INTERRUPTED`. A cancelled handle stays cancelled.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_job_cancel(job: kf_job) -> kf_status {
+    call(|| {
+        JOBS.get(job)?.stop.store(true, Ordering::Relaxed);
+        Ok(())
+    })
+}
+
+/// Brings a file's records into an environment, then reads back and compares. `file` is CSV, Passwork's JSON, JSON lines
+/// or an archive (`.kfa`), found by content and ending, or named: "csv:people.txt". `path` is a vault and folder to put
+/// them in, or NULL. `options` is NULL or JSON; see `kf_migrate`. `report`, where it is not NULL, gets JSON: counts, names
+/// and reasons, no secrets.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_import(
+    job: kf_job,
+    file: *const c_char,
+    environment: kf_environment,
+    path: *const c_char,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    transfer(job, Begun::New, (0, file), (environment, path), options, report)
+}
+
+/// Writes an environment's records to a file; the reverse of `kf_import`. A file in the clear needs
+/// `"allow_plaintext": true` and is readable by its owner alone. An archive (`.kfa`) needs no permission: it is sealed for
+/// the environment's user, and for the job's passphrase.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_export(
+    job: kf_job,
+    environment: kf_environment,
+    path: *const c_char,
+    file: *const c_char,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    transfer(job, Begun::New, (environment, path), (0, file), options, report)
+}
+
+/// Moves every record of a source into a sink, then reads back and compares. Each side is an environment with a path in
+/// it (NULL: everything), or 0 with the path of a file. Members of `options`, all of which may be missing:
+///
+/// - `on_conflict`: what to do where a record's place and name are taken by other content: "skip", "update",
+///   "duplicate", or "fail" (the default: nothing is written at all);
+/// - `verify`: read back "full" (the default), "sample" (400 records), or "none";
+/// - `rewrap`: true keeps ciphertext as it is and wraps only record keys anew;
+/// - `allow_plaintext`, `allow_unencrypted_target`: true permits what would be refused;
+/// - `vaults`, `folder`, `tags`, `query`, `changed_since`: which records of the source count;
+/// - `map`: an object of CSV columns and the fields that they are;
+/// - `rejects`: a file for a list of what could not be taken;
+/// - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`
+///   know this job too.
+///
+/// `KF_LEFT_OUT` and `KF_DIFFERENT` are ends with a report; any other code but `KF_OK` has none. A job that stopped on
+/// its way is named in `kf_last_error`; go on with `kf_resume`.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_migrate(
+    job: kf_job,
+    source: kf_environment,
+    source_path: *const c_char,
+    sink: kf_environment,
+    sink_path: *const c_char,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    transfer(job, Begun::New, (source, source_path), (sink, sink_path), options, report)
+}
+
+/// Goes on with a job that stopped, by its number in the journal: `kf_migrate` with the places and options that it had.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_resume(
+    job: kf_job,
+    number: i64,
+    source: kf_environment,
+    source_path: *const c_char,
+    sink: kf_environment,
+    sink_path: *const c_char,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    transfer(job, Begun::Before(number), (source, source_path), (sink, sink_path), options, report)
+}
+
+/// Compares two places record by record and field by field: `KF_OK` where they are equal, `KF_DIFFERENT` where they are
+/// not, and the report names records and fields, never values. Each side is as in `kf_migrate`; of its `options` those
+/// that choose records count.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_verify(
+    job: kf_job,
+    a: kf_environment,
+    a_path: *const c_char,
+    b: kf_environment,
+    b_path: *const c_char,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    call_with_outcome(|| {
+        let out = Out::optional(report);
+        let (a, b) = (endpoint((a, a_path), "a_path")?, endpoint((b, b_path), "b_path")?);
+        let handle = handle(job)?;
+        let choice = Choice::parse(options)?;
+        let archive = ArchiveKeys::of([&a, &b], handle.given().archive_passphrase.clone());
+        let options = Options { filter: choice.into_filter(), archive, ..Options::default() };
+        let work = async move |watched: &Watched| engine::verify(&a, &b, &options, watched).await;
+        finish(&run(&handle, work)?, out)
+    })
+}
+
+#[derive(Clone, Copy)]
+enum Begun {
+    New,
+    Before(i64),
+}
+
+/// An environment and a path in it, or 0 and a file.
+type Side = (kf_environment, *const c_char);
+
+fn transfer(
+    job: kf_job,
+    begun: Begun,
+    source: Side,
+    sink: Side,
+    options: *const c_char,
+    report: *mut kf_buffer,
+) -> kf_status {
+    call_with_outcome(|| {
+        let out = Out::optional(report);
+        let (from, to) = (endpoint(source, "the source's path")?, endpoint(sink, "the sink's path")?);
+        let handle = handle(job)?;
+        let choice = Choice::parse(options)?;
+        let journal = choice.journal.clone();
+        let mut options = choice.into_options()?;
+        options.archive = ArchiveKeys::of([&from, &to], handle.given().archive_passphrase.clone());
+        // What `keyferry jobs` shows; `keyferry resume` leaves such a job to its program.
+        let command = ["program".to_owned(), word(&from), word(&to)];
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let report = run(&handle, async move |watched: &Watched| {
+            let begin = match begun {
+                Begun::Before(number) => Begin::Again(number),
+                Begun::New => {
+                    Begin::New { command: &command, started: i64::try_from(now).unwrap_or(i64::MAX) }
+                }
+            };
+            let journal = || Journal::open(&journal.map_or_else(Journal::default_path, Ok)?);
+            let go_on = |number| format!("go on with kf_resume and the number {number}");
+            job::run(journal, begin, &from, &to, &options, watched, go_on).await
+        })?;
+        finish(&report, out)
+    })
+}
+
+fn endpoint((environment, path): Side, what: &str) -> Outcome<Endpoint> {
+    if environment == 0 {
+        return Ok(Endpoint::file(name(path, what)?));
+    }
+    at(&*ENVIRONMENTS.get(environment)?, path)
+}
+
+/// A side as one would type it.
+fn word(side: &Endpoint) -> String {
+    match side {
+        Endpoint::Environment(environment, _) => environment.label().to_owned(),
+        Endpoint::File { path, .. } => path.display().to_string(),
+        Endpoint::Spooled(..) => "-".to_owned(),
+    }
+}
+
+fn handle(job: kf_job) -> Outcome<Arc<Handle>> {
+    if job == 0 { Ok(Arc::default()) } else { JOBS.get(job) }
+}
+
+/// Between two looks at a job's progress.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs a job on a thread of its own while this one tells how far it has come.
+fn run(
+    handle: &Handle,
+    work: impl AsyncFnOnce(&Watched) -> keyferry_core::Result<Report> + Send + 'static,
+) -> Outcome<Report> {
+    let Given { progress, .. } = handle.given().clone();
+    let watched = Arc::new(Watched::new(handle.stop.clone()));
+    let (runtime, seen) = (runtime()?, watched.clone());
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::Builder::new().name("keyferry-job".to_owned()).spawn(move || {
+        // Dropped when the job ends, however it does.
+        let _ended = ended;
+        runtime.block_on(work(&seen))
+    });
+    let thread = thread.map_err(|error| keyferry_core::Error::io(".", error))?;
+    loop {
+        let running = end.recv_timeout(TICK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
+        for note in watched.notes() {
+            log::info(&note);
+        }
+        if let Some((callback, context)) = progress {
+            for news in watched.news() {
+                let step = match news.step {
+                    Step::Planning => KF_STEP_READING,
+                    Step::Writing => KF_STEP_WRITING,
+                    Step::Verifying => KF_STEP_VERIFYING,
+                };
+                if callback(context.0, step, news.done, news.total.unwrap_or_default()) != 0 {
+                    handle.stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        if !running {
+            let report = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            return Ok(report?);
+        }
+    }
+}
+
+/// Hands the report over, and says in a code how the job ended.
+fn finish(report: &Report, out: Option<Out<kf_buffer>>) -> Outcome<kf_status> {
+    for note in &report.notes {
+        log::info(note);
+    }
+    if let Some(out) = out {
+        out.set(kf_buffer::lend(to_json(report)?));
+    }
+    Ok(match report.exit_code() {
+        0 => KF_OK,
+        4 => KF_DIFFERENT,
+        _ => KF_LEFT_OUT,
+    })
+}
+
+/// The options of a call, as their JSON has them.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Choice {
+    on_conflict: Option<String>,
+    verify: Option<String>,
+    rewrap: bool,
+    allow_plaintext: bool,
+    allow_unencrypted_target: bool,
+    vaults: Vec<String>,
+    folder: Option<String>,
+    tags: Vec<String>,
+    query: Option<String>,
+    changed_since: Option<i64>,
+    map: BTreeMap<String, String>,
+    rejects: Option<PathBuf>,
+    journal: Option<PathBuf>,
+}
+
+impl Choice {
+    pub fn parse(options: *const c_char) -> Outcome<Self> {
+        let Some(text) = optional_name(options, "options")?.filter(|text| !text.trim().is_empty()) else {
+            return Ok(Self::default());
+        };
+        serde_json::from_str(text).map_err(|error| usage(format!("options: {error}")))
+    }
+
+    pub fn into_filter(self) -> Filter {
+        Filter {
+            vaults: self.vaults,
+            folder: self.folder.as_deref().map(RecordPath::names),
+            tags: self.tags,
+            query: self.query,
+            changed_since: self.changed_since,
+        }
+    }
+
+    fn into_options(mut self) -> Outcome<Options> {
+        let on_conflict = match self.on_conflict.take() {
+            None => Conflict::default(),
+            Some(word) => Conflict::ALL
+                .into_iter()
+                .find(|rule| rule.name() == word)
+                .ok_or_else(|| usage("on_conflict is skip, update, duplicate or fail"))?,
+        };
+        let verify = match self.verify.as_deref() {
+            None | Some("full") => Verify::Full,
+            Some("sample") => Verify::Sample,
+            Some("none") => Verify::None,
+            Some(_) => return Err(usage("verify is full, sample or none")),
+        };
+        let mut options = Options {
+            on_conflict,
+            verify,
+            keys: if self.rewrap { Keys::Kept } else { Keys::Fresh },
+            allow_plaintext: self.allow_plaintext,
+            allow_unencrypted_target: self.allow_unencrypted_target,
+            rejects: self.rejects.take(),
+            ..Options::default()
+        };
+        options.read.map = std::mem::take(&mut self.map).into_iter().collect();
+        options.filter = self.into_filter();
+        Ok(options)
+    }
+}

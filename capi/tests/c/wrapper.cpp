@@ -1,0 +1,81 @@
+// Every function of keyferry.hpp, its exceptions, and exceptions of callbacks: wrapper LOCATION FILE
+
+#include <cstdlib>
+#include <iostream>
+#include <keyferry.hpp>
+#include <vector>
+
+static void insist(bool holds, const char *what) {
+    if (!holds) {
+        std::cerr << what << "\n";
+        std::exit(1);
+    }
+}
+
+template <typename Call> static kf_status status_of(Call call) {
+    try {
+        call();
+        return KF_OK;
+    } catch (const keyferry::Error &error) {
+        return error.status();
+    }
+}
+
+int main(int, char **words) {
+    using namespace keyferry;
+    check_abi();
+
+    Buffer key = generate_key();
+    insist(decrypt(encrypt("text", key.view()).view(), key.view()).view() == "text", "envelope");
+    insist(status_of([&] { decrypt("no envelope", key.view()); }) == KF_DECRYPT, "damaged");
+    insist(base32_decode(base32_encode("abc").view()).str() == "abc", "base32");
+    insist(totp("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", 59).view() == "287082", "one-time code");
+    Buffer master = master_key("password", "pbkdf:sha256:300000:64:abcdefghijabcdefghij");
+    insist(master_key_hash(master.view()).view().size() == 64, "master key");
+    KeyPair pair = rsa_generate();
+    PrivateKey opened(pair.private_pem.view());
+    insist(opened.decrypt(rsa_encrypt("secret", pair.public_pem.view()).view()).view() == "secret", "RSA");
+    SealedAttachment file = attachment_encrypt("content", key.view());
+    insist(attachment_decrypt(file.encrypted_key.view(), file.encrypted_data.view(), file.hash.view(), key.view())
+                   .view() == "content",
+           "attachment");
+    Buffer items = records_encrypt("{\"name\":\"n\",\"password\":\"p\"}\n", key.view());
+    insist(records_decrypt(items.view(), key.view()).view().find("\"password\":\"p\"") != std::string_view::npos, "bulk");
+    Buffer moved = std::move(items);
+    insist(items.view().empty() && !moved.view().empty(), "moving");
+
+    kf_credentials credentials{};
+    credentials.master_password = std::getenv("KEYFERRY_MASTER_PASSWORD");
+    Environment environment(words[1], credentials);
+    Job job;
+    std::vector<std::int32_t> steps;
+    job.progress([&](std::int32_t step, std::uint64_t, std::uint64_t) {
+        steps.push_back(step);
+        return true;
+    });
+    insist(job.verify(environment, "", words[2]).status == KF_DIFFERENT, "nothing is there yet");
+    insist(job.import(words[2], environment).complete() && steps.back() == KF_STEP_VERIFYING, "import");
+    insist(job.verify(environment, "", words[2]).complete(), "verify");
+    insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");
+    insist(environment.tree().view().find("mysql-primary") != std::string_view::npos, "tree");
+
+    int seen = 0;
+    environment.records("", "", [&](std::string_view) { return ++seen < 2; });
+    insist(seen == 2, "stopping is no error");
+    try {
+        environment.records("", "", [](std::string_view) -> bool { throw std::out_of_range("mine"); });
+        insist(false, "an exception gets out");
+    } catch (const std::out_of_range &) {
+    }
+    Job other;
+    other.progress([](std::int32_t, std::uint64_t, std::uint64_t) -> bool { throw std::out_of_range("mine"); });
+    try {
+        other.import(words[2], environment);
+        insist(false, "an exception gets out of progress");
+    } catch (const std::out_of_range &) {
+    }
+    Job cancelled;
+    cancelled.cancel();
+    insist(status_of([&] { cancelled.import(words[2], environment, "Elsewhere"); }) == KF_INTERRUPTED, "cancelled");
+    std::cout << "wrapper: ok\n";
+}
