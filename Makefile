@@ -3,13 +3,18 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c bench bench-peers bench-scale torture
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c bench bench-peers bench-scale torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
 	@command -v gcore >/dev/null || (apt-get update -q && apt-get install -qy gdb)
+	@command -v valgrind >/dev/null || (apt-get update -q && apt-get install -qy valgrind)
+	@command -v pkg-config >/dev/null || (apt-get update -q && apt-get install -qy pkg-config)
+	@command -v go >/dev/null || (apt-get update -q && apt-get install -qy golang-go)
+	@command -v npm >/dev/null || (apt-get update -q && apt-get install -qy nodejs npm)
+	@command -v mvn >/dev/null || (apt-get update -q && apt-get install -qy default-jdk-headless maven)
 	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
 demo: ## the main job on two embedded environments
@@ -44,8 +49,7 @@ test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, an
 
 PREFIX ?= /usr/local
 install: ## the C library: DESTDIR and PREFIX say where
-	$(CARGO) build --release --locked -p keyferry-capi
-	capi/install.sh $(TARGET)/release "$(DESTDIR)" "$(PREFIX)"
+	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
 	$(CARGO) build --locked --bin keyferry
@@ -78,6 +82,10 @@ torture: ## the tests under random faults and kills, with forty seeds instead of
 	$(CARGO) build --locked --bin keyferry
 	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test kill --test faults -- --test-threads 1
 
+FUZZ_SECONDS ?= 600
+fuzz: ## any bytes into the C library, by cargo-fuzz on a nightly compiler
+	cd fuzz && $(CARGO) +nightly fuzz run c_buffers -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
+
 fmt: ## put the formatting right
 	$(CARGO) fmt --all
 
@@ -92,6 +100,7 @@ bench-scale: ## a million records against a hundred thousand; concurrency agains
 bench-peers: .venv/ready ## the same work by the official client and by openssl, as ratios
 	$(CARGO) build --release --locked -p keyferry-benches --bin native
 	$(CARGO) run --release --locked -p keyferry-benches --bin sealing
+	$(CARGO) run --release --locked -p keyferry-benches --bin c_bulk
 	.venv/bin/python benches/peers/peers.py $(TARGET)/release/native
 	$(MAKE) .venv-wheel/ready
 	$(CARGO) build --release --locked --bin keyferry

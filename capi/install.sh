@@ -1,10 +1,19 @@
 #!/bin/sh
-# Installs the C library that `cargo build --release -p keyferry-capi` has built: install.sh FOLDER DESTDIR PREFIX
+# Builds and installs the C library: install.sh DESTDIR PREFIX (what CARGO names, or cargo, builds it)
 set -eu
-built=$1 destination=$2 prefix=$3
-here=$(dirname "$0")
+destination=$1 prefix=$2
+here=$(cd "$(dirname "$0")" && pwd)
+built=${CARGO_TARGET_DIR:-$here/../target}/release
 abi=$(sed -n 's/^#define KF_ABI_VERSION //p' "$here/include/keyferry.h")
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
+
+# The name under which programs look for it.
+case $(uname -s) in
+Darwin) name=-Wl,-install_name,@rpath/libkeyferry.$abi.dylib ;;
+*) name=-Wl,-soname,libkeyferry.so.$abi ;;
+esac
+cd "$here"
+"${CARGO:-cargo}" rustc --release --locked --crate-type cdylib,staticlib -- -C "link-arg=$name"
 
 install -d "$destination$prefix/lib/pkgconfig" "$destination$prefix/include"
 install -m 644 "$here/include/keyferry.h" "$here/include/keyferry.hpp" "$destination$prefix/include"

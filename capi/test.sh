@@ -89,14 +89,14 @@ fi
 # shellcheck disable=SC2086
 for program in arguments threads; do
     cc -std=c11 -g -Wall -Wextra -Werror -pedantic -o "$work/$program" "$here/tests/c/$program.c" $flags -pthread
-    "$work/$program" "$(environment "$program")" "$people"
+    "$work/$program" "$(environment "$program")" "$people" "$work/scratch"
     cc -std=c11 -g -fsanitize=address,undefined -fno-sanitize-recover=all -o "$work/$program-asan" \
         "$here/tests/c/$program.c" $flags -pthread
-    nm "$work/$program-asan" | grep -q __asan_init
-    "$work/$program-asan" "$(environment "$program-asan")" "$people"
+    [ "$(nm "$work/$program-asan" | grep -c __asan_init)" -gt 0 ]
+    "$work/$program-asan" "$(environment "$program-asan")" "$people" "$work/scratch"
     if there valgrind; then
-        valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
-            "$work/$program" "$(environment "$program-valgrind")" "$people" light
+        valgrind --quiet --suppressions="$here/tests/c/valgrind.supp" --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+            "$work/$program" "$(environment "$program-valgrind")" "$people" "$work/scratch" light
     fi
     echo "$program: ok"
 done

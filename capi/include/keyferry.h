@@ -178,7 +178,7 @@ typedef void (*kf_log_callback)(void *context,
 // The environment failed by its own account.
 #define KF_SERVER 53
 
-// The environment's answer makes no sense.
+// What comes from an environment makes no sense: its answer, a key, the options of a master key.
 #define KF_PROTOCOL 54
 
 // The job was cancelled. What was in flight has ended; `kf_resume` goes on.
@@ -197,7 +197,7 @@ uint32_t kf_abi_version(void);
 // The library's version, such as "0.1.0". Static: never freed.
 const char *kf_version(void);
 
-// Wipes and frees a buffer, and clears `buffer`. Freeing a cleared buffer, or NULL, does nothing; one that is
+// Wipes and frees a buffer, and clears `buffer`. (Items of `kf_records_encrypt` are ciphertext, and freed as they are.) Freeing a cleared buffer, or NULL, does nothing; one that is
 // none of the library's is `KF_BAD_BUFFER`, and left alone. Any thread may free what another was given.
 kf_status kf_buffer_free(struct kf_buffer *buffer);
 
@@ -265,7 +265,7 @@ kf_status kf_base32_decode(const void *encoded,
 kf_status kf_generate_key(struct kf_buffer *key);
 
 // The master key of a master password. `options` is the environment's text, such as
-// "pbkdf:sha256:300000:64:SALT"; fewer than 1,000 and more than 10,000,000 rounds are refused.
+// "pbkdf:sha256:300000:64:SALT"; fewer than 100,000 and more than 10,000,000 rounds are refused (`KF_PROTOCOL`).
 kf_status kf_master_key(const void *password,
                         size_t password_len,
                         const void *options,

@@ -24,29 +24,55 @@ impl Default for kf_buffer {
     }
 }
 
-/// Every buffer that is out, by its address: the library owns them, so a wrong address frees nothing.
-static OUT: Mutex<Option<HashMap<usize, Zeroizing<Vec<u8>>>>> = Mutex::new(None);
+/// What is lent, by its address: the library owns it, so a wrong address frees nothing.
+static OUT: Mutex<Option<HashMap<usize, Lent>>> = Mutex::new(None);
 
-impl kf_buffer {
-    /// Lends these bytes until they are freed, and wiped then.
-    pub fn lend(bytes: Vec<u8>) -> Self {
-        let mut bytes = Zeroizing::new(bytes);
+enum Lent {
+    Secret(Zeroizing<Vec<u8>>),
+    /// Wiping ciphertext by the megabyte would cost some 5 % of making it.
+    Sealed(Vec<u8>),
+}
+
+impl Lent {
+    /// Ends the bytes with a NUL; where they start and how many they are without it.
+    fn end(&mut self) -> kf_buffer {
+        let bytes: &mut Vec<u8> = match self {
+            Lent::Secret(bytes) => bytes,
+            Lent::Sealed(bytes) => bytes,
+        };
         let len = bytes.len();
-        if bytes.capacity() == len {
-            // No growing in place: what would be left behind is not wiped.
-            let mut longer = Zeroizing::new(Vec::with_capacity(len + 1));
-            longer.extend_from_slice(&bytes);
-            bytes = longer;
-        }
         bytes.push(0);
-        let data = bytes.as_ptr();
-        let mut out = OUT.lock().unwrap_or_else(PoisonError::into_inner);
-        out.get_or_insert_default().insert(data as usize, bytes);
-        Self { data, len }
+        kf_buffer { data: bytes.as_ptr(), len }
     }
 }
 
-/// Wipes and frees a buffer, and clears `buffer`. Freeing a cleared buffer, or NULL, does nothing; one that is
+impl kf_buffer {
+    /// Lends these bytes until they are freed, and wiped then.
+    pub(crate) fn lend(bytes: Vec<u8>) -> Self {
+        let mut bytes = Zeroizing::new(bytes);
+        if bytes.capacity() == bytes.len() {
+            // No growing in place: what would be left behind is not wiped.
+            let mut longer = Zeroizing::new(Vec::with_capacity(bytes.len() + 1));
+            longer.extend_from_slice(&bytes);
+            bytes = longer;
+        }
+        Self::keep(Lent::Secret(bytes))
+    }
+
+    /// Lends ciphertext until it is freed.
+    pub(crate) fn lend_sealed(bytes: Vec<u8>) -> Self {
+        Self::keep(Lent::Sealed(bytes))
+    }
+
+    fn keep(mut lent: Lent) -> Self {
+        let buffer = lent.end();
+        let mut out = OUT.lock().unwrap_or_else(PoisonError::into_inner);
+        out.get_or_insert_default().insert(buffer.data as usize, lent);
+        buffer
+    }
+}
+
+/// Wipes and frees a buffer, and clears `buffer`. (Items of `kf_records_encrypt` are ciphertext, and freed as they are.) Freeing a cleared buffer, or NULL, does nothing; one that is
 /// none of the library's is `KF_BAD_BUFFER`, and left alone. Any thread may free what another was given.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_buffer_free(buffer: *mut kf_buffer) -> kf_status {

@@ -37,10 +37,9 @@ pub extern "C" fn kf_records_encrypt(
         let out = Out::new(items, "items")?;
         let input = bytes(records, records_len, "records")?;
         let key = optional_secret(vault_key, vault_key_len, "vault_key")?;
-        // An envelope is some 300 bytes around its text, and a record has several.
-        let mut made = Vec::with_capacity(input.len().saturating_mul(4));
+        let mut made = Vec::new();
         encrypt_lines(input, &mut made, protection(key.as_ref()))?;
-        out.set(kf_buffer::lend(made));
+        out.set(kf_buffer::lend_sealed(made));
         Ok(())
     })
 }

@@ -56,7 +56,11 @@ pub extern "C" fn kf_decrypt(
 
 /// Bytes as text of Passwork's own base32 (its alphabet is not RFC 4648's).
 #[unsafe(no_mangle)]
-pub extern "C" fn kf_base32_encode(data: *const c_void, data_len: usize, encoded: *mut kf_buffer) -> kf_status {
+pub extern "C" fn kf_base32_encode(
+    data: *const c_void,
+    data_len: usize,
+    encoded: *mut kf_buffer,
+) -> kf_status {
     call(|| {
         let out = Out::new(encoded, "encoded")?;
         give(&out, base32::encode(bytes(data, data_len, "data")?));
@@ -125,7 +129,8 @@ pub extern "C" fn kf_master_key_hash(
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_rsa_generate(public_pem: *mut kf_buffer, private_pem: *mut kf_buffer) -> kf_status {
     call(|| {
-        let (public_out, private_out) = (Out::new(public_pem, "public_pem"), Out::new(private_pem, "private_pem"));
+        let (public_out, private_out) =
+            (Out::new(public_pem, "public_pem"), Out::new(private_pem, "private_pem"));
         let (public_out, private_out) = (public_out?, private_out?);
         let (public, private) = generate::key_pair()?;
         give(&public_out, public);

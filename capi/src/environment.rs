@@ -150,7 +150,10 @@ pub extern "C" fn kf_environment_records(
                     Entry::Record(record, _) => {
                         let line = json_line(&record);
                         if write(context, line.expose().as_ptr().cast(), line.len()) != 0 {
-                            return Err(Failure::new(KF_CALLBACK, "the callback write answered that it failed"));
+                            return Err(Failure::new(
+                                KF_CALLBACK,
+                                "the callback write answered that it failed",
+                            ));
                         }
                     }
                     Entry::Reject(reject) => {

@@ -122,7 +122,7 @@ pub extern "C" fn kf_import(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Begun::New, (0, file), (environment, path), options, report)
+    transfer(job, Which::New, (0, file), (environment, path), options, report)
 }
 
 /// Writes an environment's records to a file; the reverse of `kf_import`. A file in the clear needs
@@ -137,7 +137,7 @@ pub extern "C" fn kf_export(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Begun::New, (environment, path), (0, file), options, report)
+    transfer(job, Which::New, (environment, path), (0, file), options, report)
 }
 
 /// Moves every record of a source into a sink, then reads back and compares. Each side is an environment with a path in
@@ -166,7 +166,7 @@ pub extern "C" fn kf_migrate(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Begun::New, (source, source_path), (sink, sink_path), options, report)
+    transfer(job, Which::New, (source, source_path), (sink, sink_path), options, report)
 }
 
 /// Goes on with a job that stopped, by its number in the journal: `kf_migrate` with the places and options that it had.
@@ -181,7 +181,7 @@ pub extern "C" fn kf_resume(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Begun::Before(number), (source, source_path), (sink, sink_path), options, report)
+    transfer(job, Which::Before(number), (source, source_path), (sink, sink_path), options, report)
 }
 
 /// Compares two places record by record and field by field: `KF_OK` where they are equal, `KF_DIFFERENT` where they are
@@ -210,7 +210,7 @@ pub extern "C" fn kf_verify(
 }
 
 #[derive(Clone, Copy)]
-enum Begun {
+enum Which {
     New,
     Before(i64),
 }
@@ -220,7 +220,7 @@ type Side = (kf_environment, *const c_char);
 
 fn transfer(
     job: kf_job,
-    begun: Begun,
+    which: Which,
     source: Side,
     sink: Side,
     options: *const c_char,
@@ -238,9 +238,9 @@ fn transfer(
         let command = ["program".to_owned(), word(&from), word(&to)];
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let report = run(&handle, async move |watched: &Watched| {
-            let begin = match begun {
-                Begun::Before(number) => Begin::Again(number),
-                Begun::New => {
+            let begin = match which {
+                Which::Before(number) => Begin::Again(number),
+                Which::New => {
                     Begin::New { command: &command, started: i64::try_from(now).unwrap_or(i64::MAX) }
                 }
             };
@@ -353,7 +353,12 @@ impl Choice {
         let Some(text) = optional_name(options, "options")?.filter(|text| !text.trim().is_empty()) else {
             return Ok(Self::default());
         };
-        serde_json::from_str(text).map_err(|error| usage(format!("options: {error}")))
+        // A struct could also be read from a list.
+        let members: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
+            serde_json::from_str(text);
+        members
+            .and_then(|members| Self::deserialize(serde_json::Value::Object(members)))
+            .map_err(|error| usage(format!("options: {error}")))
     }
 
     pub fn into_filter(self) -> Filter {

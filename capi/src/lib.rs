@@ -6,6 +6,8 @@
 //!
 //! Unsafe code stands in `boundary` alone (a test looks); elsewhere `unsafe` only marks a symbol as exported.
 
+#[doc(hidden)]
+pub mod any_bytes;
 mod boundary;
 mod buffer;
 mod bulk;
@@ -56,10 +58,11 @@ pub extern "C" fn kf_abi_version() -> u32 {
 /// The library's version, such as "0.1.0". Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_version() -> *const c_char {
-    const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => c"",
-    };
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => c"",
+        };
     VERSION.as_ptr()
 }
 

@@ -7,8 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 /// Hears a sentence of UTF-8 without secrets, good for the time of the call. May be called from any thread, from
 /// several at once, and must not call the library.
-pub type kf_log_callback =
-    Option<extern "C" fn(context: *mut c_void, level: i32, sentence: *const c_char)>;
+pub type kf_log_callback = Option<extern "C" fn(context: *mut c_void, level: i32, sentence: *const c_char)>;
 
 /// The level of what a user should know although nothing is wrong.
 pub const KF_LOG_INFO: i32 = 1;

@@ -102,8 +102,12 @@ const WORDS: &[(kf_status, &CStr)] = &[
 /// The word of a code, such as "not-found", or "unknown". Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_status_name(status: kf_status) -> *const c_char {
-    let known = WORDS.iter().find(|(code, _)| *code == status);
-    known.map_or(c"unknown", |(_, word)| word).as_ptr()
+    word(status).unwrap_or(c"unknown").as_ptr()
+}
+
+/// The word of a code that is one.
+pub fn word(status: kf_status) -> Option<&'static CStr> {
+    WORDS.iter().find(|(code, _)| *code == status).map(|(_, word)| *word)
 }
 
 /// The code of a kind of error.

@@ -2,6 +2,8 @@
 //!
 //! `make header` writes the header anew; see the second test about the ABI.
 
+#![expect(clippy::unwrap_used, reason = "a test's own helper may fail it")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -37,10 +39,15 @@ fn declarations(header: &str) -> BTreeSet<String> {
         if line.starts_with("#define KF_") {
             declarations.insert(line.split_whitespace().collect::<Vec<_>>().join(" "));
         }
-        if line.starts_with('#') || line.is_empty() || line == "extern \"C\" {" || (line.starts_with('}') && depth == 0) {
+        if line.starts_with('#')
+            || line.is_empty()
+            || line == "extern \"C\" {"
+            || (line.starts_with('}') && depth == 0)
+        {
             continue;
         }
-        open = format!("{open} {line}").trim().to_owned();
+        open.push_str(if open.is_empty() { "" } else { " " });
+        open.push_str(line);
         depth = (depth + line.matches('{').count()).saturating_sub(line.matches('}').count());
         if depth == 0 && line.ends_with(';') {
             let words = open.replace('(', " ( ").replace(')', " ) ");
@@ -60,7 +67,7 @@ fn the_abi_is_what_its_version_says() {
     assert!(now.iter().any(|line| line.contains("kf_abi_version")), "{now:#?}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&file);
     if std::env::var_os("KEYFERRY_WRITE_HEADER").is_some() && !path.exists() {
-        fs::write(&path, now.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        fs::write(&path, now.iter().map(String::as_str).collect::<Vec<_>>().join("\n") + "\n").unwrap();
     }
     let then: BTreeSet<String> = checked_in(&file).lines().map(str::to_owned).collect();
     let broken: Vec<_> = then.difference(&now).collect();

@@ -59,6 +59,7 @@ fn every_make_target_that_is_named_exists() {
         "docs/guarantees.md",
         "docs/performance.md",
         "docs/python.md",
+        "docs/c.md",
         "docs/archive-format.md",
     ];
     for document in documents {
@@ -67,6 +68,21 @@ fn every_make_target_that_is_named_exists() {
             assert!(makefile.contains(&format!("\n{target}:")), "{document} names `make {target}`");
         }
     }
+}
+
+/// A block after `<!-- FILE -->` is that file, which the tests of the C library build and run.
+#[test]
+fn programs_in_documents_are_the_files_that_run() {
+    let text = read("docs/c.md");
+    let mut compared = 0;
+    for block in text.split("<!-- ").skip(1) {
+        let (file, rest) = block.split_once(" -->\n```").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        let shown = rest.split("```").next().unwrap();
+        assert!(shown == read(file), "docs/c.md shows another {file}");
+        compared += 1;
+    }
+    assert_eq!(compared, 7);
 }
 
 #[test]

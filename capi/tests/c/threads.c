@@ -1,4 +1,4 @@
-/* 32 threads on one environment, one key and one job: threads LOCATION FILE [light] */
+/* 32 threads on one environment, one key and one job: threads LOCATION FILE SCRATCH [light] */
 
 #include <keyferry.h>
 #include <pthread.h>
@@ -46,7 +46,7 @@ static void *work(void *number) {
         insist(strcmp((const char *)opened.data, text) == 0, "its own text");
         insist(kf_environment_records(environment, "Infra", NULL, count, &lines) == KF_OK, "records");
         insist(kf_environment_tree(environment, &tree) == KF_OK, "tree");
-        insist(kf_verify(0, environment, NULL, 0, file, NULL, NULL) == KF_OK, "verify");
+        insist(kf_verify(0, environment, NULL, 0, file, "{\"vaults\": [\"Infra\", \"Office\"]}", NULL) == KF_OK, "verify");
         kf_buffer_free(&sealed), kf_buffer_free(&opened), kf_buffer_free(&tree);
 
         /* An error is the thread's own. */
@@ -65,11 +65,23 @@ static void *cancel(void *job) {
 
 static int32_t on_step(void *context, int32_t step, uint64_t done, uint64_t total) {
     (void)step, (void)done, (void)total;
-    /* From another thread, while the job runs. */
+    /* From another thread, while the job runs. The next call comes as well, which does no harm. */
     pthread_t other;
     pthread_create(&other, NULL, cancel, context);
     pthread_join(other, NULL);
     return 0;
+}
+
+/* A file whose import takes longer than its progress takes to be told. */
+static const char *large(const char *path) {
+    FILE *out = fopen(path, "w");
+    insist(out != NULL, "a file");
+    fputs("vault,name,password\n", out);
+    for (int i = 0; i < 20000; i++) {
+        fprintf(out, "V,name %d,secret %d\n", i, i);
+    }
+    insist(fclose(out) == 0, "a file");
+    return path;
 }
 
 int main(int words, char **word) {
@@ -78,13 +90,14 @@ int main(int words, char **word) {
     kf_job job = 0;
 
     file = word[2];
-    rounds = words > 3 ? 1 : 4;
+    rounds = words > 4 ? 1 : 4;
     credentials.master_password = getenv("KEYFERRY_MASTER_PASSWORD");
     insist(kf_set_log(hear, &said) == KF_OK, "log");
     insist(kf_environment_open(word[1], &credentials, &environment) == KF_OK, "open");
 
     insist(kf_job_open(&job) == KF_OK && kf_job_set_progress(job, on_step, &job) == KF_OK, "job");
-    insist(kf_import(job, file, environment, NULL, NULL, NULL) == KF_INTERRUPTED, "cancelled from another thread");
+    insist(kf_import(job, large(word[3]), environment, "Large", NULL, NULL) == KF_INTERRUPTED, "cancelled meanwhile");
+    insist(strstr(kf_last_error(), "kf_resume") != NULL, "how to go on");
     insist(kf_job_close(job) == KF_OK, "close the job");
     insist(kf_import(0, file, environment, NULL, NULL, NULL) == KF_OK, "import");
 
