@@ -54,7 +54,7 @@ flags=$(pkg-config --cflags --libs keyferry)
         c++ -std=c++17 -Wall -Wextra -Werror -pedantic -o "$work/example-cpp" "$here/examples/cpp/main.cpp" $flags
         consumer cpp "$work/example-cpp"
         c++ -std=c++17 -Wall -Wextra -Werror -pedantic -o "$work/wrapper" "$here/tests/c/wrapper.cpp" $flags
-        "$work/wrapper" "$(environment wrapper)" "$people"
+        "$work/wrapper" "$(environment wrapper)" "$people" "$work/backup.kfa"
     fi
 }
 if there go; then
@@ -83,9 +83,18 @@ if there nm; then
     grep -o 'kf_[a-z0-9_]* (' "$here"/abi/1.txt | tr -d ' (' | grep -v _callback | sort >"$work/declared"
     diff "$work/declared" "$work/exported"
     echo "symbols: ok"
+    while read -r function; do
+        grep -q "\b$function(" "$here/tests/c/arguments.c" || { echo "$function: no wrong argument was tried" && exit 1; }
+    done <"$work/declared"
 fi
 
 # Every wrong argument to every function, and 32 threads on one handle; then the same under the sanitizer and valgrind.
+# shellcheck disable=SC2086
+cc -std=c11 -fsanitize=address -o "$work/control" "$here/tests/c/control.c" $flags
+if "$work/control" >/dev/null 2>"$work/control.err"; then
+    echo "the sanitizer sees nothing" && exit 1
+fi
+grep -q heap-use-after-free "$work/control.err"
 # shellcheck disable=SC2086
 for program in arguments threads; do
     cc -std=c11 -g -Wall -Wextra -Werror -pedantic -o "$work/$program" "$here/tests/c/$program.c" $flags -pthread

@@ -73,11 +73,11 @@ static int32_t on_step(void *context, int32_t step, uint64_t done, uint64_t tota
 }
 
 /* A file whose import takes longer than its progress takes to be told. */
-static const char *large(const char *path) {
+static const char *large(const char *path, int records) {
     FILE *out = fopen(path, "w");
     insist(out != NULL, "a file");
     fputs("vault,name,password\n", out);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < records; i++) {
         fprintf(out, "V,name %d,secret %d\n", i, i);
     }
     insist(fclose(out) == 0, "a file");
@@ -88,6 +88,7 @@ int main(int words, char **word) {
     pthread_t threads[THREADS];
     kf_credentials credentials = {sizeof credentials, NULL, NULL, NULL, NULL, 0};
     kf_job job = 0;
+    long long number = 0;
 
     file = word[2];
     rounds = words > 4 ? 1 : 4;
@@ -96,9 +97,12 @@ int main(int words, char **word) {
     insist(kf_environment_open(word[1], &credentials, &environment) == KF_OK, "open");
 
     insist(kf_job_open(&job) == KF_OK && kf_job_set_progress(job, on_step, &job) == KF_OK, "job");
-    insist(kf_import(job, large(word[3]), environment, "Large", NULL, NULL) == KF_INTERRUPTED, "cancelled meanwhile");
+    insist(kf_import(job, large(word[3], words > 4 ? 2000 : 20000), environment, "Large", NULL, NULL) == KF_INTERRUPTED, "cancelled meanwhile");
     insist(strstr(kf_last_error(), "kf_resume") != NULL, "how to go on");
+    insist(sscanf(strstr(kf_last_error(), "the number "), "the number %lld", &number) == 1, "which job");
     insist(kf_job_close(job) == KF_OK, "close the job");
+    insist(kf_resume(0, number, 0, word[3], environment, "Large", NULL, NULL) == KF_OK, "resume");
+    insist(kf_verify(0, environment, "Large", 0, word[3], NULL, NULL) == KF_OK, "all of it");
     insist(kf_import(0, file, environment, NULL, NULL, NULL) == KF_OK, "import");
 
     for (size_t i = 0; i < THREADS; i++) {

@@ -1,4 +1,4 @@
-// Every function of keyferry.hpp, its exceptions, and exceptions of callbacks: wrapper LOCATION FILE
+// Every function of keyferry.hpp, its exceptions, and exceptions of callbacks: wrapper LOCATION FILE ARCHIVE
 
 #include <cstdlib>
 #include <iostream>
@@ -58,6 +58,14 @@ int main(int, char **words) {
     insist(job.verify(environment, "", words[2]).complete(), "verify");
     insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");
     insist(environment.tree().view().find("mysql-primary") != std::string_view::npos, "tree");
+
+    Job archived;
+    archived.archive_passphrase("a phrase");
+    insist(archived.export_to(environment, "", words[3]).complete(), "export to an archive");
+    insist(archived.verify(environment, "", words[3]).complete(), "an archive is compared");
+    insist(archived.import(words[3], environment, "Restored").complete(), "import from an archive");
+    Ended copied = Job().migrate(environment, "Infra", environment, "Copy", R"({"query": "mysql"})");
+    insist(copied.complete() && copied.report.view().find("\"created\":2,") != std::string_view::npos, "migrate");
 
     int seen = 0;
     environment.records("", "", [&](std::string_view) { return ++seen < 2; });
