@@ -72,9 +72,11 @@ fn a_sample_is_compared_and_finds_what_the_sink_changed() {
     let words = ["--json", "migrate", "embedded:a", &proxy.url, "--verify", "sample"];
     let output = served.command(&scene, &words).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((output.status.code(), report["verified"].as_u64()), (Some(4), Some(0)));
+    assert_eq!(output.status.code(), Some(4));
     let different = report["different"].as_array().unwrap();
-    assert_eq!(different.len(), 400);
+    // A record that is the only one of its vault in the sample is asked for without a batch, and so without a lie.
+    let untouched = report["verified"].as_u64().unwrap();
+    assert_eq!((different.len() as u64 + untouched, untouched < 10), (400, true));
     assert!(different.iter().all(|one| one["what"].as_array().unwrap().contains(&json!("url"))));
 }
 
