@@ -104,8 +104,8 @@ fn records(size: usize) -> Vec<Record> {
 
 #[test]
 fn what_goes_in_comes_out_whatever_its_size() {
-    // Around the borders of chunks (64 KiB) and of groups of chunks (2 MiB).
-    for size in [0, 60_000, (64 << 10) - 700, 64 << 10, (2 << 20) - 300, 2 << 20, 5 << 20] {
+    // Around the borders of chunks (64 KiB) and of groups of chunks (6 MiB).
+    for size in [0, 60_000, (64 << 10) - 700, 64 << 10, (6 << 20) - 300, 6 << 20, 13 << 20] {
         let (records, folders) = (records(size), vec![RecordPath::default()]);
         let file = seal(&records, &folders, &for_me());
         assert!(is_archive(&file));
