@@ -17,7 +17,7 @@ use std::sync::{Mutex, Once, PoisonError};
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 /// Longer inputs are refused: a length like that is a negative number in disguise more often than data.
-const MOST: usize = 1 << 32;
+const MOST: u64 = 1 << 32;
 
 thread_local! {
     static CALLS: Cell<u32> = const { Cell::new(0) };
@@ -70,7 +70,7 @@ fn quiet_panics() {
 
 /// Bytes that C lends for the time of the call. NULL is nothing where the length is 0.
 pub fn bytes<'a>(data: *const c_void, len: usize, what: &str) -> Outcome<&'a [u8]> {
-    if len > MOST {
+    if len as u64 > MOST || isize::try_from(len).is_err() {
         return Err(Failure::new(KF_TOO_LONG, format!("{what} is longer than 4 GiB")));
     }
     if len == 0 {
@@ -155,11 +155,6 @@ pub fn take<T: Default>(place: *mut T) -> Option<T> {
     }
     // SAFETY: C promises NULL or a whole `T` that nobody else uses now.
     Some(unsafe { place.replace(T::default()) })
-}
-
-/// Bytes at C's disposal that a callback fills.
-pub fn room(buffer: &mut [u8]) -> (*mut c_void, usize) {
-    (buffer.as_mut_ptr().cast(), buffer.len())
 }
 
 fn null(what: &str) -> Failure {

@@ -1,6 +1,6 @@
 //! Many records at once, as JSON lines, on every core.
 
-use crate::boundary::{Context, Out, Outcome, bytes, call, optional_secret, room};
+use crate::boundary::{Context, Out, Outcome, bytes, call, optional_secret};
 use crate::buffer::kf_buffer;
 use crate::last_error::Failure;
 use crate::status::{KF_CALLBACK, KF_NULL, kf_status};
@@ -139,8 +139,8 @@ struct Input<'a> {
 
 impl Read for Input<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (place, capacity) = room(buffer);
-        let answer = (self.read)(self.context.0, place, capacity);
+        let capacity = buffer.len();
+        let answer = (self.read)(self.context.0, buffer.as_mut_ptr().cast(), capacity);
         usize::try_from(answer).ok().filter(|read| *read <= capacity).ok_or_else(|| {
             self.failed.set(Some("read"));
             io::Error::other("read failed")

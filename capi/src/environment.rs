@@ -61,8 +61,7 @@ pub extern "C" fn kf_environment_open(
             if given.size < SMALLEST {
                 return Err(crate::boundary::usage("credentials.size is not sizeof(kf_credentials)"));
             }
-            let text = |text, what| Ok(optional_name(text, what)?.map(SecretString::from));
-            let text = |place, what| -> Outcome<Option<SecretString>> { text(place, what) };
+            let text = |place, what| optional_name(place, what).map(|text| text.map(SecretString::from));
             session.access_token = text(given.token, "token")?;
             session.refresh_token = text(given.refresh_token, "refresh_token")?;
             unlock = text(given.master_key, "master_key")?.map(Unlock::MasterKey);

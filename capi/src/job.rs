@@ -19,7 +19,7 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Listens to jobs and stops them: make one for each job that is to be watched, or give 0. 0 is none.
 pub type kf_job = u64;
@@ -122,7 +122,7 @@ pub extern "C" fn kf_import(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Which::New, (0, file), (environment, path), options, report)
+    transfer(job, None, (0, file), (environment, path), options, report)
 }
 
 /// Writes an environment's records to a file; the reverse of `kf_import`. A file in the clear needs
@@ -137,7 +137,7 @@ pub extern "C" fn kf_export(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Which::New, (environment, path), (0, file), options, report)
+    transfer(job, None, (environment, path), (0, file), options, report)
 }
 
 /// Moves every record of a source into a sink, then reads back and compares. Each side is an environment with a path in
@@ -166,7 +166,7 @@ pub extern "C" fn kf_migrate(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Which::New, (source, source_path), (sink, sink_path), options, report)
+    transfer(job, None, (source, source_path), (sink, sink_path), options, report)
 }
 
 /// Goes on with a job that stopped, by its number in the journal: `kf_migrate` with the places and options that it had.
@@ -181,7 +181,7 @@ pub extern "C" fn kf_resume(
     options: *const c_char,
     report: *mut kf_buffer,
 ) -> kf_status {
-    transfer(job, Which::Before(number), (source, source_path), (sink, sink_path), options, report)
+    transfer(job, Some(number), (source, source_path), (sink, sink_path), options, report)
 }
 
 /// Compares two places record by record and field by field: `KF_OK` where they are equal, `KF_DIFFERENT` where they are
@@ -209,18 +209,12 @@ pub extern "C" fn kf_verify(
     })
 }
 
-#[derive(Clone, Copy)]
-enum Which {
-    New,
-    Before(i64),
-}
-
 /// An environment and a path in it, or 0 and a file.
 type Side = (kf_environment, *const c_char);
 
 fn transfer(
     job: kf_job,
-    which: Which,
+    resumed: Option<i64>,
     source: Side,
     sink: Side,
     options: *const c_char,
@@ -236,14 +230,8 @@ fn transfer(
         options.archive = ArchiveKeys::of([&from, &to], handle.given().archive_passphrase.clone());
         // What `keyferry jobs` shows; `keyferry resume` leaves such a job to its program.
         let command = ["program".to_owned(), word(&from), word(&to)];
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let report = run(&handle, async move |watched: &Watched| {
-            let begin = match which {
-                Which::Before(number) => Begin::Again(number),
-                Which::New => {
-                    Begin::New { command: &command, started: i64::try_from(now).unwrap_or(i64::MAX) }
-                }
-            };
+            let begin = resumed.map_or_else(|| Begin::now(&command), Begin::Again);
             let journal = || Journal::open(&journal.map_or_else(Journal::default_path, Ok)?);
             let go_on = |number| format!("go on with kf_resume and the number {number}");
             job::run(journal, begin, &from, &to, &options, watched, go_on).await
@@ -372,19 +360,9 @@ impl Choice {
     }
 
     fn into_options(mut self) -> Outcome<Options> {
-        let on_conflict = match self.on_conflict.take() {
-            None => Conflict::default(),
-            Some(word) => Conflict::ALL
-                .into_iter()
-                .find(|rule| rule.name() == word)
-                .ok_or_else(|| usage("on_conflict is skip, update, duplicate or fail"))?,
-        };
-        let verify = match self.verify.as_deref() {
-            None | Some("full") => Verify::Full,
-            Some("sample") => Verify::Sample,
-            Some("none") => Verify::None,
-            Some(_) => return Err(usage("verify is full, sample or none")),
-        };
+        let on_conflict = self.on_conflict.as_deref();
+        let on_conflict = on_conflict.map_or_else(|| Ok(Conflict::default()), Conflict::from_name)?;
+        let verify = self.verify.as_deref().map_or_else(|| Ok(Verify::default()), Verify::from_name)?;
         let mut options = Options {
             on_conflict,
             verify,

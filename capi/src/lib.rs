@@ -6,8 +6,6 @@
 //!
 //! Unsafe code stands in `boundary` alone (a test looks); elsewhere `unsafe` only marks a symbol as exported.
 
-#[doc(hidden)]
-pub mod any_bytes;
 mod boundary;
 mod buffer;
 mod bulk;
@@ -39,7 +37,7 @@ pub use job::{
 };
 pub use last_error::kf_last_error;
 pub use log::{kf_log_callback, kf_set_log};
-pub use status::{kf_status, kf_status_name};
+pub use status::{KF_OK, KF_PANIC, kf_status, kf_status_name};
 
 use std::ffi::{CStr, c_char};
 use std::sync::OnceLock;

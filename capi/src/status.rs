@@ -102,12 +102,8 @@ const WORDS: &[(kf_status, &CStr)] = &[
 /// The word of a code, such as "not-found", or "unknown". Static: never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_status_name(status: kf_status) -> *const c_char {
-    word(status).unwrap_or(c"unknown").as_ptr()
-}
-
-/// The word of a code that is one.
-pub fn word(status: kf_status) -> Option<&'static CStr> {
-    WORDS.iter().find(|(code, _)| *code == status).map(|(_, word)| *word)
+    let known = WORDS.iter().find(|(code, _)| *code == status);
+    known.map_or(c"unknown", |(_, word)| word).as_ptr()
 }
 
 /// The code of a kind of error.

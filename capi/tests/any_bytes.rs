@@ -1,8 +1,11 @@
 //! The fuzzer's target, in a short form with inputs that start from valid ones.
 
-use keyferry::any_bytes::into_any_function;
+#[path = "support/any_bytes.rs"]
+mod support;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
+use support::into_any_function;
 
 /// What the functions understand, to be damaged.
 const VALID: [&[u8]; 3] = [

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Asks a job to stop, from any thread.
 #[pyclass(frozen, module = "keyferry")]
@@ -93,14 +93,18 @@ fn tell(watched: &Watched, callback: &Bound<'_, PyAny>) -> PyResult<()> {
 #[derive(FromPyObject)]
 pub enum Place<'py> {
     Environment(Bound<'py, Environment>, Vec<String>),
-    File(String),
+    File(PathBuf),
 }
 
 impl Place<'_> {
     fn endpoint(self) -> Endpoint {
         match self {
             Place::Environment(environment, path) => environment.get().at(path),
-            Place::File(word) => Endpoint::file(&word),
+            // A name that is no text names no format either.
+            Place::File(path) => match path.to_str() {
+                Some(word) => Endpoint::file(word),
+                None => Endpoint::File { path, format: None },
+            },
         }
     }
 }
@@ -133,20 +137,9 @@ pub fn filter(select: Option<&Bound<'_, PyDict>>) -> PyResult<Filter> {
 
 fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyResult<Options> {
     let word: Option<String> = option!(given, "on_conflict");
-    let on_conflict = match word {
-        None => Conflict::default(),
-        Some(word) => Conflict::ALL
-            .into_iter()
-            .find(|rule| rule.name() == word)
-            .ok_or_else(|| usage("on_conflict is skip, update, duplicate or fail"))?,
-    };
+    let on_conflict = word.as_deref().map_or_else(|| Ok(Conflict::default()), Conflict::from_name).raise()?;
     let word: Option<String> = option!(given, "verify");
-    let verify = match word.as_deref().unwrap_or("full") {
-        "full" => Verify::Full,
-        "sample" => Verify::Sample,
-        "none" => Verify::None,
-        _ => return Err(usage("verify is full, sample or none")),
-    };
+    let verify = word.as_deref().map_or_else(|| Ok(Verify::default()), Verify::from_name).raise()?;
     let passphrase: Option<String> = option!(given, "archive_passphrase");
     let mut options = Options {
         on_conflict,
@@ -189,11 +182,7 @@ pub fn transfer(
     let (from, to) = (source.endpoint(), sink.endpoint());
     let options = options(given, [&from, &to])?;
     run(py, progress, stop, async move |shown| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let begin = match resume {
-            Some(id) => Begin::Again(id),
-            None => Begin::New { command: &words, started: i64::try_from(now).unwrap_or(i64::MAX) },
-        };
+        let begin = resume.map_or_else(|| Begin::now(&words), Begin::Again);
         let go_on = |id| format!("give resume={id} to the same call");
         job::run(|| Journal::open(&journal), begin, &from, &to, &options, shown, go_on).await
     })

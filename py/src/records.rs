@@ -7,9 +7,8 @@
 use crate::Threads;
 use crate::error::{Raise, raised};
 use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Item, ItemDraft};
-use keyferry_core::Result;
-use keyferry_core::crypto::record::{Opened, Protection};
-use keyferry_core::crypto::{attachment, bulk};
+use keyferry_core::crypto::bulk;
+use keyferry_core::crypto::record::Protection;
 use keyferry_core::error::Place;
 use keyferry_core::model::{Attachment, Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::{SecretBytes, SecretString};
@@ -94,7 +93,7 @@ pub fn decrypt_records<'py>(
                 let opened =
                     bulk::decrypt(&sealed, protection(vault_key.as_ref()), |_| RecordPath::default());
                 let whole = opened.into_iter().zip(files);
-                whole.map(|(opened, files)| with_files(opened?, files)).collect::<Vec<_>>()
+                whole.map(|(opened, files)| opened?.with_attachments(&files)).collect::<Vec<_>>()
             })
         });
         for (item, record) in sealed.iter().zip(opened) {
@@ -111,14 +110,6 @@ pub fn decrypt_records<'py>(
         }
     }
     Ok(records)
-}
-
-fn with_files(opened: Opened, files: Vec<WireAttachment>) -> Result<Record> {
-    let Opened { mut record, key } = opened;
-    for file in files {
-        record.attachments.push(attachment::decrypt(&file, key.as_ref())?);
-    }
-    Ok(record)
 }
 
 /// An empty key stands for none, as in Passwork's own client.

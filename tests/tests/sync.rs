@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use keyferry_tests::Scene;
+use keyferry_tests::proxy::{Asked, Fault, Proxy};
+use keyferry_tests::server::Served;
 use serde_json::Value;
 
 const FIRST: &str = r#"{"vault":"V","name":"one","password":"hidden-1"}
@@ -107,6 +109,37 @@ fn what_the_source_lost_goes_only_when_asked_and_never_with_edits_in_it() {
     assert_eq!(drift(&report).len(), 1, "the edited one stays");
     let tree = scene.run(&["tree", "embedded:b"]).succeeds().stdout();
     assert!(tree.contains("own") && tree.contains("two") && !tree.contains("one"), "{tree}");
+}
+
+/// The second look at what is to be removed is a batch of just these two: the lie is what an edit since the plan
+/// would look like.
+#[test]
+fn what_is_edited_between_plan_and_removal_stays() {
+    let scene = Scene::new();
+    let records = |names: &[&str]| -> String {
+        names.iter().fold(String::new(), |lines, name| lines + r#"{"vault":"V","name":""# + name + "\"}\n")
+    };
+    let file = scene.file("source.jsonl", records(&["one", "two", "three", "four"]));
+    let served = Served::new(&scene, "b", "on");
+    let edited = |answer: &mut Value| {
+        let responses = answer["responses"].as_array_mut().unwrap();
+        if responses.len() == 2 {
+            responses[0]["body"]["url"] = "https://edited.example.com".into();
+        }
+    };
+    let plan = move |asked: &Asked| asked.path.starts_with("/api/v1/batch").then_some(Fault::Lie(edited));
+    let proxy = Proxy::new(&served.url, Box::new(plan));
+    let sync = |code: i32| -> Value {
+        let output =
+            served.command(&scene, &["--json", "sync", file, &proxy.url, "--delete"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    sync(0);
+    assert_eq!(scene.file("source.jsonl", records(&["one", "two"])), file);
+    let report = sync(3);
+    assert_eq!(counts(&report), [0, 0, 2, 1]);
+    assert!(drift(&report)[0].contains("edited in the sink meanwhile"), "{report}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
 pub fn of_program() -> Result<u8> {
     Err(usage(
         "this job was begun by a program, through the Python module or the C library",
-        "go on with it there: keyferry.resume(JOB, source, sink) or kf_migrate with its number; keyferry undo JOB takes it back",
+        "go on with it there: keyferry.resume(JOB, source, sink) or kf_resume; keyferry undo JOB takes it back",
     ))
 }
 

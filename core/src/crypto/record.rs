@@ -11,7 +11,7 @@ use super::{attachment, damaged, envelope, generate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Custom, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
-use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft};
+use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Item, ItemDraft};
 
 /// How secrets of a vault are kept.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +136,17 @@ pub struct Opened {
     pub record: Record,
     /// `None` without client-side encryption.
     pub key: Option<SecretString>,
+}
+
+impl Opened {
+    /// The record with these attachments, decrypted.
+    pub fn with_attachments(self, files: &[WireAttachment]) -> Result<Record> {
+        let Opened { mut record, key } = self;
+        for file in files {
+            record.attachments.push(attachment::decrypt(file, key.as_ref())?);
+        }
+        Ok(record)
+    }
 }
 
 /// Opens the record keys of items of one vault and nothing else: the records are carried sealed.

@@ -5,6 +5,7 @@ use super::report::{Progress, Report};
 use super::transfer::transfer;
 use super::{Endpoint, Options};
 use crate::error::{Error, ErrorKind, Result};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which job a transfer is.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,15 @@ pub enum Begin<'a> {
     },
     /// One that stopped.
     Again(i64),
+}
+
+impl<'a> Begin<'a> {
+    /// A new job that begins at this moment.
+    #[must_use]
+    pub fn now(command: &'a [String]) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Begin::New { command, started: i64::try_from(now).unwrap_or(i64::MAX) }
+    }
 }
 
 /// Transfers, and writes every step down where the sink is an environment. A file needs neither journal

@@ -111,8 +111,15 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// Every rule.
-    pub const ALL: [Conflict; 4] = [Conflict::Skip, Conflict::Update, Conflict::Duplicate, Conflict::Fail];
+    /// The rule of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn from_name(word: &str) -> Result<Self> {
+        let all = [Conflict::Skip, Conflict::Update, Conflict::Duplicate, Conflict::Fail];
+        let found = all.into_iter().find(|rule| rule.name() == word);
+        found.ok_or_else(|| Error::new(ErrorKind::Usage, "on_conflict is skip, update, duplicate or fail"))
+    }
 
     /// The word on the command line.
     #[must_use]
@@ -136,6 +143,21 @@ pub enum Verify {
     Sample,
     /// Nothing.
     None,
+}
+
+impl Verify {
+    /// The choice of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn from_name(word: &str) -> Result<Self> {
+        match word {
+            "full" => Ok(Verify::Full),
+            "sample" => Ok(Verify::Sample),
+            "none" => Ok(Verify::None),
+            _ => Err(Error::new(ErrorKind::Usage, "verify is full, sample or none")),
+        }
+    }
 }
 
 /// Which record keys the sink's records get.

@@ -4,7 +4,7 @@
 //! error, never a wrong verdict.
 
 use super::digest::{Digester, Print, Prints};
-use super::environment::ended_early;
+use super::environment::{Environment, ended_early};
 use super::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
 use super::preflight::Preflight;
 use super::report::{Difference, Progress, Rejected, Report, Step, Timed};
@@ -21,6 +21,7 @@ use std::collections::{HashSet, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
 
 /// Moves every record of `from` into `to`, then reads back and compares.
 ///
@@ -110,8 +111,10 @@ async fn into_environment(
     let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
     let whole = Endpoint::Environment(environment.clone(), whole);
     if let Some(base) = base {
-        remove(removals, base, &whole, options, &digester, &mut past, &mut report).await?;
-        check(progress)?;
+        if !removals.is_empty() {
+            let binned = source::open_items(&whole, options, removals);
+            remove(environment, binned, base, &digester, progress, &mut past, &mut report).await?;
+        }
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
     let back = match (options.verify, sample) {
@@ -139,27 +142,33 @@ async fn into_environment(
 /// Moves to the bin what a sync brought and the source no longer holds. Each is looked at once more, as
 /// someone may have edited it since it was planned.
 async fn remove(
-    items: HashSet<String>,
+    sink: &Environment,
+    mut items: Receiver<Result<Vec<Entry>>>,
     base: &Base,
-    sink: &Endpoint,
-    options: &Options,
     digester: &Digester,
+    progress: &dyn Progress,
     past: &mut Vec<Print>,
     report: &mut Report,
 ) -> Result<()> {
-    let Some(environment) = sink.environment().filter(|_| !items.is_empty()) else { return Ok(()) };
-    let mut chunks = source::open_items(sink, options, items);
-    while let Some(chunk) = chunks.recv().await {
+    while let Some(chunk) = items.recv().await {
         for entry in chunk? {
-            let Entry::Record(record, at) = entry else { continue };
+            check(progress)?;
+            let (record, at) = match entry {
+                Entry::Record(record, at) => (record, at),
+                Entry::Reject(reject) => {
+                    report.notes.push(format!("{}: not removed: {}", reject.label, reject.why));
+                    continue;
+                }
+                Entry::Folder(_) | Entry::Note(_) => continue,
+            };
             let print = digester.print(&record);
             if base.holds(&print)? {
-                match environment.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
+                match sink.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
+                    Ok(()) => report.removed += 1,
                     // Someone else was faster.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    deleted => deleted?,
+                    Err(error) => return Err(error),
                 }
-                report.removed += 1;
             } else {
                 let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
                 report.drifted.push(Difference { record: record.label(), what });

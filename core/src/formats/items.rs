@@ -7,10 +7,10 @@
 
 use super::io_error;
 use super::jsonl::{LinesWriter, Reader};
-use crate::crypto::record::{Opened, Protection};
-use crate::crypto::{attachment, bulk};
+use crate::crypto::bulk;
+use crate::crypto::record::Protection;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::model::{Entry, Record, RecordPath};
+use crate::model::{Entry, RecordPath};
 use keyferry_api::item::{Attachment, Custom, Item};
 use serde::Deserialize;
 use std::io::{BufRead as _, BufReader, Read, Write};
@@ -82,21 +82,13 @@ pub fn decrypt_lines(input: impl Read, output: impl Write, protection: Protectio
         }
         let opened = bulk::decrypt(&items, protection, |_| RecordPath::default());
         for ((item, opened), files) in items.drain(..).zip(opened).zip(files.drain(..)) {
-            let record = opened.and_then(|opened| with_files(opened, files));
+            let record = opened.and_then(|opened| opened.with_attachments(&files));
             output.record(&record.map_err(|error| error.at(Place::Record(item.name)))?)?;
             written += 1;
         }
     }
     output.flush()?;
     Ok(written)
-}
-
-fn with_files(opened: Opened, files: Vec<Attachment>) -> Result<Record> {
-    let Opened { mut record, key } = opened;
-    for file in files {
-        record.attachments.push(attachment::decrypt(&file, key.as_ref())?);
-    }
-    Ok(record)
 }
 
 /// An item as either side of the API writes it: null and missing are the same.
