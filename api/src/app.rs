@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The entries of `GET /app/features`, a bare list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Feature {
     /// Such as `vaultType`: creating a vault then needs a type.
     pub name: String,
@@ -11,6 +12,7 @@ pub struct Feature {
 
 /// `GET /app/settings`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
     /// Rules for login passwords.
@@ -21,6 +23,7 @@ pub struct Settings {
 
 /// What a password must have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Complexity {
     /// Characters.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 /// The request.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Batch {
     /// At most [`crate::BATCH_LIMIT`] from ordinary clients.
     pub requests: Vec<BatchRequest>,
@@ -12,6 +13,7 @@ pub struct Batch {
 
 /// One request within a batch.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchRequest {
     /// `GET`, `POST`, `PATCH` or `DELETE`.
@@ -25,6 +27,7 @@ pub struct BatchRequest {
 
 /// The answer.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BatchAnswer {
     /// One for each request, in order.
     pub responses: Vec<BatchResponse>,
@@ -32,6 +35,7 @@ pub struct BatchAnswer {
 
 /// One answer within a batch; its body is never base64-wrapped.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
     /// The HTTP status that the request alone would have had.

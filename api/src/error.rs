@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The body of every failed request.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// At least one entry; the official client shows each `message`.
     #[serde(default)]
@@ -12,6 +13,7 @@ pub struct ErrorBody {
 
 /// One reason for a failure.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorEntry {
     /// One of [`code`], or a server's own word.
     #[serde(default)]
@@ -36,10 +38,18 @@ pub mod code {
     pub const MASTER_KEY_HASH_INVALID: &str = "masterKeyHashInvalid";
     /// 401: user name or password is wrong.
     pub const CREDENTIALS_INVALID: &str = "credentialsInvalid";
+    /// 401: the session owes a one-time code; `POST /users/2fa/totp/authorize`.
+    pub const TWO_FACTOR_AUTH_REQUIRED: &str = "twoFactorAuthRequired";
+    /// 401: the one-time code is wrong, or was used already.
+    pub const ONE_TIME_CODE_INVALID: &str = "oneTimeCodeInvalid";
+    /// 403: a browser's request without its CSRF token.
+    pub const CSRF_TOKEN_INVALID: &str = "csrfTokenInvalid";
     /// 403: the user may not do this here.
     pub const ACCESS_DENIED: &str = "accessDenied";
     /// 404: there is no such object, or the user may not see it.
     pub const NOT_FOUND: &str = "notFound";
+    /// 405: this address takes other methods.
+    pub const METHOD_NOT_ALLOWED: &str = "methodNotAllowed";
     /// 409: the object is not in a state that allows this.
     pub const CONFLICT: &str = "conflict";
     /// 422: a member of the request is missing or malformed.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The entries of `GET /folders` and, with `path`, `GET /folders/{id}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Folder {
     /// The folder's identifier.
@@ -23,6 +24,7 @@ pub struct Folder {
 
 /// One step of a folder's path; the first is the vault and has no folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// The vault.
@@ -35,6 +37,7 @@ pub struct Step {
 
 /// `POST /folders`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NewFolder {
     /// May hold any character.
@@ -48,8 +51,22 @@ pub struct NewFolder {
 
 /// The answer of `DELETE /folders/{id}` and `DELETE /items/{id}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Binned {
     /// Where it lies in the bin.
     pub bin_item_id: String,
+}
+
+/// `POST /folders/{id}/move`: within its vault.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MoveFolder {
+    /// Where given, the vault that the folder stands in: keys would have to be wrapped anew for another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_id: Option<String>,
+    /// Missing or null: the top of the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_folder_id: Option<String>,
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 /// `GET /items/{id}`: an item whole, but for the attachments' contents.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
     /// The item's identifier, or the shortcut's where that was asked for.
@@ -60,10 +61,14 @@ pub struct Item {
     /// Unix seconds; some servers leave it out.
     #[serde(default)]
     pub updated_at: Option<i64>,
+    /// Grows with each change; some servers leave it out.
+    #[serde(default)]
+    pub revision: Option<i64>,
 }
 
 /// The entries of item lists and searches.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ItemSummary {
     /// The item's identifier.
@@ -95,6 +100,7 @@ pub struct ItemSummary {
 
 /// Of an entry of a list only where it stands and when it was changed.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ItemPlace {
     /// The item's identifier.
@@ -109,6 +115,7 @@ pub struct ItemPlace {
 
 /// A custom field: name, type and value are each an envelope, or base64.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Custom {
     /// Encrypted name.
     #[serde(default)]
@@ -126,6 +133,7 @@ pub struct Custom {
 
 /// An attachment in its item: enough to ask for the content.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AttachmentInfo {
     /// The attachment's identifier.
@@ -140,6 +148,7 @@ pub struct AttachmentInfo {
 
 /// `GET /items/{id}/attachment/{attachmentId}`, and what a new item carries (there without an id).
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
     /// Missing in requests.
@@ -159,6 +168,7 @@ pub struct Attachment {
 /// `POST /items`, and with every member optional `PATCH /items/{id}`. `customs` replaces the
 /// list; attachments are added to it.
 #[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ItemDraft {
     /// The vault.
@@ -200,6 +210,85 @@ pub struct ItemDraft {
     /// New ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<Attachment>>,
+    /// In a change: the item's revision as it was read. Where another change came between, the answer is 409.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+}
+
+/// `POST /items/{id}/move` and `POST /items/{id}/copy`.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MoveItem {
+    /// The vault to stand in.
+    pub vault_id: String,
+    /// Missing or null: the top of the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<String>,
+    /// The same record key, wrapped for the other vault; not needed within one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_encrypted: Option<String>,
+}
+
+/// The entries of `GET /items/{id}/snapshots`, the newest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotInfo {
+    /// The snapshot's identifier.
+    pub id: String,
+    /// When the item became what the snapshot holds; Unix seconds.
+    pub created_at: i64,
+    /// Who made it so; null where that is not known.
+    #[serde(default)]
+    pub user_id: Option<String>,
+}
+
+/// `GET /items/{id}/snapshot/{snapshotId}`: the item as it was before a change.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// The snapshot's identifier.
+    pub id: String,
+    /// Whose it is.
+    pub item_id: String,
+    /// See [`SnapshotInfo::created_at`].
+    #[serde(default)]
+    pub created_at: i64,
+    /// See [`SnapshotInfo::user_id`].
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// Always a string.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Null where empty.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Null where empty.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Null where empty.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub tags: Vec<String>,
+    /// 0 for none.
+    #[serde(default)]
+    pub color: Option<i64>,
+    /// See [`Item::password_encrypted`].
+    #[serde(default)]
+    pub password_encrypted: Option<String>,
+    /// See [`Item::key_encrypted`].
+    #[serde(default)]
+    pub key_encrypted: Option<String>,
+    /// Never null.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub customs: Vec<Custom>,
+    /// Their contents: `GET /snapshots/{id}/attachment/{attachmentId}`.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub attachments: Vec<AttachmentInfo>,
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {

@@ -6,12 +6,17 @@
 //! have no `Debug`: a body is never logged by accident. Identifiers are 24
 //! hexadecimal digits, times are Unix seconds.
 
+pub mod activity;
 pub mod app;
 pub mod batch;
+pub mod bin;
 pub mod error;
 pub mod folder;
+pub mod inbox;
 pub mod item;
+pub mod link;
 pub mod session;
+pub mod shortcut;
 pub mod user;
 pub mod vault;
 pub mod wrapping;
@@ -29,6 +34,7 @@ pub const BATCH_LIMIT: usize = 25;
 
 /// The answer to a request that made something.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Created {
     /// The new object's identifier.
     pub id: String,
@@ -36,10 +42,12 @@ pub struct Created {
 
 /// The answer to a request that has nothing to say: `{}`.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 /// A list, whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct List<T> {
     /// The entries.
     pub items: Vec<T>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /users/info` and the entries of `GET /users`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserInfo {
     /// The user's identifier.
@@ -24,6 +25,7 @@ pub struct UserInfo {
 
 /// `GET /users/keys`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserKeys {
     /// The user's identifier.
     pub id: String,
@@ -34,6 +36,7 @@ pub struct UserKeys {
 
 /// An RSA key pair as the server keeps it.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KeyPair {
     /// `SubjectPublicKeyInfo` in PEM.
@@ -44,6 +47,7 @@ pub struct KeyPair {
 
 /// `GET /users/{id}/public-key`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PublicKey {
     /// `SubjectPublicKeyInfo` in PEM, or null.
@@ -52,6 +56,7 @@ pub struct PublicKey {
 
 /// `GET /users/master-key/options`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MasterKeyOptions {
     /// `pbkdf:<digest>:<iterations>:<bytes>:<salt>`, or null without client-side encryption.
@@ -60,6 +65,7 @@ pub struct MasterKeyOptions {
 
 /// `GET /users/master-key/new-options`: what a new user's master key shall be derived with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NewMasterKeyOptions {
     /// 20 characters.
     pub salt: String,
@@ -73,6 +79,7 @@ pub struct NewMasterKeyOptions {
 
 /// `POST /users`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NewUser {
     /// May be missing where a user name is given.
@@ -95,4 +102,18 @@ pub struct NewUser {
     /// The pair that the client made.
     #[serde(default)]
     pub keys: Option<KeyPair>,
+}
+
+/// The entries of `GET /users/{id}/rights`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Right {
+    /// The vault.
+    pub vault_id: String,
+    /// Null: the vault as a whole.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// What the user may do there.
+    pub role: crate::vault::Role,
 }

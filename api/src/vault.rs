@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /vaults/{id}` and the entries of `GET /vaults`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Vault {
     /// The vault's identifier.
@@ -27,6 +28,7 @@ pub struct Vault {
 
 /// `POST /vaults`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NewVault {
     /// Shown to people.
@@ -50,26 +52,30 @@ pub struct NewVault {
 
 /// `POST /vaults/{id}` and `POST /folders/{id}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rename {
     /// The new name.
     pub name: String,
 }
 
-/// The entries of `GET /vaults/{id}/users`, and what `POST /vaults/{id}/users` takes.
+/// The entries of `GET /vaults/{id}/users` and `GET /folders/{id}/users`, and what the same addresses take by `POST`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VaultUser {
     /// The user's identifier.
     pub user_id: String,
     /// What the user may do.
     pub role: Role,
-    /// The vault key under this user's public key, in base64; needed where the vault is encrypted.
+    /// The vault key under this user's public key, in base64; needed where the vault is encrypted and
+    /// the user has no copy yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key_encrypted: Option<String>,
 }
 
 /// A user's standing in a vault, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// The vault is not there for this user.
@@ -84,6 +90,7 @@ pub enum Role {
 
 /// The entries of `GET /vault-types/all`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VaultType {
     /// The type's identifier.
     pub id: String,
@@ -97,6 +104,7 @@ pub struct VaultType {
 
 /// The entries of `GET /vault-types/{id}/administrators`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Administrator {
     /// The user's identifier.
@@ -104,4 +112,17 @@ pub struct Administrator {
     /// `SubjectPublicKeyInfo` in PEM.
     #[serde(default)]
     pub public_key: Option<String>,
+}
+
+/// `POST /vault-types`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NewVaultType {
+    /// Shown to people.
+    pub name: String,
+    /// A stable word that no other type has.
+    pub code: String,
+    /// The users who administer every vault of this type.
+    #[serde(default)]
+    pub administrators: Vec<String>,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `{"format":"base64","content":"<base64 of the JSON>"}`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Wrapped {
     /// Always [`Wrapped::FORMAT`].
     pub format: String,

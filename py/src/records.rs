@@ -215,6 +215,7 @@ fn item_of(from: &Bound<'_, PyDict>) -> PyResult<Item> {
         attachments: Vec::new(),
         vault_master_key_encrypted: None,
         updated_at: None,
+        revision: None,
     })
 }
 

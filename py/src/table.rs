@@ -163,6 +163,7 @@ fn decrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyRes
         attachments: Vec::new(),
         vault_master_key_encrypted: None,
         updated_at: None,
+        revision: None,
     };
     let items: Vec<_> = (0..batch.num_rows()).map(item).collect();
     let opened = bulk::decrypt(&items, protection(vault_key), |_| RecordPath::default());

@@ -1,6 +1,6 @@
 //! What can go wrong, for the crate's caller ([`Error`]) and on the wire (`Refusal`).
 
-use http::StatusCode;
+use http::{HeaderName, StatusCode};
 use keyferry_api::error::{ErrorBody, ErrorEntry, code};
 use std::path::PathBuf;
 
@@ -82,6 +82,8 @@ pub(crate) struct Answer {
     pub code: &'static str,
     pub field: Option<&'static str>,
     pub message: String,
+    /// Such as `Retry-After`.
+    pub header: Option<(HeaderName, String)>,
 }
 
 pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
@@ -94,7 +96,15 @@ impl From<rusqlite::Error> for Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self::Answer(Answer { status, code, field: None, message: message.into() })
+        Self::Answer(Answer { status, code, field: None, message: message.into(), header: None })
+    }
+
+    /// The same with a header beside it.
+    pub fn with_header(self, name: HeaderName, value: String) -> Self {
+        match self {
+            Self::Answer(answer) => Self::Answer(Answer { header: Some((name, value)), ..answer }),
+            database @ Self::Database(_) => database,
+        }
     }
 
     pub fn not_found(what: &str) -> Self {
@@ -115,7 +125,7 @@ impl Refusal {
 
     pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR);
-        Self::Answer(Answer { status, code, field: Some(field), message: message.into() })
+        Self::Answer(Answer { status, code, field: Some(field), message: message.into(), header: None })
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -141,7 +151,7 @@ impl Refusal {
                 } else {
                     (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "The server failed.")
                 };
-                Answer { status, code, field: None, message: message.to_owned() }
+                Answer { status, code, field: None, message: message.to_owned(), header: None }
             }
         }
     }

@@ -50,6 +50,12 @@ macro_rules! id {
             }
         }
 
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl From<$name> for String {
             fn from(id: $name) -> String {
                 id.0
@@ -82,3 +88,8 @@ id!(FolderId, "folder");
 id!(ItemId, "item");
 id!(AttachmentId, "attachment");
 id!(BinItemId, "bin item");
+id!(SnapshotId, "snapshot");
+id!(ShortcutId, "shortcut");
+id!(LinkId, "link");
+id!(InboxItemId, "inbox item");
+id!(VaultTypeId, "vault type");

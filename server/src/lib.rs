@@ -23,22 +23,32 @@ mod access;
 mod error;
 mod id;
 mod json;
+mod limits;
+mod listen;
+mod openapi;
 mod routes;
 mod store;
 
 pub use error::Error;
+pub use listen::{Certificate, listen};
 
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};
+use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
 use keyferry_api::session::Tokens;
 use keyferry_api::user::{NewUser, UserInfo};
+use limits::Limits;
+use routes::Visit;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use store::Store;
+use store::activity::Event;
 
 const FILE: &str = "environment.db";
 
@@ -51,7 +61,24 @@ pub struct ServeOptions {
     pub access_token_life: Duration,
     /// How long a session is good without a refresh; whole seconds count.
     pub refresh_token_life: Duration,
+    /// Clients come over TLS: cookies are for TLS only, links start with `https:`.
+    pub tls: bool,
+    /// Who read which item goes to the activity log too, within [`READS_NOTED`].
+    pub log_reads: bool,
+    /// How many requests an address may make in a second; `None` for any number.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// The largest body that is taken, in bytes.
+    pub largest_body: usize,
 }
+
+/// How long it takes at most until a read is in the activity log; writes are there before their answer.
+pub const READS_NOTED: Duration = Duration::from_millis(200);
+/// So many reads wait at most for that.
+const READS_WAITING: usize = 4096;
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(300);
+/// A batch of attachments is large; beyond this nobody asks in good faith.
+const LARGEST_BODY: usize = 256 << 20;
 
 impl Default for ServeOptions {
     fn default() -> Self {
@@ -59,6 +86,10 @@ impl Default for ServeOptions {
             always_raw: false,
             access_token_life: Duration::from_secs(60 * 60),
             refresh_token_life: Duration::from_secs(30 * 24 * 60 * 60),
+            tls: false,
+            log_reads: false,
+            requests_per_second: None,
+            largest_body: LARGEST_BODY,
         }
     }
 }
@@ -72,6 +103,23 @@ pub struct Environment {
 struct Inner {
     store: Store,
     client_encryption: bool,
+    /// Reads that are not in the activity log yet.
+    reads: Mutex<Vec<Event>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = flush(&self.store, &self.reads) {
+            tracing::error!(%error, "reads are missing from the activity log");
+        }
+    }
+}
+
+/// What a request is served with.
+struct Front {
+    environment: Environment,
+    options: ServeOptions,
+    limits: Limits,
 }
 
 impl Environment {
@@ -98,7 +146,9 @@ impl Environment {
             Ok(store)
         });
         match made {
-            Ok(store) => Ok(Self { inner: Arc::new(Inner { store, client_encryption }) }),
+            Ok(store) => {
+                Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
+            }
             Err(error) => {
                 // What is half made would look like an environment the next time.
                 let _ = std::fs::remove_file(&path);
@@ -118,7 +168,7 @@ impl Environment {
             conn.query_row("SELECT client_encryption FROM environment", [], |row| row.get(0))
                 .map_err(Error::Database)
         })?;
-        Ok(Self { inner: Arc::new(Inner { store, client_encryption }) })
+        Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
     }
 
     /// Whether vaults here are meant to be encrypted by clients; set when the environment was made.
@@ -145,16 +195,51 @@ impl Environment {
         let options = ServeOptions::default();
         Ok(self.store().write(|conn| {
             store::user::info(conn, &id)?;
-            store::session::start(conn, &id, &options)
+            store::session::start(conn, &id, &store::session::Standing::default(), &options)
         })?)
     }
 
-    /// The HTTP API as a value.
+    /// The HTTP API as a value, with its documentation at `/api/docs` and `/api/openapi.json`, and `/health`.
     pub fn router(&self, options: ServeOptions) -> Router {
+        let largest = options.largest_body;
+        let limits = Limits::new(options.requests_per_second);
+        let front = Arc::new(Front { environment: self.clone(), options, limits });
         Router::new()
+            .route("/health", get(health))
+            .route(
+                "/api/openapi.json",
+                get(async || ([(header::CONTENT_TYPE, "application/json")], openapi::text())),
+            )
+            .route("/api/docs", get(async || Html(openapi::PAGE)))
             .fallback(handle)
-            .layer(DefaultBodyLimit::max(routes::LARGEST_BODY))
-            .with_state(Arc::new((self.clone(), options)))
+            .layer(DefaultBodyLimit::max(largest))
+            .with_state(front)
+    }
+
+    /// Writes a whole and consistent copy of the environment to `file`, which may not be there yet, also
+    /// while others use it. The copy is checked before it gets its name.
+    pub fn backup(&self, file: &Path) -> Result<(), Error> {
+        self.flush_reads()?;
+        self.store().backup(file)
+    }
+
+    /// Puts reads into the activity log that are not there yet. Who serves an environment does it every
+    /// [`READS_NOTED`].
+    pub fn flush_reads(&self) -> Result<(), Error> {
+        flush(self.store(), &self.inner.reads)
+    }
+
+    pub(crate) fn note_reads(&self, mut events: Vec<Event>) {
+        let waiting = {
+            let mut reads = self.inner.reads.lock().unwrap_or_else(PoisonError::into_inner);
+            reads.append(&mut events);
+            reads.len()
+        };
+        if waiting >= READS_WAITING
+            && let Err(error) = self.flush_reads()
+        {
+            tracing::error!(%error, "reads wait for the activity log");
+        }
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -162,22 +247,58 @@ impl Environment {
     }
 }
 
+fn flush(store: &Store, reads: &Mutex<Vec<Event>>) -> Result<(), Error> {
+    let events = std::mem::take(&mut *reads.lock().unwrap_or_else(PoisonError::into_inner));
+    if events.is_empty() {
+        return Ok(());
+    }
+    store.write(|conn| store::activity::append(conn, &events)).map_err(|error: error::Refusal| {
+        // They wait for the next time, the oldest first.
+        let mut reads = reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.splice(0..0, events);
+        error.into()
+    })
+}
+
+/// Whether the environment can be read.
+async fn health(State(front): State<Arc<Front>>) -> Response {
+    let work = move || front.environment.store().read(|conn| conn.query_row("SELECT 1", [], |_| Ok(())));
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(())) => Json(serde_json::json!({ "status": "ok" })).into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({ "status": "failing" })))
+            .into_response(),
+    }
+}
+
 /// The database blocks, so requests run where blocking is allowed.
 async fn handle(
-    State(state): State<Arc<(Environment, ServeOptions)>>,
+    State(front): State<Arc<Front>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    request: Request,
 ) -> Response {
-    let body = body.map_err(|rejection| rejection.status());
-    let work = move || routes::serve(&state.0, &state.1, method, &uri, &headers, body);
-    let (status, text) = match tokio::task::spawn_blocking(work).await {
-        Ok(answer) => answer,
-        Err(_) => error::Refusal::internal().into_answer().into_body(),
+    let started = Instant::now();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let body = match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
+        Ok(body) => body.map_err(|rejection| rejection.status()),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
     };
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], text)
-        .into_response()
+    let asked = method.clone();
+    let work = move || {
+        let Front { environment, options, limits } = &*front;
+        let visit = Visit { environment, options, limits, headers: &headers, peer };
+        routes::serve(&visit, asked, &uri, body)
+    };
+    let Ok(served) = tokio::task::spawn_blocking(work).await else {
+        return error::Refusal::internal().into_answer().into_body().into_response();
+    };
+    let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+    let peer = peer.map(tracing::field::display);
+    tracing::info!(%method, path = served.route, status = served.status.as_u16(), milliseconds, peer);
+    let mut response = (served.status, served.body).into_response();
+    response.headers_mut().extend(served.headers);
+    response
 }
 
 fn private_dir(dir: &Path) -> std::io::Result<()> {

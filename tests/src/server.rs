@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 /// A running `keyferry serve`, stopped when dropped.
 pub struct Served {
     child: Child,
+    name: String,
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
     access_token: String,
@@ -19,21 +20,17 @@ impl Served {
         let place = format!("embedded:{name}");
         let words = ["--json", "env", "init", &place, "--user", "admin", "--client-encryption", encryption];
         let made = scene.run(&words).succeeds().json();
-        let mut child = scene
-            .command(&["--json", "serve", name, "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its first line");
-        let ready: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
-        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
-        Self {
-            child,
-            url: text(&ready["url"]),
-            access_token: text(&made["access_token"]),
-            refresh_token: text(&made["refresh_token"]),
-        }
+        let (child, url) = start(scene, name);
+        let token = |which: &str| made[which].as_str().expect("a token").to_owned();
+        let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));
+        Self { child, name: name.to_owned(), url, access_token, refresh_token }
+    }
+
+    /// Ends the server as the system would, without a word, and starts another on the same environment.
+    pub fn kill_and_restart(&mut self, scene: &Scene) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server ends");
+        (self.child, self.url) = start(scene, &self.name);
     }
 
     /// The token of its user.
@@ -56,4 +53,16 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn start(scene: &Scene, name: &str) -> (Child, String) {
+    let mut child = scene
+        .command(&["--json", "serve", name, "--listen", "127.0.0.1:0", "--log", "off"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("its first line");
+    let ready: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    (child, ready["url"].as_str().expect("an address").to_owned())
 }

@@ -1,5 +1,6 @@
 //! One file per command; this one chooses.
 
+mod activity;
 mod archive;
 mod completions;
 mod demo;
@@ -52,6 +53,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
         Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
         Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
+        Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Completions { shell } => completions::run(shell),
     }

@@ -1,19 +1,35 @@
-//! `serve [DIR]`: the embedded environment over HTTP.
+//! `serve [DIR]`: the embedded environment over HTTP or HTTPS, and its backup.
 
-use crate::args::{Serve, Switch};
+use crate::args::{Log, Serve, Switch};
 use crate::exit::usage;
 use crate::output::Output;
 use keyferry_core::crypto::generate;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
-use keyferry_server::ServeOptions;
+use keyferry_server::{Certificate, Environment, ServeOptions};
 use serde_json::json;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Serves until Ctrl-C or SIGTERM.
 pub async fn run(serve: Serve, output: Output) -> Result<u8> {
+    if let (Some(folder), Some(file)) = (&serve.dir, &serve.backup) {
+        return backup(folder, file, output);
+    }
+    log(serve.log, output);
+    let options = ServeOptions {
+        always_raw: serve.raw,
+        access_token_life: Duration::from_secs(serve.token_life),
+        log_reads: !serve.no_read_log,
+        requests_per_second: serve.rate_limit,
+        largest_body: serve.largest_body << 20,
+        ..ServeOptions::default()
+    };
     // Kept until the end: dropping it removes the folder.
     let mut temporary = None;
-    let folder = match (serve.dir, serve.dev) {
+    let folder = match (serve.dir.clone(), serve.dev) {
         (Some(folder), _) => folder,
         (None, true) => {
             let made = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
@@ -26,19 +42,30 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
             ));
         }
     };
-    let listener = tokio::net::TcpListener::bind(serve.listen).await.map_err(|error| {
+    let listener = TcpListener::bind(serve.listen).map_err(|error| {
         Error::new(ErrorKind::Io, format!("cannot listen on {}", serve.listen))
             .because(error)
             .next_step("choose another address with --listen; port 0 picks a free one")
     })?;
     let address = listener.local_addr().map_err(|error| Error::io("the socket", error))?;
-    let url = format!("http://{address}");
-    let environment = if serve.dev {
+    let over_tls = serve.tls || serve.tls_cert.is_some();
+    let url = format!("{}://{address}", if over_tls { "https" } else { "http" });
+    let mut made = None;
+    if serve.dev {
         let master = match serve.client_encryption {
             Switch::On => Some(generate::password(32)?),
             Switch::Off => None,
         };
-        let made = embedded::make(&folder, "admin", master.as_ref())?;
+        made = Some((embedded::make(&folder, "admin", master.as_ref())?, master));
+    }
+    let environment = match &made {
+        Some((made, _)) => made.environment.clone(),
+        None => embedded::open(&folder)?,
+    };
+    // After the environment, in whose folder its own certificate stands.
+    let certificate = if over_tls { Some(certificate(&serve, &folder, address.ip())?) } else { None };
+    let fingerprint = certificate.as_ref().map(Certificate::fingerprint);
+    if let Some((made, master)) = &made {
         if output.json {
             output.json_line(&json!({
                 "url": url,
@@ -48,37 +75,78 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
                 "master_key": made.master_key.as_ref().map(keyferry_core::secret::SecretString::expose),
                 "access_token": made.access_token.expose(),
                 "refresh_token": made.refresh_token.expose(),
+                "fingerprint": fingerprint,
             }))?;
         } else {
             output.warn("a development server: these secrets are generated and shown");
             output.line(&format!("url              {url}"))?;
             output.line(&format!("user             {}", made.user))?;
             output.line(&format!("password         {}", made.password.expose()))?;
-            if let Some(master) = &master {
+            if let Some(master) = master {
                 output.line(&format!("master password  {}", master.expose()))?;
             }
             output.line(&format!("access token     {}", made.access_token.expose()))?;
             output.line(&format!("refresh token    {}", made.refresh_token.expose()))?;
         }
-        made.environment
+    } else if output.json {
+        output.json_line(&json!({ "url": url, "fingerprint": fingerprint }))?;
     } else {
-        let environment = embedded::open(&folder)?;
-        if output.json {
-            output.json_line(&json!({ "url": url }))?;
-        } else {
-            output.line(&url)?;
-        }
-        environment
-    };
-    if !address.ip().is_loopback() {
-        output.warn("this is plain HTTP beyond this machine: tokens travel in the clear");
+        output.line(&url)?;
     }
-    axum::serve(listener, environment.router(ServeOptions::default()))
-        .with_graceful_shutdown(stopped())
+    if let (Some(fingerprint), false) = (&fingerprint, output.json) {
+        output.line(&format!("certificate      SHA-256 {fingerprint}"))?;
+    }
+    drop(made);
+    if !address.ip().is_loopback() && !over_tls {
+        output.warn("this is plain HTTP beyond this machine: tokens travel in the clear; --tls mends that");
+    }
+    keyferry_server::listen(&environment, listener, options, certificate, stopped())
         .await
-        .map_err(|error| Error::io("the socket", error))?;
+        .map_err(|error| Error::new(ErrorKind::Io, "the server failed").because(error))?;
     drop(temporary);
     Ok(0)
+}
+
+fn certificate(serve: &Serve, folder: &Path, address: std::net::IpAddr) -> Result<Certificate> {
+    let loaded = if let (Some(chain), Some(key)) = (&serve.tls_cert, &serve.tls_key) {
+        Certificate::load(chain, key)
+    } else {
+        let mut names = serve.tls_name.clone();
+        if !address.is_unspecified() && !address.is_loopback() {
+            names.push(address.to_string());
+        }
+        Certificate::own(folder, &names)
+    };
+    loaded.map_err(|error| Error::new(ErrorKind::Input, format!("the certificate cannot be used: {error}")))
+}
+
+fn backup(folder: &Path, file: &Path, output: Output) -> Result<u8> {
+    let environment: Environment = embedded::open(folder)?;
+    environment.backup(file).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("the backup failed: {error}"))
+            .next_step("name a file that is not there yet, in a folder that you may write")
+    })?;
+    output.say(&format!("backup: {}", file.display()));
+    output.say("to restore it, put it into a new folder as environment.db and serve that");
+    Ok(0)
+}
+
+/// Each request: method, path with identifiers as names, status, time, address. No bodies, no headers, no queries.
+fn log(how: Log, output: Output) {
+    if output.quiet {
+        return;
+    }
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_max_level(LevelFilter::INFO)
+        .with_ansi(false);
+    // Whoever set one before keeps it.
+    let _ = match how {
+        Log::Text => lines.try_init(),
+        Log::Json => lines.json().flatten_event(true).try_init(),
+        Log::Off => Ok(()),
+    };
 }
 
 /// Ends with Ctrl-C or SIGTERM.

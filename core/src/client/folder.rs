@@ -3,8 +3,8 @@
 use super::{Client, segment};
 use crate::Result;
 use http::Method;
-use keyferry_api::folder::{Folder, NewFolder};
-use keyferry_api::vault::Rename;
+use keyferry_api::folder::{Folder, MoveFolder, NewFolder};
+use keyferry_api::vault::{Rename, VaultUser};
 use keyferry_api::{Created, Empty};
 
 impl Client {
@@ -26,6 +26,21 @@ impl Client {
     pub async fn rename_folder(&self, id: &str, name: &str) -> Result<()> {
         let path = format!("/folders/{}", segment(id)?);
         self.act(Method::POST, &path, &Rename { name: name.to_owned() }).await
+    }
+
+    /// One folder, with its path from the vault down.
+    pub async fn folder(&self, id: &str) -> Result<Folder> {
+        self.get(&format!("/folders/{}", segment(id)?)).await
+    }
+
+    /// Puts a folder elsewhere in its vault. Not every server has this call.
+    pub async fn move_folder(&self, id: &str, to: &MoveFolder) -> Result<()> {
+        self.act(Method::POST, &format!("/folders/{}/move", segment(id)?), to).await
+    }
+
+    /// Gives a user a role in a folder. Not every server has this call.
+    pub async fn grant_folder(&self, id: &str, grant: &VaultUser) -> Result<()> {
+        self.act(Method::POST, &format!("/folders/{}/users", segment(id)?), grant).await
     }
 
     /// Moves a folder and all in it to the bin.

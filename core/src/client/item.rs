@@ -3,7 +3,7 @@
 use super::{Client, Places, answer, segment};
 use crate::{Error, ErrorKind, Result};
 use http::Method;
-use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary};
+use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary, MoveItem};
 use keyferry_api::{Created, Empty};
 
 impl Client {
@@ -15,12 +15,6 @@ impl Client {
     /// Every item of a vault by id, folder and time: all that is kept of a large list.
     pub async fn item_places(&self, vault_id: &str) -> Result<Places> {
         self.gather::<ItemPlace, _>(&format!("/items?vaultId={}", segment(vault_id)?)).await
-    }
-
-    /// How many shortcuts the user sees.
-    pub async fn shortcut_count(&self) -> Result<u64> {
-        let shortcuts: Vec<serde::de::IgnoredAny> = self.list("/shortcuts/search").await?;
-        Ok(shortcuts.len() as u64)
     }
 
     /// One item whole, but for its attachments' contents.
@@ -47,6 +41,23 @@ impl Client {
     /// Moves an item to the bin.
     pub async fn delete_item(&self, id: &str) -> Result<()> {
         self.act(Method::DELETE, &format!("/items/{}", segment(id)?), &Empty {}).await
+    }
+
+    /// Puts an item elsewhere; another vault needs its key wrapped anew. Not every server has this call.
+    pub async fn move_item(&self, id: &str, to: &MoveItem) -> Result<()> {
+        self.act(Method::POST, &format!("/items/{}/move", segment(id)?), to).await
+    }
+
+    /// Copies an item without its history; the copy's id. Not every server has this call.
+    pub async fn copy_item(&self, id: &str, to: &MoveItem) -> Result<String> {
+        let path = format!("/items/{}/copy", segment(id)?);
+        self.write::<Created>(Method::POST, &path, to).await.map(|created| created.id)
+    }
+
+    /// Takes an attachment off an item. Not every server has this call.
+    pub async fn delete_attachment(&self, item_id: &str, attachment_id: &str) -> Result<()> {
+        let path = format!("/items/{}/attachment/{}", segment(item_id)?, segment(attachment_id)?);
+        self.act(Method::DELETE, &path, &Empty {}).await
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `list` | lists, element by element while they arrive |
 //! | `places` | where a vault's items stand: a list that waits on the disk |
 //! | `batch` | many requests in one; the answer to each is looked at |
-//! | `user`, `vault`, `folder`, `item` | the endpoints |
+//! | `user`, `vault`, `folder`, `item`, `sharing`, `history` | the endpoints |
 //!
 //! A [`Client`] is cheap to clone; all clones share tokens and connections. Bodies are never
 //! logged and have no `Debug`. A write whose answer was lost is not sent again here: whether the
@@ -19,12 +19,14 @@
 mod answer;
 mod batch;
 mod folder;
+mod history;
 mod item;
 mod list;
 mod pace;
 mod places;
 mod retry;
 pub mod session;
+mod sharing;
 pub mod transport;
 mod user;
 mod vault;
@@ -32,6 +34,7 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+pub use history::ActivityFilter;
 pub use places::Places;
 pub use session::Session;
 pub use transport::{Body, REQUEST_TIMEOUT, Transport, http_transport, in_process};

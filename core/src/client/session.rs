@@ -8,7 +8,8 @@ use crate::secret::SecretString;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::Method;
-use keyferry_api::session::Tokens;
+use keyferry_api::Empty;
+use keyferry_api::session::{OneTimeCode, Tokens};
 use serde::Serialize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -114,6 +115,17 @@ impl Client {
         })?;
         self.shared.keeper.replace(tokens);
         Ok(())
+    }
+
+    /// Gives the one-time code that a login owes, which errors of the code `twoFactorAuthRequired` tell.
+    pub async fn give_one_time_code(&self, code: &str) -> Result<()> {
+        let body = OneTimeCode { code: code.to_owned() };
+        self.act(Method::POST, "/users/2fa/totp/authorize", &body).await
+    }
+
+    /// Ends the session at the server.
+    pub async fn logout(&self) -> Result<()> {
+        self.act(Method::POST, "/sessions/logout", &Empty {}).await
     }
 
     /// Makes sure that the tokens are newer than `generation`. `false`: there is no way to get any.

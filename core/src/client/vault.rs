@@ -38,6 +38,12 @@ impl Client {
         self.list(&format!("/vaults/{}/users", segment(id)?)).await
     }
 
+    /// Gives a user a role in a vault, with a copy of its key where it has one; or takes it away. Not every
+    /// server has this call.
+    pub async fn grant_vault(&self, id: &str, grant: &VaultUser) -> Result<()> {
+        self.act(Method::POST, &format!("/vaults/{}/users", segment(id)?), grant).await
+    }
+
     /// The types that a new vault may have.
     pub async fn vault_types(&self) -> Result<Vec<VaultType>> {
         self.list("/vault-types/all").await

@@ -125,6 +125,7 @@ fn draft(
         key_encrypted: Some(key_encrypted),
         customs: Some(customs),
         attachments: (!attachments.is_empty()).then_some(attachments),
+        revision: None,
     })
 }
 

@@ -116,7 +116,15 @@ async fn restore(
         let added =
             item.attachments.iter().filter(|one| before.attachments.iter().all(|old| old.id != one.id));
         let added = added.count();
-        client.patch_item(&before.id, &as_it_was(&before)).await?;
+        // Where the server counts changes, one that came after the look above is spared too.
+        let patch = ItemDraft { revision: item.revision, ..as_it_was(&before) };
+        match client.patch_item(&before.id, &patch).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                undone.spared.push(label(&item));
+                continue;
+            }
+            patched => patched?,
+        }
         undone.restored += 1;
         if added > 0 {
             undone.notes.push(format!(
@@ -147,6 +155,7 @@ fn as_it_was(before: &Item) -> ItemDraft {
         key_encrypted: before.key_encrypted.clone(),
         customs: Some(before.customs.clone()),
         attachments: None,
+        revision: None,
     }
 }
 

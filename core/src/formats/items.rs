@@ -149,6 +149,7 @@ impl Line {
             attachments: Vec::new(),
             vault_master_key_encrypted: None,
             updated_at: None,
+            revision: None,
         };
         Ok((item, files))
     }

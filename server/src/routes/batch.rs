@@ -1,10 +1,9 @@
 //! Batches: one transaction for all, a savepoint for each. A request that is refused undoes
 //! itself and leaves the others; a database that fails undoes the batch.
 
-use super::{Body, Context, Request, authenticate, dispatch};
+use super::{Body, Context, Visit, dispatch, table};
 use crate::error::{Refusal, Result};
-use crate::store::Store;
-use http::{HeaderMap, Method};
+use http::Method;
 use keyferry_api::batch::{Batch, BatchRequest};
 
 /// Far beyond what clients send; one batch shall not hold the writer for minutes.
@@ -17,8 +16,8 @@ pub(super) struct Parsed {
 }
 
 /// Strangers are turned away before their body is taken apart.
-pub(super) fn parse(store: &Store, headers: &HeaderMap, body: Body) -> Result<Parsed> {
-    store.read(|conn| authenticate(conn, headers))?;
+pub(super) fn parse(visit: &Visit<'_>, body: Body) -> Result<Parsed> {
+    visit.environment.store().read(|conn| visit.caller(conn))?;
     let batch: Batch = body.parse()?;
     if batch.requests.len() > LARGEST_BATCH {
         return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
@@ -58,14 +57,16 @@ fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
         None => (request.relative_url.as_str(), None),
     };
     let only_reads = method == Method::GET;
-    let request = Request::new(method, path, query, Body::Tree(request.body.unwrap_or_default()))?;
+    let (endpoint, request) = table::find(method, path, query, Body::Tree(request.body.unwrap_or_default()))?;
     if only_reads {
-        return dispatch(context, request);
+        return dispatch(context, endpoint, request);
     }
     context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let result = dispatch(context, request);
+    let done = context.events.borrow().len();
+    let result = dispatch(context, endpoint, request);
     if matches!(result, Err(Refusal::Answer(_))) {
         context.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        context.events.borrow_mut().truncate(done);
     }
     if !matches!(result, Err(Refusal::Database(_))) {
         context.conn.prepare_cached("RELEASE request")?.execute([])?;

@@ -6,53 +6,80 @@ use crate::error::{Refusal, Result};
 use crate::id::{FolderId, VaultId};
 use crate::json::text;
 use crate::store::folder;
-use keyferry_api::folder::{Binned, NewFolder};
-use keyferry_api::vault::Rename;
+use crate::store::item::Place;
+use keyferry_api::folder::{Binned, MoveFolder, NewFolder};
+use keyferry_api::vault::{Rename, VaultUser};
 use keyferry_api::{Created, Empty, List};
 
-/// A folder in a vault that the caller may not see is a folder that is not there.
-fn find(context: &Context<'_>, id: &str) -> Result<(FolderId, Reader)> {
-    let id = id.parse::<FolderId>()?;
+/// A folder that the caller may not see is a folder that is not there.
+fn find(context: &Context<'_>, request: &Request) -> Result<(FolderId, Reader)> {
+    let id = request.id::<FolderId>()?;
     let vault = folder::vault_of(context.conn, &id)?;
-    match Reader::of(context.conn, context.caller, &vault) {
-        Ok(reader) => Ok((id, reader)),
-        Err(Refusal::Answer(_)) => Err(Refusal::not_found("folder")),
-        Err(error) => Err(error),
-    }
+    let reader = Reader::at(context.conn, context.caller, &vault, Some(&id), "folder")?;
+    Ok((id, reader))
 }
 
-pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> {
-    let items = match request.param("vaultId") {
-        Some(id) => {
-            folder::list(context.conn, &Reader::of(context.conn, context.caller, &id.parse::<VaultId>()?)?)?
-        }
-        None => folder::list_all(context.conn, context.caller)?,
-    };
-    text(&List { items })
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let vault = request.param("vaultId").map(str::parse::<VaultId>).transpose()?;
+    let reader = vault.map(|vault| Reader::of(context.conn, context.caller, &vault)).transpose()?;
+    text(&List { items: folder::list(context.conn, context.caller, reader.as_ref())? })
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewFolder = request.body.parse()?;
-    let editor =
-        Reader::of(context.conn, context.caller, &new.vault_id.parse::<VaultId>()?)?.into_editor()?;
-    let parent = new.parent_folder_id.as_deref().map(str::parse::<FolderId>).transpose()?;
-    text(&Created { id: folder::create(context.conn, &editor, parent.as_ref(), &new.name)?.into() })
+    let place = Place::find(context.conn, context.caller, &new.vault_id, new.parent_folder_id.as_deref())?;
+    let id = folder::create(context.conn, &place, &new.name)?;
+    context.record("folder.create", id.as_str(), Some(place.editor.vault()));
+    text(&Created { id: id.into() })
 }
 
-pub(super) fn get(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let (id, reader) = find(context, id)?;
+pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
     text(&folder::get(context.conn, &reader, &id)?)
 }
 
-pub(super) fn rename(context: &Context<'_>, id: &str, request: Request) -> Result<Vec<u8>> {
-    let (id, reader) = find(context, id)?;
+pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let editor = reader.into_editor()?;
     let rename: Rename = request.body.parse()?;
-    folder::rename(context.conn, &reader.into_editor()?, &id, &rename.name)?;
+    folder::rename(context.conn, &editor, &id, &rename.name)?;
+    context.record("folder.rename", id.as_str(), Some(editor.vault()));
     text(&Empty {})
 }
 
-pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let (id, reader) = find(context, id)?;
-    let bin = folder::delete(context.conn, context.caller, &reader.into_editor()?, &id)?;
+pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let editor = reader.into_editor()?;
+    let to: MoveFolder = request.body.parse_or_default()?;
+    let vault = editor.vault().as_str();
+    if to.vault_id.is_some_and(|given| given != vault) {
+        let message = "A folder moves within its vault; items move to another one by one, with their keys.";
+        return Err(Refusal::invalid("vaultId", message));
+    }
+    let place = Place::find(context.conn, context.caller, vault, to.parent_folder_id.as_deref())?;
+    folder::relocate(context.conn, context.caller, &id, &place)?;
+    context.record("folder.move", id.as_str(), Some(editor.vault()));
+    text(&Empty {})
+}
+
+pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let editor = reader.into_editor()?;
+    let bin = folder::delete(context.conn, context.caller, &editor, &id)?;
+    context.record("folder.delete", id.as_str(), Some(editor.vault()));
     text(&Binned { bin_item_id: bin.into() })
+}
+
+pub(super) fn users(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, _) = find(context, &request)?;
+    text(&List { items: folder::users(context.conn, &id)? })
+}
+
+pub(super) fn grant(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let owner = reader.into_owner()?;
+    let grant: VaultUser = request.body.parse()?;
+    folder::grant(context.conn, &owner, &id, grant)?;
+    context.record("folder.grant", id.as_str(), Some(owner.vault()));
+    text(&Empty {})
 }

@@ -3,30 +3,23 @@
 use super::{Context, Request};
 use crate::access::Reader;
 use crate::error::{Refusal, Result};
-use crate::id::{AttachmentId, FolderId, ItemId, VaultId};
+use crate::id::{AttachmentId, FolderId, InboxItemId, VaultId};
 use crate::json::text;
-use crate::store::item::{self, Filter};
+use crate::store::item::{self, Filter, Place, Target};
 use keyferry_api::folder::Binned;
-use keyferry_api::item::ItemDraft;
+use keyferry_api::item::{ItemDraft, MoveItem};
 use keyferry_api::{Created, Empty};
 use serde_json::{Map, Value};
 
-/// An item in a vault that the caller may not see is an item that is not there.
-fn find(context: &Context<'_>, id: &str) -> Result<(ItemId, Reader, bool)> {
-    let id = id.parse::<ItemId>()?;
-    let place = item::place(context.conn, &id)?;
-    match Reader::of(context.conn, context.caller, &place.vault) {
-        Ok(reader) => Ok((id, reader, place.is_deleted)),
-        Err(Refusal::Answer(_)) => Err(Refusal::not_found("item")),
-        Err(error) => Err(error),
-    }
+fn find(context: &Context<'_>, request: &Request) -> Result<Target> {
+    Target::find(context.conn, context.caller, request.segment("id"))
 }
 
-fn check_not_deleted(is_deleted: bool) -> Result<()> {
-    if is_deleted { Err(Refusal::conflict("The item is in the bin.")) } else { Ok(()) }
+fn find_own(context: &Context<'_>, request: &Request) -> Result<Target> {
+    Target::find_own(context.conn, context.caller, request.segment("id"))
 }
 
-pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> {
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let vault = request.param("vaultId").ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
     let vault = vault.parse::<VaultId>()?;
     Reader::of(context.conn, context.caller, &vault)?;
@@ -42,12 +35,13 @@ pub(super) fn list(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> 
     item::search(context.conn, context.caller, &filter)
 }
 
-pub(super) fn search(context: &Context<'_>, request: &Request) -> Result<Vec<u8>> {
+/// The conditions of a search, of items or of shortcuts.
+pub(super) fn filter(request: &Request) -> Result<Filter> {
     let colors = request
         .params("colorCodes")
         .into_iter()
         .map(|color| color.parse().map_err(|_| Refusal::invalid("colorCodes", "A color is a number.")));
-    let filter = Filter {
+    Ok(Filter {
         query: request.param("query").map(str::to_owned),
         vaults: request.params("vaultIds"),
         folders: request.params("folderIds"),
@@ -55,52 +49,102 @@ pub(super) fn search(context: &Context<'_>, request: &Request) -> Result<Vec<u8>
         colors: colors.collect::<Result<_>>()?,
         limit: request.number("limit")?,
         offset: request.number("offset")?.unwrap_or(0),
-    };
-    item::search(context.conn, context.caller, &filter)
+    })
+}
+
+pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    item::search(context.conn, context.caller, &filter(&request)?)
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let draft: ItemDraft = request.body.parse()?;
     let vault = draft.vault_id.as_deref().ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
-    let editor = Reader::of(context.conn, context.caller, &vault.parse::<VaultId>()?)?.into_editor()?;
-    text(&Created { id: item::create(context.conn, context.caller, &editor, draft)?.into() })
+    let place = Place::find(context.conn, context.caller, vault, draft.folder_id.as_deref())?;
+    let id = item::create(context.conn, context.caller, &place, draft)?;
+    context.record("item.create", id.as_str(), Some(place.editor.vault()));
+    text(&Created { id: id.into() })
 }
 
-pub(super) fn get(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let (id, reader, _) = find(context, id)?;
-    item::get(context.conn, context.caller, &reader, &id)
+pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find(context, &request)?;
+    context.record("item.read", target.item.as_str(), Some(&target.vault));
+    item::get(context.conn, context.caller, &target)
 }
 
 /// A favorite is the reader's own affair; anything else is an edit.
-pub(super) fn update(context: &Context<'_>, id: &str, request: Request) -> Result<Vec<u8>> {
-    let (id, reader, is_deleted) = find(context, id)?;
-    check_not_deleted(is_deleted)?;
+pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find(context, &request)?;
+    if target.is_deleted {
+        return Err(Refusal::conflict("The item is in the bin."));
+    }
     let mut patch: Map<String, Value> = request.body.parse()?;
     if let Some(vault) = patch.remove("vaultId").filter(|vault| !vault.is_null()) {
         let given = vault.as_str().map(str::parse::<VaultId>).transpose()?;
-        if given.as_ref() != Some(reader.vault()) {
+        if given.as_ref() != Some(target.shown_vault()) {
             return Err(Refusal::invalid("vaultId", "The item stands in another vault."));
         }
     }
     if let Some(favorite) = patch.remove("isFavorite").filter(|favorite| !favorite.is_null()) {
         let on =
             favorite.as_bool().ok_or_else(|| Refusal::invalid("isFavorite", "This is true or false."))?;
-        item::set_favorite(context.conn, context.caller, &id, on)?;
+        item::set_favorite(context.conn, context.caller, &target.item, on)?;
     }
     if !patch.is_empty() {
-        item::update(context.conn, &reader.into_editor()?, &id, patch)?;
+        let target = target.into_editable()?;
+        item::update(context.conn, context.caller, &target, patch)?;
+        context.record("item.update", target.item.as_str(), Some(&target.vault));
     }
     text(&Empty {})
 }
 
-pub(super) fn delete(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let (id, reader, is_deleted) = find(context, id)?;
-    let editor = reader.into_editor()?;
-    check_not_deleted(is_deleted)?;
-    text(&Binned { bin_item_id: item::delete(context.conn, context.caller, &editor, &id)?.into() })
+pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find_own(context, &request)?.into_editable()?;
+    let to: MoveItem = request.body.parse()?;
+    let place = Place::find(context.conn, context.caller, &to.vault_id, to.folder_id.as_deref())?;
+    item::relocate(context.conn, context.caller, &target, &place, to)?;
+    context.record("item.move", target.item.as_str(), Some(&target.vault));
+    if *place.editor.vault() != target.vault {
+        context.record("item.move", target.item.as_str(), Some(place.editor.vault()));
+    }
+    text(&Empty {})
 }
 
-pub(super) fn attachment(context: &Context<'_>, id: &str, attachment: &str) -> Result<Vec<u8>> {
-    let (id, reader, _) = find(context, id)?;
-    item::attachment(context.conn, &reader, &id, &attachment.parse::<AttachmentId>()?)
+pub(super) fn copy(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find_own(context, &request)?.into_editable()?;
+    let to: MoveItem = request.body.parse()?;
+    let place = Place::find(context.conn, context.caller, &to.vault_id, to.folder_id.as_deref())?;
+    let id = item::copy(context.conn, context.caller, &target, &place, to)?;
+    context.record("item.copy", target.item.as_str(), Some(&target.vault));
+    context.record("item.create", id.as_str(), Some(place.editor.vault()));
+    text(&Created { id: id.into() })
+}
+
+pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find_own(context, &request)?.into_editable()?;
+    let bin = item::delete(context.conn, context.caller, &target)?;
+    context.record("item.delete", target.item.as_str(), Some(&target.vault));
+    text(&Binned { bin_item_id: bin.into() })
+}
+
+/// Of an item, also by the id of a shortcut or of an inbox item.
+pub(super) fn attachment(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = match find(context, &request) {
+        Err(Refusal::Answer(answer)) => {
+            let id = request.id::<InboxItemId>();
+            id.and_then(|id| Target::of_inbox(context.conn, context.caller, &id))
+                .map_err(|_| Refusal::Answer(answer))?
+        }
+        found => found?,
+    };
+    let attachment = request.segment("attachmentId").parse::<AttachmentId>()?;
+    context.record("attachment.read", attachment.as_str(), Some(&target.vault));
+    text(&item::attachment_of(context.conn, &target.item, &attachment, false)?)
+}
+
+pub(super) fn remove_attachment(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let target = find(context, &request)?.into_editable()?;
+    let attachment = request.segment("attachmentId").parse::<AttachmentId>()?;
+    item::remove_attachment(context.conn, context.caller, &target, &attachment)?;
+    context.record("attachment.delete", attachment.as_str(), Some(&target.vault));
+    text(&Empty {})
 }

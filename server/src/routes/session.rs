@@ -1,64 +1,130 @@
 //! Signing in, staying signed in, signing out.
 
-use super::{Body, Context};
+use super::visit::csrf_invalid;
+use super::{Context, Reply, Request, Visit};
 use crate::error::{Refusal, Result};
+use crate::id::UserId;
 use crate::json::text;
-use crate::store::{session, user};
-use crate::{Environment, ServeOptions};
+use crate::store::activity::{Event, append};
+use crate::store::session::{self, Standing};
+use crate::store::{totp, user};
 use keyferry_api::Empty;
 use keyferry_api::error::code;
-use keyferry_api::session::{CsrfToken, Login, Refresh, RefreshAccess};
+use keyferry_api::session::{CsrfToken, Login, OneTimeCode, OneTimeSecret, Refresh, RefreshAccess, Tokens};
 
-pub(super) fn csrf() -> Result<Vec<u8>> {
-    text(&CsrfToken { csrf_token: session::token()? })
+/// A browser that is signed in gets a new token for its session, any other one for its login.
+pub(super) fn csrf(visit: &Visit<'_>, _: Request) -> Result<Reply> {
+    visit.limits.guess(visit.peer)?;
+    let csrf_token = visit.environment.store().write(|conn| match visit.access_token() {
+        Some(_) => session::renew_csrf(conn, &visit.caller(conn)?),
+        None => session::new_csrf(conn),
+    })?;
+    Ok(text(&CsrfToken { csrf_token })?.into())
 }
 
 /// The password is checked outside of any transaction: Argon2 takes its time, and writers wait.
-pub(super) fn login(environment: &Environment, options: &ServeOptions, body: Body) -> Result<Vec<u8>> {
-    let login: Login = body.parse()?;
-    let store = environment.store();
+pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
+    let login: Login = request.body.parse()?;
+    visit.limits.guess(visit.peer)?;
+    let store = visit.environment.store();
+    if visit.is_browser() {
+        let given = visit.csrf_token().ok_or_else(csrf_invalid)?;
+        if !store.write(|conn| session::take_csrf(conn, given))? {
+            return Err(csrf_invalid());
+        }
+    }
     let found = store.read(|conn| user::credentials(conn, &login.username))?;
     let right = user::verify_password(&login.password, found.as_ref().map(|(_, hash)| hash.as_str()))?;
-    let Some((id, _)) = found.filter(|_| right) else {
+    let event =
+        |user: Option<&UserId>, action| Event::now(user.cloned(), action, None, None, visit.address());
+    let known = found.map(|(id, _)| id);
+    let Some(id) = known.clone().filter(|_| right) else {
+        store.write(|conn| append(conn, &[event(known.as_ref(), "session.refuse")]))?;
         return Err(Refusal::unauthorized(code::CREDENTIALS_INVALID, "User name or password is wrong."));
     };
-    let mut tokens = store.write(|conn| session::start(conn, &id, options))?;
-    tokens.csrf_token = Some(session::token()?);
-    text(&tokens)
+    let csrf_token = session::token()?;
+    let csrf_hash = visit.is_browser().then(|| session::hash(&csrf_token));
+    let tokens = store.write(|conn| {
+        let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash };
+        append(conn, &[event(Some(&id), "session.start")])?;
+        session::start(conn, &id, &standing, visit.options)
+    })?;
+    reply(visit, Tokens { csrf_token: Some(csrf_token), ..tokens })
 }
 
-pub(super) fn refresh(
-    environment: &Environment,
-    options: &ServeOptions,
-    bearer: Option<&str>,
-    body: Body,
-) -> Result<Vec<u8>> {
-    let asked: Refresh = if body.is_empty() { Refresh::default() } else { body.parse()? };
-    let refresh = asked.refresh_token.as_deref();
-    text(&environment.store().write(|conn| session::refresh(conn, bearer, refresh, options))?)
+/// In a browser the access token leaves as a cookie.
+fn reply(visit: &Visit<'_>, mut tokens: Tokens) -> Result<Reply> {
+    let cookie = if visit.is_browser() {
+        tokens.access_token.take().map(|token| visit.cookie(Some(&token)))
+    } else {
+        None
+    };
+    Ok(Reply { body: text(&tokens)?, cookie })
 }
 
-pub(super) fn refresh_access(
-    environment: &Environment,
-    options: &ServeOptions,
-    body: Body,
-) -> Result<Vec<u8>> {
-    let asked: RefreshAccess = body.parse()?;
-    text(&environment.store().write(|conn| session::refresh_access(conn, &asked.access_token, options))?)
+pub(super) fn refresh(visit: &Visit<'_>, request: Request) -> Result<Reply> {
+    visit.check_csrf_header(&request.method)?;
+    let asked: Refresh = request.body.parse_or_default()?;
+    let (bearer, refresh) = (visit.access_token(), asked.refresh_token);
+    let tokens = visit
+        .environment
+        .store()
+        .write(|conn| session::refresh(conn, bearer.as_deref(), refresh.as_deref(), visit.options))?;
+    reply(visit, tokens)
 }
 
-pub(super) fn refresh_refresh(
-    environment: &Environment,
-    options: &ServeOptions,
-    body: Body,
-) -> Result<Vec<u8>> {
-    let asked: Refresh = body.parse()?;
+pub(super) fn refresh_access(visit: &Visit<'_>, request: Request) -> Result<Reply> {
+    let asked: RefreshAccess = request.body.parse()?;
+    let store = visit.environment.store();
+    reply(visit, store.write(|conn| session::refresh_access(conn, &asked.access_token, visit.options))?)
+}
+
+pub(super) fn refresh_refresh(visit: &Visit<'_>, request: Request) -> Result<Reply> {
+    let asked: Refresh = request.body.parse()?;
     let token =
         asked.refresh_token.ok_or_else(|| Refusal::invalid("refreshToken", "A refresh token is needed."))?;
-    text(&environment.store().write(|conn| session::refresh_refresh(conn, &token, options))?)
+    let store = visit.environment.store();
+    reply(visit, store.write(|conn| session::refresh_refresh(conn, &token, visit.options))?)
 }
 
-pub(super) fn logout(context: &Context<'_>) -> Result<Vec<u8>> {
+pub(super) fn logout(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     session::end(context.conn, context.caller)?;
+    context.record("session.end", context.caller.user.as_str(), None);
+    text(&Empty {})
+}
+
+fn wrong_code() -> Refusal {
+    Refusal::unauthorized(code::ONE_TIME_CODE_INVALID, "The one-time code is wrong, or was used already.")
+}
+
+fn take_code(context: &Context<'_>, request: Request) -> Result<()> {
+    let given: OneTimeCode = request.body.parse()?;
+    context.visit.limits.guess(context.visit.peer)?;
+    if totp::take(context.conn, &context.caller.user, &given.code)? { Ok(()) } else { Err(wrong_code()) }
+}
+
+pub(super) fn authorize(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    take_code(context, request)?;
+    session::settle_code(context.conn, context.caller)?;
+    text(&Empty {})
+}
+
+pub(super) fn generate_secret(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    let secret = totp::generate(context.conn, &context.caller.user)?;
+    let url = format!("otpauth://totp/keyferry?secret={secret}&issuer=keyferry");
+    text(&OneTimeSecret { secret, url })
+}
+
+pub(super) fn enable_codes(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    take_code(context, request)?;
+    totp::set_enabled(context.conn, &context.caller.user, true)?;
+    context.record("user.two-factor.enable", context.caller.user.as_str(), None);
+    text(&Empty {})
+}
+
+pub(super) fn disable_codes(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    take_code(context, request)?;
+    totp::set_enabled(context.conn, &context.caller.user, false)?;
+    context.record("user.two-factor.disable", context.caller.user.as_str(), None);
     text(&Empty {})
 }

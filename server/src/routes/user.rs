@@ -1,18 +1,18 @@
 //! Users and their keys.
 
 use super::{Context, Request};
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
 use crate::json::text;
-use crate::store::user;
+use crate::store::{user, vault};
 use keyferry_api::user::{MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserKeys};
 use keyferry_api::{Created, List};
 
-pub(super) fn info(context: &Context<'_>) -> Result<Vec<u8>> {
+pub(super) fn info(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     text(&user::info(context.conn, &context.caller.user)?)
 }
 
-pub(super) fn list(context: &Context<'_>) -> Result<Vec<u8>> {
+pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     text(&List { items: user::list(context.conn)? })
 }
 
@@ -20,26 +20,38 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     user::check_admin(context.conn, context.caller)?;
     let new: NewUser = request.body.parse()?;
     let hash = user::hash_password(&new.password)?;
-    text(&Created { id: user::create(context.conn, new, &hash)?.into() })
+    let id = user::create(context.conn, new, &hash)?;
+    context.record("user.create", id.as_str(), None);
+    text(&Created { id: id.into() })
 }
 
-pub(super) fn keys(context: &Context<'_>) -> Result<Vec<u8>> {
+pub(super) fn keys(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     let user = &context.caller.user;
     text(&UserKeys { id: user.clone().into(), keys: user::keys(context.conn, user)? })
 }
 
-pub(super) fn public_key(context: &Context<'_>, id: &str) -> Result<Vec<u8>> {
-    let keys = user::keys(context.conn, &id.parse::<UserId>()?)?;
+pub(super) fn public_key(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let keys = user::keys(context.conn, &request.id::<UserId>()?)?;
     text(&PublicKey { public_key: keys.map(|keys| keys.public) })
 }
 
-pub(super) fn options(context: &Context<'_>) -> Result<Vec<u8>> {
+/// Users see their own rights; the environment's first user sees everybody's.
+pub(super) fn rights(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let id = request.id::<UserId>()?;
+    if id != context.caller.user && !user::is_admin(context.conn, context.caller)? {
+        return Err(Refusal::denied());
+    }
+    user::info(context.conn, &id)?;
+    text(&List { items: vault::rights(context.conn, &id)? })
+}
+
+pub(super) fn options(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     text(&MasterKeyOptions {
         master_key_options: user::master_key_options(context.conn, &context.caller.user)?,
     })
 }
 
-pub(super) fn new_options() -> Result<Vec<u8>> {
+pub(super) fn new_options(_: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     let salt = data_encoding::HEXLOWER.encode(&random::<10>()?);
     text(&NewMasterKeyOptions { salt, iterations: 300_000, bytes: 64, digest: "sha256".to_owned() })
 }

@@ -1,10 +1,14 @@
 //! Folders. A folder goes to the bin with everything below it, under one bin item.
 
 use super::check_name;
-use crate::access::{Caller, Editor, Reader};
+use super::item::Place;
+use crate::access::{
+    Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, role_number, role_of,
+};
 use crate::error::{Refusal, Result};
-use crate::id::{BinItemId, FolderId, VaultId, now};
+use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
 use keyferry_api::folder::{Folder, Step};
+use keyferry_api::vault::{Role, VaultUser};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// The vault that a folder stands in; a folder in the bin is not there.
@@ -31,21 +35,13 @@ pub(crate) fn check_within(
 }
 
 /// Makes a folder.
-pub(crate) fn create(
-    conn: &Connection,
-    editor: &Editor,
-    parent: Option<&FolderId>,
-    name: &str,
-) -> Result<FolderId> {
+pub(crate) fn create(conn: &Connection, place: &Place, name: &str) -> Result<FolderId> {
     check_name(name)?;
-    if let Some(parent) = parent {
-        check_within(conn, editor, parent, "parentFolderId")?;
-    }
     let id = FolderId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO folders (id, vault_id, parent_folder_id, name) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![id, editor.vault(), parent, name])?;
+    .execute(params![id, place.editor.vault(), place.folder, name])?;
     Ok(id)
 }
 
@@ -59,24 +55,28 @@ fn folder_row(row: &Row<'_>) -> rusqlite::Result<Folder> {
     })
 }
 
-/// The folders of one vault.
-pub(crate) fn list(conn: &Connection, reader: &Reader) -> Result<Vec<Folder>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, name, vault_id, parent_folder_id FROM folders
-         WHERE vault_id = ?1 AND bin_item_id IS NULL ORDER BY seq",
-    )?;
-    let rows = statement.query_map([reader.vault()], folder_row)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The folders of every vault that the caller may see.
-pub(crate) fn list_all(conn: &Connection, caller: &Caller) -> Result<Vec<Folder>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT id, name, vault_id, parent_folder_id FROM folders
-         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1 AND role >= 1)
-           AND bin_item_id IS NULL ORDER BY seq",
-    )?;
-    let rows = statement.query_map([&caller.user], folder_row)?;
+/// The folders that the caller may see, of one vault or of all: those that may be read, and those on the
+/// way to them, as the path there tells their names anyhow.
+pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) -> Result<Vec<Folder>> {
+    let limited = is_limited(conn, caller)?;
+    let (roles, readable) = if limited {
+        (
+            format!(
+                "{FOLDER_ROLES}, shown (id) AS (
+                   SELECT folder_id FROM access WHERE role >= 1
+                   UNION SELECT a.parent FROM access a JOIN shown s ON s.id = a.folder_id WHERE a.parent IS NOT NULL)"
+            ),
+            "(u.role >= 1 AND f.vault_id NOT IN (SELECT vault_id FROM limited) OR f.id IN (SELECT id FROM shown))",
+        )
+    } else {
+        (String::new(), "u.role >= 1")
+    };
+    let mut statement = conn.prepare_cached(&format!(
+        "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id FROM folders f
+         JOIN vault_users u ON u.vault_id = f.vault_id AND u.user_id = ?1
+         WHERE f.bin_item_id IS NULL AND (?2 IS NULL OR f.vault_id = ?2) AND {readable} ORDER BY f.seq"
+    ))?;
+    let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], folder_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -117,11 +117,72 @@ pub(crate) fn rename(conn: &Connection, editor: &Editor, folder: &FolderId, name
     Ok(())
 }
 
+/// Moves a folder within its vault, with all that is below it.
+pub(crate) fn relocate(conn: &Connection, caller: &Caller, folder: &FolderId, to: &Place) -> Result<()> {
+    check_edits_all_below(conn, caller, folder)?;
+    let within: bool = conn
+        .prepare_cached(
+            "WITH RECURSIVE up (id, parent) AS (
+               SELECT id, parent_folder_id FROM folders WHERE id = ?1
+               UNION SELECT f.id, f.parent_folder_id FROM folders f JOIN up ON f.id = up.parent)
+             SELECT EXISTS (SELECT 1 FROM up WHERE id = ?2)",
+        )?
+        .query_row(params![to.folder, folder], |row| row.get(0))?;
+    if within {
+        return Err(Refusal::invalid("parentFolderId", "A folder does not go into itself."));
+    }
+    conn.prepare_cached("UPDATE folders SET parent_folder_id = ?2 WHERE id = ?1")?
+        .execute(params![folder, to.folder])?;
+    Ok(())
+}
+
+/// Who has a role in this folder that differs from what is above.
+pub(crate) fn users(conn: &Connection, folder: &FolderId) -> Result<Vec<VaultUser>> {
+    let mut statement =
+        conn.prepare_cached("SELECT user_id, role FROM folder_users WHERE folder_id = ?1 ORDER BY user_id")?;
+    let rows = statement.query_map([folder], |row| {
+        Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Gives a user a role in a folder. The vault's administrators keep theirs everywhere.
+pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: VaultUser) -> Result<()> {
+    let user = grant.user_id.parse::<UserId>()?;
+    super::user::info(conn, &user)?;
+    let given = grant.master_key_encrypted.filter(|key| !key.is_empty());
+    let standing: Option<(i64, Option<String>)> = conn
+        .prepare_cached(
+            "SELECT role, master_key_encrypted FROM vault_users WHERE vault_id = ?1 AND user_id = ?2",
+        )?
+        .query_row(params![owner.vault(), user], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (role, key) = standing.unwrap_or((0, None));
+    if role_of(role) == Role::Administer && grant.role < Role::Administer {
+        return Err(Refusal::conflict("Who administers the vault administers its folders."));
+    }
+    if owner.is_encrypted() && grant.role > Role::None && key.is_none() && given.is_none() {
+        let message = "The vault is encrypted: the user needs a copy of its key.";
+        return Err(Refusal::invalid("masterKeyEncrypted", message));
+    }
+    conn.prepare_cached(
+        "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, 0, ?3)
+         ON CONFLICT (vault_id, user_id) DO UPDATE SET master_key_encrypted = coalesce(master_key_encrypted, ?3)",
+    )?
+    .execute(params![owner.vault(), user, given])?;
+    conn.prepare_cached(
+        "INSERT INTO folder_users (user_id, vault_id, folder_id, role) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT DO UPDATE SET role = ?4",
+    )?
+    .execute(params![user, owner.vault(), folder, role_number(grant.role)])?;
+    Ok(())
+}
+
 /// A place in the bin.
-pub(crate) fn new_bin_item(conn: &Connection, caller: &Caller, editor: &Editor) -> Result<BinItemId> {
+pub(crate) fn new_bin_item(conn: &Connection, caller: &Caller, vault: &VaultId) -> Result<BinItemId> {
     let id = BinItemId::fresh()?;
     conn.prepare_cached("INSERT INTO bin_items (id, vault_id, user_id, deleted_at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, editor.vault(), caller.user, now()])?;
+        .execute(params![id, vault, caller.user, now()])?;
     Ok(id)
 }
 
@@ -135,7 +196,8 @@ pub(crate) fn delete(
     const BELOW: &str = "WITH RECURSIVE below (id) AS (
         SELECT id FROM folders WHERE id = ?1 AND vault_id = ?3
         UNION ALL SELECT f.id FROM folders f JOIN below b ON f.parent_folder_id = b.id) ";
-    let bin = new_bin_item(conn, caller, editor)?;
+    check_edits_all_below(conn, caller, folder)?;
+    let bin = new_bin_item(conn, caller, editor.vault())?;
     for set in [
         "UPDATE items SET bin_item_id = ?2 WHERE folder_id IN (SELECT id FROM below) AND bin_item_id IS NULL",
         "UPDATE folders SET bin_item_id = ?2 WHERE id IN (SELECT id FROM below) AND bin_item_id IS NULL",

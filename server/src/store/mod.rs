@@ -1,18 +1,28 @@
 //! The database: one writer, because `SQLite` has one, and a few readers that it does not block.
 
+pub(crate) mod activity;
+pub(crate) mod bin;
 pub(crate) mod folder;
+pub(crate) mod inbox;
 pub(crate) mod item;
+pub(crate) mod link;
 pub(crate) mod session;
+pub(crate) mod shortcut;
+pub(crate) mod snapshot;
+pub(crate) mod totp;
 pub(crate) mod user;
 pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
+use rusqlite::backup::Backup;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_whole_api.sql")];
 const READERS_KEPT: usize = 8;
 
 /// The open database of an environment.
@@ -28,6 +38,32 @@ impl Store {
         let mut writer = connect(path)?;
         migrate(&mut writer)?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Writes a copy of one state of the database, also while others write.
+    pub fn backup(&self, file: &Path) -> Result<(), Error> {
+        if file.exists() {
+            return Err(Error::Io(std::io::Error::new(
+                std::io::ErrorKind::AlreadyExists,
+                format!("{} is there already", file.display()),
+            )));
+        }
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Beside the file, readable by this user alone, and gone where anything fails.
+        let made = tempfile::Builder::new().prefix(".backup").tempfile_in(folder)?;
+        let source = connect(&self.path)?;
+        let mut copy = Connection::open(made.path())?;
+        Backup::new(&source, &mut copy)?.run_to_completion(4096, Duration::ZERO, None)?;
+        let sound: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
+        if sound != "ok" {
+            return Err(Error::Validation(format!("the copy is not sound: {sound}")));
+        }
+        // One file is the whole copy.
+        copy.pragma_update(None, "journal_mode", "DELETE")?;
+        drop(copy);
+        made.as_file().sync_all()?;
+        made.persist_noclobber(file).map_err(|error| error.error)?;
+        Ok(())
     }
 
     /// Runs `work` on one state of the database.
@@ -79,7 +115,21 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
+/// The texts of an item as searches see them: small letters in every script, of which `SQLite`'s own know
+/// only ASCII.
+fn lower_text<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> String {
+    let texts: Vec<&str> = texts.into_iter().map(Option::unwrap_or_default).collect();
+    // No query holds this character, so none matches across two texts.
+    texts.join("\u{1}").to_lowercase()
+}
+
 fn migrate(conn: &mut Connection) -> Result<(), Error> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    conn.create_scalar_function("lower_text", -1, flags, |context| {
+        let texts: Vec<Option<String>> =
+            (0..context.len()).map(|index| context.get(index)).collect::<rusqlite::Result<_>>()?;
+        Ok(lower_text(texts.iter().map(Option::as_deref)))
+    })?;
     let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version)

@@ -73,12 +73,16 @@ pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> R
     Ok(id)
 }
 
-/// Only the environment's first user makes users.
-pub(crate) fn check_admin(conn: &Connection, caller: &Caller) -> Result<()> {
-    let is_admin: bool = conn
+/// Whether the caller is the environment's first user.
+pub(crate) fn is_admin(conn: &Connection, caller: &Caller) -> Result<bool> {
+    Ok(conn
         .prepare_cached("SELECT is_admin FROM users WHERE id = ?1")?
-        .query_row([&caller.user], |row| row.get(0))?;
-    if is_admin { Ok(()) } else { Err(Refusal::denied()) }
+        .query_row([&caller.user], |row| row.get(0))?)
+}
+
+/// Only the environment's first user makes users and vault types, and reads the whole log.
+pub(crate) fn check_admin(conn: &Connection, caller: &Caller) -> Result<()> {
+    if is_admin(conn, caller)? { Ok(()) } else { Err(Refusal::denied()) }
 }
 
 fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
@@ -87,13 +91,13 @@ fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
         username: row.get(1)?,
         email: row.get(2)?,
         full_name: row.get(3)?,
-        is_two_factor_auth_enabled: false,
+        is_two_factor_auth_enabled: row.get(4)?,
     })
 }
 
 /// What there is to say about a user.
 pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
-    conn.prepare_cached("SELECT id, username, email, full_name FROM users WHERE id = ?1")?
+    conn.prepare_cached("SELECT id, username, email, full_name, totp_enabled FROM users WHERE id = ?1")?
         .query_row([user], info_row)
         .optional()?
         .ok_or_else(|| Refusal::not_found("user"))
@@ -102,7 +106,7 @@ pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
 /// Every user, the oldest first.
 pub(crate) fn list(conn: &Connection) -> Result<Vec<UserInfo>> {
     let mut statement =
-        conn.prepare_cached("SELECT id, username, email, full_name FROM users ORDER BY seq")?;
+        conn.prepare_cached("SELECT id, username, email, full_name, totp_enabled FROM users ORDER BY seq")?;
     let rows = statement.query_map([], info_row)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -3,8 +3,9 @@
 use super::check_name;
 use crate::access::{Caller, Owner, Reader, role_number, role_of};
 use crate::error::{Refusal, Result};
-use crate::id::{UserId, VaultId};
-use keyferry_api::vault::{NewVault, Role, Vault, VaultUser};
+use crate::id::{UserId, VaultId, VaultTypeId};
+use keyferry_api::user::Right;
+use keyferry_api::vault::{Administrator, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser};
 use rusqlite::{Connection, Row, params};
 
 /// Makes a vault; whoever makes it administers it.
@@ -23,15 +24,32 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
             "The maker's own copy of the vault key is missing.",
         ));
     }
+    let kind = given(vault.type_id).map(|id| id.parse::<VaultTypeId>()).transpose()?;
+    let administrators = match &kind {
+        Some(kind) => administrators(conn, kind)?,
+        None if types(conn)?.is_empty() => Vec::new(),
+        None => return Err(Refusal::invalid("typeId", "Here a vault needs a type.")),
+    };
     let id = VaultId::fresh()?;
     conn.prepare_cached(
-        "INSERT INTO vaults (id, name, encrypted, master_key_hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO vaults (id, name, encrypted, master_key_hash, salt, type_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![id, vault.name, key.is_some(), hash, salt])?;
+    .execute(params![id, vault.name, key.is_some(), hash, salt, kind])?;
     let mut grant = conn.prepare_cached(
         "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)",
     )?;
     grant.execute(params![id, caller.user, role_number(Role::Administer), key])?;
+    let encrypted = key.is_some();
+    for administrator in administrators {
+        if encrypted && !vault.administrators_keys.contains_key(&administrator.id) {
+            let message = "Every administrator of the vault's type needs a copy of its key.";
+            return Err(Refusal::invalid("administratorsKeys", message));
+        }
+        if !encrypted && administrator.id != caller.user.as_str() {
+            let user = administrator.id.parse::<UserId>()?;
+            grant.execute(params![id, user, role_number(Role::Administer), None::<String>])?;
+        }
+    }
     for (user, key) in vault.administrators_keys {
         let user = user.parse::<UserId>()?;
         if user != caller.user {
@@ -42,8 +60,10 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     Ok(id)
 }
 
-const COLUMNS: &str = "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt
-    FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND u.role >= 1";
+/// Also a vault is shown of which the caller may read but a folder: its key is needed.
+const COLUMNS: &str = "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt, v.type_id
+    FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND (u.role >= 1 OR EXISTS
+      (SELECT 1 FROM folder_users f WHERE f.user_id = ?1 AND f.vault_id = v.id AND f.role >= 1))";
 
 fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
     Ok(Vault {
@@ -52,7 +72,7 @@ fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
         master_key_encrypted: row.get(2)?,
         master_key_hash: row.get(3)?,
         salt: row.get(4)?,
-        type_id: None,
+        type_id: row.get(5)?,
     })
 }
 
@@ -94,7 +114,7 @@ pub(crate) fn users(conn: &Connection, reader: &Reader) -> Result<Vec<VaultUser>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Gives a user a role, or takes it away. The last administrator stays one.
+/// Gives a user a role, or takes it away, also what the user has in folders. The last administrator stays one.
 pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Result<()> {
     let user = grant.user_id.parse::<UserId>()?;
     super::user::info(conn, &user)?;
@@ -116,5 +136,67 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Resul
          ON CONFLICT (vault_id, user_id) DO UPDATE SET role = ?3, master_key_encrypted = ?4",
     )?
     .execute(params![owner.vault(), user, role_number(grant.role), key])?;
+    // What was said of folders was said of the user as they stood.
+    if matches!(grant.role, Role::None | Role::Administer) {
+        conn.prepare_cached("DELETE FROM folder_users WHERE vault_id = ?1 AND user_id = ?2")?
+            .execute(params![owner.vault(), user])?;
+    }
     Ok(())
+}
+
+/// What a user may do where: roles in vaults, and in folders where they differ.
+pub(crate) fn rights(conn: &Connection, user: &UserId) -> Result<Vec<Right>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT vault_id, NULL, role FROM vault_users WHERE user_id = ?1 AND role >= 1
+         UNION ALL SELECT vault_id, folder_id, role FROM folder_users WHERE user_id = ?1",
+    )?;
+    let rows = statement.query_map([user], |row| {
+        Ok(Right { vault_id: row.get(0)?, folder_id: row.get(1)?, role: role_of(row.get(2)?) })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The types that a vault may have; where there are any, it must have one.
+pub(crate) fn types(conn: &Connection) -> Result<Vec<VaultType>> {
+    let mut statement = conn.prepare_cached("SELECT id, name, code FROM vault_types ORDER BY seq")?;
+    let rows = statement
+        .query_map([], |row| Ok(VaultType { id: row.get(0)?, name: row.get(1)?, code: row.get(2)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Makes a type.
+pub(crate) fn create_type(conn: &Connection, new: NewVaultType) -> Result<VaultTypeId> {
+    check_name(&new.name)?;
+    if new.code.is_empty() || types(conn)?.iter().any(|other| other.code == new.code) {
+        return Err(Refusal::invalid("code", "A code is needed that no other type has."));
+    }
+    let id = VaultTypeId::fresh()?;
+    conn.prepare_cached("INSERT INTO vault_types (id, name, code) VALUES (?1, ?2, ?3)")?
+        .execute(params![id, new.name, new.code])?;
+    for user in new.administrators {
+        let user = user.parse::<UserId>()?;
+        super::user::info(conn, &user)?;
+        conn.prepare_cached(
+            "INSERT OR IGNORE INTO vault_type_administrators (type_id, user_id) VALUES (?1, ?2)",
+        )?
+        .execute(params![id, user])?;
+    }
+    Ok(id)
+}
+
+/// Whom a new vault's key is wrapped for.
+pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Vec<Administrator>> {
+    let known: bool = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM vault_types WHERE id = ?1)")?
+        .query_row([kind], |row| row.get(0))?;
+    if !known {
+        return Err(Refusal::not_found("vault type"));
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT u.id, u.public_key FROM vault_type_administrators a JOIN users u ON u.id = a.user_id
+         WHERE a.type_id = ?1 ORDER BY u.seq",
+    )?;
+    let rows =
+        statement.query_map([kind], |row| Ok(Administrator { id: row.get(0)?, public_key: row.get(1)? }))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

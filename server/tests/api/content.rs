@@ -1,12 +1,8 @@
 //! What is put in comes out: folders, updates, attachments, favorites, the bin.
 
-use crate::world::world;
+use crate::world::{id, world};
 use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
-
-fn id(answer: &Value) -> String {
-    answer["id"].as_str().unwrap().to_owned()
-}
 
 #[tokio::test]
 async fn folders_know_their_path_and_stay_within_their_vault() {

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod browser;
 mod content;
+mod history;
+mod operations;
 mod rights;
+mod sharing;
 mod wire;
 mod world;

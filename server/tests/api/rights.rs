@@ -10,91 +10,315 @@ const ROLES: [&str; 4] = ["none", "read", "edit", "administer"];
 /// What there is to act on; made anew for each call, since calls change it.
 struct Things {
     vault: String,
+    elsewhere: String,
     folder: String,
     item: String,
     attachment: String,
+    snapshot: String,
+    shortcut: String,
+    link: String,
+    bin: String,
     bob: String,
 }
 
-async fn things(world: &World, alice: &str, bob: &str, role: &str) -> Things {
+/// Where bob's role is given: for the vault, or for the one folder that all things are in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Given {
+    Vault,
+    Folder,
+}
+
+async fn things(world: &World, alice: &str, bob: &str, role: &str, given: Given) -> Things {
     let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
+    let make = async |path: &str, body: Value| id(world.ok("POST", path, alice, body).await);
+    let bob_id = id(world.ok("GET", "/users/info", bob, Value::Null).await);
     let vault = world.vault(alice).await;
-    let folder = id(world.ok("POST", "/folders", alice, json!({"vaultId": vault, "name": "f"})).await);
+    let elsewhere = world.vault(alice).await;
+    let folder = make("/folders", json!({"vaultId": vault, "name": "f"})).await;
     let item = json!({
         "vaultId": vault, "folderId": folder, "name": "n",
         "attachments": [{"name": "a", "encryptedKey": "YWFh", "encryptedData": "", "hash": "00"}],
     });
-    let item = id(world.ok("POST", "/items", alice, item).await);
+    let item = make("/items", item).await;
     let whole = world.ok("GET", &format!("/items/{item}"), alice, Value::Null).await;
     let attachment = whole["attachments"][0]["id"].as_str().unwrap().to_owned();
-    let bob_id = id(world.ok("GET", "/users/info", bob, Value::Null).await);
-    let grant = json!({"userId": bob_id, "role": role});
-    world.ok("POST", &format!("/vaults/{vault}/users"), alice, grant).await;
-    Things { vault, folder, item, attachment, bob: bob_id }
+    world.ok("PATCH", &format!("/items/{item}"), alice, json!({"login": "l"})).await;
+    let snapshots = world.ok("GET", &format!("/items/{item}/snapshots"), alice, Value::Null).await;
+    let snapshot = snapshots["items"][0]["id"].as_str().unwrap().to_owned();
+    let shortcut = make("/shortcuts", json!({"vaultId": vault, "folderId": folder, "itemId": item})).await;
+    let link = json!({"itemId": item, "itemData": {}, "type": "reusable", "expirationTime": "1 hour"});
+    let link = make("/links", link).await;
+    let binned = make("/items", json!({"vaultId": vault, "folderId": folder, "name": "gone"})).await;
+    let bin = world.ok("DELETE", &format!("/items/{binned}"), alice, json!({})).await;
+    let bin = bin["binItemId"].as_str().unwrap().to_owned();
+    let place = match given {
+        Given::Vault => format!("/vaults/{vault}/users"),
+        Given::Folder => format!("/folders/{folder}/users"),
+    };
+    world.ok("POST", &place, alice, json!({"userId": bob_id, "role": role})).await;
+    // Where something can go to, so that only the source can be what refuses.
+    let grant = json!({"userId": bob_id, "role": "edit"});
+    world.ok("POST", &format!("/vaults/{elsewhere}/users"), alice, grant).await;
+    Things { vault, elsewhere, folder, item, attachment, snapshot, shortcut, link, bin, bob: bob_id }
 }
 
-/// Method, path, body and the role it needs.
-fn calls(on: &Things) -> Vec<(&'static str, String, Value, usize)> {
-    let Things { vault, folder, item, attachment, bob } = on;
+/// One request, what it takes to be allowed, and whether it is about the vault rather than what is in the folder.
+struct Call {
+    method: &'static str,
+    /// As the `OpenAPI` document has it.
+    template: &'static str,
+    path: String,
+    body: Value,
+    needed: usize,
+    on_vault: bool,
+}
+
+fn calls(on: &Things) -> Vec<Call> {
+    let Things { vault, elsewhere, folder, item, attachment, snapshot, shortcut, link, bin, bob } = on;
+    let call = |method, template: &'static str, ids: &[&str], body, needed| {
+        let mut path = template.to_owned();
+        for id in ids {
+            let (start, end) = (path.find('{').unwrap(), path.find('}').unwrap());
+            path.replace_range(start..=end, id);
+        }
+        Call { method, template, path, body, needed, on_vault: template.starts_with("/vaults") }
+    };
+    let asked = |template: &'static str, query: String| {
+        let path = format!("{template}?{query}");
+        Call { method: "GET", template, path, body: Value::Null, needed: 1, on_vault: true }
+    };
+    let at_top = |call: Call| Call { on_vault: true, ..call };
+    let none = Value::Null;
+    let grant = json!({"userId": bob, "role": "administer"});
+    let there = json!({"vaultId": elsewhere});
     vec![
-        ("GET", format!("/vaults/{vault}"), Value::Null, 1),
-        ("GET", format!("/folders?vaultId={vault}"), Value::Null, 1),
-        ("GET", format!("/folders/{folder}"), Value::Null, 1),
-        ("GET", format!("/items?vaultId={vault}"), Value::Null, 1),
-        ("GET", format!("/items/{item}"), Value::Null, 1),
-        ("GET", format!("/items/{item}/attachment/{attachment}"), Value::Null, 1),
-        ("POST", "/folders".into(), json!({"vaultId": vault, "name": "g"}), 2),
-        ("POST", "/folders".into(), json!({"vaultId": vault, "parentFolderId": folder, "name": "g"}), 2),
-        ("POST", format!("/folders/{folder}"), json!({"name": "renamed"}), 2),
-        ("POST", "/items".into(), json!({"vaultId": vault, "name": "m"}), 2),
-        ("PATCH", format!("/items/{item}"), json!({"vaultId": vault, "name": "renamed"}), 2),
-        ("DELETE", format!("/items/{item}"), json!({}), 2),
-        ("DELETE", format!("/folders/{folder}"), json!({}), 2),
-        ("GET", format!("/vaults/{vault}/users"), Value::Null, 1),
-        ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob, "role": "administer"}), 3),
-        ("POST", format!("/vaults/{vault}"), json!({"name": "renamed"}), 3),
-        ("DELETE", format!("/vaults/{vault}"), json!({}), 3),
+        call("GET", "/vaults/{id}", &[vault], none.clone(), 1),
+        call("POST", "/vaults/{id}", &[vault], json!({"name": "renamed"}), 3),
+        call("DELETE", "/vaults/{id}", &[vault], json!({}), 3),
+        call("GET", "/vaults/{id}/users", &[vault], none.clone(), 1),
+        call("POST", "/vaults/{id}/users", &[vault], grant.clone(), 3),
+        asked("/folders", format!("vaultId={vault}")),
+        asked("/items", format!("vaultId={vault}")),
+        Call { needed: 3, ..asked("/activity-log", format!("vaultId={vault}")) },
+        Call { needed: 2, on_vault: false, ..asked("/links", format!("itemId={item}")) },
+        at_top(call("POST", "/folders", &[], json!({"vaultId": vault, "name": "g"}), 2)),
+        call("POST", "/folders", &[], json!({"vaultId": vault, "parentFolderId": folder, "name": "g"}), 2),
+        call("GET", "/folders/{id}", &[folder], none.clone(), 1),
+        call("POST", "/folders/{id}", &[folder], json!({"name": "renamed"}), 2),
+        call("DELETE", "/folders/{id}", &[folder], json!({}), 2),
+        at_top(call("POST", "/folders/{id}/move", &[folder], json!({}), 2)),
+        call("GET", "/folders/{id}/users", &[folder], none.clone(), 1),
+        call("POST", "/folders/{id}/users", &[folder], grant, 3),
+        at_top(call("POST", "/items", &[], json!({"vaultId": vault, "name": "m"}), 2)),
+        call("POST", "/items", &[], json!({"vaultId": vault, "folderId": folder, "name": "m"}), 2),
+        call("GET", "/items/{id}", &[item], none.clone(), 1),
+        call("GET", "/items/{id}", &[shortcut], none.clone(), 1),
+        call("PATCH", "/items/{id}", &[item], json!({"vaultId": vault, "name": "renamed"}), 2),
+        call("PATCH", "/items/{id}", &[shortcut], json!({"vaultId": vault, "name": "renamed"}), 2),
+        call("PATCH", "/items/{id}", &[item], json!({"isFavorite": true}), 1),
+        call("DELETE", "/items/{id}", &[item], json!({}), 2),
+        call("POST", "/items/{id}/move", &[item], there.clone(), 2),
+        call("POST", "/items/{id}/copy", &[item], there.clone(), 2),
+        call("GET", "/items/{id}/attachment/{attachmentId}", &[item, attachment], none.clone(), 1),
+        call("GET", "/items/{id}/attachment/{attachmentId}", &[shortcut, attachment], none.clone(), 1),
+        call("DELETE", "/items/{id}/attachment/{attachmentId}", &[item, attachment], json!({}), 2),
+        call("GET", "/items/{id}/snapshots", &[item], none.clone(), 1),
+        call("GET", "/items/{id}/snapshot/{snapshotId}", &[item, snapshot], none.clone(), 1),
+        call("GET", "/snapshots/{id}/attachment/{attachmentId}", &[snapshot, attachment], none.clone(), 1),
+        call("POST", "/shortcuts", &[], json!({"vaultId": elsewhere, "itemId": item}), 2),
+        call("GET", "/shortcuts/{id}", &[shortcut], none.clone(), 1),
+        call("DELETE", "/shortcuts/{id}", &[shortcut], json!({}), 2),
+        call(
+            "POST",
+            "/links",
+            &[],
+            json!({"itemId": item, "itemData": {}, "type": "reusable", "expirationTime": "1 hour"}),
+            2,
+        ),
+        call("DELETE", "/links/{id}", &[link], json!({}), 2),
+        call("POST", "/inbox-items", &[], json!({"itemId": item, "userId": bob}), 2),
+        call("POST", "/bin-items/{id}/restore", &[bin], json!({}), 2),
+        call("DELETE", "/bin-items/{id}", &[bin], json!({}), 3),
     ]
 }
 
 #[tokio::test]
 async fn every_endpoint_asks_for_the_role_that_it_needs() {
     let (world, alice, bob) = world(ServeOptions::default());
-    let count = calls(&things(&world, &alice, &bob, "none").await).len();
-    for (role, name) in ROLES.iter().enumerate() {
-        for call in 0..count {
-            for batched in [false, true] {
-                let on = things(&world, &alice, &bob, name).await;
-                let (method, path, body, needed) = calls(&on).swap_remove(call);
-                let expected = match role {
-                    _ if role >= needed => 200,
-                    0 => 404,
-                    _ => 403,
-                };
-                let status = if batched {
-                    let request =
-                        json!({"method": method, "relativeUrl": format!("/api/v1{path}"), "body": body});
-                    let answer = world.ok("POST", "/batch", &bob, json!({"requests": [request]})).await;
-                    answer["responses"][0]["statusCode"].as_u64().unwrap()
-                } else {
-                    u64::from(world.send(method, &path, &bob, true, body).await.0.as_u16())
-                };
-                assert_eq!(status, expected, "{method} {path} as {name}, batched: {batched}");
+    let count = calls(&things(&world, &alice, &bob, "none", Given::Vault).await).len();
+    for given in [Given::Vault, Given::Folder] {
+        for (role, name) in ROLES.iter().enumerate() {
+            for index in 0..count {
+                for batched in [false, true] {
+                    let on = things(&world, &alice, &bob, name, given).await;
+                    let Call { method, path, body, needed, on_vault, .. } = calls(&on).swap_remove(index);
+                    // Who has a role only in a folder sees the vault, and no more of it.
+                    let has = if given == Given::Folder && on_vault { role.min(1) } else { role };
+                    let expected = match has {
+                        _ if has >= needed => 200,
+                        0 => 404,
+                        _ => 403,
+                    };
+                    let status = if batched {
+                        let request =
+                            json!({"method": method, "relativeUrl": format!("/api/v1{path}"), "body": body});
+                        let answer = world.ok("POST", "/batch", &bob, json!({"requests": [request]})).await;
+                        answer["responses"][0]["statusCode"].as_u64().unwrap()
+                    } else {
+                        u64::from(world.send(method, &path, &bob, true, body).await.0.as_u16())
+                    };
+                    assert_eq!(
+                        status, expected,
+                        "{method} {path} as {name} of {given:?}, batched: {batched}"
+                    );
+                }
             }
         }
     }
+}
+
+/// Calls that are not about a vault: about the caller, or for anybody who is signed in.
+const OWN: &[(&str, &str)] = &[
+    ("post", "/sessions/logout"),
+    ("post", "/users/2fa/totp/authorize"),
+    ("post", "/users/2fa/totp/generate"),
+    ("post", "/users/2fa/totp/enable"),
+    ("post", "/users/2fa/totp/disable"),
+    ("get", "/users"),
+    ("get", "/users/info"),
+    ("get", "/users/keys"),
+    ("get", "/users/master-key/options"),
+    ("get", "/users/master-key/new-options"),
+    ("get", "/users/{id}/public-key"),
+    ("get", "/app/features"),
+    ("get", "/app/settings"),
+    ("get", "/vault-types/all"),
+    ("get", "/vault-types/{id}/administrators"),
+    ("post", "/vaults"),
+    ("post", "/batch"),
+    // What these show is tested by what they show.
+    ("get", "/vaults"),
+    ("get", "/items/search"),
+    ("get", "/shortcuts/search"),
+    ("get", "/inbox-items"),
+    ("get", "/inbox-items/{id}"),
+    ("delete", "/inbox-items/{id}"),
+    ("get", "/bin-items"),
+];
+
+/// For the environment's first user alone.
+const ADMINS: &[(&str, &str)] = &[
+    ("post", "/users"),
+    ("get", "/users/{id}/rights"),
+    ("post", "/vault-types"),
+    ("get", "/activity-log/check"),
+];
+
+/// For anybody.
+const OPEN: &[(&str, &str)] = &[
+    ("post", "/csrf-tokens/generate"),
+    ("post", "/users/login"),
+    ("post", "/sessions/refresh"),
+    ("post", "/sessions/refresh-access-token"),
+    ("post", "/sessions/refresh-refresh-token"),
+    ("post", "/links/{token}/open"),
+];
+
+#[tokio::test]
+async fn no_endpoint_is_without_a_test_of_its_rights() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let document = world.get_whole("/api/openapi.json").await;
+    let mut served: Vec<(String, String)> = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path.strip_prefix("/api/v1").unwrap();
+        served.extend(methods.as_object().unwrap().keys().map(|method| (method.clone(), path.to_owned())));
+    }
+    let on = things(&world, &alice, &bob, "none", Given::Vault).await;
+    let tested = calls(&on).into_iter().map(|call| (call.method.to_lowercase(), call.template.to_owned()));
+    let listed = [OWN, ADMINS, OPEN].concat();
+    let listed = listed.into_iter().map(|(method, path)| (method.to_owned(), path.to_owned()));
+    let mut tested: Vec<_> = tested.chain(listed).collect();
+    tested.sort();
+    tested.dedup();
+    served.sort();
+    assert_eq!(served, tested);
+
+    for (method, path) in served {
+        let open = OPEN.contains(&(method.as_str(), path.as_str()));
+        let path = path.replace("{id}", &on.item).replace("{token}", "t");
+        let path = path.replace("{attachmentId}", &on.attachment).replace("{snapshotId}", &on.snapshot);
+        for token in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
+            let (status, _) = world.send(&method.to_uppercase(), &path, token, true, json!({})).await;
+            assert!(open || status == 401, "{method} {path} with a false token: {status}");
+        }
+    }
+    let user = json!({"username": "carol", "password": "correct horse"});
+    let kind = json!({"name": "Company", "code": "company"});
+    let alice_id = world.ok("GET", "/users/info", &alice, Value::Null).await["id"].clone();
+    let rights = format!("/users/{}/rights", alice_id.as_str().unwrap());
+    for (method, path, body) in [
+        ("POST", "/users", user),
+        ("POST", "/vault-types", kind),
+        ("GET", "/activity-log", Value::Null),
+        ("GET", "/activity-log/check", Value::Null),
+        ("GET", &rights, Value::Null),
+    ] {
+        assert_eq!(world.send(method, path, &bob, true, body.clone()).await.0, 403, "{method} {path}");
+        world.ok(method, path, &alice, body).await;
+    }
+}
+
+#[tokio::test]
+async fn a_folder_may_be_closed_within_an_open_vault() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let on = things(&world, &alice, &bob, "edit", Given::Vault).await;
+    let below = json!({"vaultId": on.vault, "parentFolderId": on.folder, "name": "below"});
+    let below = world.ok("POST", "/folders", &alice, below).await["id"].as_str().unwrap().to_owned();
+    let inside = json!({"vaultId": on.vault, "folderId": below, "name": "inside"});
+    let inside = world.ok("POST", "/items", &alice, inside).await["id"].as_str().unwrap().to_owned();
+    let grant = |role: &str| json!({"userId": on.bob, "role": role});
+    world.ok("POST", &format!("/folders/{below}/users"), &alice, grant("none")).await;
+    for path in [format!("/folders/{below}"), format!("/items/{inside}")] {
+        assert_eq!(world.send("GET", &path, &bob, true, Value::Null).await.0, 404, "{path}");
+    }
+    let found = world.ok("GET", "/items/search?query=inside", &bob, Value::Null).await;
+    assert_eq!(found, json!({"items": []}));
+    // What is above must not take with it what is closed.
+    for (method, path) in
+        [("DELETE", format!("/folders/{}", on.folder)), ("POST", format!("/folders/{}/move", on.folder))]
+    {
+        assert_eq!(world.send(method, &path, &bob, true, json!({})).await.0, 403, "{method} {path}");
+    }
+    let into = json!({"vaultId": on.vault, "folderId": below});
+    assert_eq!(world.send("POST", &format!("/items/{}/move", on.item), &bob, true, into).await.0, 404);
+    // Open again further down: the way there is shown, what stands on it is not.
+    let deep = json!({"vaultId": on.vault, "parentFolderId": below, "name": "deep"});
+    let deep = world.ok("POST", "/folders", &alice, deep).await["id"].as_str().unwrap().to_owned();
+    world.ok("POST", &format!("/folders/{deep}/users"), &alice, grant("read")).await;
+    let folders = world.ok("GET", "/folders", &bob, Value::Null).await;
+    let ids: Vec<&str> =
+        folders["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [&on.folder, &below, &deep]);
+    assert_eq!(world.send("GET", &format!("/items/{inside}"), &bob, true, Value::Null).await.0, 404);
+    world.ok("GET", &format!("/folders/{deep}"), &bob, Value::Null).await;
+    // Taking the vault away takes all of it.
+    world.ok("POST", &format!("/vaults/{}/users", on.vault), &alice, grant("none")).await;
+    assert_eq!(world.send("GET", &format!("/folders/{deep}"), &bob, true, Value::Null).await.0, 404);
+    assert_eq!(world.send("GET", &format!("/vaults/{}", on.vault), &bob, true, Value::Null).await.0, 404);
 }
 
 #[tokio::test]
 async fn lists_and_searches_show_only_what_may_be_read() {
     let (world, alice, bob) = world(ServeOptions::default());
     let count = |answer: Value| answer["items"].as_array().unwrap().len();
-    let hidden = things(&world, &alice, &bob, "none").await;
-    for path in ["/vaults", "/folders", "/items/search?query=n"] {
+    let hidden = things(&world, &alice, &bob, "none", Given::Vault).await;
+    let hiding = ["/folders", "/items/search?query=n", "/shortcuts/search", "/bin-items"];
+    for path in hiding {
         assert_eq!(count(world.ok("GET", path, &bob, Value::Null).await), 0, "{path}");
     }
-    let shown = things(&world, &alice, &bob, "read").await;
-    for path in ["/vaults", "/folders", "/items/search?query=n"] {
+    assert_eq!(count(world.ok("GET", "/vaults", &bob, Value::Null).await), 1, "only the other vault");
+    let shown = things(&world, &alice, &bob, "read", Given::Vault).await;
+    for path in hiding {
         assert_eq!(count(world.ok("GET", path, &bob, Value::Null).await), 1, "{path}");
         assert_eq!(count(world.ok("GET", path, &alice, Value::Null).await), 2, "{path}");
     }
@@ -106,7 +330,7 @@ async fn lists_and_searches_show_only_what_may_be_read() {
 #[tokio::test]
 async fn a_vault_keeps_its_last_administrator() {
     let (world, alice, bob) = world(ServeOptions::default());
-    let on = things(&world, &alice, &bob, "edit").await;
+    let on = things(&world, &alice, &bob, "edit", Given::Vault).await;
     let me = world.ok("GET", "/users/info", &alice, Value::Null).await;
     let path = format!("/vaults/{}/users", on.vault);
     let step_down = json!({"userId": me["id"], "role": "read"});

@@ -13,6 +13,11 @@ pub struct World {
     pub router: axum::Router,
 }
 
+/// The identifier in an answer.
+pub fn id(answer: &Value) -> String {
+    answer["id"].as_str().unwrap().to_owned()
+}
+
 pub fn user(name: &str) -> NewUser {
     serde_json::from_value(json!({"username": name, "password": "correct horse", "masterKeyHash": "aabb"}))
         .unwrap()
@@ -51,6 +56,14 @@ impl World {
         let status = answer.status();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    /// What anybody gets from this address, below no base path.
+    pub async fn get_whole(&self, path: &str) -> Value {
+        let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
     }
 
     pub async fn ok(&self, method: &str, path: &str, token: &str, body: Value) -> Value {

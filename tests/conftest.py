@@ -1,4 +1,4 @@
-"""Real servers for the official Passwork client: `keyferry serve`, with and without encryption."""
+"""Real servers for clients written by others: `keyferry serve`, with and without encryption."""
 
 import json
 import os
@@ -15,7 +15,7 @@ if os.environ.get("KEYFERRY_ACCELERATE"):
 
     assert keyferry.passwork.accelerate().active
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("KEYFERRY_BIN", ROOT / "target" / "debug" / "keyferry"))
 # Nothing of the developer's own environment reaches what is tested, and no proxy stands before a local server.
 BASE = {"HOME": "/nonexistent", "PATH": os.environ["PATH"]}
@@ -44,6 +44,8 @@ class Server:
     folder: Path
     log: Path
     ready: dict
+    # The server's own, where it speaks TLS.
+    certificate: Path | None = None
 
     @property
     def url(self) -> str:
@@ -53,9 +55,13 @@ class Server:
     def env(self) -> dict:
         return credentials(self.ready)
 
-    def client(self) -> PassworkClient:
+    def bare_client(self, **options: object) -> PassworkClient:
+        """The official client, not signed in."""
+        return PassworkClient(self.url, verify_ssl=str(self.certificate) if self.certificate else True, **options)
+
+    def client(self, **options: object) -> PassworkClient:
         """The official client, signed in and unlocked."""
-        client = PassworkClient(self.url)
+        client = self.bare_client(**options)
         client.set_tokens(self.ready["access_token"], self.ready["refresh_token"])
         if self.ready["master_key"]:
             client.set_master_key(self.ready["master_key"])
@@ -67,19 +73,20 @@ def serve(tmp_path: Path):
     """Starts servers; ends those it started, and no others."""
     started: list[subprocess.Popen] = []
 
-    def start(encryption: str) -> Server:
+    def start(encryption: str, *flags: str) -> Server:
         place = tmp_path / f"server-{len(started)}"
         place.mkdir()
         log = place / "log"
         command = [BINARY, "serve", place / "data", "--dev", "--json", "--listen", "127.0.0.1:0"]
         with log.open("wb") as errors:
             process = subprocess.Popen(
-                [*command, "--client-encryption", encryption], env=BASE, stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, "--client-encryption", encryption, *flags], env=BASE, stdout=subprocess.PIPE, stderr=errors, text=True
             )
         started.append(process)
         line = process.stdout.readline()
         assert line, f"the server did not start: {log.read_text()}"
-        return Server(place / "data", log, json.loads(line))
+        certificate = place / "data" / "tls.crt" if "--tls" in flags else None
+        return Server(place / "data", log, json.loads(line), certificate)
 
     yield start
     for process in started:

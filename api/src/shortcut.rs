@@ -1,0 +1,51 @@
+//! Shortcuts: an item seen from another place. `GET /items/{id}` takes a shortcut's id too.
+
+use crate::item::ItemSummary;
+use serde::{Deserialize, Serialize};
+
+/// `POST /shortcuts`.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NewShortcut {
+    /// The vault to stand in.
+    pub vault_id: String,
+    /// Missing or null: the top of the vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// What it leads to.
+    pub item_id: String,
+    /// The record key wrapped for the shortcut's vault; null without client-side encryption.
+    #[serde(default)]
+    pub key_encrypted: Option<String>,
+}
+
+/// `GET /shortcuts/{id}`.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Shortcut {
+    /// The shortcut's identifier.
+    pub id: String,
+    /// The vault it stands in.
+    pub vault_id: String,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// What it leads to.
+    pub item_id: String,
+    /// See [`NewShortcut::key_encrypted`].
+    #[serde(default)]
+    pub key_encrypted: Option<String>,
+}
+
+/// The entries of `GET /shortcuts/search`: the item, seen from the shortcut's place.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FoundShortcut {
+    /// The shortcut itself.
+    pub shortcut: Shortcut,
+    /// What it leads to, with the shortcut's vault and folder.
+    #[serde(flatten)]
+    pub item: ItemSummary,
+}

@@ -1,0 +1,36 @@
+//! The activity log. The environment's first user reads all of it, a vault's administrators that vault's.
+
+use super::{Context, Request};
+use crate::access::Reader;
+use crate::error::Result;
+use crate::id::VaultId;
+use crate::json::text;
+use crate::store::activity::{self, Filter};
+use crate::store::user;
+
+/// More are asked for with `after`.
+const MOST: usize = 10_000;
+
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let vault = request.param("vaultId").map(str::parse::<VaultId>).transpose()?;
+    match &vault {
+        Some(vault) if !user::is_admin(context.conn, context.caller)? => {
+            Reader::of(context.conn, context.caller, vault)?.into_owner()?;
+        }
+        Some(_) => {}
+        None => user::check_admin(context.conn, context.caller)?,
+    }
+    let filter = Filter {
+        vault,
+        user: request.param("userId").map(str::to_owned),
+        object: request.param("object").map(str::to_owned),
+        after: request.number("after")?.unwrap_or(0),
+        limit: request.number::<usize>("limit")?.unwrap_or(MOST).min(MOST),
+    };
+    activity::list(context.conn, &filter)
+}
+
+pub(super) fn check(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    user::check_admin(context.conn, context.caller)?;
+    text(&activity::check(context.conn)?)
+}

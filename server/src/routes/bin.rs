@@ -1,0 +1,28 @@
+//! The bin.
+
+use super::{Context, Request};
+use crate::error::Result;
+use crate::id::BinItemId;
+use crate::json::text;
+use crate::store::bin;
+use keyferry_api::{Empty, List};
+
+pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    text(&List { items: bin::list(context.conn, context.caller)? })
+}
+
+pub(super) fn restore(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (found, reader) = bin::find(context.conn, context.caller, &request.id::<BinItemId>()?)?;
+    reader.into_editor()?;
+    bin::restore(context.conn, &found)?;
+    context.record("bin.restore", found.id.as_str(), Some(&found.vault));
+    text(&Empty {})
+}
+
+pub(super) fn purge(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (found, reader) = bin::find(context.conn, context.caller, &request.id::<BinItemId>()?)?;
+    reader.into_owner()?;
+    bin::purge(context.conn, &found)?;
+    context.record("bin.purge", found.id.as_str(), Some(&found.vault));
+    text(&Empty {})
+}

@@ -1,0 +1,50 @@
+//! Shortcuts.
+
+use super::{Context, Request, item};
+use crate::access::Reader;
+use crate::error::{Refusal, Result};
+use crate::id::ShortcutId;
+use crate::json::text;
+use crate::store::item::{Place, Target};
+use crate::store::shortcut::{self, Stored};
+use keyferry_api::shortcut::NewShortcut;
+use keyferry_api::{Created, Empty};
+
+fn find(context: &Context<'_>, request: &Request) -> Result<(Stored, Reader)> {
+    let stored = shortcut::find(context.conn, &request.id::<ShortcutId>()?)?
+        .ok_or_else(|| Refusal::not_found("shortcut"))?;
+    let reader = shortcut::reader(context.conn, context.caller, &stored)?;
+    Ok((stored, reader))
+}
+
+pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let new: NewShortcut = request.body.parse()?;
+    let item = Target::find_own(context.conn, context.caller, &new.item_id)?.into_editable()?;
+    let place = Place::find(context.conn, context.caller, &new.vault_id, new.folder_id.as_deref())?;
+    let id = shortcut::create(context.conn, &item, &place, new.key_encrypted)?;
+    context.record("shortcut.create", item.item.as_str(), Some(&item.vault));
+    context.record("shortcut.create", id.as_str(), Some(place.editor.vault()));
+    text(&Created { id: id.into() })
+}
+
+pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    shortcut::get(find(context, &request)?.0)
+}
+
+/// Whoever edits the shortcut's place may remove it, and so may whoever administers the item's.
+pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let stored = shortcut::find(context.conn, &request.id::<ShortcutId>()?)?
+        .ok_or_else(|| Refusal::not_found("shortcut"))?;
+    let owns_item = Target::find(context.conn, context.caller, stored.item.as_str())
+        .is_ok_and(|target| target.is_owned());
+    if !owns_item {
+        shortcut::reader(context.conn, context.caller, &stored)?.into_editor()?;
+    }
+    shortcut::delete(context.conn, &stored.id)?;
+    context.record("shortcut.delete", stored.id.as_str(), Some(&stored.vault));
+    text(&Empty {})
+}
+
+pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    shortcut::search(context.conn, context.caller, &item::filter(&request)?)
+}

@@ -1,0 +1,417 @@
+//! Every endpoint. The router, batches and the `OpenAPI` document all read this one table.
+
+use super::{Body, Context, Reply, Request, Visit};
+use super::{activity, app, bin, folder, inbox, item, link, session, shortcut, snapshot, user, vault};
+use crate::error::{Refusal, Result};
+use http::{Method, StatusCode, header};
+use keyferry_api as api;
+use keyferry_api::error::code;
+use keyferry_api::{BASE_PATH, Created, Empty, List};
+use matchit::Router;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::sync::LazyLock;
+
+/// Who answers.
+#[derive(Clone, Copy)]
+pub(crate) enum Handler {
+    /// Anybody may ask.
+    Open(fn(&Visit<'_>, Request) -> Result<Reply>),
+    /// Signed-in users ask, alone or in a batch.
+    SignedIn(fn(&Context<'_>, Request) -> Result<Vec<u8>>),
+    /// The batch itself.
+    Batch,
+}
+
+/// A parameter of a query.
+#[derive(Clone, Copy)]
+pub(crate) enum Param {
+    /// A text.
+    Text(&'static str),
+    /// A text that must be there.
+    Needed(&'static str),
+    /// A whole number, 0 and above.
+    Number(&'static str),
+    /// `name[]=a&name[]=b`.
+    Texts(&'static str),
+    /// Whole numbers, written the same.
+    Numbers(&'static str),
+}
+
+type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
+
+/// One method on one path.
+pub(crate) struct Endpoint {
+    pub method: &'static str,
+    /// Below [`BASE_PATH`], parameters in braces.
+    pub path: &'static str,
+    /// A sentence for the documentation.
+    pub summary: &'static str,
+    pub handler: Handler,
+    pub query: &'static [Param],
+    pub takes: Option<MakeSchema>,
+    /// Whether the body may be missing.
+    pub may_be_empty: bool,
+    pub gives: MakeSchema,
+    /// Whether it answers while the session still owes its one-time code.
+    pub without_code: bool,
+}
+
+impl Endpoint {
+    const fn new<G: JsonSchema>(
+        method: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        handler: Handler,
+    ) -> Self {
+        let gives = schema::<G>;
+        let (query, takes, may_be_empty, without_code) = (&[], None, false, false);
+        Self { method, path, summary, handler, query, takes, may_be_empty, gives, without_code }
+    }
+
+    const fn takes<T: JsonSchema>(mut self) -> Self {
+        self.takes = Some(schema::<T>);
+        self
+    }
+
+    const fn or_nothing(mut self) -> Self {
+        self.may_be_empty = true;
+        self
+    }
+
+    const fn query(mut self, query: &'static [Param]) -> Self {
+        self.query = query;
+        self
+    }
+
+    const fn without_code(mut self) -> Self {
+        self.without_code = true;
+        self
+    }
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const fn get<G: JsonSchema>(
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Context<'_>, Request) -> Result<Vec<u8>>,
+) -> Endpoint {
+    Endpoint::new::<G>("GET", path, summary, Handler::SignedIn(handler))
+}
+
+const fn post<T: JsonSchema, G: JsonSchema>(
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Context<'_>, Request) -> Result<Vec<u8>>,
+) -> Endpoint {
+    Endpoint::new::<G>("POST", path, summary, Handler::SignedIn(handler)).takes::<T>()
+}
+
+const fn patch<T: JsonSchema>(
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Context<'_>, Request) -> Result<Vec<u8>>,
+) -> Endpoint {
+    Endpoint::new::<Empty>("PATCH", path, summary, Handler::SignedIn(handler)).takes::<T>()
+}
+
+const fn delete<G: JsonSchema>(
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Context<'_>, Request) -> Result<Vec<u8>>,
+) -> Endpoint {
+    Endpoint::new::<G>("DELETE", path, summary, Handler::SignedIn(handler))
+}
+
+const fn open<T: JsonSchema, G: JsonSchema>(
+    path: &'static str,
+    summary: &'static str,
+    handler: fn(&Visit<'_>, Request) -> Result<Reply>,
+) -> Endpoint {
+    Endpoint::new::<G>("POST", path, summary, Handler::Open(handler)).takes::<T>()
+}
+
+/// What searches of items and shortcuts take; all conditions hold together.
+const SEARCH: &[Param] = &[
+    Param::Text("query"),
+    Param::Texts("tags"),
+    Param::Numbers("colorCodes"),
+    Param::Texts("vaultIds"),
+    Param::Texts("folderIds"),
+    Param::Number("limit"),
+    Param::Number("offset"),
+];
+
+/// All of them.
+pub(crate) static ENDPOINTS: &[Endpoint] = &[
+    open::<Empty, api::session::CsrfToken>(
+        "/csrf-tokens/generate",
+        "A CSRF token for a browser",
+        session::csrf,
+    )
+    .or_nothing(),
+    open::<api::session::Login, api::session::Tokens>(
+        "/users/login",
+        "Sign in with user name and password",
+        session::login,
+    ),
+    open::<api::session::Refresh, api::session::Tokens>(
+        "/sessions/refresh",
+        "Replace both tokens; the old ones end",
+        session::refresh,
+    )
+    .or_nothing(),
+    open::<api::session::RefreshAccess, api::session::Tokens>(
+        "/sessions/refresh-access-token",
+        "Replace the access token",
+        session::refresh_access,
+    ),
+    open::<api::session::Refresh, api::session::Tokens>(
+        "/sessions/refresh-refresh-token",
+        "Replace the refresh token",
+        session::refresh_refresh,
+    ),
+    post::<Empty, Empty>("/sessions/logout", "End the session", session::logout).or_nothing().without_code(),
+    post::<api::session::OneTimeCode, Empty>(
+        "/users/2fa/totp/authorize",
+        "Give the one-time code that a login owes",
+        session::authorize,
+    )
+    .without_code(),
+    post::<Empty, api::session::OneTimeSecret>(
+        "/users/2fa/totp/generate",
+        "A secret for an authenticator, not asked for yet",
+        session::generate_secret,
+    )
+    .or_nothing(),
+    post::<api::session::OneTimeCode, Empty>(
+        "/users/2fa/totp/enable",
+        "Ask for one-time codes from now on",
+        session::enable_codes,
+    ),
+    post::<api::session::OneTimeCode, Empty>(
+        "/users/2fa/totp/disable",
+        "Ask for one-time codes no more",
+        session::disable_codes,
+    ),
+    get::<List<api::user::UserInfo>>("/users", "Every user", user::list),
+    post::<api::user::NewUser, Created>(
+        "/users",
+        "Make a user; for the environment's first user",
+        user::create,
+    ),
+    get::<api::user::UserInfo>("/users/info", "Who is signed in", user::info),
+    get::<api::user::UserKeys>("/users/keys", "The user's RSA keys, the private one encrypted", user::keys),
+    get::<api::user::MasterKeyOptions>(
+        "/users/master-key/options",
+        "How the master key comes from the master password",
+        user::options,
+    ),
+    get::<api::user::NewMasterKeyOptions>(
+        "/users/master-key/new-options",
+        "How a new user's master key shall be derived",
+        user::new_options,
+    ),
+    get::<api::user::PublicKey>(
+        "/users/{id}/public-key",
+        "What to wrap keys for a user with",
+        user::public_key,
+    ),
+    get::<List<api::user::Right>>(
+        "/users/{id}/rights",
+        "What a user may do where; others' for the environment's first user",
+        user::rights,
+    ),
+    get::<Vec<api::app::Feature>>(
+        "/app/features",
+        "What this server can do beyond the common ground",
+        app::features,
+    ),
+    get::<api::app::Settings>("/app/settings", "What passwords must have", app::settings),
+    get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list),
+    post::<api::vault::NewVault, Created>("/vaults", "Make a vault", vault::create),
+    get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
+    post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename),
+    delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete),
+    get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who may do what in a vault", vault::users),
+    post::<api::vault::VaultUser, Empty>(
+        "/vaults/{id}/users",
+        "Give a user a role in a vault, or none",
+        vault::grant,
+    ),
+    get::<List<api::vault::VaultType>>("/vault-types/all", "The types that a vault may have", vault::types),
+    post::<api::vault::NewVaultType, Created>(
+        "/vault-types",
+        "Make a vault type; for the environment's first user",
+        vault::create_type,
+    ),
+    get::<List<api::vault::Administrator>>(
+        "/vault-types/{id}/administrators",
+        "Whom the key of a new vault is wrapped for",
+        vault::administrators,
+    ),
+    get::<List<api::folder::Folder>>("/folders", "The folders that the user may see", folder::list)
+        .query(&[Param::Text("vaultId")]),
+    post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create),
+    get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
+    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename),
+    post::<api::folder::MoveFolder, Empty>(
+        "/folders/{id}/move",
+        "Move a folder within its vault",
+        folder::relocate,
+    )
+    .or_nothing(),
+    delete::<api::folder::Binned>(
+        "/folders/{id}",
+        "Put a folder and all below it into the bin",
+        folder::delete,
+    ),
+    get::<List<api::vault::VaultUser>>(
+        "/folders/{id}/users",
+        "Who has a role in a folder that differs from what is above",
+        folder::users,
+    ),
+    post::<api::vault::VaultUser, Empty>(
+        "/folders/{id}/users",
+        "Give a user a role in a folder",
+        folder::grant,
+    ),
+    get::<List<api::item::ItemSummary>>("/items", "The items of a vault, or of a folder in it", item::list)
+        .query(&[
+            Param::Needed("vaultId"),
+            Param::Text("folderId"),
+            Param::Number("limit"),
+            Param::Number("offset"),
+        ]),
+    get::<List<api::item::ItemSummary>>(
+        "/items/search",
+        "Items by text, tags, colors, vaults and folders",
+        item::search,
+    )
+    .query(SEARCH),
+    post::<api::item::ItemDraft, Created>("/items", "Make an item", item::create),
+    get::<api::item::Item>("/items/{id}", "An item whole; also by a shortcut's id", item::get),
+    patch::<api::item::ItemDraft>("/items/{id}", "Change what is named; attachments are added", item::update),
+    delete::<api::folder::Binned>("/items/{id}", "Put an item into the bin", item::delete),
+    post::<api::item::MoveItem, Empty>("/items/{id}/move", "Move an item", item::relocate),
+    post::<api::item::MoveItem, Created>("/items/{id}/copy", "Copy an item without its history", item::copy),
+    get::<api::item::Attachment>(
+        "/items/{id}/attachment/{attachmentId}",
+        "An attachment with its content; also by the id of a shortcut or an inbox item",
+        item::attachment,
+    ),
+    delete::<Empty>(
+        "/items/{id}/attachment/{attachmentId}",
+        "Take an attachment off an item; snapshots keep it",
+        item::remove_attachment,
+    ),
+    get::<List<api::item::SnapshotInfo>>(
+        "/items/{id}/snapshots",
+        "What an item was before each change, the newest first",
+        snapshot::list,
+    ),
+    get::<api::item::Snapshot>(
+        "/items/{id}/snapshot/{snapshotId}",
+        "An item as it was before a change",
+        snapshot::get,
+    ),
+    get::<api::item::Attachment>(
+        "/snapshots/{id}/attachment/{attachmentId}",
+        "An attachment that an item had",
+        snapshot::attachment,
+    ),
+    post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create),
+    get::<List<api::shortcut::FoundShortcut>>(
+        "/shortcuts/search",
+        "Shortcuts, with what they lead to",
+        shortcut::search,
+    )
+    .query(SEARCH),
+    get::<api::shortcut::Shortcut>("/shortcuts/{id}", "A shortcut", shortcut::get),
+    delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete),
+    post::<api::link::NewLink, api::link::LinkMade>(
+        "/links",
+        "Make a link for somebody without an account",
+        link::create,
+    ),
+    get::<List<api::link::Link>>("/links", "The links of an item", link::list)
+        .query(&[Param::Needed("itemId")]),
+    delete::<Empty>("/links/{id}", "End a link", link::delete),
+    open::<api::link::OpenLink, api::link::OpenedLink>(
+        "/links/{token}/open",
+        "What a link shows; a single-use link ends",
+        link::open,
+    )
+    .or_nothing(),
+    get::<List<api::inbox::InboxInfo>>("/inbox-items", "What was sent to the user", inbox::list),
+    post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create),
+    get::<api::inbox::InboxItem>("/inbox-items/{id}", "An item that was sent, as it is now", inbox::get),
+    delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete),
+    get::<List<api::bin::BinItem>>("/bin-items", "What was deleted and can be restored", bin::list),
+    post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore).or_nothing(),
+    delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge),
+    get::<List<api::activity::Activity>>(
+        "/activity-log",
+        "Who did what; all for the environment's first user, a vault's for its administrators",
+        activity::list,
+    )
+    .query(&[
+        Param::Text("vaultId"),
+        Param::Text("userId"),
+        Param::Text("object"),
+        Param::Number("after"),
+        Param::Number("limit"),
+    ]),
+    get::<api::activity::ActivityCheck>(
+        "/activity-log/check",
+        "Whether an entry is missing or was altered",
+        activity::check,
+    ),
+    Endpoint::new::<api::batch::BatchAnswer>(
+        "POST",
+        "/batch",
+        "Many requests in one, answered in order",
+        Handler::Batch,
+    )
+    .takes::<api::batch::Batch>()
+    .without_code(),
+];
+
+/// The endpoints by path.
+static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
+    let mut paths: Vec<(&str, Vec<&Endpoint>)> = Vec::new();
+    for endpoint in ENDPOINTS {
+        match paths.iter_mut().find(|(path, _)| *path == endpoint.path) {
+            Some((_, methods)) => methods.push(endpoint),
+            None => paths.push((endpoint.path, vec![endpoint])),
+        }
+    }
+    let mut router = Router::new();
+    for (path, methods) in paths {
+        // Two paths that clash are found by the first test that asks for anything.
+        #[expect(clippy::expect_used, reason = "the table is constant")]
+        router.insert(path, methods).expect("no two paths of the table clash");
+    }
+    router
+});
+
+/// Who answers a request, and the request as they take it. `path` starts with [`BASE_PATH`].
+pub(crate) fn find(
+    method: Method,
+    path: &str,
+    query: Option<&str>,
+    body: Body,
+) -> Result<(&'static Endpoint, Request)> {
+    let missing = || Refusal::not_found("endpoint");
+    let rest = path.strip_prefix(BASE_PATH).ok_or_else(missing)?;
+    let matched = ROUTER.at(rest.trim_end_matches('/')).map_err(|_| missing())?;
+    let Some(endpoint) = matched.value.iter().find(|endpoint| endpoint.method == method.as_str()) else {
+        let allowed: Vec<&str> = matched.value.iter().map(|endpoint| endpoint.method).collect();
+        let message = format!("This address takes {}.", allowed.join(" and "));
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::METHOD_NOT_ALLOWED, message)
+            .with_header(header::ALLOW, allowed.join(", ")));
+    };
+    Ok((endpoint, Request::new(method, matched.params.iter(), query, body)?))
+}

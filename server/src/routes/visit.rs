@@ -1,0 +1,143 @@
+//! Who asks, and from where. Programs carry a bearer token; a browser carries a cookie, and with each
+//! write its CSRF token, since cookies also travel with requests that another site provokes.
+
+use crate::access::Caller;
+use crate::error::{Refusal, Result};
+use crate::limits::Limits;
+use crate::store::{session, user};
+use crate::{Environment, ServeOptions};
+use http::{HeaderMap, Method, header};
+use keyferry_api::MASTER_KEY_HASH_HEADER;
+use keyferry_api::error::code;
+use keyferry_api::session::browser;
+use rusqlite::Connection;
+use std::net::IpAddr;
+use subtle::ConstantTimeEq as _;
+
+/// All that is known of a request besides what it asks.
+pub(crate) struct Visit<'a> {
+    pub environment: &'a Environment,
+    pub options: &'a ServeOptions,
+    pub limits: &'a Limits,
+    pub headers: &'a HeaderMap,
+    /// `None` within the server's own process.
+    pub peer: Option<IpAddr>,
+}
+
+/// What proves who asks.
+enum Token {
+    Bearer(String),
+    Cookie(String),
+}
+
+impl Visit<'_> {
+    /// The network address, for the activity log.
+    pub fn address(&self) -> Option<String> {
+        self.peer.map(|peer| peer.to_string())
+    }
+
+    /// The scheme and host that the client used.
+    pub fn origin(&self) -> String {
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        format!("{}://{host}", if self.options.tls { "https" } else { "http" })
+    }
+
+    /// Whether the client is a browser that wants its token as a cookie.
+    pub fn is_browser(&self) -> bool {
+        self.headers.get(browser::MODE_HEADER).is_some_and(|value| value.as_bytes() == b"1")
+    }
+
+    pub fn csrf_token(&self) -> Option<&str> {
+        self.headers.get(browser::CSRF_HEADER)?.to_str().ok()
+    }
+
+    /// The cookie that holds an access token; without one, the cookie that takes it away.
+    pub fn cookie(&self, access: Option<&str>) -> String {
+        let (value, age) = match access {
+            Some(token) => (percent_encoded(token), self.options.refresh_token_life.as_secs()),
+            None => (String::new(), 0),
+        };
+        let secure = if self.options.tls { "; Secure" } else { "" };
+        let name = browser::ACCESS_COOKIE;
+        format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}")
+    }
+
+    fn token(&self) -> Option<Token> {
+        if let Some(value) = self.headers.get(header::AUTHORIZATION) {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            let token = token.trim().to_owned();
+            return scheme.eq_ignore_ascii_case("bearer").then_some(Token::Bearer(token));
+        }
+        let cookies = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        cookies
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, value)| *name == browser::ACCESS_COOKIE && !value.is_empty())
+            .map(|(_, value)| Token::Cookie(percent_decoded(value)))
+    }
+
+    /// The access token, however it came.
+    pub fn access_token(&self) -> Option<String> {
+        self.token().map(|token| match token {
+            Token::Bearer(text) | Token::Cookie(text) => text,
+        })
+    }
+
+    /// A cookie alone does not write: there must be a CSRF token at all. Whether it is the right one, the
+    /// session tells.
+    pub fn check_csrf_header(&self, method: &Method) -> Result<()> {
+        let needed = method != Method::GET && matches!(self.token(), Some(Token::Cookie(_)));
+        if needed && self.csrf_token().is_none() { Err(csrf_invalid()) } else { Ok(()) }
+    }
+
+    /// The signed-in user. A key hash that is sent must be right, whatever is asked.
+    pub fn caller(&self, conn: &Connection) -> Result<Caller> {
+        let token = self
+            .token()
+            .ok_or_else(|| Refusal::unauthorized(code::ACCESS_TOKEN_INVALID, "An access token is needed."))?;
+        let caller = match &token {
+            Token::Bearer(text) => session::caller(conn, text)?,
+            Token::Cookie(text) => {
+                let caller = session::caller(conn, text)?;
+                if let Some(given) = self.csrf_token() {
+                    check_csrf(caller.csrf_hash.as_ref(), given)?;
+                }
+                caller
+            }
+        };
+        if let Some(hash) = self.headers.get(MASTER_KEY_HASH_HEADER) {
+            user::check_master_key_hash(conn, &caller.user, hash.as_bytes())?;
+        }
+        Ok(caller)
+    }
+}
+
+fn check_csrf(expected: Option<&[u8; 32]>, given: &str) -> Result<()> {
+    let given = session::hash(given);
+    if expected.is_some_and(|expected| bool::from(expected.ct_eq(&given))) {
+        Ok(())
+    } else {
+        Err(csrf_invalid())
+    }
+}
+
+/// The answer to a browser's write without its token.
+pub(crate) fn csrf_invalid() -> Refusal {
+    let message = "A browser's request needs its CSRF token.";
+    Refusal::new(http::StatusCode::FORBIDDEN, code::CSRF_TOKEN_INVALID, message)
+}
+
+/// A token is base64: three of its characters have a meaning in cookies.
+fn percent_encoded(token: &str) -> String {
+    token.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
+fn percent_decoded(value: &str) -> String {
+    value
+        .replace("%2B", "+")
+        .replace("%2F", "/")
+        .replace("%3D", "=")
+        .replace("%2b", "+")
+        .replace("%2f", "/")
+        .replace("%3d", "=")
+}

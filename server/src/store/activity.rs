@@ -1,0 +1,162 @@
+//! The activity log: rows are only ever added, and each carries a hash over itself and the hash before,
+//! as [`keyferry_api::activity::Activity`] says. The environment keeps how many there are and the last
+//! hash, so that also a missing tail shows.
+
+use crate::error::{Refusal, Result};
+use crate::id::{UserId, VaultId, now};
+use crate::json::{Object, text};
+use data_encoding::HEXLOWER;
+use keyferry_api::activity::ActivityCheck;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row, params, params_from_iter};
+use sha2::{Digest as _, Sha256};
+
+/// Something that was done, not yet in the log.
+pub(crate) struct Event {
+    at: i64,
+    user: Option<UserId>,
+    action: &'static str,
+    object: Option<String>,
+    vault: Option<VaultId>,
+    address: Option<String>,
+}
+
+impl Event {
+    pub fn now(
+        user: Option<UserId>,
+        action: &'static str,
+        object: Option<String>,
+        vault: Option<VaultId>,
+        address: Option<String>,
+    ) -> Self {
+        Self { at: now(), user, action, object, vault, address }
+    }
+}
+
+/// What a hash covers besides the hash before.
+type Covered<'a> = (i64, i64, Option<&'a str>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+fn link(before: &[u8], row: &Covered<'_>) -> Result<[u8; 32]> {
+    Ok(Sha256::new().chain_update(before).chain_update(text(row)?).finalize().into())
+}
+
+fn head(conn: &Connection) -> Result<(i64, Vec<u8>)> {
+    Ok(conn
+        .prepare_cached("SELECT activity_count, activity_head FROM environment")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+/// Adds to the log, in this transaction.
+pub(crate) fn append(conn: &Connection, events: &[Event]) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let (mut seq, mut hash) = head(conn)?;
+    let mut insert = conn.prepare_cached(
+        "INSERT INTO activity (seq, at, user_id, action, object, vault_id, address, hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for event in events {
+        seq += 1;
+        let (user, vault) =
+            (event.user.as_ref().map(UserId::as_str), event.vault.as_ref().map(VaultId::as_str));
+        let (object, address) = (event.object.as_deref(), event.address.as_deref());
+        hash = link(&hash, &(seq, event.at, user, event.action, object, vault, address))?.to_vec();
+        insert.execute(params![seq, event.at, user, event.action, object, vault, address, hash])?;
+    }
+    conn.prepare_cached("UPDATE environment SET activity_count = ?1, activity_head = ?2")?
+        .execute(params![seq, hash])?;
+    Ok(())
+}
+
+/// Which entries are asked for.
+pub(crate) struct Filter {
+    /// The vault whose entries are wanted; else all.
+    pub vault: Option<VaultId>,
+    pub user: Option<String>,
+    pub object: Option<String>,
+    /// Only entries after this one.
+    pub after: i64,
+    pub limit: usize,
+}
+
+/// Entries, the oldest first, as the text of the answer.
+pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
+    let mut sql = String::from(
+        "SELECT seq, at, user_id, action, object, vault_id, address, hash FROM activity WHERE seq > ?1",
+    );
+    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.after)];
+    let vault = filter.vault.as_ref().map(|vault| vault.as_str().to_owned());
+    for (value, column) in
+        [(vault, "vault_id"), (filter.user.clone(), "user_id"), (filter.object.clone(), "object")]
+    {
+        if let Some(value) = value {
+            values.push(Box::new(value));
+            sql.extend([" AND ", column, " = ?", &values.len().to_string()]);
+        }
+    }
+    sql.extend([" ORDER BY seq LIMIT ", &filter.limit.to_string()]);
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut out = br#"{"items":["#.to_vec();
+    let mut first = true;
+    while let Some(row) = rows.next()? {
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        let hash: Vec<u8> = row.get(7)?;
+        let mut object = Object::new(&mut out);
+        object
+            .put("seq", &row.get::<_, i64>(0)?)?
+            .put("at", &row.get::<_, i64>(1)?)?
+            .put("userId", &text_at(row, 2)?)?
+            .put("action", &text_at(row, 3)?)?
+            .put("object", &text_at(row, 4)?)?
+            .put("vaultId", &text_at(row, 5)?)?
+            .put("address", &text_at(row, 6)?)?
+            .put("hash", &HEXLOWER.encode(&hash))?;
+        object.end();
+    }
+    out.extend_from_slice(b"]}");
+    Ok(out)
+}
+
+fn text_at<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a str>> {
+    row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+}
+
+/// Computes every hash anew.
+pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
+    let (count, head) = head(conn)?;
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, at, user_id, action, object, vault_id, address, hash FROM activity ORDER BY seq",
+    )?;
+    let mut rows = statement.query([])?;
+    let (mut seen, mut before) = (0, vec![0; 32]);
+    let mut broken = None;
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        let action = text_at(row, 3)?.ok_or_else(Refusal::internal)?;
+        let covered = (
+            row.get(0)?,
+            row.get(1)?,
+            text_at(row, 2)?,
+            action,
+            text_at(row, 4)?,
+            text_at(row, 5)?,
+            text_at(row, 6)?,
+        );
+        let stored: Vec<u8> = row.get(7)?;
+        if covered.0 != seen || link(&before, &covered)?.as_slice() != stored {
+            broken = Some(seen);
+            break;
+        }
+        before = stored;
+    }
+    if broken.is_none() && (seen != count || before != head) {
+        // The tail is missing, or there are rows that the environment does not know.
+        broken = Some(seen.min(count) + 1);
+    }
+    Ok(ActivityCheck { count, head: HEXLOWER.encode(&head), broken })
+}

@@ -1,0 +1,115 @@
+//! The bin. One entry for each deletion: an item, or a folder with all that was below it.
+
+use crate::access::{Caller, Reader};
+use crate::error::{Refusal, Result};
+use crate::id::{BinItemId, FolderId, ItemId, VaultId};
+use keyferry_api::bin::{BinItem, BinKind};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A deletion, with the place that what was deleted had.
+pub(crate) struct Found {
+    pub id: BinItemId,
+    pub vault: VaultId,
+    object: Object,
+}
+
+enum Object {
+    Item(ItemId, Option<FolderId>),
+    Folder(FolderId),
+}
+
+/// What was deleted under this id, as far as the caller may read it.
+pub(crate) fn find(conn: &Connection, caller: &Caller, id: &BinItemId) -> Result<(Found, Reader)> {
+    let missing = || Refusal::not_found("bin item");
+    let vault: VaultId = conn
+        .prepare_cached("SELECT vault_id FROM bin_items WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .ok_or_else(missing)?;
+    let folder: Option<FolderId> = conn
+        .prepare_cached(
+            "SELECT f.id FROM folders f LEFT JOIN folders p ON p.id = f.parent_folder_id
+             WHERE f.bin_item_id = ?1 AND p.bin_item_id IS NOT ?1",
+        )?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    let object = match folder {
+        Some(folder) => Object::Folder(folder),
+        None => conn
+            .prepare_cached("SELECT id, folder_id FROM items WHERE bin_item_id = ?1")?
+            .query_row([id], |row| Ok(Object::Item(row.get(0)?, row.get(1)?)))
+            .optional()?
+            .ok_or_else(missing)?,
+    };
+    let place = match &object {
+        Object::Item(_, folder) => folder.as_ref(),
+        Object::Folder(folder) => Some(folder),
+    };
+    let reader = Reader::at(conn, caller, &vault, place, "bin item")?;
+    Ok((Found { id: id.clone(), vault, object }, reader))
+}
+
+/// What the caller may read in the bin, the oldest first.
+pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<BinItem>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, user_id, deleted_at FROM bin_items
+         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1) ORDER BY deleted_at, id",
+    )?;
+    let rows = statement.query_map([&caller.user], |row| {
+        Ok((row.get::<_, BinItemId>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    })?;
+    let mut items = Vec::new();
+    for row in rows {
+        let (id, user_id, deleted_at) = row?;
+        let found = match find(conn, caller, &id) {
+            Ok((found, _)) => found,
+            Err(Refusal::Answer(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        let (kind, object_id, sql) = match found.object {
+            Object::Item(id, _) => (BinKind::Item, String::from(id), "SELECT name FROM items WHERE id = ?1"),
+            Object::Folder(id) => {
+                (BinKind::Folder, String::from(id), "SELECT name FROM folders WHERE id = ?1")
+            }
+        };
+        let name = conn.prepare_cached(sql)?.query_row([&object_id], |row| row.get(0))?;
+        let vault_id = found.vault.into();
+        items.push(BinItem { id: id.into(), vault_id, kind, object_id, name, user_id, deleted_at });
+    }
+    Ok(items)
+}
+
+/// Puts back what was deleted, where it was; where that place is gone or in the bin itself, at the top
+/// of the vault.
+pub(crate) fn restore(conn: &Connection, found: &Found) -> Result<()> {
+    const GONE: &str = "(SELECT id FROM folders WHERE bin_item_id IS NOT NULL AND bin_item_id <> ?1)";
+    for (table, parent) in [("items", "folder_id"), ("folders", "parent_folder_id")] {
+        conn.prepare_cached(&format!(
+            "UPDATE {table} SET {parent} = NULL WHERE bin_item_id = ?1 AND {parent} IN {GONE}"
+        ))?
+        .execute([&found.id])?;
+    }
+    for table in ["items", "folders"] {
+        conn.prepare_cached(&format!("UPDATE {table} SET bin_item_id = NULL WHERE bin_item_id = ?1"))?
+            .execute([&found.id])?;
+    }
+    conn.prepare_cached("DELETE FROM bin_items WHERE id = ?1")?.execute([&found.id])?;
+    Ok(())
+}
+
+/// Deletes for good.
+pub(crate) fn purge(conn: &Connection, found: &Found) -> Result<()> {
+    // What stood in a folder before and has a bin item of its own comes to the top: it is not part of this.
+    conn.prepare_cached(
+        "UPDATE items SET folder_id = NULL WHERE bin_item_id IS NOT ?1
+           AND folder_id IN (SELECT id FROM folders WHERE bin_item_id = ?1)",
+    )?
+    .execute(params![found.id])?;
+    conn.prepare_cached(
+        "UPDATE folders SET parent_folder_id = NULL WHERE bin_item_id IS NOT ?1
+           AND parent_folder_id IN (SELECT id FROM folders WHERE bin_item_id = ?1)",
+    )?
+    .execute(params![found.id])?;
+    conn.prepare_cached("DELETE FROM bin_items WHERE id = ?1")?.execute([&found.id])?;
+    Ok(())
+}

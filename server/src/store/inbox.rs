@@ -1,0 +1,94 @@
+//! The inbox: whoever may edit an item may send it to another user, who then reads it as it is.
+
+use super::item::{Editable, Target, attachment_list};
+use crate::access::Caller;
+use crate::error::{Refusal, Result};
+use crate::id::{InboxItemId, ItemId, UserId, now};
+use crate::json::Object;
+use keyferry_api::inbox::{InboxInfo, NewInboxItem};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Sends an item.
+pub(crate) fn create(
+    conn: &Connection,
+    caller: &Caller,
+    item: &Editable,
+    new: NewInboxItem,
+) -> Result<InboxItemId> {
+    let user = new.user_id.parse::<UserId>()?;
+    super::user::info(conn, &user)?;
+    let key = new.key_encrypted.filter(|key| !key.is_empty());
+    if item.encrypted && key.is_none() {
+        let message = "The item is encrypted: the other user needs its key.";
+        return Err(Refusal::invalid("keyEncrypted", message));
+    }
+    let id = InboxItemId::fresh()?;
+    conn.prepare_cached(
+        "INSERT INTO inbox_items (id, item_id, sender_id, user_id, key_encrypted, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![id, item.item, caller.user, user, key, now()])?;
+    Ok(id)
+}
+
+/// What was sent to the caller.
+pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<InboxInfo>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT b.id, i.name, b.sender_id, b.created_at FROM inbox_items b JOIN items i ON i.id = b.item_id
+         WHERE b.user_id = ?1 AND i.bin_item_id IS NULL ORDER BY b.seq",
+    )?;
+    let rows = statement.query_map([&caller.user], |row| {
+        Ok(InboxInfo { id: row.get(0)?, name: row.get(1)?, sender_id: row.get(2)?, created_at: row.get(3)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The item that was sent under this id, if it was sent to the caller.
+pub(crate) fn item_of(conn: &Connection, caller: &Caller, id: &InboxItemId) -> Result<Option<ItemId>> {
+    Ok(conn
+        .prepare_cached("SELECT item_id FROM inbox_items WHERE id = ?1 AND user_id = ?2")?
+        .query_row(params![id, caller.user], |row| row.get(0))
+        .optional()?)
+}
+
+/// One item as the inbox shows it; the target comes from [`item_of`].
+pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Result<Vec<u8>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted, i.customs,
+                b.key_encrypted, b.sender_id
+         FROM inbox_items b JOIN items i ON i.id = b.item_id WHERE b.id = ?1 AND i.id = ?2",
+    )?;
+    let mut rows = statement.query(params![id, target.item])?;
+    let row = rows.next()?.ok_or_else(|| Refusal::not_found("inbox item"))?;
+    let text_at = |index: usize| -> Result<Option<&str>> {
+        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+    };
+    let mut inbox = Vec::new();
+    let mut key = Object::new(&mut inbox);
+    key.put("keyEncrypted", &text_at(8)?)?.put("senderId", &text_at(9)?)?;
+    key.end();
+    let mut out = Vec::with_capacity(1024);
+    let mut object = Object::new(&mut out);
+    object
+        .put("id", id)?
+        .put("name", &text_at(0)?)?
+        .put("login", &text_at(1)?)?
+        .put("url", &text_at(2)?)?
+        .put("description", &text_at(3)?)?
+        .put_json("tags", text_at(4)?.unwrap_or("[]").as_bytes())
+        .put("color", &row.get::<_, i64>(5)?)?
+        .put("passwordEncrypted", &text_at(6)?)?
+        .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
+        .put_json("attachments", &attachment_list(conn, &target.item, None)?)
+        .put_json("inbox", &inbox);
+    object.end();
+    Ok(out)
+}
+
+/// Takes an item out of an inbox: the caller's own, or one that the caller sent it to.
+pub(crate) fn delete(conn: &Connection, caller: &Caller, id: &InboxItemId) -> Result<()> {
+    let gone = conn
+        .prepare_cached("DELETE FROM inbox_items WHERE id = ?1 AND (user_id = ?2 OR sender_id = ?2)")?
+        .execute(params![id, caller.user])?;
+    if gone == 0 { Err(Refusal::not_found("inbox item")) } else { Ok(()) }
+}

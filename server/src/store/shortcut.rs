@@ -1,0 +1,120 @@
+//! Shortcuts: the role in the shortcut's place is the role on the item seen through it.
+
+use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
+use crate::error::{Refusal, Result};
+use crate::id::{FolderId, ItemId, ShortcutId, VaultId};
+use crate::json::{Object, text};
+use keyferry_api::shortcut::Shortcut;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::item::{Editable, Filter, Hits, Place};
+
+/// A shortcut as it is stored.
+pub(crate) struct Stored {
+    pub id: ShortcutId,
+    pub vault: VaultId,
+    pub folder: Option<FolderId>,
+    pub item: ItemId,
+    pub key_encrypted: Option<String>,
+}
+
+/// The shortcut of this id; whether the caller may know is not decided here.
+pub(crate) fn find(conn: &Connection, id: &ShortcutId) -> Result<Option<Stored>> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT id, vault_id, folder_id, item_id, key_encrypted FROM shortcuts WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            Ok(Stored {
+                id: row.get(0)?,
+                vault: row.get(1)?,
+                folder: row.get(2)?,
+                item: row.get(3)?,
+                key_encrypted: row.get(4)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Makes a shortcut. Whoever makes one lets others do what they may do in its place, and so must be
+/// able to edit the item as well as the place.
+pub(crate) fn create(
+    conn: &Connection,
+    item: &Editable,
+    place: &Place,
+    key_encrypted: Option<String>,
+) -> Result<ShortcutId> {
+    if item.encrypted != place.editor.is_encrypted() {
+        let message = "Between vaults with and without client-side encryption there are no shortcuts.";
+        return Err(Refusal::invalid("vaultId", message));
+    }
+    let key = key_encrypted.filter(|key| !key.is_empty());
+    if item.encrypted && key.is_none() {
+        return Err(Refusal::invalid("keyEncrypted", "The vault is encrypted: the shortcut needs the key."));
+    }
+    let id = ShortcutId::fresh()?;
+    conn.prepare_cached(
+        "INSERT INTO shortcuts (id, vault_id, folder_id, item_id, key_encrypted) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![id, place.editor.vault(), place.folder, item.item, key])?;
+    Ok(id)
+}
+
+/// One shortcut.
+pub(crate) fn get(stored: Stored) -> Result<Vec<u8>> {
+    text(&Shortcut {
+        id: stored.id.into(),
+        vault_id: stored.vault.into(),
+        folder_id: stored.folder.map(String::from),
+        item_id: stored.item.into(),
+        key_encrypted: stored.key_encrypted,
+    })
+}
+
+/// Removes a shortcut; the item stays.
+pub(crate) fn delete(conn: &Connection, id: &ShortcutId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM shortcuts WHERE id = ?1")?.execute([id])?;
+    Ok(())
+}
+
+/// The place of a shortcut, as the caller may see it.
+pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &Stored) -> Result<Reader> {
+    Reader::at(conn, caller, &stored.vault, stored.folder.as_ref(), "shortcut")
+}
+
+/// The shortcuts that the caller may see, with what they lead to; conditions on texts, tags and colors
+/// are on the item, those on vaults and folders on the shortcut.
+pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Result<Vec<u8>> {
+    let limited = is_limited(conn, caller)?;
+    let readable = if limited {
+        "(u.role >= 1 AND (s.folder_id IS NULL OR s.vault_id NOT IN (SELECT vault_id FROM limited))
+          OR s.folder_id IN (SELECT folder_id FROM access WHERE role >= 1))"
+    } else {
+        "u.role >= 1"
+    };
+    let sql = format!(
+        "{} SELECT i.id, s.vault_id, s.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
+                i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id),
+                s.id, s.key_encrypted
+         FROM shortcuts s JOIN items i ON i.id = s.item_id
+         JOIN vault_users u ON u.vault_id = s.vault_id AND u.user_id = ?1
+         LEFT JOIN folders f ON f.id = s.folder_id
+         WHERE i.bin_item_id IS NULL AND f.bin_item_id IS NULL AND {readable}",
+        if limited { FOLDER_ROLES } else { "" }
+    );
+    let mut hits = Hits::new(caller, filter, sql, "s")?;
+    hits.each(conn, " ORDER BY s.seq", |row, object| {
+        let mut inner = Vec::new();
+        let mut shortcut = Object::new(&mut inner);
+        let text_at = |index: usize| -> Result<Option<String>> { Ok(row.get(index)?) };
+        shortcut
+            .put("id", &text_at(11)?)?
+            .put("vaultId", &text_at(1)?)?
+            .put("folderId", &text_at(2)?)?
+            .put("itemId", &text_at(0)?)?
+            .put("keyEncrypted", &text_at(12)?)?;
+        shortcut.end();
+        object.put_json("shortcut", &inner);
+        Ok(())
+    })
+}

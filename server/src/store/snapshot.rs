@@ -1,0 +1,99 @@
+//! Snapshots: what an item was before each change. Taking one costs nothing until an item is changed.
+
+use super::item::{Target, attachment_list, attachment_of};
+use crate::error::{Refusal, Result};
+use crate::id::{AttachmentId, ItemId, SnapshotId};
+use crate::json::{Object, text};
+use keyferry_api::List;
+use keyferry_api::item::SnapshotInfo;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Keeps the item as it is now.
+pub(crate) fn take(conn: &Connection, item: &ItemId) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT INTO snapshots (id, item_id, name, login, url, description, tags, color, password_encrypted,
+                                key_encrypted, customs, attachments, created_at, user_id)
+         SELECT ?2, id, name, login, url, description, tags, color, password_encrypted, key_encrypted, customs,
+                (SELECT json_group_array(id) FROM attachments WHERE item_id = ?1 AND removed_at IS NULL),
+                updated_at, updated_by
+         FROM items WHERE id = ?1",
+    )?
+    .execute(params![item, SnapshotId::fresh()?])?;
+    Ok(())
+}
+
+/// What there is of an item, the newest first.
+pub(crate) fn list(conn: &Connection, target: &Target) -> Result<List<SnapshotInfo>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, created_at, user_id FROM snapshots WHERE item_id = ?1 ORDER BY seq DESC",
+    )?;
+    let rows = statement.query_map([&target.item], |row| {
+        Ok(SnapshotInfo { id: row.get(0)?, created_at: row.get(1)?, user_id: row.get(2)? })
+    })?;
+    Ok(List { items: rows.collect::<rusqlite::Result<_>>()? })
+}
+
+/// One snapshot whole. The record key is the item's own as the target shows it: through a shortcut, the
+/// shortcut's.
+pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> Result<Vec<u8>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT s.name, s.login, s.url, s.description, s.tags, s.color, s.password_encrypted, s.customs,
+                s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS i.key_encrypted
+         FROM snapshots s JOIN items i ON i.id = s.item_id WHERE s.id = ?1 AND s.item_id = ?2",
+    )?;
+    let mut rows = statement.query(params![snapshot, target.item])?;
+    let row = rows.next()?.ok_or_else(|| Refusal::not_found("snapshot"))?;
+    let text_at = |index: usize| -> Result<Option<&str>> {
+        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+    };
+    let key = match &target.shortcut {
+        Some(shortcut) if row.get(12)? => shortcut.key_encrypted.as_deref(),
+        _ => text_at(10)?,
+    };
+    let mut out = Vec::with_capacity(1024);
+    let mut object = Object::new(&mut out);
+    object
+        .put("id", snapshot)?
+        .put("itemId", target.shown_id())?
+        .put("createdAt", &row.get::<_, i64>(8)?)?
+        .put("userId", &text_at(9)?)?
+        .put("name", &text_at(0)?)?
+        .put("login", &text_at(1)?)?
+        .put("url", &text_at(2)?)?
+        .put("description", &text_at(3)?)?
+        .put_json("tags", text_at(4)?.unwrap_or("[]").as_bytes())
+        .put("color", &row.get::<_, i64>(5)?)?
+        .put("passwordEncrypted", &text_at(6)?)?
+        .put("keyEncrypted", &key)?
+        .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
+        .put_json("attachments", &attachment_list(conn, &target.item, text_at(11)?)?);
+    object.end();
+    Ok(out)
+}
+
+/// The item that a snapshot is of; whether the caller may know is not decided here.
+pub(crate) fn item_of(conn: &Connection, snapshot: &SnapshotId) -> Result<ItemId> {
+    conn.prepare_cached("SELECT item_id FROM snapshots WHERE id = ?1")?
+        .query_row([snapshot], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Refusal::not_found("snapshot"))
+}
+
+/// One of a snapshot's attachments with its content.
+pub(crate) fn attachment(
+    conn: &Connection,
+    target: &Target,
+    snapshot: &SnapshotId,
+    id: &AttachmentId,
+) -> Result<Vec<u8>> {
+    let named: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM snapshots s, json_each(s.attachments) a
+                            WHERE s.id = ?1 AND s.item_id = ?2 AND a.value = ?3)",
+        )?
+        .query_row(params![snapshot, target.item, id], |row| row.get(0))?;
+    if !named {
+        return Err(Refusal::not_found("attachment"));
+    }
+    text(&attachment_of(conn, &target.item, id, true)?)
+}

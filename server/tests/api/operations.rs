@@ -1,0 +1,174 @@
+//! Activity log, backup, limits, an environment of an older version.
+
+use crate::world::{World, id, world};
+use keyferry_server::{Environment, ServeOptions};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::num::NonZeroU32;
+use tower::ServiceExt as _;
+
+fn database(world: &World) -> Connection {
+    Connection::open(world.dir.path().join("environment.db")).unwrap()
+}
+
+#[tokio::test]
+async fn the_activity_log_says_who_did_what_and_holds_together() {
+    let (world, alice, bob) = world(ServeOptions { log_reads: true, ..ServeOptions::default() });
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    let path = format!("/items/{item}");
+    world.ok("GET", &path, &alice, Value::Null).await;
+    let batch = json!({"requests": [
+        {"method": "PATCH", "relativeUrl": format!("/api/v1{path}"), "body": {"login": "l"}},
+        {"method": "PATCH", "relativeUrl": format!("/api/v1{path}"), "body": {"revision": 99}}]});
+    world.ok("POST", "/batch", &alice, batch).await;
+    let wrong = json!({"username": "bob", "password": "wrong"});
+    assert_eq!(world.send("POST", "/users/login", "", true, wrong).await.0, 401);
+    world.environment.flush_reads().unwrap();
+    let log = world.ok("GET", "/activity-log", &alice, Value::Null).await;
+    let rows = log["items"].as_array().unwrap();
+    let me = world.ok("GET", "/users/info", &alice, Value::Null).await["id"].clone();
+    let of_item: Vec<&str> = rows
+        .iter()
+        .filter(|row| row["object"] == json!(item))
+        .map(|row| row["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(of_item, ["item.create", "item.update", "item.read"], "what was refused is not there");
+    assert!(rows.iter().any(|row| row["action"] == "session.refuse"));
+    assert!(rows.iter().filter(|row| row["object"] == json!(item)).all(|row| row["userId"] == me));
+    // The hash as the documentation has it, computed by other means.
+    let mut before = [0; 32];
+    for row in rows {
+        let covered: Vec<&Value> =
+            ["seq", "at", "userId", "action", "object", "vaultId", "address"].map(|name| &row[name]).to_vec();
+        let text = serde_json::to_string(&covered).unwrap();
+        before = Sha256::new().chain_update(before).chain_update(text).finalize().into();
+        assert_eq!(row["hash"], json!(data_encoding::HEXLOWER.encode(&before)));
+    }
+    let check = world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
+    assert_eq!((&check["broken"], &check["head"]), (&Value::Null, &rows.last().unwrap()["hash"]));
+    assert_eq!(world.send("GET", "/activity-log", &bob, true, Value::Null).await.0, 403);
+    let of_vault =
+        world.ok("GET", &format!("/activity-log?vaultId={vault}&limit=2"), &alice, Value::Null).await;
+    assert_eq!(of_vault["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_missing_or_altered_row_is_found() {
+    for (spoil, broken) in [
+        ("DELETE FROM activity WHERE seq = 2", 2),
+        ("UPDATE activity SET action = 'item.read' WHERE seq = 3", 3),
+        ("UPDATE activity SET user_id = NULL WHERE seq = 1", 1),
+        ("DELETE FROM activity WHERE seq = (SELECT max(seq) FROM activity)", 4),
+        ("INSERT INTO activity (at, action, hash) VALUES (0, 'item.read', x'00')", 5),
+    ] {
+        let (world, alice, _) = world(ServeOptions::default());
+        for _ in 0..4 {
+            world.vault(&alice).await;
+        }
+        assert_eq!(database(&world).execute(spoil, []).unwrap(), 1, "{spoil}");
+        let check = world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
+        assert_eq!(check["broken"], json!(broken), "{spoil}");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_whole_while_others_write() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let copies = tempfile::tempdir().unwrap();
+    let file = copies.path().join("environment.db");
+    let (environment, to) = (world.environment.clone(), file.clone());
+    let backup = tokio::task::spawn_blocking(move || environment.backup(&to));
+    for number in 0..200 {
+        world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": number.to_string()})).await;
+    }
+    backup.await.unwrap().unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(std::fs::read_dir(copies.path()).unwrap().count(), 1, "one file is the whole copy");
+    assert!(world.environment.backup(&file).is_err(), "a backup is never overwritten");
+    let restored = Environment::open(copies.path()).unwrap();
+    let me = restored.sole_or_first_user().unwrap().unwrap();
+    let token = restored.issue_session(&me.id).unwrap().access_token.unwrap();
+    let copy = World { dir: copies, router: restored.router(ServeOptions::default()), environment: restored };
+    assert_eq!(copy.ok("GET", "/activity-log/check", &token, Value::Null).await["broken"], Value::Null);
+    copy.ok("GET", &format!("/vaults/{vault}"), &token, Value::Null).await;
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_when_to_ask_again() {
+    let most = NonZeroU32::new(5);
+    let (world, alice, _) = world(ServeOptions { requests_per_second: most, ..ServeOptions::default() });
+    let ask = async |peer: [u8; 4]| {
+        let mut request = http::Request::get("/api/v1/users/info")
+            .header("authorization", format!("Bearer {alice}"))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let peer = std::net::SocketAddr::from((peer, 1));
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        world.router.clone().oneshot(request).await.unwrap()
+    };
+    let mut refused = None;
+    for _ in 0..50 {
+        let answer = ask([192, 0, 2, 1]).await;
+        if answer.status() == 429 {
+            refused = Some(answer);
+        }
+    }
+    let wait = refused.unwrap().headers()["retry-after"].to_str().unwrap().parse::<u64>().unwrap();
+    assert!(wait >= 1);
+    assert_eq!(ask([192, 0, 2, 2]).await.status(), 200, "others are not held up");
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_refused() {
+    let (world, alice, _) = world(ServeOptions { largest_body: 1000, ..ServeOptions::default() });
+    let (status, answer) =
+        world.send("POST", "/vaults", &alice, true, json!({"name": "v".repeat(2000)})).await;
+    assert_eq!(status, 413, "{answer}");
+    assert!(answer["errors"][0]["message"].is_string());
+}
+
+#[tokio::test]
+async fn other_methods_and_addresses_are_told_so() {
+    let (world, alice, _) = world(ServeOptions::default());
+    assert_eq!(world.send("PUT", "/vaults", &alice, true, json!({})).await.0, 405);
+    assert_eq!(world.send("GET", "/nothing", &alice, true, Value::Null).await.0, 404);
+    assert_eq!(world.get_whole("/health").await, json!({"status": "ok"}));
+}
+
+#[tokio::test]
+async fn an_environment_of_the_first_version_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let old = Connection::open(dir.path().join("environment.db")).unwrap();
+        old.execute_batch(include_str!("../../migrations/0001_initial.sql")).unwrap();
+        old.execute_batch(
+            "INSERT INTO environment (only, client_encryption) VALUES (1, 0);
+             INSERT INTO users (id, username, is_admin, password_hash) VALUES ('00000000000000000000000a', 'alice', 1, '');
+             INSERT INTO vaults (id, name, encrypted) VALUES ('00000000000000000000000b', 'v', 0);
+             INSERT INTO vault_users VALUES ('00000000000000000000000b', '00000000000000000000000a', 3, NULL);
+             INSERT INTO items (id, vault_id, name, tags, color, customs, created_at, updated_at)
+               VALUES ('00000000000000000000000c', '00000000000000000000000b', 'Почта', '[\"t\"]', 0, '[]', 1, 1);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    }
+    let environment = Environment::open(dir.path()).unwrap();
+    let token = environment.issue_session("00000000000000000000000a").unwrap().access_token.unwrap();
+    let router = environment.router(ServeOptions::default());
+    let world = World { dir, environment, router };
+    for query in ["query=%D0%BF%D0%9E%D0%A7%D1%82%D0%B0", "tags[]=t"] {
+        let found = world.ok("GET", &format!("/items/search?{query}"), &token, Value::Null).await;
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}");
+    }
+    let path = "/items/00000000000000000000000c";
+    world.ok("PATCH", path, &token, json!({"login": "l"})).await;
+    let after = world.ok("GET", path, &token, Value::Null).await;
+    assert_eq!((&after["login"], &after["revision"]), (&json!("l"), &json!(2)));
+}
