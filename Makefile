@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c bench bench-peers bench-scale torture fuzz
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -27,9 +27,9 @@ test: lint ## everything
 	$(MAKE) test-py
 	$(MAKE) test-c
 
-test-official: .venv/ready ## the official client against `keyferry serve`, and an archive reader made from its page alone
+test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(CARGO) build --locked --bin keyferry
-	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/archive
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/api tests/archive
 
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
 	rm -rf dist
@@ -58,6 +58,9 @@ test-c: ## programs in six languages against the installed C library, and attack
 
 header: ## keyferry.h anew, from the source of the C library
 	KEYFERRY_WRITE_HEADER=1 $(CARGO) test --locked -p keyferry-capi --test header the_header
+
+openapi: ## docs/openapi.json anew, from the server's table of endpoints and the wire types
+	KEYFERRY_WRITE_OPENAPI=1 $(CARGO) test --locked -p keyferry-server --lib the_document_under_docs
 
 .venv-py/ready: py/tests/requirements.txt
 	python3 -m venv .venv-py
@@ -96,6 +99,10 @@ bench-scale: ## a million records against a hundred thousand; concurrency agains
 	$(CARGO) build --release --locked --bin keyferry
 	$(CARGO) run --release --locked -p keyferry-benches --bin latency
 	python3 benches/scale/scale.py $(TARGET)/release/keyferry
+
+bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk
+	$(CARGO) build --release --locked --bin keyferry
+	python3 benches/server/server.py $(TARGET)/release/keyferry
 
 bench-peers: .venv/ready ## the same work by the official client and by openssl, as ratios
 	$(CARGO) build --release --locked -p keyferry-benches --bin native

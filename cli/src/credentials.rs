@@ -1,6 +1,7 @@
 //! Finds what unlocks an environment: variables, files that variables name, a prompt. Never argv.
 
 use crate::exit::usage;
+use keyferry_core::client::Trust;
 use keyferry_core::engine::Unlock;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, Result};
@@ -30,6 +31,30 @@ pub struct Credentials {
     pub refresh_token: Option<SecretString>,
     /// The master key or master password.
     pub unlock: Option<Unlock>,
+}
+
+/// What was typed: it goes before what is looked up.
+#[derive(Default)]
+pub struct Given {
+    /// The access token.
+    pub token: Option<SecretString>,
+    /// What renews it.
+    pub refresh_token: Option<SecretString>,
+    /// The master key.
+    pub master_key: Option<SecretString>,
+    /// Which certificates prove the server's name.
+    pub trust: Trust,
+}
+
+impl Credentials {
+    /// With what was typed in its place. A pair of tokens belongs together.
+    pub fn overridden(mut self, given: Given) -> Self {
+        if given.token.is_some() || given.refresh_token.is_some() {
+            (self.token, self.refresh_token) = (given.token, given.refresh_token);
+        }
+        self.unlock = given.master_key.map(Unlock::MasterKey).or(self.unlock);
+        self
+    }
 }
 
 /// The process's own variables; an empty one counts as missing.

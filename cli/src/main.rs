@@ -1,7 +1,8 @@
 //! `keyferry`: carries secrets between environments.
 //!
-//! `args` says what may be typed, `resolve` turns words into locations, `when` into times, `credentials` finds what
-//! unlocks them, `jobs` keeps the journal, `commands` does the work, `output` and `progress` show it, `exit` ends it.
+//! `args` says what may be typed, `resolve` turns words into locations, `reference` into single secrets, `when` into
+//! times, `credentials` finds what unlocks them, `opened` opens each environment once, `jobs` keeps the journal,
+//! `commands` does the work, `output` and `progress` show it, `exit` ends it.
 
 mod args;
 mod commands;
@@ -9,8 +10,10 @@ mod config;
 mod credentials;
 mod exit;
 mod jobs;
+mod opened;
 mod output;
 mod progress;
+mod reference;
 mod resolve;
 mod when;
 
@@ -24,7 +27,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     exit::silence_panics();
     jobs::arm_crash();
-    let arguments = match args::Arguments::try_parse() {
+    let arguments = match args::Arguments::try_parse_from(args::secrets::with_customs(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with code 0; everything else is wrong usage.

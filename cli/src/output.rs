@@ -30,6 +30,13 @@ impl Output {
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::io("-", error))
     }
 
+    /// A result as it is: no line is ended that was not.
+    #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
+    pub fn bytes(self, content: &[u8]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(content).and_then(|()| out.flush()).map_err(|error| Error::io("-", error))
+    }
+
     /// A JSON document, indented.
     pub fn document(self, value: &impl Serialize) -> Result<()> {
         self.line(&serde_json::to_string_pretty(value).map_err(not_shown)?)

@@ -1,10 +1,10 @@
 //! Turns a word of the command line into a location, and a location into something to read or write.
 
 use crate::config::Config;
-use crate::credentials::{self, Side};
+use crate::credentials::{self, Given, Side};
 use crate::exit::usage;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, http_transport};
+use keyferry_core::client::{Client, Session, http_transport_trusting};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -103,6 +103,17 @@ pub async fn environment(
     need: Need,
     config: &Config,
 ) -> Result<(Environment, RecordPath)> {
+    environment_with(word, side, need, config, Given::default()).await
+}
+
+/// As [`environment`], with what was typed in place of what is looked up.
+pub async fn environment_with(
+    word: &str,
+    side: Side,
+    need: Need,
+    config: &Config,
+    given: Given,
+) -> Result<(Environment, RecordPath)> {
     let (name, location, path) = match Location::parse(word)? {
         Location::Named(name, path) => {
             let location = Location::parse(config.location(&name)?)?;
@@ -114,7 +125,8 @@ pub async fn environment(
         Location::Server(url) => Some(url),
         _ => None,
     };
-    let found = credentials::find(name.as_deref(), side, url, &credentials::process)?;
+    let trust = given.trust.clone();
+    let found = credentials::find(name.as_deref(), side, url, &credentials::process)?.overridden(given);
     let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
     let client = || match &location {
         Location::Server(url) => {
@@ -132,7 +144,7 @@ pub async fn environment(
                 ..Session::default()
             };
             Ok((
-                Client::new(http_transport(url, config.timeout)?, label.clone(), session)
+                Client::new(http_transport_trusting(url, config.timeout, &trust)?, label.clone(), session)
                     .with_patience(2 * config.timeout),
                 true,
             ))

@@ -297,7 +297,9 @@ async fn handle(
     let peer = peer.map(tracing::field::display);
     tracing::info!(%method, path = served.route, status = served.status.as_u16(), milliseconds, peer);
     let mut response = (served.status, served.body).into_response();
-    response.headers_mut().extend(served.headers);
+    for (name, value) in served.headers {
+        response.headers_mut().insert(name, value);
+    }
     response
 }
 

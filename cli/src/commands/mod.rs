@@ -1,18 +1,21 @@
 //! One file per command; this one chooses.
 
 mod activity;
+mod api;
 mod archive;
 mod completions;
 mod demo;
 mod env;
 mod export;
 mod fsck;
+mod get;
 mod import;
 mod jobs;
 mod list;
 mod migrate;
 mod serve;
 mod sync;
+mod update;
 mod verify;
 
 use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
@@ -54,6 +57,9 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
         Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
+        Command::Get(get) => get::run(get, &config()?, output).await,
+        Command::Update(update) => update::run(update, &config()?, output).await,
+        Command::Api(api) => api::run(api, &config()?, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Completions { shell } => completions::run(shell),
     }

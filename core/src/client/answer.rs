@@ -25,7 +25,7 @@ const MAX_ERROR: usize = 1 << 20;
 /// Where a request went; the query stays out, as it may hold search words.
 pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Option<String>) -> Place {
     let path = path.split('?').next().unwrap_or_default();
-    let path = if path.starts_with(BASE_PATH) { path.to_owned() } else { format!("{BASE_PATH}{path}") };
+    let path = if path.starts_with("/api/") { path.to_owned() } else { format!("{BASE_PATH}{path}") };
     Place::Request { method: method.to_string(), path, status, code }
 }
 

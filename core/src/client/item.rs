@@ -12,6 +12,12 @@ impl Client {
         self.list(&format!("/items?vaultId={}", segment(vault_id)?)).await
     }
 
+    /// The items of a vault that a server's search finds for a text.
+    pub async fn search(&self, vault_id: &str, query: &str) -> Result<Vec<ItemSummary>> {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        self.list(&format!("/items/search?query={query}&vaultIds%5B%5D={}", segment(vault_id)?)).await
+    }
+
     /// Every item of a vault by id, folder and time: all that is kept of a large list.
     pub async fn item_places(&self, vault_id: &str) -> Result<Places> {
         self.gather::<ItemPlace, _>(&format!("/items?vaultId={}", segment(vault_id)?)).await

@@ -37,7 +37,9 @@ mod tests;
 pub use history::ActivityFilter;
 pub use places::Places;
 pub use session::Session;
-pub use transport::{Body, REQUEST_TIMEOUT, Transport, http_transport, in_process};
+pub use transport::{
+    Body, REQUEST_TIMEOUT, Transport, Trust, http_transport, http_transport_trusting, in_process,
+};
 
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -83,7 +85,7 @@ struct Attempts {
 /// One request, ready to be sent as often as needed.
 struct Call<'a> {
     method: Method,
-    /// Path and query, below [`api::BASE_PATH`].
+    /// Path and query, below [`api::BASE_PATH`] or from `/api/` on.
     path: &'a str,
     body: Option<Bytes>,
     repeat: Repeat,
@@ -177,6 +179,30 @@ impl Client {
         answer::parse(&call.method, path, &body)
     }
 
+    /// Any call, for what there is no method for. `path` begins with `/api/` and holds the query, encoded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for another path; those of every call.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<serde_json::Value> {
+        let sane = path.starts_with("/api/")
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'))
+            && !path.split(['/', '?']).any(|part| part == "..");
+        if !sane {
+            return Err(Error::new(ErrorKind::Usage, "this is not a path of the API")
+                .next_step("write it from /api/ on, percent-encoded"));
+        }
+        let body = body.map(to_bytes).transpose()?;
+        let repeat = if method == Method::GET { Repeat::Always } else { Repeat::IfNotActed };
+        let call = Call { method, path, body, repeat };
+        let body = self.call(&call).await?;
+        answer::parse(&call.method, path, &body)
+    }
+
     /// For writes whose answer says nothing: its body is not even parsed.
     pub(crate) async fn act(&self, method: Method, path: &str, body: &impl Serialize) -> Result<()> {
         let body = Some(to_bytes(body)?);
@@ -234,9 +260,10 @@ impl Client {
 
     /// One request, one answer, its body still on the way.
     async fn send(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<http::Response<Body>> {
+        let base = if call.path.starts_with("/api/") { "" } else { api::BASE_PATH };
         let mut request = http::Request::builder()
             .method(call.method.clone())
-            .uri(format!("{}{}", api::BASE_PATH, call.path))
+            .uri(format!("{base}{}", call.path))
             .header(header::ACCEPT, "application/json")
             .header(api::RESPONSE_FORMAT_HEADER, "raw");
         if call.body.is_some() {

@@ -23,9 +23,26 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Which certificates prove a server's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The system's authorities, and those in `SSL_CERT_FILE`.
+    #[default]
+    System,
+    /// Only these authorities: certificates in PEM.
+    Only(Vec<u8>),
+    /// Any certificate at all: whoever stands in between reads along.
+    Anybody,
+}
+
 /// HTTP to `base`: TLS through rustls, one pool of connections, no redirects, as these could
 /// carry credentials to another origin.
 pub fn http_transport(base: &url::Url, timeout: Duration) -> Result<Transport> {
+    http_transport_trusting(base, timeout, &Trust::System)
+}
+
+/// As [`http_transport`], with other certificates than the system's.
+pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust) -> Result<Transport> {
     let unusable = |what: String| {
         Error::new(ErrorKind::Input, what).next_step("give an address such as https://passwork.example.com")
     };
@@ -42,7 +59,24 @@ pub fn http_transport(base: &url::Url, timeout: Duration) -> Result<Transport> {
     }
     let root = root.as_str().trim_end_matches('/');
     let root = root.strip_suffix(keyferry_api::BASE_PATH).unwrap_or(root).to_owned();
-    let http = reqwest::Client::builder()
+    let builder = match trust {
+        Trust::System => reqwest::Client::builder(),
+        Trust::Only(pem) => {
+            let unusable = |what: &str| {
+                Error::new(ErrorKind::Input, what.to_owned()).next_step(
+                    "give a file of certificates in PEM, such as an authority's or the server's own",
+                )
+            };
+            let authorities = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|error| unusable("the certificates cannot be read").because(error.without_url()))?;
+            if authorities.is_empty() {
+                return Err(unusable("there are no certificates in PEM"));
+            }
+            reqwest::Client::builder().tls_certs_only(authorities)
+        }
+        Trust::Anybody => reqwest::Client::builder().tls_danger_accept_invalid_certs(true),
+    };
+    let http = builder
         .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))

@@ -74,14 +74,14 @@ impl RecordPath {
         Self::names(text).into_iter().collect()
     }
 
-    /// The names of a path as users type it: a backslash makes the next `/`, `#`, `:` or backslash part of a name.
+    /// The names of a path as users type it: a backslash makes the next `/`, `#`, `:`, `?` or backslash part of a name.
     #[must_use]
     pub fn names(text: &str) -> Vec<String> {
         let mut names = vec![String::new()];
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             match (c, rest.peek()) {
-                ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '\\') => {
+                ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '?' | '\\') => {
                     rest.next();
                     if let Some(name) = names.last_mut() {
                         name.push(next);

@@ -43,6 +43,31 @@ impl World {
         raw: bool,
         body: Value,
     ) -> (StatusCode, Value) {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, answer) = self.request(method, path, token, raw, text.into_bytes()).await;
+        (status, serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// As [`World::send`], with a body that need not be JSON.
+    pub async fn send_text(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, Value) {
+        let (status, answer) = self.request(method, path, token, true, body).await;
+        (status, serde_json::from_slice(&answer).unwrap())
+    }
+
+    async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        raw: bool,
+        body: Vec<u8>,
+    ) -> (StatusCode, bytes::Bytes) {
         let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -50,12 +75,10 @@ impl World {
         if raw {
             request = request.header("x-response-format", "raw");
         }
-        let text = if body.is_null() { String::new() } else { body.to_string() };
-        let answer =
-            self.router.clone().oneshot(request.body(axum::body::Body::from(text)).unwrap()).await.unwrap();
+        let request = request.body(axum::body::Body::from(body)).unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
-        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap())
+        (status, answer.into_body().collect().await.unwrap().to_bytes())
     }
 
     /// What anybody gets from this address, below no base path.

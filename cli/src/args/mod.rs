@@ -1,5 +1,7 @@
 //! What may be typed.
 
+pub mod secrets;
+
 use crate::when::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -88,6 +90,12 @@ pub enum Command {
     Ls(One),
     /// List names: everything
     Tree(One),
+    /// Print one secret: a password, a field, a one-time code, an attachment
+    Get(secrets::Get),
+    /// Change one record where it stands
+    Update(secrets::Update),
+    /// Make any call of an environment's API
+    Api(secrets::Api),
     /// Serve an embedded environment over HTTP
     Serve(Serve),
     /// Show an embedded environment's activity log: who did what

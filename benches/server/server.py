@@ -1,0 +1,156 @@
+"""The embedded environment under load, and how its lists and searches grow.
+
+    python server.py KEYFERRY [SMALL LARGE]
+
+Load: `wrk` over loopback against a real `keyferry serve`, single items and batches of 25 creates, with 1, 8 and 64
+connections. Scale: one folder, one search by name and one by tag, each with the same 500 hits among 10,000 records
+and among 1,000,000, asked in turns. Prints Markdown. Needs `wrk`.
+"""
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+HITS = 500
+SECONDS = 5
+LUA = """
+local file = assert(io.open("{body}", "rb"))
+wrk.method, wrk.body = "POST", file:read("*a")
+"""
+LATENCY = """
+done = function(summary, latency, requests)
+  io.write(string.format("figures %d %d %d %d\\n", summary.requests / summary.duration * 1e6,
+    latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.timeout))
+end
+"""
+
+
+class Environment:
+    """A served environment, and calls to it."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url, self.token = url, token
+
+    def call(self, path: str, body: dict | None = None) -> dict:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/api/v1{path}", data, self.headers())
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "Authorization": f"Bearer {self.token}",
+            "X-Response-Format": "raw",
+            "Content-Type": "application/json",
+        }
+
+
+@contextmanager
+def served(keyferry: str, home: Path, name: str, records: int):
+    """An environment of so many records without client-side encryption, on a port of its own."""
+    env = {"HOME": str(home)}
+
+    def run(*words: object) -> dict:
+        done = subprocess.run([keyferry, "--json", "-q", *map(str, words)], env=env, cwd=home, check=True, capture_output=True)
+        return json.loads(done.stdout)
+
+    with (home / f"{name}.csv").open("w") as file:
+        file.write("vault,folder,name,login,password,tags\n")
+        for i in range(records):
+            where, tag = ("needles", "needle") if i < HITS else (f"folder {i % 200}", f"tag {i % 50}")
+            file.write(f"Team,{where},{tag} {i},u{i}@example.com,pw-{i},{tag}\n")
+    made = run("env", "init", f"embedded:{name}", "--user", "admin", "--client-encryption", "off")
+    run("import", f"{name}.csv", f"embedded:{name}", "--verify", "none")
+    server = subprocess.Popen(
+        [keyferry, "--json", "serve", name, "--listen", "127.0.0.1:0", "--log", "off"],
+        env=env, cwd=home, stdout=subprocess.PIPE,
+    )
+    try:
+        yield Environment(json.loads(server.stdout.readline())["url"], made["access_token"])
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wrk(environment: Environment, path: str, connections: int, home: Path, body: dict | None = None) -> tuple[int, float, float]:
+    """Requests a second, p50 and p99 in milliseconds."""
+    script = home / "wrk.lua"
+    text = LATENCY
+    if body is not None:
+        (home / "body.json").write_text(json.dumps(body))
+        text += LUA.format(body=home / "body.json")
+    script.write_text(text)
+    headers = [word for name, value in environment.headers().items() for word in ("-H", f"{name}: {value}")]
+    threads = min(connections, 2)
+    done = subprocess.run(
+        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{SECONDS}s", *headers, "-s", script, f"{environment.url}/api/v1{path}"],
+        capture_output=True, text=True, check=True,
+    )
+    rate, p50, p99, errors = map(int, re.search(r"figures (\d+) (\d+) (\d+) (\d+)", done.stdout).groups())
+    assert errors == 0, done.stdout
+    return rate, p50 / 1000, p99 / 1000
+
+
+def load(environment: Environment, home: Path) -> None:
+    vault = environment.call("/vaults")["items"][0]["id"]
+    item = environment.call(f"/items/search?query=needle&vaultIds[]={vault}&limit=1")["items"][0]["id"]
+    create = {"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "n", "passwordEncrypted": "cHc="}}
+    batch = {"requests": [create] * 25}
+    assert all(one["statusCode"] == 200 for one in environment.call("/batch", batch)["responses"])
+    print("| request | connections | requests a second | records a second | p50, ms | p99, ms |")
+    print("|---|---|---|---|---|---|")
+    for name, path, body, records in (("one item", f"/items/{item}", None, 1), ("a batch of 25 creates", "/batch", batch, 25)):
+        for connections in (1, 8, 64):
+            rate, p50, p99 = wrk(environment, path, connections, home, body)
+            print(f"| {name} | {connections} | {rate:,} | {rate * records:,} | {p50:.2f} | {p99:.2f} |")
+
+
+def scale(small: Environment, large: Environment, sizes: tuple[int, int]) -> None:
+    print(f"| {HITS} hits | among {sizes[0]:,}, ms | among {sizes[1]:,}, ms | ratio | target |")
+    print("|---|---|---|---|---|")
+
+    def paths(environment: Environment) -> dict[str, str]:
+        vault = environment.call("/vaults")["items"][0]["id"]
+        folders = environment.call(f"/folders?vaultId={vault}")["items"]
+        folder = next(folder["id"] for folder in folders if folder["name"] == "needles")
+        return {
+            "list a folder": f"/items?vaultId={vault}&folderId={folder}",
+            "search by name": f"/items/search?query=needle&vaultIds[]={vault}",
+            "search by tag": f"/items/search?tags[]=needle&vaultIds[]={vault}",
+        }
+
+    both = [(environment, paths(environment)) for environment in (small, large)]
+    for name in both[0][1]:
+        times: list[list[float]] = [[], []]
+        for turn in range(41):
+            for which, (environment, path) in enumerate(both):
+                start = time.perf_counter()
+                answer = environment.call(path[name])
+                # The first turn warms up.
+                if turn:
+                    times[which].append((time.perf_counter() - start) * 1000)
+                assert len(answer["items"]) == HITS
+        one, other = (statistics.median(series) for series in times)
+        print(f"| {name} | {one:.2f} | {other:.2f} | {other / one:.2f} × | 1.5 × |")
+
+
+def main() -> None:
+    keyferry = str(Path(sys.argv[1]).resolve())
+    sizes = tuple(int(size) for size in sys.argv[2:4]) or (10_000, 1_000_000)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with served(keyferry, home, "small", sizes[0]) as small, served(keyferry, home, "large", sizes[1]) as large:
+            scale(small, large, sizes)
+            print()
+            load(small, home)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+//! `get`: one secret on standard output, or in a private file.
+
+use crate::args::secrets::{Get, OneRecord};
+use crate::config::Config;
+use crate::opened::Opened;
+use crate::output::Output;
+use crate::reference::{Reference, Wanted};
+use keyferry_core::engine::{Environment, Picked};
+use keyferry_core::secret::SecretBytes;
+use keyferry_core::{Error, Result};
+use serde_json::json;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Prints what is asked for.
+pub async fn run(get: Get, config: &Config, output: Output) -> Result<u8> {
+    let mut opened = Opened::new(&get.access, config, output);
+    let (environment, picked, named) = pick(&get.record, &mut opened).await?;
+    if let Some(name) = &get.attachment {
+        let content = environment.attachment(&picked, name).await?.content;
+        write(content.expose(), get.output.as_deref(), output)?;
+        return Ok(0);
+    }
+    let flag = get.field.map(Wanted::Field).or(get.totp_code.map(|name| Wanted::Code(Some(name))));
+    let nothing_named = flag.is_none() && named == Wanted::Password;
+    if output.json && nothing_named {
+        output.document(&whole(&picked))?;
+        return Ok(0);
+    }
+    let value = flag.unwrap_or(named).of(&picked)?;
+    if output.json {
+        output.document(&json!({ "value": value.expose() }))?;
+        return Ok(0);
+    }
+    let mut text = value.expose().as_bytes().to_vec();
+    if !get.no_newline {
+        text.push(b'\n');
+    }
+    write(SecretBytes::new(text).expose(), get.output.as_deref(), output)?;
+    Ok(0)
+}
+
+/// The record that was named, and what of it.
+pub async fn pick(record: &OneRecord, opened: &mut Opened<'_>) -> Result<(Arc<Environment>, Picked, Wanted)> {
+    if let Some(word) = &record.reference {
+        let reference = Reference::parse(word)?;
+        let environment = opened.of(&reference).await?;
+        let picked = environment.pick(&reference.names).await?;
+        return Ok((environment, picked, reference.wanted));
+    }
+    let environment = opened.named(None).await?;
+    let id = record.password_id.as_ref().or(record.shortcut_id.as_ref()).map(|id| id.trim());
+    let picked = environment.pick_id(id.unwrap_or_default()).await?;
+    Ok((environment, picked, Wanted::Password))
+}
+
+/// The record as a document.
+fn whole(picked: &Picked) -> serde_json::Value {
+    let record = &picked.record;
+    let customs = record.customs.iter().map(
+        |custom| json!({ "name": custom.name, "type": custom.kind.as_str(), "value": custom.value.expose() }),
+    );
+    let attachments = picked.item().attachments.iter().map(|attachment| json!({ "name": attachment.name }));
+    let (vault, folder) = picked.place();
+    json!({
+        "id": picked.id,
+        "vault_id": vault,
+        "folder_id": folder,
+        "name": record.name,
+        "login": record.login,
+        "password": record.password.as_ref().map(|password| password.expose()),
+        "url": record.url,
+        "description": record.description,
+        "tags": record.tags,
+        "color": record.color,
+        "favorite": record.favorite,
+        "customs": customs.collect::<Vec<_>>(),
+        "attachments": attachments.collect::<Vec<_>>(),
+        "updated_at": picked.updated_at(),
+    })
+}
+
+fn write(content: &[u8], to: Option<&Path>, output: Output) -> Result<()> {
+    let Some(path) = to else { return output.bytes(content) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A file under its name only when whole; readable by this user alone from its first byte on.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::io(path, error))?;
+    file.write_all(content).map_err(|error| Error::io(path, error))?;
+    file.persist_noclobber(path).map_err(|error| {
+        let there = error.error.kind() == std::io::ErrorKind::AlreadyExists;
+        let failed = Error::io(path, error.error);
+        if there { failed.next_step("it is there already: name a new file") } else { failed }
+    })?;
+    output.say(&format!("written: {}", path.display()));
+    Ok(())
+}
