@@ -636,11 +636,12 @@ impl<'a> Hits<'a> {
     }
 }
 
-/// What the index of texts is asked for: every three characters that stand together in the query. Which
-/// hits have them in a row is looked at one by one. A shorter query has none.
+/// What the index of texts is asked for: every three characters that stand together in the query, but for
+/// those with a NUL, where the index's own language ends. Which hits have them in a row is looked at one by
+/// one. A shorter query has none.
 fn trigrams(query: &str) -> Option<String> {
     let letters: Vec<char> = query.to_lowercase().chars().collect();
-    let words = letters.windows(3).map(|three| {
+    let words = letters.windows(3).filter(|three| !three.contains(&'\0')).map(|three| {
         let word: String = three.iter().collect();
         format!("\"{}\"", word.replace('"', "\"\""))
     });
