@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header static image test-image install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -46,6 +46,17 @@ test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, an
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
 	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q tests/official
+
+STATIC := target/static/x86_64-unknown-linux-gnu/release/keyferry
+static: ## the command line for Linux as one file that needs no library
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --bin keyferry --target x86_64-unknown-linux-gnu --target-dir target/static
+
+image: static ## an image with that file and nothing else, by buildah
+	mkdir -p .cache/image && cp /etc/ssl/certs/ca-certificates.crt .cache/image/
+	buildah build --isolation chroot --tag keyferry .
+
+test-image: image ## the image, run against a real server
+	tests/image.sh $(STATIC)
 
 PREFIX ?= /usr/local
 install: ## the C library: DESTDIR and PREFIX say where
