@@ -2,6 +2,8 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
+# The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
+BUILD := $(CARGO) build --locked --bins --tests
 
 .PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header static image test-image install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
@@ -21,15 +23,15 @@ demo: ## the main job on two embedded environments
 	$(CARGO) run --release --locked --bin keyferry -- demo
 
 test: lint ## everything
-	$(CARGO) build --locked --bin keyferry
+	$(BUILD)
 	$(CARGO) test --locked
 	$(MAKE) test-official
 	$(MAKE) test-py
 	$(MAKE) test-c
 
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
-	$(CARGO) build --locked --bin keyferry
-	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/api tests/archive
+	$(BUILD)
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/api tests/archive tests/ci
 
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
 	rm -rf dist
@@ -41,7 +43,7 @@ wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its s
 	.venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt dist/keyferry-*-abi3-*.whl
 
 test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
-	$(CARGO) build --locked --bin keyferry
+	$(BUILD)
 	.venv-wheel/bin/mypy --strict py/python/keyferry
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
@@ -63,7 +65,7 @@ install: ## the C library: DESTDIR and PREFIX say where
 	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
-	$(CARGO) build --locked --bin keyferry
+	$(BUILD)
 	$(MAKE) install DESTDIR= PREFIX=$(abspath .cache/c)
 	capi/test.sh $(abspath .cache/c) $(abspath $(TARGET))/debug/keyferry
 
@@ -93,7 +95,7 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 	$(CARGO) install --locked --quiet --root .cache cargo-deny@0.20.2
 
 torture: ## the tests under random faults and kills, with forty seeds instead of few
-	$(CARGO) build --locked --bin keyferry
+	$(BUILD)
 	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test kill --test faults -- --test-threads 1
 
 FUZZ_SECONDS ?= 600
