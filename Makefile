@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -50,6 +50,10 @@ test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, an
 PREFIX ?= /usr/local
 install: ## the C library: DESTDIR and PREFIX say where
 	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+install-cli: ## the command line, its manual pages and completions, and the link passwork-cli
+	$(CARGO) build --release --locked --bin keyferry
+	cli/install.sh $(TARGET)/release/keyferry "$(DESTDIR)" "$(PREFIX)"
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
 	$(CARGO) build --locked --bin keyferry

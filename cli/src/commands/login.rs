@@ -155,7 +155,7 @@ async fn sign_in(
 ) -> Result<(Client, String)> {
     let name = match &login.user {
         Some(name) => name.clone(),
-        None => ask_name(asked.label)?,
+        None => ask_name(asked.label.trim_end_matches(':'))?,
     };
     let password =
         if login.password_stdin { secret_line("login password")? } else { asked.login_password(&process)? };
@@ -204,7 +204,7 @@ fn one_time_code(login: &Login, asked: &Asked<'_>) -> Result<Option<SecretString
             return Ok(Some(code));
         }
     }
-    credentials::ask_for(&format!("One-time code for {}: ", asked.label))
+    credentials::ask_for(&format!("One-time code for {}: ", asked.label.trim_end_matches(':')))
 }
 
 /// The master key, given or derived, and proved to open the user's private key; `None` where the user has none.

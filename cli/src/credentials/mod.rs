@@ -117,7 +117,7 @@ impl Asked<'_> {
         if let Some(words) = self.configured.and_then(|configured| configured.password_command.as_ref()) {
             return command::secret("password_command", words).map(Some);
         }
-        ask_for(&format!("Login password of {}: ", self.label))
+        ask_for(&format!("Login password of {}: ", self.label.trim_end_matches(':')))
     }
 }
 

@@ -16,10 +16,15 @@ use zeroize::Zeroizing;
 
 /// The longest password.
 pub const MOST_CHARACTERS: usize = 1024;
+/// The largest alphabet.
+pub const MOST_LETTERS: usize = 4096;
 /// The longest passphrase.
 pub const MOST_WORDS: usize = 64;
 /// The longest token.
 pub const MOST_BYTES: usize = 1024;
+
+/// Of a thousand passwords at least one must meet what is required: the others are drawn in vain.
+const LEAST_SHARE: f64 = 1e-3;
 
 /// Kinds of characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,7 +106,7 @@ impl Recipe {
         if letters.len() != before {
             return Err(wrong("a character stands twice in the alphabet", "name each character once"));
         }
-        if letters.len() < 2 || letters.iter().any(|letter| letter.is_control()) {
+        if !(2..=MOST_LETTERS).contains(&letters.len()) || letters.iter().any(|letter| letter.is_control()) {
             return Err(wrong(
                 "this alphabet makes no passwords",
                 "name two characters or more, and none that cannot be seen",
@@ -113,16 +118,21 @@ impl Recipe {
                 format!("choose {} to {MOST_CHARACTERS}", required.len().max(1)),
             ));
         }
-        let mut classes: Vec<Class> =
-            Class::ALL.into_iter().filter(|class| required.contains(class)).collect();
-        if let Some(class) = classes.iter().find(|class| !letters.iter().any(|letter| class.holds(*letter))) {
+        let required: Vec<Class> = Class::ALL.into_iter().filter(|class| required.contains(class)).collect();
+        if let Some(class) = required.iter().find(|class| !letters.iter().any(|letter| class.holds(*letter)))
+        {
             return Err(wrong(
                 format!("{} is required and not in the alphabet", class.name()),
                 "allow it, or do without the policy",
             ));
         }
-        classes.retain(|class| !letters.iter().all(|letter| class.holds(*letter)));
-        Ok(Self(Kind::Password { length, alphabet: letters, required: classes }))
+        if share(length, &letters, &required) < LEAST_SHARE {
+            return Err(wrong(
+                "passwords as short as this hardly ever hold every kind of character that is required",
+                "choose a larger length",
+            ));
+        }
+        Ok(Self(Kind::Password { length, alphabet: letters, required }))
     }
 
     /// Words of the Electronic Frontier Foundation's long list, 7776 of them, joined by `separator`; each with
