@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --bins --tests
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header static image test-image install test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -63,6 +63,10 @@ test-image: image ## the image, run against a real server
 PREFIX ?= /usr/local
 install: ## the C library: DESTDIR and PREFIX say where
 	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+install-cli: ## the command line, its manual pages and completions, and the link passwork-cli
+	$(CARGO) build --release --locked --bin keyferry
+	cli/install.sh $(TARGET)/release/keyferry "$(DESTDIR)" "$(PREFIX)"
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
 	$(BUILD)

@@ -18,7 +18,7 @@ if os.environ.get("KEYFERRY_ACCELERATE"):
 ROOT = Path(__file__).resolve().parents[1]
 BINARY = Path(os.environ.get("KEYFERRY_BIN", ROOT / "target" / "debug" / "keyferry"))
 # Nothing of the developer's own environment reaches what is tested, and no proxy stands before a local server.
-BASE = {"HOME": "/nonexistent", "PATH": os.environ["PATH"]}
+BASE = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "KEYFERRY_KEYRING": "off"}
 os.environ["NO_PROXY"] = "127.0.0.1"
 
 

@@ -1,6 +1,7 @@
 //! `keyferry/config.toml`: where environments are. It never holds a secret.
 
 use crate::exit::usage;
+use crate::output::Output;
 use etcetera::BaseStrategy as _;
 use keyferry_core::error::Place;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -23,6 +24,9 @@ pub struct Config {
     /// How long one request may take; typed, not read from the file.
     #[serde(skip)]
     pub timeout: Duration,
+    /// Where remarks go; typed as well.
+    #[serde(skip)]
+    pub output: Output,
 }
 
 /// One environment.
@@ -31,11 +35,44 @@ pub struct Config {
 pub struct Configured {
     /// `https://…`, `http://…` or `embedded:DIR`.
     pub location: String,
+    /// A program that prints the access token: a list of words, no shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_command: Option<Vec<String>>,
+    /// The same for the refresh token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_command: Option<Vec<String>>,
+    /// The same for the master key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_key_command: Option<Vec<String>>,
+    /// The same for the master password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_password_command: Option<Vec<String>>,
+    /// The same for the login password, for `login`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<Vec<String>>,
+    /// The same for a session file's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_key_command: Option<Vec<String>>,
+}
+
+impl Configured {
+    /// An environment at this location, whose secrets no program gives.
+    pub fn at(location: String) -> Self {
+        Self {
+            location,
+            token_command: None,
+            refresh_token_command: None,
+            master_key_command: None,
+            master_password_command: None,
+            password_command: None,
+            session_key_command: None,
+        }
+    }
 }
 
 impl Config {
     /// Reads the file; one that does not exist is empty.
-    pub fn load(path: Option<&Path>, timeout: Duration) -> Result<Self> {
+    pub fn load(path: Option<&Path>, timeout: Duration, output: Output) -> Result<Self> {
         let path = match path {
             Some(path) => path.to_owned(),
             None => etcetera::choose_base_strategy()
@@ -56,10 +93,11 @@ impl Config {
                 path: path.clone(),
                 at: line.map(|line| keyferry_core::error::Position::line(line as u64)),
             })
-            .next_step("it holds sections [environments.NAME], each with one line: location = \"…\"; secrets belong elsewhere")
+            .next_step("it holds sections [environments.NAME] with location = \"…\" and programs such as token_command = [\"…\"]; secrets belong elsewhere")
         })?;
         config.path = path;
         config.timeout = timeout;
+        config.output = output;
         Ok(config)
     }
 
@@ -73,6 +111,11 @@ impl Config {
                 format!("keyferry env add {name} https://passwork.example.com; a file is written ./{name}:…"),
             )
         })
+    }
+
+    /// Where it was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Writes the file whole, readable by its owner alone.

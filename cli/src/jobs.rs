@@ -34,12 +34,14 @@ impl Jobs {
         self.started
     }
 
+    /// Where the journal is.
+    pub fn path(&self) -> Result<PathBuf> {
+        self.path.clone().map_or_else(Journal::default_path, Ok)
+    }
+
     /// Opens the journal.
     pub fn journal(&self) -> Result<Journal> {
-        match &self.path {
-            Some(path) => Journal::open(path),
-            None => Journal::open(&Journal::default_path()?),
-        }
+        Journal::open(&self.path()?)
     }
 
     /// Transfers; into an environment, as a job.

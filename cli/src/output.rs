@@ -8,7 +8,7 @@ use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// How and how much to write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Output {
     /// Results are one JSON document.
     pub json: bool,

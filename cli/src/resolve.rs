@@ -1,11 +1,11 @@
 //! Turns a word of the command line into a location, and a location into something to read or write.
 
 use crate::config::Config;
-use crate::credentials::{self, Given, Side};
+use crate::credentials::{self, Asked, Given, Side, Unkept};
 use crate::exit::usage;
 use keyferry_core::Result;
 use keyferry_core::client::{Client, Session, http_transport_trusting};
-use keyferry_core::engine::{Endpoint, Environment, Unlock};
+use keyferry_core::engine::{Endpoint, Environment};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind};
@@ -114,40 +114,35 @@ pub async fn environment_with(
     config: &Config,
     given: Given,
 ) -> Result<(Environment, RecordPath)> {
-    let (name, location, path) = match Location::parse(word)? {
-        Location::Named(name, path) => {
-            let location = Location::parse(config.location(&name)?)?;
-            (Some(name), location, path)
-        }
-        other => (None, other, RecordPath::default()),
-    };
-    let url = match &location {
-        Location::Server(url) => Some(url),
-        _ => None,
-    };
+    let target = Target::parse(word, config)?;
+    let asked = target.asked(side, config);
+    let (label, lookup) = (asked.label.to_owned(), &credentials::process);
     let trust = given.trust.clone();
-    let found = credentials::find(name.as_deref(), side, url, &credentials::process)?.overridden(given);
-    let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
-    let client = || match &location {
+    let found = credentials::find(asked.name, side, asked.url, lookup)?.overridden(given);
+    let mut found = found.completed(&asked, lookup)?;
+    let given = found.unlock.take();
+    let prefix = &credentials::prefixes(asked.name, side)[0];
+    let client = || match &target.location {
         Location::Server(url) => {
-            if found.token.is_none() && found.refresh_token.is_none() {
-                let prefix = credentials::prefixes(name.as_deref(), side);
-                return Err(Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"))
-                    .next_step(format!(
-                        "set {0}_TOKEN and {0}_REFRESH_TOKEN (or {0}_TOKEN_FILE)",
-                        prefix[0]
-                    )));
+            if !found.signed_in() {
+                let advice =
+                    format!("keyferry login {label}, or set {prefix}_TOKEN and {prefix}_REFRESH_TOKEN");
+                let error = Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"));
+                return Err(error.next_step(found.hints.first().cloned().unwrap_or(advice)));
             }
             let session = Session {
                 access_token: found.token.clone(),
                 refresh_token: found.refresh_token.clone(),
                 ..Session::default()
             };
-            Ok((
-                Client::new(http_transport_trusting(url, config.timeout, &trust)?, label.clone(), session)
-                    .with_patience(2 * config.timeout),
-                true,
-            ))
+            let transport = http_transport_trusting(url, config.timeout, &trust)?;
+            let client = Client::new(transport, label.clone(), session).with_patience(2 * config.timeout);
+            match (&found.kept, &found.tokens_from) {
+                (Some(kept), _) => client.keep_session_in(Arc::new(kept.clone())),
+                (None, Some(source)) => client.keep_session_in(Unkept::new(&label, source, config.output)),
+                (None, None) => {}
+            }
+            Ok((client, true))
         }
         Location::Embedded(folder) => embedded::client(folder, &label),
         Location::File(..) | Location::Named(..) => Err(usage(
@@ -156,21 +151,80 @@ pub async fn environment_with(
         )),
     };
     let (first, encrypts) = client()?;
-    let unlock = match (found.unlock, need) {
-        (None, Need::Contents) if encrypts => credentials::ask(&label)?.map(Unlock::MasterPassword),
+    let unlock = match (given, need) {
+        (None, Need::Contents) if encrypts => asked.unlock()?,
         (unlock, _) => unlock,
     };
     let opened = match Environment::open(first, unlock).await {
         // Some servers tell nothing at all without the hash of the master key.
         Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
-            let Some(password) = credentials::ask(&label)? else { return Err(error) };
-            Environment::open(client()?.0, Some(Unlock::MasterPassword(password))).await?
+            let Some(unlock) = asked.unlock()? else { return Err(error) };
+            Environment::open(client()?.0, Some(unlock)).await?
         }
         other => other?,
     };
-    let prefix = &credentials::prefixes(name.as_deref(), side)[0];
     let advice = format!("set {prefix}_MASTER_PASSWORD or {prefix}_MASTER_KEY");
-    Ok((opened.with_advice(advice).with_place(canonical(&location)), path))
+    Ok((opened.with_advice(advice).with_place(target.canonical), target.path))
+}
+
+/// An environment that a word names, and a place in it.
+pub struct Target {
+    /// Its name, where it is a configured one.
+    pub name: Option<String>,
+    /// Where it is.
+    pub location: Location,
+    /// The place in it.
+    pub path: RecordPath,
+    /// What messages call it.
+    pub label: String,
+    /// One name for every spelling of its location.
+    pub canonical: String,
+}
+
+impl Target {
+    /// Understands a word, with the config's help. Nothing is opened.
+    pub fn parse(word: &str, config: &Config) -> Result<Self> {
+        let (name, location, path) = match Location::parse(word)? {
+            Location::Named(name, path) => {
+                let location = Location::parse(config.location(&name)?)?;
+                (Some(name), location, path)
+            }
+            other => (None, other, RecordPath::default()),
+        };
+        let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
+        let canonical = canonical(&location);
+        Ok(Self { name, location, path, label, canonical })
+    }
+
+    /// The same, where an environment's name is meant also without its colon.
+    pub fn parse_named(word: &str, config: &Config) -> Result<Self> {
+        if config.environments.contains_key(word) {
+            return Self::parse(&format!("{word}:"), config);
+        }
+        Self::parse(word, config)
+    }
+
+    /// Its address, where it is a server.
+    pub fn url(&self) -> Option<&Url> {
+        match &self.location {
+            Location::Server(url) => Some(url),
+            _ => None,
+        }
+    }
+
+    /// Whose secrets are to be looked for.
+    pub fn asked<'a>(&'a self, side: Side, config: &'a Config) -> Asked<'a> {
+        let name = self.name.as_deref();
+        Asked {
+            name,
+            side,
+            url: self.url(),
+            location: &self.canonical,
+            label: &self.label,
+            configured: name.and_then(|name| config.environments.get(name)),
+            output: config.output,
+        }
+    }
 }
 
 /// One name for every spelling of an environment's location.

@@ -5,7 +5,7 @@
 use data_encoding::HEXLOWER;
 use keyferry_core::crypto::keychain::{Keychain, PublicKey, VaultProof, vault_key_hash};
 use keyferry_core::crypto::record::Protection;
-use keyferry_core::crypto::{attachment, base32, envelope, master_key, record, totp::Totp};
+use keyferry_core::crypto::{attachment, base32, envelope, master_key, record, session_file, totp::Totp};
 use keyferry_core::model::{Attachment, RecordPath};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use serde_json::{Value, json};
@@ -187,4 +187,20 @@ fn a_saved_session_of_the_official_client() {
     let envelope_text = String::from_utf8(inside).unwrap();
     let content = envelope::decrypt_text(&envelope_text, &text(&vector, "encryption_key").into()).unwrap();
     assert_eq!(serde_json::from_str::<Value>(content.expose()).unwrap(), vector["content"]);
+}
+
+#[test]
+fn a_session_file_of_the_official_client_opens() {
+    let vector = vectors("session_file");
+    let key = text(&vector, "encryption_key").into();
+    let opened = session_file::open(text(&vector, "file"), &key).unwrap();
+    let content = &vector["content"];
+    let secret = |member| Some(SecretString::from(text(content, member)));
+    assert_eq!(opened.access_token, secret("access_token"));
+    assert_eq!(opened.refresh_token, secret("refresh_token"));
+    assert_eq!(opened.master_key, secret("master_key"));
+    assert_eq!(opened.location, None);
+    // Written anew it holds the same members, as the official client reads them.
+    let again = session_file::open(&session_file::seal(&opened, &key).unwrap(), &key).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(again.to_json().unwrap().expose()).unwrap(), *content);
 }

@@ -68,6 +68,8 @@ impl Scene {
             .env_clear()
             .env("HOME", self.folder.path())
             .env("KEYFERRY_MASTER_PASSWORD", MASTER_PASSWORD)
+            // The developer's own keyring is left alone.
+            .env("KEYFERRY_KEYRING", "off")
             .stdin(Stdio::null());
         command
     }
@@ -93,6 +95,13 @@ impl Scene {
         }
         assert_eq!(run.output.status.code(), None, "{at}: it did not crash but fail\n{}", run.whole());
         true
+    }
+
+    /// Runs a command that was made ready to its end.
+    #[must_use]
+    #[expect(clippy::unused_self, reason = "it ends in the scene that it was made for")]
+    pub fn finish(&self, command: Command) -> Run {
+        finish(command)
     }
 
     /// Runs to the end with a changed environment; `None` removes a variable.

@@ -1,6 +1,9 @@
 //! What may be typed.
 
+pub mod doctor;
+pub mod generate;
 pub mod secrets;
+pub mod session;
 
 use crate::when::When;
 use clap::builder::NonEmptyStringValueParser;
@@ -60,6 +63,10 @@ pub enum Command {
     /// Make, name and test environments
     #[command(subcommand)]
     Env(Env),
+    /// Sign in to an environment and keep the session: in the keyring, or in an encrypted file
+    Login(session::Login),
+    /// End a session that `login` keeps
+    Logout(session::Logout),
     /// Bring a file's records into an environment
     Import(Import),
     /// Write an environment's records to a file
@@ -96,6 +103,8 @@ pub enum Command {
     Update(secrets::Update),
     /// Make any call of an environment's API
     Api(secrets::Api),
+    /// Make passwords, passphrases and tokens
+    Generate(generate::Generate),
     /// Serve an embedded environment over HTTP
     Serve(Serve),
     /// Show an embedded environment's activity log: who did what
@@ -103,6 +112,10 @@ pub enum Command {
     /// How the journal shows a job that a program began, through the Python module or the C library
     #[command(hide = true)]
     Program(Program),
+    /// Find out what is wrong with the configuration, and what to do about it
+    Doctor(doctor::Doctor),
+    /// Print the manual page, or write one for each command
+    Man(doctor::Man),
     /// Print a completion script
     Completions {
         /// The shell

@@ -13,3 +13,33 @@ pub fn run(shell: Shell) -> Result<u8> {
     std::io::stdout().write_all(&script).map_err(|error| Error::io("-", error))?;
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command and long option that the help shows.
+    fn words(command: &clap::Command, found: &mut Vec<String>) {
+        found.push(command.get_name().to_owned());
+        let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
+        found.extend(options.filter_map(|argument| argument.get_long()).map(str::to_owned));
+        for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+            words(inner, found);
+        }
+    }
+
+    #[test]
+    fn every_command_and_option_is_completed_in_every_shell() {
+        let mut known = Vec::new();
+        words(&Arguments::command(), &mut known);
+        assert!(known.len() > 100, "{known:?}");
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "keyferry", &mut script);
+            let script = String::from_utf8(script).expect("scripts are text");
+            for word in &known {
+                assert!(script.contains(word), "{word} for {shell}");
+            }
+        }
+    }
+}

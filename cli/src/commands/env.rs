@@ -98,7 +98,7 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
         }
         _ => location,
     };
-    config.environments.insert(name.to_owned(), Configured { location });
+    config.environments.insert(name.to_owned(), Configured::at(location));
     config.save()?;
     let variable = name.to_uppercase().replace('-', "_");
     output.say(&format!(

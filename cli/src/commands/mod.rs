@@ -5,13 +5,17 @@ mod api;
 mod archive;
 mod completions;
 mod demo;
+mod doctor;
 mod env;
 mod export;
 mod fsck;
+mod generate;
 mod get;
 mod import;
 mod jobs;
 mod list;
+mod login;
+mod man;
 mod migrate;
 mod serve;
 mod sync;
@@ -38,7 +42,7 @@ use std::time::Duration;
 /// Runs the command and gives its exit code.
 pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8> {
     let global = arguments.global;
-    let config = || Config::load(global.config.as_deref(), Duration::from_secs(global.timeout));
+    let config = || Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output);
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Env(env) => env::run(env, config()?, &jobs, output).await,
@@ -60,7 +64,12 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
         Command::Api(api) => api::run(api, &config()?, output).await,
+        Command::Login(login) => login::login(login, &config()?, output).await,
+        Command::Logout(logout) => login::logout(logout, &config()?, output).await,
+        Command::Generate(generate) => generate::run(generate, config, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
+        Command::Doctor(doctor) => doctor::run(doctor, config(), &jobs, output).await,
+        Command::Man(man) => man::run(&man, output),
         Command::Completions { shell } => completions::run(shell),
     }
 }

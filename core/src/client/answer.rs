@@ -145,9 +145,9 @@ pub(super) fn failure(
         (None, None) => fallback.to_owned(),
     };
     let next = match (status, its_code.as_deref()) {
-        (401, Some("twoFactorAuthRequired")) => {
-            Some("this user signs in with a one-time code: use the tokens of an API session instead")
-        }
+        (401, Some("twoFactorAuthRequired")) => Some(
+            "this user signs in with a one-time code: keyferry login takes it; or use the tokens of an API session",
+        ),
         (_, Some(code::MASTER_KEY_HASH_INVALID)) => Some("give this user's master password or master key"),
         (507, _) => Some("make room on the environment's disk and run the same command again"),
         (500..=599, _) => Some("the environment's own log says why"),

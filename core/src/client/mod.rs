@@ -36,7 +36,7 @@ mod tests;
 
 pub use history::ActivityFilter;
 pub use places::Places;
-pub use session::Session;
+pub use session::{Held, Session, SessionStore};
 pub use transport::{
     Body, REQUEST_TIMEOUT, Transport, Trust, http_transport, http_transport_trusting, in_process,
 };
@@ -47,7 +47,7 @@ use http::{HeaderValue, Method, header};
 use keyferry_api as api;
 use pace::Pace;
 use serde::{Serialize, de::DeserializeOwned};
-use session::{Credentials, Keeper};
+use session::{Credentials, Keeper, Renewal};
 use std::fmt;
 use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
@@ -230,8 +230,15 @@ impl Client {
         error: Error,
     ) -> Result<()> {
         if attempts.renewals < MAX_RENEWALS && session::renewal_may_help(&error) {
-            attempts.renewals += 1;
-            return if self.renew(used.generation).await? { Ok(()) } else { Err(self.sign_in_again(error)) };
+            return match self.renew(used.generation).await? {
+                // No limit is needed: somebody renewed them, and each renews a limited number of times.
+                Renewal::Found => Ok(()),
+                Renewal::Made => {
+                    attempts.renewals += 1;
+                    Ok(())
+                }
+                Renewal::Impossible => Err(self.sign_in_again(error)),
+            };
         }
         attempts.tries += 1;
         match retry::pause(&error, attempts.tries, call.repeat) {

@@ -2,6 +2,7 @@
 //!
 //! Each pair of tokens has a generation. Whoever is told that the session has expired asks for a
 //! pair newer than the one it used: the first asks the server, the others wait and find it there.
+//! Where a [`SessionStore`] keeps the session, the same holds among processes.
 
 use super::{Call, Client, Repeat, answer, retry, to_bytes};
 use crate::secret::SecretString;
@@ -11,7 +12,7 @@ use http::Method;
 use keyferry_api::Empty;
 use keyferry_api::session::{OneTimeCode, Tokens};
 use serde::Serialize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What proves who asks. Worth keeping after a run, as tokens may have been renewed in it.
 #[derive(Clone, Default)]
@@ -24,10 +25,50 @@ pub struct Session {
     pub master_key_hash: Option<String>,
 }
 
+/// Where a session outlives the process: tokens that were renewed are put back there. Both methods may wait;
+/// they are called on a thread for that, once for each renewal.
+pub trait SessionStore: Send + Sync {
+    /// Keeps other processes from renewing until what this gives is dropped, and reads the tokens as they are
+    /// kept by now.
+    ///
+    /// # Errors
+    /// Where they could not be put back: then nothing is renewed, since the kept ones would end with that.
+    fn take(&self) -> Result<Held>;
+
+    /// Keeps these tokens in place of the others. They are good also where this fails, which is the store's
+    /// own to tell.
+    fn save(&self, held: Held, session: &Session);
+}
+
+/// The tokens that a [`SessionStore`] keeps, and the right to replace them.
+pub struct Held {
+    kept: Option<Session>,
+    _guard: Box<dyn Send>,
+}
+
+impl Held {
+    /// `kept` is `None` where nothing was kept that could be newer; dropping `guard` lets the others in.
+    pub fn new(kept: Option<Session>, guard: impl Send + 'static) -> Self {
+        Self { kept, _guard: Box::new(guard) }
+    }
+}
+
 /// A session's state; shared by a client and its clones.
 pub(super) struct Keeper {
     state: Mutex<State>,
     renewing: tokio::sync::Mutex<()>,
+    store: OnceLock<Arc<dyn SessionStore>>,
+}
+
+/// How newer tokens came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// Somebody else had asked for them.
+    Found,
+    /// The server was asked.
+    Made,
+    /// There is no way to get any.
+    Impossible,
 }
 
 struct State {
@@ -49,6 +90,7 @@ impl Keeper {
         Self {
             state: Mutex::new(State { session, generation: 0, ended: false }),
             renewing: tokio::sync::Mutex::new(()),
+            store: OnceLock::new(),
         }
     }
 
@@ -71,12 +113,16 @@ impl Keeper {
     }
 
     fn replace(&self, tokens: Tokens) {
+        self.adopt(tokens.access_token.map(Into::into), tokens.refresh_token.map(Into::into));
+    }
+
+    fn adopt(&self, access_token: Option<SecretString>, refresh_token: Option<SecretString>) {
         let mut state = self.state();
-        if let Some(token) = tokens.access_token {
-            state.session.access_token = Some(token.into());
+        if access_token.is_some() {
+            state.session.access_token = access_token;
         }
-        if let Some(token) = tokens.refresh_token {
-            state.session.refresh_token = Some(token.into());
+        if refresh_token.is_some() {
+            state.session.refresh_token = refresh_token;
         }
         state.generation += 1;
         state.ended = false;
@@ -94,6 +140,11 @@ impl Client {
     #[must_use]
     pub fn session(&self) -> Session {
         self.shared.keeper.state().session.clone()
+    }
+
+    /// Keeps the session in `store` as well from now on, in every clone of this client; the first one counts.
+    pub fn keep_session_in(&self, store: Arc<dyn SessionStore>) {
+        let _ = self.shared.keeper.store.set(store);
     }
 
     /// Signs in with a login password, which is not the master password.
@@ -128,8 +179,8 @@ impl Client {
         self.act(Method::POST, "/sessions/logout", &Empty {}).await
     }
 
-    /// Makes sure that the tokens are newer than `generation`. `false`: there is no way to get any.
-    pub(super) async fn renew(&self, generation: u64) -> Result<bool> {
+    /// Makes sure that the tokens are newer than `generation`.
+    pub(super) async fn renew(&self, generation: u64) -> Result<Renewal> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Refresh<'a> {
@@ -137,22 +188,39 @@ impl Client {
         }
         let keeper = &self.shared.keeper;
         let _turn = keeper.renewing.lock().await;
-        let refresh_token = {
+        let mine = {
             let state = keeper.state();
             if state.generation != generation {
-                return Ok(true);
+                return Ok(Renewal::Found);
             }
             if state.ended {
-                return Ok(false);
+                return Ok(Renewal::Impossible);
             }
-            state.session.refresh_token.clone()
+            state.session.clone()
         };
-        let Some(refresh_token) = refresh_token else { return Ok(false) };
+        let store = keeper.store.get().cloned();
+        let held = match store.clone() {
+            Some(store) => Some(apart(move || store.take()).await??),
+            None => None,
+        };
+        if let Some(Session { access_token: Some(newer), refresh_token, .. }) =
+            held.as_ref().and_then(|held| held.kept.as_ref())
+            && mine.access_token.as_ref() != Some(newer)
+        {
+            keeper.adopt(Some(newer.clone()), refresh_token.clone());
+            return Ok(Renewal::Found);
+        }
+        let Some(refresh_token) = mine.refresh_token else { return Ok(Renewal::Impossible) };
         let body = to_bytes(&Refresh { refresh_token: refresh_token.expose() })?;
         match self.tokens("/sessions/refresh", body, true).await {
             Ok(tokens) => {
                 keeper.replace(tokens);
-                Ok(true)
+                if let (Some(store), Some(held)) = (store, held) {
+                    let session = self.session();
+                    // Under way even where nobody waits for this request any more.
+                    apart(move || store.save(held, &session)).await?;
+                }
+                Ok(Renewal::Made)
             }
             Err(error) if error.kind().may_retry() => Err(error),
             Err(error) => {
@@ -192,4 +260,11 @@ impl Client {
             }
         }
     }
+}
+
+/// Work that waits, on a thread for that.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(ErrorKind::Internal, "a session's store ended early").because(error))
 }

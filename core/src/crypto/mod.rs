@@ -17,7 +17,9 @@ pub mod generate;
 mod kdf;
 pub mod keychain;
 pub mod master_key;
+pub mod password;
 pub mod record;
+pub mod session_file;
 pub mod totp;
 
 use crate::error::{Error, ErrorKind};

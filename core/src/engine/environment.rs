@@ -154,7 +154,8 @@ impl Environment {
     }
 
     /// Whether only the master password, rather than the master key, guards the private key.
-    pub(super) fn is_weakly_guarded(&self) -> bool {
+    #[must_use]
+    pub fn is_weakly_guarded(&self) -> bool {
         self.weakly_guarded
     }
 

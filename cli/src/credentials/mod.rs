@@ -1,6 +1,24 @@
-//! Finds what unlocks an environment: variables, files that variables name, a prompt. Never argv.
+//! Finds what unlocks an environment, in this order: variables, files that variables name, the keyring, a session
+//! file, a program that the config names, a prompt. Never argv.
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `shelves` | where an environment's session may be kept |
+//! | `kept` | a session that outlives the command, and its lock |
+//! | `keyring` | the system's keyring |
+//! | `command` | a secret that a program gives |
 
+mod command;
+mod kept;
+mod keyring;
+pub mod shelves;
+
+pub use kept::{Kept, Unkept};
+pub use keyring::Keyring;
+
+use crate::config::Configured;
 use crate::exit::usage;
+use crate::output::Output;
 use keyferry_core::client::Trust;
 use keyferry_core::engine::Unlock;
 use keyferry_core::secret::SecretString;
@@ -31,6 +49,76 @@ pub struct Credentials {
     pub refresh_token: Option<SecretString>,
     /// The master key or master password.
     pub unlock: Option<Unlock>,
+    /// Where the tokens came from.
+    pub tokens_from: Option<String>,
+    /// Where the key or password came from.
+    pub unlock_from: Option<String>,
+    /// Where renewed tokens are put back.
+    pub kept: Option<Kept>,
+    /// Why a session that is there was passed over.
+    pub hints: Vec<String>,
+}
+
+/// Which environment secrets are looked for.
+pub struct Asked<'a> {
+    /// Its name, where it is a configured one.
+    pub name: Option<&'a str>,
+    /// Which of the command's locations it is.
+    pub side: Side,
+    /// Its address, where it is a server.
+    pub url: Option<&'a Url>,
+    /// Its canonical location.
+    pub location: &'a str,
+    /// What messages call it.
+    pub label: &'a str,
+    /// What the config says of it.
+    pub configured: Option<&'a Configured>,
+    /// Where remarks go.
+    pub output: Output,
+}
+
+impl Asked<'_> {
+    fn kept(&self, shelf: kept::Shelf) -> Kept {
+        Kept {
+            shelf,
+            name: self.name.map(str::to_owned),
+            location: self.location.to_owned(),
+            output: self.output,
+        }
+    }
+
+    /// What the config's programs give as the master key or master password.
+    pub fn unlock_command(&self) -> Result<Option<(Unlock, &'static str)>> {
+        let Some(configured) = self.configured else { return Ok(None) };
+        if let Some(words) = &configured.master_key_command {
+            let name = "master_key_command";
+            return Ok(Some((Unlock::MasterKey(command::secret(name, words)?), name)));
+        }
+        let Some(words) = &configured.master_password_command else { return Ok(None) };
+        let name = "master_password_command";
+        Ok(Some((Unlock::MasterPassword(command::secret(name, words)?), name)))
+    }
+
+    /// What opens the user's keys, where nothing was found yet: a program, or a question on a terminal.
+    pub fn unlock(&self) -> Result<Option<Unlock>> {
+        match self.unlock_command()? {
+            Some((unlock, _)) => Ok(Some(unlock)),
+            None => Ok(ask(self.label)?.map(Unlock::MasterPassword)),
+        }
+    }
+
+    /// The login password: a variable, a program, a question on a terminal.
+    pub fn login_password(&self, lookup: Lookup<'_>) -> Result<Option<SecretString>> {
+        for prefix in prefixes(self.name, self.side) {
+            if let Some(password) = secret(&prefix, "PASSWORD", lookup)? {
+                return Ok(Some(password));
+            }
+        }
+        if let Some(words) = self.configured.and_then(|configured| configured.password_command.as_ref()) {
+            return command::secret("password_command", words).map(Some);
+        }
+        ask_for(&format!("Login password of {}: ", self.label.trim_end_matches(':')))
+    }
 }
 
 /// What was typed: it goes before what is looked up.
@@ -51,9 +139,44 @@ impl Credentials {
     pub fn overridden(mut self, given: Given) -> Self {
         if given.token.is_some() || given.refresh_token.is_some() {
             (self.token, self.refresh_token) = (given.token, given.refresh_token);
+            self.tokens_from = Some("the command line".to_owned());
         }
-        self.unlock = given.master_key.map(Unlock::MasterKey).or(self.unlock);
+        if let Some(key) = given.master_key {
+            self.unlock = Some(Unlock::MasterKey(key));
+            self.unlock_from = Some("the command line".to_owned());
+        }
         self
+    }
+
+    /// Whether there is a token of either kind.
+    pub fn signed_in(&self) -> bool {
+        self.token.is_some() || self.refresh_token.is_some()
+    }
+
+    /// With tokens from the keyring, a session file or a program, where none were found yet. The master key of
+    /// a kept session goes with its tokens: it is the same user's.
+    pub fn completed(mut self, asked: &Asked<'_>, lookup: Lookup<'_>) -> Result<Self> {
+        if self.signed_in() || asked.url.is_none() {
+            return Ok(self);
+        }
+        if let Some((kept, content)) = shelves::find(asked, lookup, &mut self.hints)? {
+            (self.token, self.refresh_token) = (content.access_token, content.refresh_token);
+            self.tokens_from = Some(kept.place());
+            if let (None, Some(key)) = (&self.unlock, content.master_key) {
+                self.unlock = Some(Unlock::MasterKey(key));
+                self.unlock_from = Some(kept.place());
+            }
+            self.kept = Some(kept);
+            return Ok(self);
+        }
+        let Some(configured) = asked.configured else { return Ok(self) };
+        let run = |name, words: &Option<Vec<String>>| {
+            words.as_ref().map(|words| command::secret(name, words)).transpose()
+        };
+        self.token = run("token_command", &configured.token_command)?;
+        self.refresh_token = run("refresh_token_command", &configured.refresh_token_command)?;
+        self.tokens_from = self.signed_in().then(|| "token_command".to_owned());
+        Ok(self)
     }
 }
 
@@ -89,15 +212,25 @@ pub fn find(name: Option<&str>, side: Side, url: Option<&Url>, lookup: Lookup<'_
         if found.token.is_none() && found.refresh_token.is_none() {
             found.token = secret(prefix, "TOKEN", lookup)?;
             found.refresh_token = secret(prefix, "REFRESH_TOKEN", lookup)?;
+            let names = ["TOKEN", "REFRESH_TOKEN"].map(|word| variable(prefix, word, lookup));
+            found.tokens_from = names.into_iter().flatten().next();
         }
         if found.unlock.is_none() {
             found.unlock = match secret(prefix, "MASTER_KEY", lookup)? {
                 Some(key) => Some(Unlock::MasterKey(key)),
                 None => secret(prefix, "MASTER_PASSWORD", lookup)?.map(Unlock::MasterPassword),
             };
+            let names = ["MASTER_KEY", "MASTER_PASSWORD"].map(|word| variable(prefix, word, lookup));
+            found.unlock_from = names.into_iter().flatten().next();
         }
     }
     Ok(found)
+}
+
+/// The variable that holds a secret or names its file.
+pub fn variable(prefix: &str, word: &str, lookup: Lookup<'_>) -> Option<String> {
+    let name = format!("{prefix}_{word}");
+    [name.clone(), format!("{name}_FILE")].into_iter().find(|name| lookup(name).is_some())
 }
 
 /// One secret: the variable itself, or the file that its `_FILE` sibling names.
@@ -116,11 +249,15 @@ pub fn secret(prefix: &str, word: &str, lookup: Lookup<'_>) -> Result<Option<Sec
 
 /// Asks for the master password on a terminal; `None` elsewhere and for an empty answer.
 pub fn ask(label: &str) -> Result<Option<SecretString>> {
+    ask_for(&format!("Master password of {label} (empty if it has none): "))
+}
+
+/// Asks for a secret on a terminal; `None` elsewhere and for an empty answer.
+pub fn ask_for(question: &str) -> Result<Option<SecretString>> {
     if !std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let answer = prompt(&format!("Master password of {label} (empty if it has none): "))?;
-    Ok(Some(answer).filter(|answer| !answer.is_empty()))
+    Ok(Some(prompt(question)?).filter(|answer| !answer.is_empty()))
 }
 
 /// A new master password: the variable, a prompt twice, or generated.
