@@ -180,13 +180,16 @@ fn address(host: &str, endpoint: &str) -> Result<String> {
     if url.contains(':') && !url.to_lowercase().starts_with("http") {
         return Err(Failure::value(format!("No connection adapters were found for {}", text_repr(url))));
     }
-    let Some((scheme, rest)) = url.split_once("://") else {
+    let named =
+        |scheme: &str| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-'));
+    let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| named(scheme)) else {
         let url = text_repr(url);
         let perhaps = url.trim_matches(['\'', '"']);
         return Err(Failure::value(format!(
             "Invalid URL {url}: No scheme supplied. Perhaps you meant https://{perhaps}?"
         )));
     };
+    let rest = rest.strip_prefix("//").unwrap_or_default();
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.is_empty() {
         return Err(Failure::value(format!("Invalid URL {}: No host supplied", text_repr(url))));
@@ -200,20 +203,35 @@ fn parsed(url: &str) -> Result<Url> {
     parsed.ok_or_else(|| Failure::value(format!("Failed to parse: {url}")))
 }
 
-/// What may stand in an address stays; the rest is encoded. A `%` that encodes nothing makes all of them literal.
+/// What may stand in an address stays, the rest is encoded, and what needs no code loses it. A `%` that encodes nothing
+/// makes all of them literal.
 fn requoted(url: &str) -> String {
-    let bytes = url.as_bytes();
-    let encodes =
-        |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-    let all_encode = bytes.iter().enumerate().all(|(at, byte)| *byte != b'%' || encodes(at));
-    let mut out = String::with_capacity(url.len());
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric()
-            || b"-._~!#$&'()*+,/:;=?@[]".contains(&byte)
-            || (byte == b'%' && all_encode)
-        {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let mut pieces = url.split('%');
+    let mut unquoted = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    let mut all_encode = true;
+    for piece in pieces {
+        let code = piece.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        all_encode &= byte.is_some();
+        match byte.filter(|byte| plain(*byte)) {
+            Some(byte) => {
+                unquoted.push(byte);
+                unquoted.extend_from_slice(piece.as_bytes().get(2..).unwrap_or_default());
+            }
+            None => {
+                unquoted.push(b'%');
+                unquoted.extend_from_slice(piece.as_bytes());
+            }
+        }
+    }
+    let bytes = if all_encode { unquoted } else { url.as_bytes().to_vec() };
+    let mut out = String::with_capacity(bytes.len());
+    for byte in bytes {
+        if plain(byte) || b"!#$&'()*+,/:;=?@[]".contains(&byte) || (byte == b'%' && all_encode) {
             out.push(char::from(byte));
         } else {
+            // Writing to a text cannot fail.
             let _ = write!(out, "%{byte:02X}");
         }
     }
@@ -334,7 +352,7 @@ mod tests {
 
     #[test]
     fn addresses_are_quoted_once() {
-        assert_eq!(requoted("http://h/a b/%41?x=ä|"), "http://h/a%20b/%41?x=%C3%A4%7C");
+        assert_eq!(requoted("http://h/a b/%41%2f?x=ä|"), "http://h/a%20b/A%2f?x=%C3%A4%7C");
         assert_eq!(requoted("http://h/100%/%41"), "http://h/100%25/%2541");
         assert!(
             address("localhost:80", "/a").is_err()
