@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +69,13 @@ class Server:
         return client
 
 
-@pytest.fixture
-def serve(tmp_path: Path):
+@contextmanager
+def servers(folder: Path):
     """Starts servers; ends those it started, and no others."""
     started: list[subprocess.Popen] = []
 
     def start(encryption: str, *flags: str) -> Server:
-        place = tmp_path / f"server-{len(started)}"
+        place = folder / f"server-{len(started)}"
         place.mkdir()
         log = place / "log"
         command = [BINARY, "serve", place / "data", "--dev", "--json", "--listen", "127.0.0.1:0"]
@@ -92,6 +93,13 @@ def serve(tmp_path: Path):
     for process in started:
         with process:
             process.terminate()
+
+
+@pytest.fixture
+def serve(tmp_path: Path):
+    """Starts servers for one test."""
+    with servers(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture(params=["on", "off"])

@@ -2,7 +2,7 @@
 //!
 //! `args` says what may be typed, `resolve` turns words into locations, `reference` into single secrets, `when` into
 //! times, `credentials` finds what unlocks them, `opened` opens each environment once, `jobs` keeps the journal,
-//! `commands` does the work, `output` and `progress` show it, `exit` ends it.
+//! `commands` does the work, `passwork` does Passwork's own command line's under its name, `output` and `progress` show it, `exit` ends it.
 
 mod args;
 mod commands;
@@ -12,6 +12,7 @@ mod exit;
 mod jobs;
 mod opened;
 mod output;
+mod passwork;
 mod progress;
 mod reference;
 mod resolve;
@@ -26,6 +27,10 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     exit::silence_panics();
+    let mut typed = std::env::args_os();
+    if passwork::is_called(typed.next().as_deref()) {
+        return passwork::main(&typed.collect::<Vec<_>>());
+    }
     jobs::arm_crash();
     let arguments = match args::Arguments::try_parse_from(args::secrets::with_customs(std::env::args_os())) {
         Ok(arguments) => arguments,

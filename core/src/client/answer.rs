@@ -18,7 +18,7 @@ const MAX_MESSAGE: usize = 200;
 /// Bytes of an answer that is read whole: an item, an attachment.
 const MAX_ANSWER: usize = 64 << 20;
 /// Bytes of the answer to a batch.
-const MAX_BATCH: usize = 512 << 20;
+pub(super) const MAX_BATCH: usize = 512 << 20;
 /// Bytes of an error's body.
 const MAX_ERROR: usize = 1 << 20;
 
@@ -51,7 +51,7 @@ pub(super) async fn open(method: &Method, path: &str, response: http::Response<B
     Err(failure(method, path, status.as_u16(), retry_after, &errors))
 }
 
-async fn whole(body: Body, limit: usize) -> Result<Bytes> {
+pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
     let collected =
         Limited::new(body, limit).collect().await.map_err(|error| match error.downcast::<Error>() {
             Ok(error) => *error,

@@ -38,7 +38,7 @@ pub use history::ActivityFilter;
 pub use places::Places;
 pub use session::{Held, Session, SessionStore};
 pub use transport::{
-    Body, REQUEST_TIMEOUT, Transport, Trust, http_transport, http_transport_trusting, in_process,
+    Body, REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport, http_transport_trusting, in_process,
 };
 
 use crate::{Error, ErrorKind, Result};

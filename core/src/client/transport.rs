@@ -2,6 +2,8 @@
 //!
 //! Requests carry path and query alone; the transport knows the host.
 
+use super::answer;
+use crate::secret::SecretBytes;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -110,6 +112,18 @@ fn unreachable(host: &str, error: reqwest::Error) -> Error {
         (ErrorKind::Unanswered, what, "check that it runs and that the network is well")
     };
     Error::new(kind, what).next_step(next).because(error)
+}
+
+/// One request and its whole answer, whatever its status: for those who do without a [`Client`](super::Client).
+/// Nothing is tried again, renewed or unwrapped.
+pub async fn exchange(
+    transport: Transport,
+    request: http::Request<SecretBytes>,
+) -> Result<http::Response<SecretBytes>> {
+    let request = request.map(|body| Bytes::from_owner(zeroize::Zeroizing::new(body.expose().to_vec())));
+    let (parts, body) = transport.oneshot(request).await?.into_parts();
+    let body = answer::whole(body, answer::MAX_BATCH).await?;
+    Ok(http::Response::from_parts(parts, SecretBytes::new(body.to_vec())))
 }
 
 /// A router in this process, such as an `axum::Router`: no socket, no copying of bodies in requests.
