@@ -69,13 +69,12 @@ impl Client {
         let mut found = Vec::new();
         for shortcut in self.batch("shortcuts", ids).await? {
             let id = text(member(&shortcut, "id")?)?.to_owned();
-            match places.get(&id) {
-                Some(&place) => shortcuts[place] = shortcut,
-                None => {
-                    places.insert(id.clone(), shortcuts.len());
-                    found.push(id);
-                    shortcuts.push(shortcut);
-                }
+            if let Some(&place) = places.get(&id) {
+                shortcuts[place] = shortcut;
+            } else {
+                places.insert(id.clone(), shortcuts.len());
+                found.push(id);
+                shortcuts.push(shortcut);
             }
         }
         for item in self.items(&found).await? {
@@ -156,12 +155,11 @@ impl Client {
     fn decrypt(&self, item: &mut Value) -> Result<()> {
         let key = self.record_key(item)?;
         let clear = |sealed: &Value| -> Result<Value> {
-            let opened = match &key {
-                Some(key) => open(sealed, key)?,
-                None => {
-                    let bytes = decode_base64(sealed_text(sealed, "encode")?).map_err(Failure::value)?;
-                    decode_utf8(bytes).map_err(Failure::value)?
-                }
+            let opened = if let Some(key) = &key {
+                open(sealed, key)?
+            } else {
+                let bytes = decode_base64(sealed_text(sealed, "encode")?).map_err(Failure::value)?;
+                decode_utf8(bytes).map_err(Failure::value)?
             };
             Ok(Value::Text(opened))
         };

@@ -74,8 +74,8 @@ fn run(words: &[OsString]) -> std::result::Result<u8, u8> {
     let runtime = runtime.map_err(|error| complain(&format!("Unexpected error: {error}")))?;
     let done = runtime.block_on(async {
         let client = connect(&parsed).await.map_err(|failure| {
-            let word = if failure.is_value_error { "Error" } else { "Unexpected error" };
-            complain(&format!("{word}: {failure}"))
+            let how = if failure.is_value_error { "Error" } else { "Unexpected error" };
+            complain(&format!("{how}: {failure}"))
         })?;
         let done = perform(work, &client, &parsed).await;
         done.map_err(|failure| complain(&format!("Error {}: {failure}", command.doing)))

@@ -214,15 +214,12 @@ fn requoted(url: &str) -> String {
         let code = piece.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let byte = code.and_then(|code| u8::from_str_radix(code, 16).ok());
         all_encode &= byte.is_some();
-        match byte.filter(|byte| plain(*byte)) {
-            Some(byte) => {
-                unquoted.push(byte);
-                unquoted.extend_from_slice(piece.as_bytes().get(2..).unwrap_or_default());
-            }
-            None => {
-                unquoted.push(b'%');
-                unquoted.extend_from_slice(piece.as_bytes());
-            }
+        if let Some(byte) = byte.filter(|byte| plain(*byte)) {
+            unquoted.push(byte);
+            unquoted.extend_from_slice(piece.as_bytes().get(2..).unwrap_or_default());
+        } else {
+            unquoted.push(b'%');
+            unquoted.extend_from_slice(piece.as_bytes());
         }
     }
     let bytes = if all_encode { unquoted } else { url.as_bytes().to_vec() };

@@ -192,12 +192,11 @@ impl Reader<'_> {
             self.at += 1;
             self.space();
             let value = self.value(depth + 1)?;
-            match places.get(&name).and_then(|place| members.get_mut(*place)) {
-                Some(member) => member.1 = value,
-                None => {
-                    places.insert(name.clone(), members.len());
-                    members.push((name, value));
-                }
+            if let Some(member) = places.get(&name).and_then(|place| members.get_mut(*place)) {
+                member.1 = value;
+            } else {
+                places.insert(name.clone(), members.len());
+                members.push((name, value));
             }
             if self.ends(b'}')? {
                 return Ok(Value::Dict(members));
