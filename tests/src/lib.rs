@@ -7,9 +7,13 @@
     reason = "everything here panics where a test fails, and is called for that"
 )]
 
+pub mod gate;
+pub mod lab;
 pub mod proxy;
 pub mod records;
 pub mod server;
+#[cfg(unix)]
+pub mod target;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -109,7 +113,9 @@ impl Scene {
     }
 }
 
-fn finish(mut command: Command) -> Run {
+/// Runs a command to the end.
+#[must_use]
+pub fn finish(mut command: Command) -> Run {
     let story = format!("{command:?}");
     let output = command.output().expect("the keyferry binary runs");
     Run { story, output }
@@ -129,7 +135,8 @@ pub fn seeds(few: u64) -> Vec<u64> {
 /// A command that has ended.
 pub struct Run {
     story: String,
-    output: Output,
+    /// How it ended, and what it wrote.
+    pub(crate) output: Output,
 }
 
 impl Run {
@@ -176,7 +183,9 @@ impl Run {
         self
     }
 
-    fn whole(&self) -> String {
+    /// All that there is to tell of it.
+    #[must_use]
+    pub fn whole(&self) -> String {
         format!(
             "{}\nexit: {:?}\n--- stdout\n{}\n--- stderr\n{}",
             self.story,

@@ -1,5 +1,6 @@
 //! What may be typed.
 
+pub mod rotate;
 pub mod secrets;
 
 use crate::when::When;
@@ -94,6 +95,8 @@ pub enum Command {
     Get(secrets::Get),
     /// Change one record where it stands
     Update(secrets::Update),
+    /// Change secrets at their targets and in the environment
+    Rotate(rotate::Rotate),
     /// Make any call of an environment's API
     Api(secrets::Api),
     /// Serve an embedded environment over HTTP
@@ -216,7 +219,7 @@ pub enum ExtraColumns {
 }
 
 /// Which records count, for every command that reads them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Select {
     /// Only from this vault of the source; several times for any of them
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]

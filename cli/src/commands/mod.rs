@@ -13,6 +13,7 @@ mod import;
 mod jobs;
 mod list;
 mod migrate;
+mod rotate;
 mod serve;
 mod sync;
 mod update;
@@ -59,6 +60,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
+        Command::Rotate(rotate) => rotate::run(rotate, &config()?, &jobs, output).await,
         Command::Api(api) => api::run(api, &config()?, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Completions { shell } => completions::run(shell),
