@@ -55,15 +55,12 @@ pub async fn settle(batch: Batch<'_>) -> Result<Vec<Rotated>> {
 async fn settle_one(batch: Batch<'_>, known: Rotating) -> Rotated {
     let Batch { environment, connector, choice, job, .. } = batch;
     let name = |error: Error| {
-        let mut open = Rotated::untried(known.login.clone(), known.item.clone(), Outcome::Unsettled, error);
+        let mut open = Rotated::untried(known.record.clone(), known.item.clone(), Outcome::Unsettled, error);
         open.account = Some(format!("{} at {}", known.login, known.target));
         open
     };
     let picked = environment.pick_id(&known.item).await;
-    let (label, held) = match &picked {
-        Ok(picked) => (picked.label(), choice.field.of(&picked.record)),
-        Err(error) => (known.item.clone(), Err(error.again())),
-    };
+    let held = picked.as_ref().map_err(Error::again).and_then(|picked| choice.field.of(&picked.record));
     let (old, new) = match (known.secrets.as_ref(), held) {
         (Some(secrets), _) => (secrets.old.clone(), Some(secrets.new.clone())),
         (None, Ok(held)) => (held, None),
@@ -88,7 +85,7 @@ async fn settle_one(batch: Batch<'_>, known: Rotating) -> Rotated {
         account: Account { address, login: known.login.clone() },
         admin: choice.admin(),
         item: known.item.clone(),
-        label,
+        label: known.record.clone(),
         field: &choice.field,
         old,
         new,
@@ -144,9 +141,10 @@ async fn one(batch: Batch<'_>, ready: Ready) -> Result<Rotated> {
         None => choice.strength.draw()?,
     };
     let secrets = Secrets { old, new };
-    let (id, at, login) = (item.clone(), account.address.to_string(), account.login.clone());
+    let (id, name) = (item.clone(), label.clone());
+    let (at, login) = (account.address.to_string(), account.login.clone());
     let written = secrets.clone();
-    let number = journal(job, move |job| job.intend_rotation(&id, (&at, &login), &written)).await?;
+    let number = journal(job, move |job| job.intend_rotation((&id, &name), (&at, &login), &written)).await?;
     let rotation = Rotation {
         environment,
         connector,

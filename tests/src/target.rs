@@ -72,7 +72,7 @@ impl Target {
         let first = folder.path().join("first.sql");
         let (name, password) = KEEPER;
         let sql = format!(
-            "CREATE USER '{name}'@'%' IDENTIFIED BY '{password}'; GRANT ALL ON *.* TO '{name}'@'%' WITH GRANT OPTION;\n"
+            "CREATE USER '{name}'@'%' IDENTIFIED BY '{password}';\nGRANT ALL ON *.* TO '{name}'@'%' WITH GRANT OPTION;\n"
         );
         std::fs::write(&first, sql).expect("a file");
         chown(&first, "mysql");

@@ -53,7 +53,7 @@ fn the_new_secret_works_stands_in_the_record_and_nowhere_else() {
         assert_ne!(new, old);
         assert_eq!(new.len(), 32);
         run.succeeds().hides(&new).hides(old).hides("planted-in-url");
-        assert!(run.stdout().contains("rotated: Infra/db/"), "{}", run.whole());
+        assert!(run.stdout().contains("rotated: Infra / db / "), "{}", run.whole());
         assert!(!contains(&lab.journal(), &new) && !contains(&lab.journal(), old));
         assert!(!target.log().contains(&new), "the server's log holds the secret");
     }
@@ -87,9 +87,9 @@ fn a_dry_run_tries_everything_and_changes_nothing() {
         let found = records.filter(|one| one["record"].as_str().unwrap().ends_with(name));
         found.map(|one| one["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(outcome("/good"), ["planned"], "{report:#}");
-    assert_eq!((outcome("/stale"), outcome("/closed")), (vec!["failed".into()], vec!["failed".into()]));
-    assert_eq!((outcome("/website"), outcome("/twin a")), (vec!["left-out".into()], vec!["failed".into()]));
+    assert_eq!(outcome("/ good"), ["planned"], "{report:#}");
+    assert_eq!((outcome("/ stale"), outcome("/ closed")), (vec!["failed".into()], vec!["failed".into()]));
+    assert_eq!((outcome("/ website"), outcome("/ twin a")), (vec!["left-out".into()], vec!["failed".into()]));
     assert!(target.lets_in("good", "planted-good") && lab.held("good") == "planted-good");
     assert!(!target.log().contains("ALTER ROLE"));
     assert_eq!(lab.run(&["--json", "jobs"]).json().as_array().unwrap().len(), 1, "the import alone");

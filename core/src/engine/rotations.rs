@@ -19,6 +19,7 @@ CREATE TABLE rotations (
     seq     INTEGER PRIMARY KEY,
     job     INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     item    TEXT NOT NULL,
+    record  TEXT NOT NULL,
     target  TEXT NOT NULL,
     login   TEXT NOT NULL,
     secrets BLOB,
@@ -44,6 +45,8 @@ pub struct Rotating {
     pub number: i64,
     /// The record's id.
     pub item: String,
+    /// How messages name it.
+    pub record: String,
     /// The target's address, without secrets.
     pub target: String,
     /// Whose secret it is there.
@@ -79,7 +82,7 @@ impl Job {
     /// Before a secret is set at its target. Answers the rotation's number.
     pub fn intend_rotation(
         &self,
-        item: &str,
+        (item, record): (&str, &str),
         (target, login): (&str, &str),
         secrets: &Secrets,
     ) -> Result<i64> {
@@ -92,8 +95,8 @@ impl Job {
         let sealed = sealed.transpose()?;
         let number = self.change(|db| {
             db.execute(
-                "INSERT INTO rotations (job, item, target, login, secrets) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![self.id(), item, target, login, sealed],
+                "INSERT INTO rotations (job, item, record, target, login, secrets) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![self.id(), item, record, target, login, sealed],
             )?;
             Ok(db.last_insert_rowid())
         })?;
@@ -125,17 +128,19 @@ impl Job {
     /// Every rotation of the job, in the order in which they began.
     pub fn rotations(&self) -> Result<Vec<Rotating>> {
         let rows = self.read(
-            "SELECT seq, item, target, login, secrets, stored, outcome FROM rotations WHERE job = ?1 ORDER BY seq",
+            "SELECT seq, item, record, target, login, secrets, stored, outcome
+             FROM rotations WHERE job = ?1 ORDER BY seq",
             |row| {
-                let sealed: Option<Vec<u8>> = row.get(4)?;
+                let sealed: Option<Vec<u8>> = row.get(5)?;
                 let known = Rotating {
                     number: row.get(0)?,
                     item: row.get(1)?,
-                    target: row.get(2)?,
-                    login: row.get(3)?,
+                    record: row.get(2)?,
+                    target: row.get(3)?,
+                    login: row.get(4)?,
                     secrets: None,
-                    stored: row.get(5)?,
-                    outcome: row.get(6)?,
+                    stored: row.get(6)?,
+                    outcome: row.get(7)?,
                 };
                 Ok((known, sealed))
             },

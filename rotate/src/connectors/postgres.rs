@@ -99,7 +99,7 @@ fn identifier(name: &str) -> String {
 
 /// A text in single quotes; a backslash means itself only in this form.
 fn literal(text: &str) -> String {
-    format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 impl Connector for Postgres {
@@ -141,6 +141,6 @@ mod tests {
     #[test]
     fn names_and_texts_cannot_end_their_quotes() {
         assert_eq!(identifier(r#"a"; DROP ROLE b; --"#), r#""a""; DROP ROLE b; --""#);
-        assert_eq!(literal(r"it's \"), r" E'it''s \\'");
+        assert_eq!(literal(r"it's \"), r"E'it''s \\'");
     }
 }
