@@ -13,7 +13,7 @@ use keyferry_core::{Error, ErrorKind, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How often one kind of step is tried.
-const TRIES: u32 = 2;
+const TRIES: usize = 2;
 
 /// Before a side that cannot be asked is asked again.
 const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_millis(1500)];
@@ -122,7 +122,7 @@ impl Rotation<'_> {
                 }
                 Next::Add | Next::Store | Next::OnlyNew | Next::OnlyOld => {}
             }
-            if tried.iter().filter(|one| **one == what).count() as u32 >= TRIES {
+            if tried.iter().filter(|one| **one == what).count() >= TRIES {
                 if course.aim == Aim::Back || what == Next::OnlyOld {
                     return self.end(course, Outcome::Unsettled).await;
                 }

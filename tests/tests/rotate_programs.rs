@@ -3,7 +3,6 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use keyferry_core::engine::crash;
 use keyferry_tests::lab::Lab;
 use keyferry_tests::target::free_port;
 use std::os::unix::fs::PermissionsExt as _;
@@ -264,7 +263,7 @@ fn an_ssh_key_pair_is_replaced_with_its_options_and_no_private_key_in_a_file() {
     assert!(lines()[1].starts_with("no-port-forwarding ssh-ed25519 ") && lines()[1].ends_with("planted"));
     assert_ne!(blob(&lines()[1]), blob(&public));
     assert_eq!(blob(&held_opens()), blob(&lines()[1]));
-    for point in crash::ROTATION_POINTS {
+    for point in ["after set", "after store", "before retire"] {
         let before = blob(&lines()[1]);
         assert!(lab.crashes(point, "r", &["--with", "ssh"]), "{point}");
         lab.resume().succeeds();

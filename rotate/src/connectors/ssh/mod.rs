@@ -50,7 +50,7 @@ impl Ssh {
         script: &str,
     ) -> Result<Ended> {
         let address = &account.address;
-        let mut command = with_agent("exec ssh -n \"$@\"");
+        let mut command = with_agent("ssh -n \"$@\"");
         let options = [
             "BatchMode=yes".to_owned(),
             "IdentityFile=none".to_owned(),
@@ -86,7 +86,7 @@ impl Ssh {
 
     /// The public halves, as `authorized_keys` writes them: kind and base64.
     async fn public(&self, account: &Account, key: &SecretString) -> Result<String> {
-        let ended = run(with_agent("exec ssh-add -L"), key.expose().as_bytes(), self.patience).await?;
+        let ended = run(with_agent("ssh-add -L"), key.expose().as_bytes(), self.patience).await?;
         let words: Vec<&str> = ended.output.split_whitespace().take(2).collect();
         let plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-@.".contains(&b));
         match (ended.code, words.as_slice()) {
@@ -96,11 +96,17 @@ impl Ssh {
     }
 }
 
-/// A shell under an agent of its own, into which the key on standard input goes first.
+/// A shell under an agent of its own, into which the key on standard input goes first. The shell ends the agent: by itself
+/// it would notice only seconds later that it is needed no more.
 fn with_agent(then: &str) -> Command {
     let mut command = Command::new("ssh-agent");
     command.env("LC_ALL", "C").env("SSH_ASKPASS_REQUIRE", "never");
-    command.args(["sh", "-c", &format!("ssh-add -q - 2>/dev/null || exit {NO_KEY}; {then}"), "sh"]);
+    command.args([
+        "sh",
+        "-c",
+        &format!("trap 'kill $SSH_AGENT_PID' EXIT; ssh-add -q - 2>/dev/null || exit {NO_KEY}; {then}"),
+        "sh",
+    ]);
     command
 }
 
