@@ -135,8 +135,7 @@ pub fn seeds(few: u64) -> Vec<u64> {
 /// A command that has ended.
 pub struct Run {
     story: String,
-    /// How it ended, and what it wrote.
-    pub(crate) output: Output,
+    output: Output,
 }
 
 impl Run {
@@ -157,6 +156,12 @@ impl Run {
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.output.stdout)
             .unwrap_or_else(|error| panic!("{error}\n{}", self.whole()))
+    }
+
+    /// The exit code; `None` where a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
     }
 
     /// Insists on exit code 0.

@@ -28,22 +28,33 @@ fn users_are_rotated_by_themselves_and_by_an_administrator_whatever_their_names(
         ("own", "own", "planted-own", &url, ""),
         ("odd", odd, "planted-odd", &url, ""),
         ("twice", "twice", "planted-twice", &url, ""),
+        ("curve", "curve", "planted-curve", &url, ""),
     ]);
     user(&target, "own", "planted-own");
     user(&target, odd, "planted-odd");
     target.tell("CREATE USER 'twice'@'127.0.0.1' IDENTIFIED BY 'planted-twice', 'twice'@'10.0.0.1' IDENTIFIED BY 'planted-far'");
-    for (record, login, with) in
-        [("own", "own", WITH), ("odd", odd, WITH), ("odd", odd, BY_ADMIN), ("twice", "twice", WITH)]
-    {
+    target.tell("CREATE USER 'curve'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('planted-curve')");
+    for (record, login, with) in [
+        ("own", "own", WITH),
+        ("odd", odd, WITH),
+        ("odd", odd, BY_ADMIN),
+        ("twice", "twice", WITH),
+        ("curve", "curve", WITH),
+        ("curve", "curve", BY_ADMIN),
+    ] {
         let old = lab.held(record);
         let run = lab.rotate(record, with);
         run.succeeds().hides(&old);
         let new = lab.held(record);
         run.hides(&new);
         assert!(new != old && target.lets_in(login, &new) && !target.lets_in(login, &old), "{record}");
-        assert!(!target.log().contains(&new), "it was told a hash alone");
+        assert!(!target.log().contains(&new), "{record}: the server wrote it down");
     }
     assert!(target.log().contains("SET PASSWORD FOR"), "the log was searched");
+    assert!(
+        target.tell("SELECT plugin FROM mysql.user WHERE user = 'curve'").contains("ed25519"),
+        "it kept its plugin"
+    );
     // An administrator cannot know which of two accounts of one name is meant.
     let before = lab.held("twice");
     let run = lab.rotate("twice", BY_ADMIN);
