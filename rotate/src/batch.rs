@@ -119,10 +119,9 @@ pub async fn run(batch: Batch<'_>, plan: Plan, settled: Vec<Rotated>, started: I
     }
     records.extend(plan.others);
     let report = Report { job: Some(batch.job.id()), records, seconds: started.elapsed().as_secs_f64() };
-    let state = match report.exit_code() {
-        _ if failed.is_some() => State::Failed,
-        0 => State::Done,
-        130 => State::Interrupted,
+    let state = match (&failed, report.exit_code()) {
+        (None, 0) => State::Done,
+        (None, 130) => State::Interrupted,
         _ => State::Failed,
     };
     journal(batch.job, move |job| job.finish(state, None)).await?;

@@ -1,16 +1,21 @@
 //! MySQL and MariaDB.
 //!
-//! MariaDB holds one password. For `mysql_native_password` it is told the hash that is computed here; other plugins
-//! want the password itself, which then goes through TLS or stays on this machine. MySQL from 8.0.14 on holds two:
-//! `RETAIN CURRENT PASSWORD` keeps the old one until `DISCARD OLD PASSWORD`.
+//! MariaDB holds one password. For `mysql_native_password` and `ed25519` it is told what it keeps of a password, computed
+//! here, so that its log never sees one; other plugins want the password itself, which then goes through TLS or stays on
+//! this machine. MySQL from 8.0.14 on holds two: `RETAIN CURRENT PASSWORD` keeps the old one until
+//! `DISCARD OLD PASSWORD`.
 
 use crate::connector::{Account, Actor, Connector, plain_name, refused, scheme, unanswered, unreachable};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use curve25519_dalek::EdwardsPoint;
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder, SslOpts};
 use sha1::{Digest as _, Sha1};
+use sha2::Sha512;
 use std::fmt::Write as _;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -27,10 +32,20 @@ pub struct Mysql {
 
 /// What a server can do.
 enum Server {
-    /// One password; the user's plugin takes a hash of it, or not.
-    MariaDb { native: bool },
+    /// One password, kept by the user's plugin.
+    MariaDb(Plugin),
     /// Two passwords.
     MySql,
+}
+
+/// What keeps a user's password in MariaDB.
+enum Plugin {
+    /// `mysql_native_password`.
+    Native,
+    /// `ed25519`.
+    Ed25519,
+    /// Another, whose form of it is not known here.
+    Other,
 }
 
 impl Mysql {
@@ -115,19 +130,21 @@ async fn change(
     connection.query_drop("SET SESSION sql_mode = ''").await.map_err(said)?;
     let user = user(account, connection, actor).await?;
     let server = server(account, connection, actor, &user).await?;
-    let plain = || match is_sealed(account) || account.address.is_local() {
-        true => Ok(Zeroizing::new(literal(secret.expose()))),
-        false => Err(Error::new(
-            ErrorKind::Refused,
-            "this user's plugin wants the password itself, and the connection is not encrypted",
-        )
-        .next_step("leave ?ssl-mode=disabled out of the address")),
+    let plain = || {
+        if is_sealed(account) || account.address.is_local() {
+            return Ok(Zeroizing::new(literal(secret.expose())));
+        }
+        let what = "this user's plugin wants the password itself, and the connection is not encrypted";
+        Err(Error::new(ErrorKind::Refused, what).next_step("leave ?ssl-mode=disabled out of the address"))
     };
     let statements: Vec<Zeroizing<String>> = match server {
-        Server::MariaDb { native: true } => {
+        Server::MariaDb(Plugin::Native) => {
             vec![format!("SET PASSWORD FOR {user} = '{}'", native_hash(secret)).into()]
         }
-        Server::MariaDb { native: false } => {
+        Server::MariaDb(Plugin::Ed25519) => {
+            vec![format!("SET PASSWORD FOR {user} = '{}'", ed25519_public(secret)).into()]
+        }
+        Server::MariaDb(Plugin::Other) => {
             vec![format!("SET PASSWORD FOR {user} = PASSWORD({})", *plain()?).into()]
         }
         Server::MySql if keep_old => {
@@ -179,9 +196,16 @@ async fn server(account: &Account, connection: &mut Conn, actor: Actor<'_>, user
     };
     let made: Option<String> = connection.query_first(ask).await.map_err(said)?;
     let made = made.unwrap_or_default();
-    let native = made.contains("IDENTIFIED BY PASSWORD") || made.contains("VIA mysql_native_password USING");
-    // `VIA a OR b` has several plugins, of which SET PASSWORD knows the first that takes a password.
-    Ok(Server::MariaDb { native: native && !made.contains(" OR ") })
+    let has = |words: &str| made.contains(words);
+    // `VIA a OR b` has several plugins, of which SET PASSWORD changes the first that takes a password.
+    let one = !has(" OR ");
+    Ok(Server::MariaDb(if one && (has("IDENTIFIED BY PASSWORD") || has("VIA mysql_native_password USING")) {
+        Plugin::Native
+    } else if one && has("VIA ed25519 USING") {
+        Plugin::Ed25519
+    } else {
+        Plugin::Other
+    }))
 }
 
 /// The server's own message, without the statement that it may repeat.
@@ -208,6 +232,14 @@ fn native_hash(secret: &SecretString) -> String {
         let _ = write!(text, "{byte:02X}");
         text
     })
+}
+
+/// The public key that MariaDB's plugin `ed25519` keeps: that of the private key `SHA-512(password)`, in base64.
+fn ed25519_public(secret: &SecretString) -> String {
+    let mut private = Zeroizing::new([0; 32]);
+    let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(secret.expose())));
+    private.copy_from_slice(&hash[..32]);
+    STANDARD_NO_PAD.encode(EdwardsPoint::mul_base_clamped(*private).compress().as_bytes())
 }
 
 impl Connector for Mysql {
@@ -254,9 +286,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_the_servers() {
+    fn hashes_are_the_servers() {
         // What `SELECT PASSWORD('abc')` answers.
         assert_eq!(native_hash(&"abc".into()), "*0D3CED9BEC10A777AEC23CCC353A8C08A633045E");
+        // What MariaDB keeps for an `ed25519` user with this password.
+        assert_eq!(ed25519_public(&"visiblesecret".into()), "8AGw+IBQ3XHS/TKu1A7o4Tb+vndpRsXoKdaH6CIQC7E");
     }
 
     #[test]
