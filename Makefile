@@ -17,6 +17,10 @@ setup: ## what tests need of the system
 	@command -v go >/dev/null || (apt-get update -q && apt-get install -qy golang-go)
 	@command -v npm >/dev/null || (apt-get update -q && apt-get install -qy nodejs npm)
 	@command -v mvn >/dev/null || (apt-get update -q && apt-get install -qy default-jdk-headless maven)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -q && apt-get install -qy postgresql)
+	@command -v mariadbd >/dev/null || (apt-get update -q && apt-get install -qy mariadb-server)
+	@command -v redis-server >/dev/null || (apt-get update -q && apt-get install -qy redis-server)
+	@[ -x /usr/sbin/sshd ] || (apt-get update -q && apt-get install -qy openssh-server)
 	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
 demo: ## the main job on two embedded environments

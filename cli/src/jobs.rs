@@ -2,10 +2,10 @@
 
 use crate::args::Global;
 use jiff::Timestamp;
-use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
-use keyferry_core::engine::journal::Summary;
-use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report};
+use keyferry_core::engine::journal::{Lock, Summary};
+use keyferry_core::engine::{Endpoint, Environment, Job, Journal, NewJob, Options, Progress, Report};
+use keyferry_core::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// The journal, and what was typed.
@@ -56,8 +56,26 @@ impl Jobs {
             Some(id) => Begin::Again(id),
             None => Begin::New { command: &self.words, started: self.started.as_second() },
         };
-        let go_on = |id| format!("keyferry resume {id}{}", self.journal_words());
-        job::run(|| self.journal(), begin, from, to, options, progress, go_on).await
+        job::run(|| self.journal(), begin, from, to, options, progress, |id| self.go_on(id)).await
+    }
+
+    /// Begins a job that is no transfer, or takes one up again; nobody else writes there meanwhile.
+    pub fn begin(&self, sink: &Environment) -> Result<(Lock, Job)> {
+        let journal = self.journal()?;
+        let held = journal.lock(sink.place())?;
+        let job = if let Some(id) = self.resumed {
+            journal.resume(id, sink)?
+        } else {
+            let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
+            let started = self.started.as_second();
+            journal.begin(&NewJob { command: &self.words, folder: &folder, started }, sink)?
+        };
+        Ok((held, job))
+    }
+
+    /// What has to be typed to go on with a job.
+    pub fn go_on(&self, id: i64) -> String {
+        format!("keyferry resume {id}{}", self.journal_words())
     }
 
     /// What has to be typed to name the same journal again.

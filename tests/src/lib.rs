@@ -7,9 +7,13 @@
     reason = "everything here panics where a test fails, and is called for that"
 )]
 
+pub mod gate;
+pub mod lab;
 pub mod proxy;
 pub mod records;
 pub mod server;
+#[cfg(unix)]
+pub mod target;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -118,7 +122,9 @@ impl Scene {
     }
 }
 
-fn finish(mut command: Command) -> Run {
+/// Runs a command to the end.
+#[must_use]
+pub fn finish(mut command: Command) -> Run {
     let story = format!("{command:?}");
     let output = command.output().expect("the keyferry binary runs");
     Run { story, output }
@@ -161,6 +167,12 @@ impl Run {
             .unwrap_or_else(|error| panic!("{error}\n{}", self.whole()))
     }
 
+    /// The exit code; `None` where a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.output.status.code()
+    }
+
     /// Insists on exit code 0.
     pub fn succeeds(&self) -> &Self {
         self.exits(0)
@@ -185,7 +197,9 @@ impl Run {
         self
     }
 
-    fn whole(&self) -> String {
+    /// All that there is to tell of it.
+    #[must_use]
+    pub fn whole(&self) -> String {
         format!(
             "{}\nexit: {:?}\n--- stdout\n{}\n--- stderr\n{}",
             self.story,

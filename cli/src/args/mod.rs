@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod generate;
+pub mod rotate;
 pub mod secrets;
 pub mod session;
 
@@ -101,6 +102,8 @@ pub enum Command {
     Get(secrets::Get),
     /// Change one record where it stands
     Update(secrets::Update),
+    /// Change secrets at their targets and in the environment
+    Rotate(rotate::Rotate),
     /// Make any call of an environment's API
     Api(secrets::Api),
     /// Make passwords, passphrases and tokens
@@ -229,7 +232,7 @@ pub enum ExtraColumns {
 }
 
 /// Which records count, for every command that reads them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Select {
     /// Only from this vault of the source; several times for any of them
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]

@@ -85,6 +85,12 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
         Command::Sync(sync) => (sync.to, Side::To),
         Command::Program(program) => (program.to, Side::To),
         Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
+        Command::Rotate(_) => {
+            return Err(usage(
+                format!("job {id} is a rotation: the old secrets do not work any more"),
+                "rotate once more; keyferry resume finishes or takes back what is open",
+            ));
+        }
         _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
     };
     let (environment, _) = resolve::environment(&sink, side, Need::Contents, config).await?;

@@ -17,6 +17,7 @@ mod list;
 mod login;
 mod man;
 mod migrate;
+mod rotate;
 mod serve;
 mod sync;
 mod update;
@@ -63,6 +64,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
+        Command::Rotate(rotate) => rotate::run(rotate, &config()?, &jobs, output).await,
         Command::Api(api) => api::run(api, &config()?, output).await,
         Command::Login(login) => login::login(login, &config()?, output).await,
         Command::Logout(logout) => login::logout(logout, &config()?, output).await,

@@ -1,7 +1,7 @@
 //! Places where a test can end the process at once, as a power cut would: around every write of
 //! the journal and every request that changes something. Builds for users have none of this.
 
-/// Every place by name. A test walks through all of them, occurrence by occurrence.
+/// Every place of a transfer by name. A test walks through all of them, occurrence by occurrence.
 pub const POINTS: &[&str] = &[
     "job begun",
     "before place intent",
@@ -15,6 +15,20 @@ pub const POINTS: &[&str] = &[
     "before outcome",
     "after outcome",
     "before the end",
+];
+
+/// The places of a rotation, around every step of it.
+pub const ROTATION_POINTS: &[&str] = &[
+    "before rotation intent",
+    "after rotation intent",
+    "before set",
+    "after set",
+    "before store",
+    "after store",
+    "before retire",
+    "after retire",
+    "before rotation outcome",
+    "after rotation outcome",
 ];
 
 #[cfg(debug_assertions)]
@@ -31,9 +45,13 @@ pub fn arm(point: &str, occurrence: u32) {
     let _ = (point, occurrence);
 }
 
+/// Passes a place.
 #[cfg(debug_assertions)]
-pub(super) fn point(name: &'static str) {
-    debug_assert!(POINTS.contains(&name), "{name} is missing from the list");
+pub fn point(name: &'static str) {
+    debug_assert!(
+        POINTS.contains(&name) || ROTATION_POINTS.contains(&name),
+        "{name} is missing from the list"
+    );
     let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((wanted, left)) = &mut *armed
         && wanted == name
@@ -45,5 +63,6 @@ pub(super) fn point(name: &'static str) {
     }
 }
 
+/// Passes a place.
 #[cfg(not(debug_assertions))]
-pub(super) fn point(_: &'static str) {}
+pub fn point(_: &'static str) {}

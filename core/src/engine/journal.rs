@@ -11,6 +11,7 @@
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
 //! | `places` | vaults and folders that the job made |
 //! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
+//! | `rotations` | for each secret that is changed at its target: old and new, sealed, until it has ended |
 //! | `pins` | the fingerprints of other users' public keys, as they were first seen |
 //!
 //! Digests and sealed items are under the job's own key: 32 random bytes, wrapped to the user's
@@ -19,6 +20,7 @@
 
 use super::environment::Environment;
 use super::report::Report;
+use super::rotations;
 use crate::crypto::generate;
 use crate::crypto::keychain::PublicKey;
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -40,7 +42,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zeroize::Zeroizing;
 
 /// Raised when the tables change.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE jobs (
@@ -230,7 +232,7 @@ impl Journal {
         let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get(0));
         match version(&db).map_err(failed)? {
             VERSION => {}
-            0 | 1 => {
+            0..VERSION => {
                 // Another process may be making the tables as well.
                 let change =
                     rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)
@@ -239,8 +241,11 @@ impl Journal {
                 if held == 0 {
                     change.execute_batch(TABLES).map_err(failed)?;
                 }
-                if held < VERSION {
+                if held < 2 {
                     change.execute_batch(TABLES_2).map_err(failed)?;
+                }
+                if held < VERSION {
+                    change.execute_batch(rotations::TABLES).map_err(failed)?;
                     change.pragma_update(None, "user_version", VERSION).map_err(failed)?;
                 }
                 change.commit().map_err(failed)?;
@@ -465,11 +470,14 @@ pub struct Lock {
     _file: File,
 }
 
-const SUMMARY: &str = "SELECT id, state, started, ended, command, folder, job_key IS NOT NULL,
+const SUMMARY: &str = "SELECT id, state, started, ended, command, folder,
+    job_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id),
     (SELECT count(*) FROM creations WHERE job = jobs.id AND item IS NOT NULL),
-    (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 0),
+    (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 0)
+  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome = 'rotated'),
     (SELECT count(*) FROM creations WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 1)
+  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL)
     FROM jobs";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
@@ -544,7 +552,12 @@ impl Job {
         self.patience
     }
 
-    fn change<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+    /// What it seals with; `None` where the user has no keys.
+    pub(super) fn key(&self) -> Option<&JobKey> {
+        self.key.as_deref()
+    }
+
+    pub(super) fn change<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let run = || {
             let db = self.journal.db();
             let change = db.unchecked_transaction()?;
@@ -555,7 +568,11 @@ impl Job {
         run().map_err(|error| self.journal.failed(error))
     }
 
-    fn read<T>(&self, sql: &str, row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+    pub(super) fn read<T>(
+        &self,
+        sql: &str,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
         let run = || {
             let db = self.journal.db();
             let mut query = db.prepare(sql)?;
@@ -752,6 +769,7 @@ impl Job {
                 "DELETE FROM jobs WHERE id = ?1
                  AND NOT EXISTS (SELECT 1 FROM creations WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM updates WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
                 [self.id],
             )?;
@@ -913,7 +931,7 @@ fn sorted<'a>(mut attachments: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str
 }
 
 /// What keeps a job's digests and sealed items from whoever reads the journal.
-struct JobKey(Zeroizing<[u8; 32]>);
+pub(super) struct JobKey(Zeroizing<[u8; 32]>);
 
 impl JobKey {
     /// Bytes of a nonce, which stands before what it sealed.
@@ -946,22 +964,34 @@ impl JobKey {
 
     /// `nonce ‖ AES-256-GCM[job key](item as JSON)`, bound to the item's id.
     fn seal(&self, item: &Item) -> Result<Vec<u8>> {
-        let failed = |_| Error::new(ErrorKind::Internal, "an item could not be sealed");
-        let json = Zeroizing::new(serde_json::to_vec(item).map_err(|_| failed(aes_gcm::Error))?);
+        let failed = || Error::new(ErrorKind::Internal, "an item could not be sealed");
+        let json = Zeroizing::new(serde_json::to_vec(item).map_err(|_| failed())?);
+        self.seal_bytes(item.id.as_bytes(), &json).map_err(|_| failed())
+    }
+
+    /// `nonce ‖ AES-256-GCM[job key](content)`, bound to `to`.
+    pub(super) fn seal_bytes(&self, to: &[u8], content: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; Self::NONCE];
         generate::random_bytes(&mut nonce)?;
-        let payload = Payload { msg: &json, aad: item.id.as_bytes() };
-        let sealed = self.cipher().encrypt(&Nonce::from(nonce), payload).map_err(failed)?;
+        let payload = Payload { msg: content, aad: to };
+        let sealed = self
+            .cipher()
+            .encrypt(&Nonce::from(nonce), payload)
+            .map_err(|_| Error::new(ErrorKind::Internal, "sealing failed"))?;
         Ok([&nonce[..], &sealed].concat())
     }
 
     fn open(&self, id: &str, sealed: &[u8]) -> Result<Item> {
         let damaged = || Error::new(ErrorKind::Decrypt, "what an item was before is damaged in the journal");
-        let (nonce, sealed) = sealed.split_first_chunk::<{ Self::NONCE }>().ok_or_else(damaged)?;
-        let payload = Payload { msg: sealed, aad: id.as_bytes() };
-        let json =
-            Zeroizing::new(self.cipher().decrypt(&Nonce::from(*nonce), payload).map_err(|_| damaged())?);
+        let json = self.open_bytes(id.as_bytes(), sealed).ok_or_else(damaged)?;
         serde_json::from_slice(&json).map_err(|_| damaged())
+    }
+
+    /// What was sealed; `None` where it is damaged, or bound to something else.
+    pub(super) fn open_bytes(&self, to: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<{ Self::NONCE }>()?;
+        let payload = Payload { msg: sealed, aad: to };
+        self.cipher().decrypt(&Nonce::from(*nonce), payload).ok().map(Zeroizing::new)
     }
 
     fn cipher(&self) -> Aes256Gcm {

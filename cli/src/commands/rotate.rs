@@ -1,0 +1,200 @@
+//! `rotate`: new secrets at their targets and in the environment.
+
+use super::filter;
+use crate::args::rotate::{Alphabet, PassBy, Rotate, With};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::jobs::Jobs;
+use crate::output::{Output, clean};
+use crate::progress::Shown;
+use crate::reference::Reference;
+use crate::resolve::{self, Need};
+use keyferry_core::engine::{Environment, Filter, Picked, is_id};
+use keyferry_core::model::RecordPath;
+use keyferry_core::{Error, ErrorKind, Result};
+use keyferry_rotate::plan::Field;
+use keyferry_rotate::{
+    Address, Batch, Choice, Kind, Login, Outcome, Pass, Plan, Report, Rotated, Strength, batch,
+};
+use std::collections::HashSet;
+use std::time::Instant;
+
+/// Rotates, or tells what would be rotated.
+pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let started = Instant::now();
+    let connector = kind(&rotate)?.connector(config.timeout)?;
+    let location = rotate.location.as_str();
+    let (environment, inside) = resolve::environment(location, Side::Only, Need::Contents, config).await?;
+    environment.unlocked()?;
+    let filter = filter(std::mem::take(&mut rotate.select), jobs.started());
+    let choice = choice(&rotate, &environment, config).await?;
+    batch::check(&environment, &*connector, &choice)?;
+    let progress = Shown::new(output);
+    if rotate.dry_run {
+        let (picked, one) = picked(&environment, &inside, &filter).await?;
+        let plan = Plan::make(&*connector, picked, &choice).await;
+        drop(progress);
+        return shown(plan.shown(started.elapsed().as_secs_f64()), one, output);
+    }
+    let (_held, job) = jobs.begin(&environment)?;
+    let batch = Batch {
+        environment: &environment,
+        connector: &*connector,
+        choice: &choice,
+        job: &job,
+        progress: &progress,
+    };
+    let settled = batch::settle(batch).await?;
+    let work = async {
+        let (mut picked, one) = picked(&environment, &inside, &filter).await?;
+        let mut done: HashSet<String> = settled.iter().map(|one| one.id.clone()).collect();
+        let before = job.rotations()?.into_iter();
+        let rotated = |outcome: &Option<String>| outcome.as_deref() == Some(Outcome::Rotated.word());
+        done.extend(before.filter(|one| rotated(&one.outcome)).map(|one| one.item));
+        picked.retain(|picked| picked.as_ref().map_or(true, |picked| !done.contains(&picked.id)));
+        let plan = Plan::make(&*connector, picked, &choice).await;
+        let report = batch::run(batch, plan, settled, started).await?;
+        Ok((report, one))
+    };
+    let ended: Result<(Report, bool)> = work.await;
+    drop(progress);
+    let idle = job.forget_if_idle()?;
+    match ended {
+        Ok((mut report, one)) => {
+            report.job = report.job.filter(|_| !idle);
+            let go_on = report.job.filter(|_| report.is_open()).map(|id| jobs.go_on(id));
+            let code = shown(report, one, output)?;
+            if let Some(go_on) = go_on {
+                output.say(&format!("to go on: {go_on}"));
+            }
+            Ok(code)
+        }
+        Err(error) if idle => Err(error),
+        Err(error) => Err(error.then(&jobs.go_on(job.id()))),
+    }
+}
+
+fn kind(rotate: &Rotate) -> Result<Kind> {
+    let pass = match rotate.pass {
+        PassBy::Stdin => Pass::Stdin,
+        PassBy::Env => Pass::Env,
+    };
+    match rotate.with {
+        Some(With::Postgres) => Ok(Kind::Postgres),
+        Some(With::Mysql) => Ok(Kind::Mysql),
+        Some(With::Redis) => Ok(Kind::Redis),
+        Some(With::Linux) => Ok(Kind::Linux),
+        Some(With::Ssh) => Ok(Kind::Ssh),
+        None if rotate.exec.is_empty() => Err(usage("no kind of target is named", "add --with or --exec")),
+        None => Ok(Kind::Program(rotate.exec.clone(), pass)),
+    }
+}
+
+async fn choice(rotate: &Rotate, environment: &Environment, config: &Config) -> Result<Choice> {
+    let admin = match &rotate.admin {
+        None => None,
+        Some(word) => Some(admin(word, environment, config).await?),
+    };
+    let field = match rotate.field.as_deref() {
+        None | Some("password") => Field::Password,
+        Some(name) => Field::Custom(name.to_owned()),
+    };
+    Ok(Choice {
+        field,
+        target: rotate.target.as_deref().map(Address::parse).transpose()?,
+        admin,
+        strength: Strength {
+            length: usize::from(rotate.length),
+            letters_and_digits: rotate.alphabet == Alphabet::LettersDigits,
+        },
+        parallel: usize::from(rotate.parallel),
+    })
+}
+
+/// The login and secret of somebody who may; and the id of the record that they are from.
+async fn admin(word: &str, environment: &Environment, config: &Config) -> Result<(Login, String)> {
+    let reference = Reference::parse(word)?;
+    let picked = match &reference.environment {
+        None => environment.pick(&reference.names).await?,
+        Some(name) => {
+            let place = format!("{name}:");
+            let (other, _) = resolve::environment(&place, Side::Only, Need::Contents, config).await?;
+            other.pick(&reference.names).await?
+        }
+    };
+    let secret = reference.wanted.of(&picked)?;
+    if picked.record.login.is_empty() {
+        return Err(usage(
+            format!("the record of --admin, {}, has no login", picked.label()),
+            "write one into it",
+        ));
+    }
+    Ok((Login { login: picked.record.login.clone(), secret }, picked.id))
+}
+
+/// The records of a place; or the one that the words name, and then `true`.
+async fn picked(
+    environment: &Environment,
+    inside: &RecordPath,
+    filter: &Filter,
+) -> Result<(Vec<Result<Picked>>, bool)> {
+    let names: Vec<String> = inside.vault.iter().chain(&inside.folders).cloned().collect();
+    let id = matches!(names.as_slice(), [one] if is_id(one));
+    if filter.is_empty() && (id || !environment.find(&names).await?.is_empty()) {
+        return Ok((vec![Ok(environment.pick(&names).await?)], true));
+    }
+    let all = environment.pick_all(inside, filter).await?;
+    if all.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, "there is no such record")
+            .next_step(format!("keyferry tree {} shows what there is", environment.label())));
+    }
+    Ok((all, false))
+}
+
+/// Shows what became of each. A single record that nothing was tried with is an error of its own kind.
+fn shown(mut report: Report, one: bool, output: Output) -> Result<u8> {
+    if one
+        && let [only] = report.records.as_mut_slice()
+        && let Some(error) = only.error.take()
+    {
+        return Err(error.at(keyferry_core::error::Place::Record(clean(&only.record))));
+    }
+    if output.json {
+        output.document(&report)?;
+        return Ok(report.exit_code());
+    }
+    for record in &report.records {
+        line(record, output)?;
+    }
+    let all = [
+        Outcome::Planned,
+        Outcome::Rotated,
+        Outcome::RolledBack,
+        Outcome::Failed,
+        Outcome::Unsettled,
+        Outcome::NotBegun,
+        Outcome::LeftOut,
+    ];
+    let counts = all.into_iter().map(|outcome| (report.count(outcome), outcome.word()));
+    let counts: Vec<_> =
+        counts.filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let counts = if counts.is_empty() { "nothing to rotate".to_owned() } else { counts.join(", ") };
+    output.line(&format!("{counts} in {:.1} s", report.seconds))?;
+    Ok(report.exit_code())
+}
+
+fn line(record: &Rotated, output: Output) -> Result<()> {
+    let account = record.account.as_ref().map(|account| format!(": {account}")).unwrap_or_default();
+    let why = record.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    output.line(&clean(&format!("{}: {}{account}{why}", record.outcome.word(), record.record)))?;
+    if matches!(record.outcome, Outcome::RolledBack | Outcome::Unsettled) {
+        let target = record.target.map_or("it is not known what works", |works| works.words());
+        let held = record.environment.map_or("it is not known what the record holds", |holds| holds.words());
+        output.line(&format!("  target: {target}; environment: {held}"))?;
+    }
+    if let Some(next) = &record.next {
+        output.line(&clean(&format!("  next: {next}")))?;
+    }
+    Ok(())
+}

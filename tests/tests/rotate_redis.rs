@@ -1,0 +1,101 @@
+//! Secrets of a real Redis, whose users can have two at once: no moment is without one that works and is held.
+
+#![cfg(unix)]
+
+use keyferry_core::engine::crash;
+use keyferry_tests::gate::{Break, Gate};
+use keyferry_tests::lab::Lab;
+use keyferry_tests::target::{KEEPER, Target};
+
+const WITH: &[&str] = &["--with", "redis", "--admin", "Infra/db/boss"];
+
+fn user(target: &Target, who: &str, password: &str) {
+    target.tell(&format!("ACL SETUSER {who} on >{password} ~* +@all"));
+}
+
+fn lab(rows: &[(&str, &str, &str, &str, &str)]) -> Lab {
+    Lab::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, "", "")]].concat())
+}
+
+#[test]
+fn a_user_changes_its_own_secret_or_has_it_changed_and_keeps_its_other_passwords() {
+    let Some(target) = Target::redis() else { return };
+    let url = target.url(target.port);
+    let lab = lab(&[("own", "own", "planted-own", &url, ""), ("other", "other", "planted-other", &url, "")]);
+    user(&target, "own", "planted-own");
+    user(&target, "other", "planted-other");
+    target.tell("ACL SETUSER other >planted-second");
+    for (record, with) in [("own", &["--with", "redis"][..]), ("other", WITH)] {
+        let old = format!("planted-{record}");
+        let run = lab.rotate(record, with);
+        run.succeeds().hides(&old);
+        let new = lab.held(record);
+        run.hides(&new);
+        assert!(new != old && target.lets_in(record, &new) && !target.lets_in(record, &old));
+        assert!(!target.log().contains(&new), "it was told hashes alone");
+    }
+    assert!(target.lets_in("other", "planted-second"), "not this record's to take away");
+    // The server remembers: its file was written.
+    assert!(target.tell("ACL LOAD").contains("OK"));
+    assert!(target.lets_in("own", &lab.held("own")) && !target.lets_in("own", "planted-own"));
+}
+
+#[test]
+fn at_no_step_is_the_secret_that_the_record_holds_without_effect() {
+    let Some(target) = Target::redis() else { return };
+    let url = target.url(target.port);
+    let mut crashed = Vec::new();
+    for (number, point) in crash::ROTATION_POINTS.iter().enumerate() {
+        let (login, old) = (format!("user{number}"), format!("planted-old-{number}"));
+        user(&target, &login, &old);
+        let lab = lab(&[("r", &login, &old, &url, "")]);
+        assert!(lab.crashes(point, "r", WITH), "{point}");
+        crashed.push(*point);
+        assert!(
+            target.lets_in(&login, &lab.held("r")),
+            "{point}: the crash left a record that does not work"
+        );
+        lab.resume().succeeds().hides(&old);
+        let new = lab.held("r");
+        assert!(new != old && target.lets_in(&login, &new) && !target.lets_in(&login, &old), "{point}");
+    }
+    assert_eq!(crashed, crash::ROTATION_POINTS, "a point that is never passed tests nothing");
+}
+
+#[test]
+fn connections_that_break_and_administrators_who_may_not_leave_the_old_secret_working() {
+    let Some(target) = Target::redis() else { return };
+    let gate = Gate::new(target.port);
+    let url = target.url(gate.port);
+    user(&target, "steady", "planted-steady");
+    target.tell("ACL SETUSER weak on >planted-weak ~* +@read +ping");
+    let lab = lab(&[("r", "steady", "planted-steady", &url, ""), ("weak", "weak", "planted-weak", "", "")]);
+    let as_before = || target.lets_in("steady", "planted-steady") && lab.held("r") == "planted-steady";
+    lab.rotate("r", &["--with", "redis", "--admin", "Infra/db/weak"]).exits(3);
+    assert!(as_before());
+    lab.rotate("weak", &["--with", "redis", "--target", &url]).exits(3);
+    assert!(target.lets_in("weak", "planted-weak") && lab.held("weak") == "planted-weak");
+    gate.breaks(Break::Before("SETUSER"), 2);
+    lab.rotate("r", WITH).exits(3);
+    assert!(as_before());
+    gate.breaks(Break::After("SETUSER"), 1);
+    lab.rotate("r", WITH).succeeds();
+    assert_eq!(gate.left(), 0);
+    let new = lab.held("r");
+    assert!(target.lets_in("steady", &new) && !target.lets_in("steady", "planted-steady"));
+    // The old secret could not be taken away: both work, the record holds the new one, and resume ends it.
+    gate.breaks(Break::Before("!"), 8);
+    let run = lab.rotate("r", WITH);
+    gate.breaks(Break::Never, 0);
+    run.exits(1);
+    assert!(run.stdout().contains("the old and the new secret work"), "{}", run.whole());
+    assert!(target.lets_in("steady", &new) && target.lets_in("steady", &lab.held("r")));
+    lab.resume().succeeds();
+    assert!(!target.lets_in("steady", &new) && target.lets_in("steady", &lab.held("r")));
+}
+
+#[test]
+fn a_secret_is_not_sent_over_a_network_in_the_clear() {
+    let lab = lab(&[("far", "far", "planted-far", "redis://192.0.2.1:6379", "")]);
+    lab.rotate("far", &["--with", "redis"]).exits(1).says("in the clear");
+}
