@@ -1,5 +1,7 @@
 //! What may be typed.
 
+pub mod exec;
+pub mod inject;
 pub mod secrets;
 
 use crate::when::When;
@@ -94,6 +96,10 @@ pub enum Command {
     Get(secrets::Get),
     /// Change one record where it stands
     Update(secrets::Update),
+    /// Run a program with secrets in its environment
+    Exec(exec::Exec),
+    /// Fill a template with secrets
+    Inject(inject::Inject),
     /// Make any call of an environment's API
     Api(secrets::Api),
     /// Serve an embedded environment over HTTP

@@ -6,10 +6,12 @@ mod archive;
 mod completions;
 mod demo;
 mod env;
+mod exec;
 mod export;
 mod fsck;
 mod get;
 mod import;
+mod inject;
 mod jobs;
 mod list;
 mod migrate;
@@ -59,6 +61,8 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
+        Command::Exec(exec) => exec::run(exec, &config()?, output).await,
+        Command::Inject(inject) => inject::run(inject, &config()?, output).await,
         Command::Api(api) => api::run(api, &config()?, output).await,
         Command::Serve(serve) => serve::run(serve, output).await,
         Command::Completions { shell } => completions::run(shell),
