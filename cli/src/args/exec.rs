@@ -21,64 +21,70 @@ Exit codes: the program's own; 128+N where signal N ended it; 125 where nothing 
 be run, 127 where it is not there. With --output: as all other commands.")]
 pub struct Exec {
     /// Set this variable to this secret
-    #[arg(long, value_name = "NAME=REFERENCE", value_parser = mapping)]
+    #[arg(help_heading = "Secrets", long, value_name = "NAME=REFERENCE", value_parser = mapping)]
     pub env: Vec<Mapping>,
     /// Set the variables of this file: NAME=value lines, with {{ REFERENCE }} in the values
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "Secrets", long, value_name = "FILE")]
     pub env_file: Vec<PathBuf>,
     /// A whole record: its password under its name, its text and password fields under theirs
-    #[arg(long, value_name = "REFERENCE", value_parser = whole)]
+    #[arg(help_heading = "Secrets", long, value_name = "REFERENCE", value_parser = whole)]
     pub record: Vec<Reference>,
     /// All records of a folder and of those below it
-    #[arg(long, value_name = "[NAME:]VAULT/FOLDER", value_parser = whole)]
+    #[arg(help_heading = "Secrets", long, value_name = "[NAME:]VAULT/FOLDER", value_parser = whole)]
     pub folder: Vec<Reference>,
     /// Whole records by their ids
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    #[arg(help_heading = "Secrets", long, value_name = "ID,ID", value_delimiter = ',')]
     pub password_id: Vec<String>,
     /// Whole records by the ids of shortcuts to them
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    #[arg(help_heading = "Secrets", long, value_name = "ID,ID", value_delimiter = ',')]
     pub shortcut_id: Vec<String>,
     /// Whole records of the vaults of these ids
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    #[arg(help_heading = "Secrets", long, value_name = "ID,ID", value_delimiter = ',')]
     pub vault_id: Vec<String>,
     /// Whole records of the folders of these ids, without those below
-    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    #[arg(help_heading = "Secrets", long, value_name = "ID,ID", value_delimiter = ',')]
     pub folder_id: Vec<String>,
     /// Whole records with all of these tags
-    #[arg(long, value_name = "TAG,TAG", value_delimiter = ',')]
+    #[arg(help_heading = "Secrets", long, value_name = "TAG,TAG", value_delimiter = ',')]
     pub tags: Vec<String>,
     /// Put this before the names of whole records' variables
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(help_heading = "Secrets", long, value_name = "PREFIX", value_parser = prefix)]
     pub prefix: Option<String>,
     /// Of whole records only the fields, not the password
-    #[arg(long)]
+    #[arg(help_heading = "Secrets", long)]
     pub only_custom_fields: bool,
     /// Replace variables that exist already
-    #[arg(long = "override")]
+    #[arg(help_heading = "Secrets", long = "override")]
     pub replace: bool,
     /// Put this secret into a private file that is removed at the end, and its path into this variable
-    #[arg(long, value_name = "NAME=REFERENCE", value_parser = mapping)]
+    #[arg(help_heading = "Secrets", long, value_name = "NAME=REFERENCE", value_parser = mapping)]
     pub file: Vec<Mapping>,
     /// The same, as a FIFO that can be read once: nothing is written anywhere
-    #[arg(long, value_name = "NAME=REFERENCE", value_parser = mapping)]
+    #[arg(help_heading = "Secrets", long, value_name = "NAME=REFERENCE", value_parser = mapping)]
     pub fifo: Vec<Mapping>,
     /// Hide the secrets in the program's output
-    #[arg(long)]
+    #[arg(help_heading = "Masking", long)]
     pub mask: bool,
     /// Tell the secrets to the CI runner, in the clear, so that it hides them in its log (GitHub, GitLab)
-    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    #[arg(help_heading = "Masking", long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
     pub mask_commands: Option<MaskCommands>,
     /// Write the variables instead of running a program
-    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with_all = ["program", "cmd", "file", "fifo", "mask", "mask_commands", "replace"])]
+    #[arg(help_heading = "Written down instead", long, value_enum, value_name = "FORMAT", conflicts_with_all = ["program", "cmd", "file", "fifo", "mask", "mask_commands", "replace"])]
     pub output: Option<Format>,
     /// Write them to this file, readable by you alone
-    #[arg(long, value_name = "FILE", requires = "output", requires = "allow_plaintext")]
+    #[arg(
+        help_heading = "Written down instead",
+        long,
+        value_name = "FILE",
+        requires = "output",
+        requires = "allow_plaintext"
+    )]
     pub output_file: Option<PathBuf>,
     /// Secrets may be written to a file in the clear
-    #[arg(long)]
+    #[arg(help_heading = "Written down instead", long)]
     pub allow_plaintext: bool,
     /// The name of the Kubernetes Secret
-    #[arg(long, value_name = "NAME", required_if_eq("output", "kubernetes"), value_parser = NonEmptyStringValueParser::new())]
+    #[arg(help_heading = "Written down instead", long, value_name = "NAME", required_if_eq("output", "kubernetes"), value_parser = NonEmptyStringValueParser::new())]
     pub secret_name: Option<String>,
     /// Have a shell run this text, instead of a program with its arguments
     #[arg(long, value_name = "TEXT", conflicts_with = "program")]
@@ -103,7 +109,7 @@ pub struct Mapping {
 /// When the CI runner is told what to hide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum MaskCommands {
-    /// Where the runner says that it is one: GITHUB_ACTIONS or GITLAB_CI
+    /// Where GitHub's or GitLab's own variable says that there is a runner
     Auto,
     /// Everywhere: the secrets show up wherever standard error goes
     Always,

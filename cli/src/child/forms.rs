@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_core::secret::SecretString;
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// Shorter ones are not looked for: half of all output would be stars.
 pub const SHORTEST: usize = 4;
@@ -66,7 +67,7 @@ fn ascii(json: &str) -> String {
             out.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }

@@ -7,7 +7,7 @@ use super::{NotRun, Program, copy};
 use keyferry_core::Error;
 use pty_process::blocking::Pty;
 use pty_process::{Size, blocking};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -20,11 +20,15 @@ pub fn run(program: &Program, signals: Signals, patterns: Arc<Patterns>) -> Resu
     let (pty, pts) = blocking::open().map_err(|error| failed(cause(error)))?;
     let pty = Arc::new(pty);
     resize(&pty);
-    // The program's terminal starts as ours is: the same keys, the same line editing.
-    if let Ok(ours) = tcgetattr(io::stdout()) {
-        let _ = tcsetattr(&pts, OptionalActions::Now, &ours);
-    }
     let typed = io::stdin().is_terminal();
+    // The program's terminal starts as ours is: the same keys, the same line editing.
+    if let Ok(mut same) = tcgetattr(io::stdout()) {
+        if !typed {
+            // Ours stays as it is then, and ends lines itself.
+            same.output_modes.remove(OutputModes::OPOST);
+        }
+        let _ = tcsetattr(&pts, OptionalActions::Now, &same);
+    }
     let mut command = blocking::Command::from(program.command());
     if !typed {
         command = command.stdin(Stdio::inherit());

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 mod choose;
+mod docs;
 mod files;
 mod mask;
 mod run;

@@ -92,9 +92,10 @@ fn program(exec: &Exec) -> Result<(OsString, Vec<OsString>)> {
 /// Puts secrets into files; the variables that lead there.
 fn paths(folder: &SecretFiles, files: &[InFile]) -> Result<Vec<Variable>> {
     let variables = files.iter().map(|file| {
-        let path = match file.fifo {
-            true => folder.fifo(&file.name, &file.value)?,
-            false => folder.file(&file.name, &file.value)?,
+        let path = if file.fifo {
+            folder.fifo(&file.name, &file.value)?
+        } else {
+            folder.file(&file.name, &file.value)?
         };
         let path = path.into_os_string().into_string().map_err(|path| {
             Error::new(ErrorKind::Io, "the folder for secrets has a name that is no text")
@@ -155,17 +156,14 @@ fn write(exec: &Exec, format: Format, variables: Vec<Variable>, output: Output) 
         }
         Format::Kubernetes => manifest::secret(exec.secret_name.as_deref().unwrap_or_default(), pairs())?,
     };
-    match &exec.output_file {
-        Some(path) => {
-            private::write(path, text.expose().as_bytes())?;
-            output.say(&format!("written: {}", path.display()));
+    if let Some(path) = &exec.output_file {
+        private::write(path, text.expose().as_bytes())?;
+        output.say(&format!("written: {}", path.display()));
+    } else {
+        if stdout().is_terminal() {
+            output.warn("secrets are shown on this terminal");
         }
-        None => {
-            if stdout().is_terminal() {
-                output.warn("secrets are shown on this terminal");
-            }
-            output.bytes(text.expose().as_bytes())?;
-        }
+        output.bytes(text.expose().as_bytes())?;
     }
     Ok(0)
 }
