@@ -1,22 +1,32 @@
 //! `keyferry`: carries secrets between environments.
 //!
 //! `args` says what may be typed, `resolve` turns words into locations, `reference` into single secrets, `when` into
-//! times, `credentials` finds what unlocks them, `opened` opens each environment once, `jobs` keeps the journal,
-//! `commands` does the work, `passwork` does Passwork's own command line's under its name, `output` and `progress` show it, `exit` ends it.
+//! times, `credentials` finds what unlocks them, `opened` opens each environment once, `fetched` fetches what
+//! references name, `template` and `dotenv` understand files with references in them, `child` runs programs, `jobs`
+//! keeps the journal, `commands` does the work, `manifest` and `written` know other formats, `private` writes secret
+//! files, `passwork` does the work of Passwork's own command line under its name, `output` and `progress` show it,
+//! `exit` ends it.
 
 mod args;
+mod child;
 mod commands;
 mod config;
 mod credentials;
+mod dotenv;
 mod exit;
+mod fetched;
 mod jobs;
+mod manifest;
 mod opened;
 mod output;
 mod passwork;
+mod private;
 mod progress;
 mod reference;
 mod resolve;
+mod template;
 mod when;
+mod written;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -37,7 +47,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to standard output with code 0; everything else is wrong usage.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            let wrong = if args::exec::is_meant(std::env::args_os()) { 125 } else { 2 };
+            return ExitCode::from(if error.use_stderr() { wrong } else { 0 });
         }
     };
     let output = output::Output::new(&arguments.global);

@@ -60,6 +60,12 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "keyferry: warning: {text}");
     }
 
+    /// A line for a program that reads standard error, which quiet does not silence.
+    #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
+    pub fn command(self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
     /// The error's line, its next step and, with `-v`, its causes.
     pub fn error(self, error: &Error) {
         let mut errors = io::stderr().lock();

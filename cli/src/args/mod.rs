@@ -1,7 +1,9 @@
 //! What may be typed.
 
 pub mod doctor;
+pub mod exec;
 pub mod generate;
+pub mod inject;
 pub mod rotate;
 pub mod secrets;
 pub mod session;
@@ -104,6 +106,10 @@ pub enum Command {
     Update(secrets::Update),
     /// Change secrets at their targets and in the environment
     Rotate(rotate::Rotate),
+    /// Run a program with secrets in its environment
+    Exec(exec::Exec),
+    /// Fill a template with secrets
+    Inject(inject::Inject),
     /// Make any call of an environment's API
     Api(secrets::Api),
     /// Make passwords, passphrases and tokens

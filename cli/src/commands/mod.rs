@@ -7,11 +7,13 @@ mod completions;
 mod demo;
 mod doctor;
 mod env;
+mod exec;
 mod export;
 mod fsck;
 mod generate;
 mod get;
 mod import;
+mod inject;
 mod jobs;
 mod list;
 mod login;
@@ -65,6 +67,8 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
         Command::Rotate(rotate) => rotate::run(rotate, &config()?, &jobs, output).await,
+        Command::Exec(exec) => exec::run(exec, &config()?, output).await,
+        Command::Inject(inject) => inject::run(inject, &config()?, output).await,
         Command::Api(api) => api::run(api, &config()?, output).await,
         Command::Login(login) => login::login(login, &config()?, output).await,
         Command::Logout(logout) => login::logout(logout, &config()?, output).await,

@@ -25,6 +25,7 @@ mod list;
 mod pace;
 mod places;
 mod retry;
+mod search;
 pub mod session;
 mod sharing;
 pub mod transport;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use history::ActivityFilter;
 pub use places::Places;
+pub use search::Search;
 pub use session::{Held, Session, SessionStore};
 pub use transport::{
     Body, REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport, http_transport_trusting, in_process,

@@ -5,6 +5,7 @@ mod digest;
 pub mod environment;
 mod filter;
 pub mod fsck;
+mod gather;
 pub mod job;
 pub mod journal;
 pub mod page;

@@ -86,21 +86,7 @@ impl Environment {
         {
             return self.pick_id(id).await;
         }
-        let path = || names.join("/");
-        let found = self.find(names).await?;
-        let item = match found.as_slice() {
-            [] => {
-                return Err(Error::new(ErrorKind::NotFound, format!("there is no record `{}`", path()))
-                    .next_step(format!("keyferry tree {} shows what there is", self.label())));
-            }
-            [item] => item,
-            several => {
-                let ids: Vec<&str> = several.iter().map(|item| item.id.as_str()).collect();
-                let what = format!("there are {} records `{}`", several.len(), path());
-                return Err(Error::new(ErrorKind::Usage, what)
-                    .next_step(format!("take one by its id: {}", ids.join(", "))));
-            }
-        };
+        let item = self.only(names, self.find(names).await?)?;
         let mut picked = self.pick_id(&item.id).await?;
         picked.record.path = names[..names.len() - 1].iter().cloned().collect();
         Ok(picked)
@@ -168,28 +154,7 @@ impl Environment {
 
     /// What stands at a path, by name: several where names repeat.
     pub async fn find(&self, names: &[String]) -> Result<Vec<ItemSummary>> {
-        let [vault, folders @ .., name] = names else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for vault in self.vaults(&RecordPath { vault: Some(vault.clone()), folders: Vec::new() }).await? {
-            let folders_there = self.client().folders(Some(&vault.id)).await?;
-            let paths = paths(&vault, &folders_there);
-            let stands_there = |item: &ItemSummary| {
-                item.name == *name
-                    && match &item.folder_id {
-                        Some(id) => paths.get(id).is_some_and(|path| path.folders == folders),
-                        None => folders.is_empty(),
-                    }
-            };
-            // A server's search is quick, but which texts it looks at is its own affair: the list knows all.
-            let mut here = self.client().search(&vault.id, name).await?;
-            here.retain(&stands_there);
-            if here.is_empty() {
-                here = self.client().item_summaries(&vault.id).await?;
-                here.retain(&stands_there);
-            }
-            found.extend(here);
-        }
-        Ok(found)
+        Ok(self.find_all(&[names]).await?.pop().unwrap_or_default())
     }
 
     /// The attachment of this name, with its content.

@@ -1,0 +1,37 @@
+//! `inject`: a template with secrets in place of references.
+
+use crate::args::inject::Inject;
+use crate::config::Config;
+use crate::fetched::Fetched;
+use crate::opened::Opened;
+use crate::output::Output;
+use crate::private;
+use crate::template::Template;
+use keyferry_core::{Error, Result};
+use std::io::Read as _;
+use std::path::Path;
+
+/// Fills the template.
+pub async fn run(inject: Inject, config: &Config, output: Output) -> Result<u8> {
+    let template = Template::parse(&read(&inject.input)?, &inject.input)?;
+    let mut opened = Opened::new(&inject.access, config, output);
+    let references = template.inserts().map(|insert| &insert.reference);
+    let fetched = Fetched::of(references, &mut opened).await?;
+    let filled = template.render(|reference| fetched.value(reference))?;
+    if inject.output == Path::new("-") {
+        output.bytes(filled.expose())?;
+    } else {
+        private::write(&inject.output, filled.expose())?;
+        output.say(&format!("written: {}", inject.output.display()));
+    }
+    Ok(0)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
+        let mut text = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut text).map_err(|error| Error::io(path, error))?;
+        return Ok(text);
+    }
+    std::fs::read(path).map_err(|error| Error::io(path, error))
+}
