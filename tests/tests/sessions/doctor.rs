@@ -1,6 +1,6 @@
 //! `doctor`: broken configurations, and what it says about each.
 
-use crate::world::{FILE, login, run, run_with, scene};
+use crate::world::{FILE, kept, login, run, run_with, scene, tokens};
 use keyferry_tests::{MASTER_PASSWORD, Run, Scene};
 use serde_json::Value;
 
@@ -88,10 +88,10 @@ fn what_answers_and_is_not_passwork_is_told() {
 #[test]
 fn a_renewal_that_would_end_the_tokens_of_variables_is_not_tried() {
     let (scene, dev) = scene(&["--token-life", "1"]);
-    let tokens = [
-        ("KEYFERRY_PROD_TOKEN", dev.get("access_token")),
-        ("KEYFERRY_PROD_REFRESH_TOKEN", dev.get("refresh_token")),
-    ];
+    login(&scene, &dev, &[]).succeeds();
+    let (access, refresh) = tokens(&kept(&scene, "s"));
+    let tokens =
+        [("KEYFERRY_PROD_TOKEN", access.as_str()), ("KEYFERRY_PROD_REFRESH_TOKEN", refresh.as_str())];
     std::thread::sleep(std::time::Duration::from_millis(1500));
     finds(run_with(&scene, &tokens, &["--json", "doctor"]).exits(1), "prod:/token", "fail");
     // They still renew.

@@ -1,6 +1,6 @@
 //! Tokens that were renewed are put back, by many at once.
 
-use crate::world::{FILE, command, kept, login, run_with, scene};
+use crate::world::{FILE, command, kept, login, run_with, scene, tokens};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -42,15 +42,15 @@ fn ten_processes_at_once_renew_one_session_and_none_loses_it() {
 #[test]
 fn tokens_that_cannot_be_put_back_are_told_of_once() {
     let (scene, dev) = scene(&["--token-life", "1"]);
-    let tokens = [
-        ("KEYFERRY_PROD_TOKEN", dev.get("access_token")),
-        ("KEYFERRY_PROD_REFRESH_TOKEN", dev.get("refresh_token")),
-    ];
+    login(&scene, &dev, &[]).succeeds();
+    let (access, refresh) = tokens(&kept(&scene, "s"));
+    let tokens =
+        [("KEYFERRY_PROD_TOKEN", access.as_str()), ("KEYFERRY_PROD_REFRESH_TOKEN", refresh.as_str())];
     std::thread::sleep(Duration::from_millis(1500));
     let run = run_with(&scene, &tokens, &["ls", "prod:"]);
     run.succeeds().says("keyferry login prod: keeps a session").says("KEYFERRY_PROD_TOKEN");
     assert_eq!(run.stderr().matches("keyferry login").count(), 1);
-    // Those tokens have ended with that; quiet is quiet.
+    // Those tokens have ended with that.
     run_with(&scene, &tokens, &["ls", "prod:"]).exits(5);
 }
 

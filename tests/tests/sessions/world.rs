@@ -1,6 +1,7 @@
 //! A server of its own for each test, and commands that know of it only what they are told.
 
 use keyferry_core::crypto::session_file::{self, Content};
+use keyferry_core::secret::SecretString;
 use keyferry_tests::{Run, Scene};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -82,3 +83,9 @@ pub fn kept(scene: &Scene, file: &str) -> Content {
 }
 
 pub const FILE: (&str, &str) = ("KEYFERRY_PROD_SESSION_FILE", "s");
+
+/// A pair of tokens that lives as short as the server says: those that `--dev` shows live longer.
+pub fn tokens(content: &Content) -> (String, String) {
+    let text = |token: &Option<_>| token.as_ref().map(SecretString::expose).unwrap().to_owned();
+    (text(&content.access_token), text(&content.refresh_token))
+}
