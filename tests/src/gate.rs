@@ -37,7 +37,9 @@ impl Gate {
             for client in listener.incoming().map_while(Result::ok) {
                 let (now, count) = (now.clone(), count.clone());
                 std::thread::spawn(move || {
-                    drop(serve(&client, SocketAddr::from(([127, 0, 0, 1], target)), &now, &count))
+                    let target = SocketAddr::from(([127, 0, 0, 1], target));
+                    // A broken connection is what this is about.
+                    drop(serve(&client, target, &now, &count));
                 });
             }
         });

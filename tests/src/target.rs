@@ -239,6 +239,7 @@ impl Drop for Target {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "what is skipped is said out loud")]
 fn missing<T>(what: &str) -> Option<T> {
     println!("SKIPPED: {what} is not installed; `make setup` installs it");
     None

@@ -67,7 +67,7 @@ pub enum With {
     Redis,
     /// Accounts of this machine; as root
     Linux,
-    /// SSH key pairs: the private key in the record, the public one in authorized_keys
+    /// SSH key pairs: the private key in the record, the public one at the target
     Ssh,
 }
 

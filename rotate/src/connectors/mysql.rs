@@ -220,7 +220,7 @@ fn said(account: &Account, error: mysql_async::Error) -> Error {
     }
 }
 
-/// A text in single quotes, for a session without NO_BACKSLASH_ESCAPES.
+/// A text in single quotes, for a session without `NO_BACKSLASH_ESCAPES`.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

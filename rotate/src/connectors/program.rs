@@ -23,7 +23,7 @@ pub enum Pass {
 
 /// A program.
 pub struct Program {
-    program: String,
+    path: String,
     arguments: Vec<String>,
     pass: Pass,
     patience: Duration,
@@ -38,13 +38,13 @@ struct Request<'a> {
 
 impl Program {
     /// Each of its runs may take so long.
-    pub fn new(program: String, arguments: Vec<String>, pass: Pass, patience: Duration) -> Self {
-        Self { program, arguments, pass, patience }
+    pub fn new(path: String, arguments: Vec<String>, pass: Pass, patience: Duration) -> Self {
+        Self { path, arguments, pass, patience }
     }
 
     /// Runs it and gives its exit code.
     async fn ask(&self, account: &Account, request: Request<'_>) -> Result<Option<i32>> {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.path);
         command.args(&self.arguments);
         // What opens the environment is not the program's business.
         for (name, _) in std::env::vars_os() {
@@ -85,10 +85,10 @@ impl Program {
         match self.ask(account, request).await? {
             Some(0) => Ok(()),
             // Its own words could hold a secret.
-            Some(code) => Err(refused(account, &format!("{} ended with {code} at `{action}`", self.program))),
+            Some(code) => Err(refused(account, &format!("{} ended with {code} at `{action}`", self.path))),
             None => Err(Error::new(
                 ErrorKind::Unanswered,
-                format!("{} was ended by a signal at `{action}`", self.program),
+                format!("{} was ended by a signal at `{action}`", self.path),
             )),
         }
     }
@@ -130,7 +130,7 @@ impl Connector for Program {
                 Some(1) => Ok(false),
                 _ => Err(Error::new(
                     ErrorKind::Unreachable,
-                    format!("{} could not tell whether a secret works", self.program),
+                    format!("{} could not tell whether a secret works", self.path),
                 )
                 .next_step("at `check` it ends with 0 where the secret works, with 1 where it does not")),
             }
