@@ -125,6 +125,21 @@ pub fn line(name: &str, value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_understood_or_refused(text in "[A='\"\\\\ n#\n{}é]{0,40}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn any_value_comes_back(value in "[^\0]{0,20}") {
+            let lines = format!("{}B=1\n", line("A", &value));
+            let expected = vec![("A".to_owned(), value), ("B".to_owned(), "1".to_owned())];
+            prop_assert_eq!(read(&lines).unwrap(), expected);
+        }
+    }
 
     fn read(text: &str) -> Result<Vec<(String, String)>> {
         let lines = parse(text, Path::new("app.env"))?;

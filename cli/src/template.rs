@@ -269,6 +269,19 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_understood_or_refused(text in "[{}|\\\\aé/# \n]{0,40}") {
+            if let Ok(template) = parse(&text) {
+                let nothing = |_: &Reference| Ok(SecretString::default());
+                let length = template.render(nothing).unwrap().len();
+                prop_assert!(length <= text.len());
+                prop_assert!(text.contains("{{") || length == text.len());
+            }
+        }
+    }
 
     fn parse(text: impl AsRef<[u8]>) -> Result<Template> {
         Template::parse(text.as_ref(), Path::new("app.tpl"))

@@ -21,7 +21,7 @@ pub struct Variable {
     pub from: String,
     /// Who chose the name.
     pub named: Named,
-    /// Whether the value came out of an environment, rather than out of a file of plain settings.
+    /// Whether all of the value is one secret, rather than a setting or a path.
     pub secret: bool,
 }
 

@@ -87,7 +87,8 @@ fn private(place: &Path) -> std::io::Result<TempDir> {
     folder.tempdir_in(place)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;

@@ -7,7 +7,8 @@ use super::{NotRun, Program, copy};
 use keyferry_core::Error;
 use pty_process::blocking::Pty;
 use pty_process::{Size, blocking};
-use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::process::getpgrp;
+use rustix::termios::{OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr};
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -21,9 +22,11 @@ pub fn run(program: &Program, signals: Signals, patterns: Arc<Patterns>) -> Resu
     let pty = Arc::new(pty);
     resize(&pty);
     let typed = io::stdin().is_terminal();
+    // In the background the keys are another's, and whoever touches the terminal is stopped.
+    let ours = typed && tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp());
     // The program's terminal starts as ours is: the same keys, the same line editing.
     if let Ok(mut same) = tcgetattr(io::stdout()) {
-        if !typed {
+        if !ours {
             // Ours stays as it is then, and ends lines itself.
             same.output_modes.remove(OutputModes::OPOST);
         }
@@ -36,13 +39,13 @@ pub fn run(program: &Program, signals: Signals, patterns: Arc<Patterns>) -> Resu
     if !io::stderr().is_terminal() {
         command = command.stderr(Stdio::piped());
     }
-    let raw = if typed { Raw::enter() } else { None };
+    let raw = if ours { Raw::enter() } else { None };
     let mut child = command.spawn(pts).map_err(|error| program.not_started(cause(error)))?;
     let handed_on = {
         let pty = pty.clone();
         signals.hand_on(&child, Group::Own, move || resize(&pty))
     };
-    if typed {
+    if ours {
         let pty = pty.clone();
         // It ends with this process: nobody can take back what waits for a key.
         std::thread::spawn(move || hand_keys(&pty));

@@ -13,11 +13,11 @@ mod write;
 use keyferry_tests::Scene;
 
 /// The password of `Infra/db/mysql`: signs that shells, addresses and documents all write in ways of their own.
-pub const MYSQL: &str = "pl4nted \"my\"/$ql's+é";
+const MYSQL: &str = "pl4nted \"my\"/$ql's+é";
 /// Its field `PIN`.
-pub const PIN: &str = "pl4nted-pin-4711";
+const PIN: &str = "pl4nted-pin-4711";
 /// The password of `Infra/app/key`, of several lines.
-pub const KEY: &str = "-----BEGIN pl4nted-----\nZmlyc3QgbGluZQ\nc2Vjb25kIGxpbmU\n-----END pl4nted-----\n";
+const KEY: &str = "-----BEGIN pl4nted-----\nZmlyc3QgbGluZQ\nc2Vjb25kIGxpbmU\n-----END pl4nted-----\n";
 
 const RECORDS: &str = concat!(
     r#"{"vault":"Infra","path":["db"],"name":"mysql","login":"root","password":"pl4nted \"my\"/$ql's+é","customs":["#,
@@ -45,7 +45,7 @@ const RECORDS: &str = concat!(
 );
 
 /// A scene with the embedded environment `a` that holds these records.
-pub fn scene() -> Scene {
+fn scene() -> Scene {
     let scene = Scene::with_environments(&["a"]);
     let file = scene.file("records.jsonl", RECORDS);
     scene.run(&["import", file, "embedded:a"]).succeeds();
@@ -54,6 +54,6 @@ pub fn scene() -> Scene {
 }
 
 /// `exec` on that environment.
-pub fn exec<'a>(words: &[&'a str]) -> Vec<&'a str> {
+fn exec<'a>(words: &[&'a str]) -> Vec<&'a str> {
     [&["exec", "--from", "embedded:a"], words].concat()
 }

@@ -110,6 +110,15 @@ fn short_secrets_are_told_by_their_names() {
 }
 
 #[test]
+fn a_secret_within_a_longer_value_is_hidden_by_itself() {
+    let scene = scene();
+    let file = scene.file("app.env", "MODE=production\nURL=db://root:{{ Infra/db/mysql#PIN | base64 }}@db\n");
+    let words = ["--mask", "--env-file", file, "--cmd", "echo $URL $MODE; echo pl4nted-pin-4711"];
+    let shown = scene.run(&exec(&words)).succeeds().stdout();
+    assert_eq!(shown, "db://root:***@db production\n***\n");
+}
+
+#[test]
 fn the_runner_is_told_only_where_there_is_one_or_on_demand() {
     let scene = scene();
     let words = |when| [&["--env", "C=Infra/app/key"], &[when][..], &["--", "true"]].concat();
@@ -165,7 +174,7 @@ impl OnTerminal {
     }
 }
 
-fn on_terminal<'a>(script: &'a str) -> Vec<&'a str> {
+fn on_terminal(script: &str) -> Vec<&str> {
     [&SECRETS[..], &["--cmd", script]].concat()
 }
 

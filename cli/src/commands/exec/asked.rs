@@ -21,6 +21,8 @@ pub struct Asked {
     pub variables: Vec<Variable>,
     /// Secrets in files.
     pub files: Vec<InFile>,
+    /// Secrets that are only a part of a variable, each with the variable's name.
+    parts: Vec<(String, SecretString)>,
 }
 
 /// A secret that a program finds in a file.
@@ -48,7 +50,7 @@ impl Asked {
         let in_files = lines.iter().flat_map(|line| line.value.inserts().map(|insert| &insert.reference));
         let fetched = Fetched::of(one_by_one.chain(in_files).chain(&exec.record), opened).await?;
 
-        let mut asked = Self { variables: Vec::new(), files: Vec::new() };
+        let mut asked = Self { variables: Vec::new(), files: Vec::new(), parts: Vec::new() };
         for mapping in &exec.env {
             asked.variables.push(Variable {
                 name: mapping.name.clone(),
@@ -63,9 +65,11 @@ impl Asked {
             let value = value.into_text().ok_or_else(|| {
                 Error::new(ErrorKind::Input, "the value is not UTF-8").at(line.place.clone())
             })?;
-            let secret = line.value.inserts().next().is_some();
+            for insert in line.value.inserts() {
+                asked.parts.push((line.name.clone(), fetched.value(&insert.reference)?));
+            }
             let (name, from) = (line.name.clone(), line.place.to_string());
-            asked.variables.push(Variable { name, value, from, named: Named::ByUser, secret });
+            asked.variables.push(Variable { name, value, from, named: Named::ByUser, secret: false });
         }
         for (mappings, fifo) in [(&exec.file, false), (&exec.fifo, true)] {
             for Mapping { name, reference } in mappings {
@@ -85,11 +89,12 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Every value that came out of an environment, with the variable that leads to it.
+    /// Every secret that came out of an environment, with the variable that leads to it.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretString)> {
         let variables = self.variables.iter().filter(|variable| variable.secret);
         let variables = variables.map(|variable| (variable.name.as_str(), &variable.value));
-        variables.chain(self.files.iter().map(|file| (file.name.as_str(), &file.value)))
+        let parts = self.parts.iter().map(|(name, value)| (name.as_str(), value));
+        variables.chain(parts).chain(self.files.iter().map(|file| (file.name.as_str(), &file.value)))
     }
 
     async fn add_whole_records(

@@ -43,7 +43,7 @@ async fn child(exec: Exec, config: &Config, output: Output) -> Result<u8, NotRun
     }
     let patterns = if exec.mask { Some(Arc::new(patterns(&asked, output)?)) } else { None };
     let existing = if exec.replace { Existing::Override } else { Existing::Refuse };
-    let Asked { mut variables, files } = asked;
+    let Asked { mut variables, files, .. } = asked;
     let inherited = std::env::vars_os();
     if files.is_empty() && patterns.is_none() {
         let environment = environment::build(inherited, variables, existing)?;
