@@ -102,7 +102,7 @@ fn reason(warning: Option<Warning>) -> &'static str {
             | Warning::SequencesLikeAbcAreEasyToGuess,
         ) => "repeated or sequential characters",
         Some(Warning::RecentYearsAreEasyToGuess | Warning::DatesAreOftenEasyToGuess) => "a date or a year",
-        None => "too short for its variety",
+        None => "short, or made of common parts or words of the record",
     }
 }
 

@@ -90,7 +90,7 @@ impl Audit {
             })
             .collect();
         bars(page, "Findings by kind", &kinds)?;
-        let words = ["0, guessed at once", "1, weak", "2, so-so", "3, good", "4, strong"];
+        let words = ["0, guessed at once", "1, weak", "2, fair", "3, good", "4, strong"];
         let classes = ["high", "high", "medium", "fine", "fine"];
         let strengths = words.into_iter().zip(self.strengths).zip(classes);
         let strengths: Vec<_> =
@@ -187,7 +187,7 @@ fn section(page: &mut String, findings: &[Finding]) -> fmt::Result {
         count = grouped(findings.len() as u64),
         next = html(first.kind.next()),
     )?;
-    page.push_str("<table><thead><tr><th scope=\"col\">record</th><th scope=\"col\">field</th><th scope=\"col\">what was seen</th></tr></thead><tbody>\n");
+    page.push_str("<table class=\"findings\"><thead><tr><th scope=\"col\">record</th><th scope=\"col\">field</th><th scope=\"col\">what was seen</th></tr></thead><tbody>\n");
     for finding in findings.iter().take(MOST_ROWS) {
         let place = finding.id.as_ref().or(finding.at.as_ref()).map_or("", String::as_str);
         writeln!(
