@@ -58,7 +58,7 @@ impl Client {
     pub async fn activity(&self, filter: &ActivityFilter) -> Result<Vec<Activity>> {
         let mut path = format!("/activity-log?after={}", filter.after);
         if let Some(limit) = filter.limit {
-            path.push_str(&format!("&limit={limit}"));
+            path.extend(["&limit=", &limit.to_string()]);
         }
         for (name, id) in [("vaultId", &filter.vault), ("object", &filter.object)] {
             if let Some(id) = id {

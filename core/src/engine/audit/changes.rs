@@ -128,7 +128,8 @@ async fn since(client: &Client, vault: &str, time: i64) -> Result<Vec<Activity>>
             return Ok(found);
         };
         filter.after = last;
-        found.extend(page.into_iter().filter(|entry| entry.at >= time && !entry.action.ends_with(".read")));
+        let is_look = |entry: &Activity| entry.action.rsplit('.').next() == Some("read");
+        found.extend(page.into_iter().filter(|entry| entry.at >= time && !is_look(entry)));
     }
 }
 
