@@ -202,12 +202,8 @@ fn a_list_of_breached_passwords_says_the_same_as_a_file_and_as_a_folder() {
         PLANTED.split("hidden-").skip(1).map(|rest| format!("hidden-{}", rest.split('"').next().unwrap()));
     for password in every {
         let hash = sha1(&password);
-        let range: String = lines
-            .iter()
-            .filter_map(|line| line.strip_prefix(&hash[..5]))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        std::fs::write(scene.path("ranges").join(format!("{}.txt", &hash[..5])), range).unwrap();
+        let range: Vec<_> = lines.iter().filter_map(|line| line.strip_prefix(&hash[..5])).collect();
+        std::fs::write(scene.path("ranges").join(format!("{}.txt", &hash[..5])), range.join("\n")).unwrap();
     }
     let more = [
         "high breached V / clean: password",

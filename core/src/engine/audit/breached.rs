@@ -296,10 +296,9 @@ mod tests {
     fn what_is_no_list_or_in_another_order_is_refused() {
         let inside: Vec<String> = (0..3_000).map(|number| format!("inside {number}")).collect();
         let sorted = list(&inside, "\n");
-        let shuffled: String = sorted.lines().rev().map(|line| format!("{line}\n")).collect();
+        let shuffled = sorted.lines().rev().collect::<Vec<_>>().join("\n");
         let (good, bad) = sorted.split_at(sorted.len() / 2);
-        let late =
-            format!("{}{}", &bad[bad.find('\n').unwrap() + 1..], &good[..good.rfind('\n').unwrap() + 1]);
+        let late = format!("{}{}", &bad[bad.find('\n').unwrap() + 1..], &good[..=good.rfind('\n').unwrap()]);
         for (text, words) in [
             ("", "no list"),
             ("\n\n", "no list"),
