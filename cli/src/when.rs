@@ -26,6 +26,14 @@ pub fn parse(word: &str) -> Result<When, String> {
         .ok_or_else(|| "write 2026-11-01, 2026-11-01T12:00:00Z, or a span such as 7d, 12h, 30m".to_owned())
 }
 
+/// Understands a span alone.
+pub fn span(word: &str) -> Result<When, String> {
+    match parse(word) {
+        Ok(When::Back(span)) => Ok(When::Back(span)),
+        _ => Err("write a span such as 7d, 12h, 30m".to_owned()),
+    }
+}
+
 impl When {
     /// Unix seconds.
     pub fn counted_from(self, now: Timestamp) -> i64 {

@@ -96,6 +96,7 @@ fn records(size: usize) -> Vec<Record> {
                 content: SecretBytes::new((0..size).map(|_| rng.u8(..)).collect()),
             })
             .into(),
+        changed_at: None,
         sealed_under: None,
     };
     let empty = Record { password: Some(SecretString::default()), ..Record::default() };

@@ -37,6 +37,7 @@ fn record() -> impl Strategy<Value = Record> {
             favorite,
             customs,
             attachments,
+            changed_at: None,
             sealed_under: None,
         },
     )

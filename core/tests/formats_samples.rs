@@ -160,6 +160,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 favorite,
                 customs,
                 attachments,
+                changed_at: None,
                 sealed_under: None,
             },
         )

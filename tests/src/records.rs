@@ -73,6 +73,7 @@ fn one(rng: &mut Rng, number: usize) -> Record {
         favorite: rng.u8(0..5) == 0,
         customs,
         attachments,
+        changed_at: None,
         sealed_under: None,
     }
 }

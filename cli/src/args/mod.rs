@@ -1,5 +1,6 @@
 //! What may be typed.
 
+pub mod audit;
 pub mod doctor;
 pub mod exec;
 pub mod generate;
@@ -83,6 +84,8 @@ pub enum Command {
     Verify(Two),
     /// Look for what cannot be read in an environment, and say what to do about it
     Fsck(One),
+    /// Look at the health of secrets: weak, reused, breached, old, expired, and who may see them
+    Audit(audit::Audit),
     /// Seal records in one file, look into it, take them out
     #[command(subcommand)]
     Archive(Archive),

@@ -3,6 +3,7 @@
 mod activity;
 mod api;
 mod archive;
+mod audit;
 mod completions;
 mod demo;
 mod doctor;
@@ -55,6 +56,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, output).await,
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
+        Command::Audit(asked) => audit::run(asked, &config()?, output).await,
         Command::Archive(archive) => archive::run(archive, &config()?, &jobs, output).await,
         Command::Jobs { forget: None } => jobs::list(&jobs, output),
         Command::Jobs { forget: Some(id) } => jobs::forget(id, &jobs, output),

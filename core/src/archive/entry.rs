@@ -174,6 +174,7 @@ impl Decoder<'_> {
             attachments: self.list(|decoder| {
                 Ok(Attachment { name: decoder.text()?, content: SecretBytes::new(decoder.bytes()?) })
             })?,
+            changed_at: None,
             sealed_under: None,
         })
     }

@@ -38,6 +38,11 @@ impl Client {
         self.act(Method::POST, &format!("/folders/{}/move", segment(id)?), to).await
     }
 
+    /// Whose role in a folder differs from that in its vault. Not every server has this call.
+    pub async fn folder_users(&self, id: &str) -> Result<Vec<VaultUser>> {
+        self.list(&format!("/folders/{}/users", segment(id)?)).await
+    }
+
     /// Gives a user a role in a folder. Not every server has this call.
     pub async fn grant_folder(&self, id: &str, grant: &VaultUser) -> Result<()> {
         self.act(Method::POST, &format!("/folders/{}/users", segment(id)?), grant).await

@@ -17,6 +17,8 @@ pub struct ActivityFilter {
     pub object: Option<String>,
     /// Only entries after the one of this number.
     pub after: i64,
+    /// At most so many entries; without it, as many as the server gives at once.
+    pub limit: Option<u32>,
 }
 
 impl Client {
@@ -55,6 +57,9 @@ impl Client {
     /// `after` until there are none. Not every server has this call.
     pub async fn activity(&self, filter: &ActivityFilter) -> Result<Vec<Activity>> {
         let mut path = format!("/activity-log?after={}", filter.after);
+        if let Some(limit) = filter.limit {
+            path.extend(["&limit=", &limit.to_string()]);
+        }
         for (name, id) in [("vaultId", &filter.vault), ("object", &filter.object)] {
             if let Some(id) = id {
                 path.extend(["&", name, "=", segment(id)?]);

@@ -232,6 +232,7 @@ fn assemble(item: &Item, texts: Vec<SecretString>, path: RecordPath) -> Record {
         favorite: item.is_favorite,
         customs,
         attachments: Vec::new(),
+        changed_at: item.updated_at,
         sealed_under: None,
     }
 }

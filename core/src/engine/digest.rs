@@ -7,7 +7,7 @@
 use crate::crypto::generate;
 use crate::error::{Error, Result};
 use crate::model::Record;
-use crate::secret::wiped;
+use crate::secret::{SecretString, wiped};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::HashMap;
@@ -73,6 +73,11 @@ impl Digester {
         let mut short = Short::default();
         short.copy_from_slice(&whole[..16]);
         short
+    }
+
+    /// The digest of one secret.
+    pub(super) fn secret(&self, secret: &SecretString) -> Short {
+        wiped(|| self.digest("secret", [secret.expose().as_bytes()]))
     }
 
     /// The digests of a record.

@@ -1,5 +1,6 @@
 //! Ties a source to a sink: plan, transfer, verification, report.
 
+pub mod audit;
 pub mod crash;
 mod digest;
 pub mod environment;
@@ -26,6 +27,7 @@ pub mod undo;
 pub mod verify;
 mod watched;
 
+pub use audit::{Audit, Rules, audit};
 pub use environment::{Environment, Unlock};
 pub use filter::Filter;
 pub use fsck::{Finding, Health, fsck};
@@ -177,6 +179,16 @@ pub enum Keys {
     Kept,
 }
 
+/// Whether an environment's attachments are fetched with its records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attachments {
+    /// All of them.
+    #[default]
+    Fetched,
+    /// None, for who looks at records alone.
+    Left,
+}
+
 /// What archives are sealed for and opened with.
 #[derive(Clone, Debug, Default)]
 pub struct ArchiveKeys {
@@ -232,6 +244,8 @@ pub struct Options {
     pub verify: Verify,
     /// See [`Keys`].
     pub keys: Keys,
+    /// See [`Attachments`].
+    pub attachments: Attachments,
     /// Which records of the source count.
     pub filter: Filter,
     /// How to read a file.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use std::fmt::{self, Write as _};
 
 /// Rows of one table on a page for people; JSON has them all.
-const MOST_ROWS: usize = 1_000;
+pub(super) const MOST_ROWS: usize = 1_000;
 
 /// The kinds of page, by the file's ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +272,7 @@ impl<'a> Table<'a> {
 }
 
 /// `1 234 567`, with spaces that do not break.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -285,13 +285,13 @@ fn grouped(number: u64) -> String {
 }
 
 /// What would turn the text around or hide part of it is shown as a replacement character.
-fn visible(c: char) -> char {
+pub(super) fn visible(c: char) -> char {
     let turns =
         matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}');
     if c.is_control() || turns { '\u{fffd}' } else { c }
 }
 
-fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -321,11 +321,11 @@ fn markdown(text: &str) -> String {
     escaped
 }
 
-fn not_written(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn not_written(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Internal, "the report could not be written").because(error)
 }
 
-const STYLE: &str = include_str!("page/style.css");
+pub(super) const STYLE: &str = include_str!("page/style.css");
 
 #[cfg(test)]
 mod tests {

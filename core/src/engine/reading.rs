@@ -1,7 +1,7 @@
 //! An environment as a source: its records in chunks, decrypted or carried sealed.
 
 use super::environment::{CHUNK, Environment, ended_early, paths};
-use super::{Filter, Keys};
+use super::{Attachments, Filter, Keys};
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
 use crate::error::{Error, ErrorKind, Position, Result};
@@ -26,6 +26,7 @@ pub(super) struct Reading<'a> {
     /// Where only these items count.
     items: Option<&'a HashSet<String>>,
     keys: Keys,
+    attachments: Attachments,
     to: &'a Sender<Result<Vec<Entry>>>,
     /// Records that the filter took.
     taken: u64,
@@ -41,10 +42,11 @@ impl<'a> Reading<'a> {
         inside: &'a RecordPath,
         filter: &'a Filter,
         items: Option<&'a HashSet<String>>,
-        keys: Keys,
+        (keys, attachments): (Keys, Attachments),
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
-        let mut reading = Self { environment, inside, filter, items, keys, to, taken: 0, timeless: 0 };
+        let mut reading =
+            Self { environment, inside, filter, items, keys, attachments, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
             if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
                 break;
@@ -176,7 +178,11 @@ impl<'a> Reading<'a> {
 
     async fn with_attachments(&self, item: &Item, opened: Opened) -> Result<Record> {
         let Opened { mut record, key } = opened;
-        for info in &item.attachments {
+        let wanted = match self.attachments {
+            Attachments::Fetched => item.attachments.as_slice(),
+            Attachments::Left => &[],
+        };
+        for info in wanted {
             record.attachments.push(self.attachment(item, info, key.as_ref()).await?);
         }
         Ok(record)

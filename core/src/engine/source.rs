@@ -53,9 +53,10 @@ fn start(
     let (to, chunks) = mpsc::channel(QUEUE);
     match from {
         Endpoint::Environment(environment, inside) => {
-            let (environment, inside, keys) = (environment.clone(), inside.clone(), options.keys);
+            let (environment, inside) = (environment.clone(), inside.clone());
+            let how = (options.keys, options.attachments);
             tokio::spawn(async move {
-                let taken = Reading::run(&environment, &inside, &filter, items.as_ref(), keys, &to).await;
+                let taken = Reading::run(&environment, &inside, &filter, items.as_ref(), how, &to).await;
                 let end = end(taken, &filter);
                 if let Some(end) = end {
                     // Nobody listens any more only where the job has ended already.

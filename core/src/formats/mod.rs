@@ -5,7 +5,7 @@
 //! Nothing here opens a file: callers bring the bytes and add the path to errors.
 
 mod columns;
-mod csv;
+pub(crate) mod csv;
 pub mod detect;
 pub mod items;
 mod json;

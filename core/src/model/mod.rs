@@ -29,6 +29,9 @@ pub struct Record {
     pub customs: Vec<Custom>,
     /// In order; names may repeat.
     pub attachments: Vec<Attachment>,
+    /// When anything of it was last changed where it was read from, in Unix seconds; files and some servers do not
+    /// tell. It does not move along.
+    pub changed_at: Option<i64>,
     /// The record key of a record that is carried sealed: password, custom fields and attachments
     /// hold ciphertext under this key, as it stands on the wire. `None`: everything is plaintext.
     pub sealed_under: Option<SecretString>,

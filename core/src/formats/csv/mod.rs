@@ -10,4 +10,5 @@ mod reader;
 mod writer;
 
 pub(super) use reader::read;
+pub(crate) use writer::cell;
 pub(super) use writer::write;

@@ -85,8 +85,8 @@ impl CsvWriter {
     }
 }
 
-/// Appends a cell.
-fn cell(out: &mut Vec<u8>, text: &str, safe: bool) {
+/// Appends a cell; a safe one is not run as a formula.
+pub(crate) fn cell(out: &mut Vec<u8>, text: &str, safe: bool) {
     let guard = if safe && text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     if text.contains(['"', ',', '\r', '\n', '\u{feff}']) {
         out.push(b'"');

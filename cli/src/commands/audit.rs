@@ -1,0 +1,117 @@
+//! `audit LOCATION`: the health of secrets, names and no values.
+
+use super::{archive_keys, filter};
+use crate::args::audit::{ACCESS, Audit as Arguments, AuditFormat, FailOn};
+use crate::config::Config;
+use crate::credentials::Side;
+use crate::exit::usage;
+use crate::output::Output;
+use crate::progress::Shown;
+use crate::resolve;
+use jiff::Timestamp;
+use keyferry_core::engine::audit::{Kind, Severity};
+use keyferry_core::engine::{self, Audit, Options, Rules};
+use keyferry_core::{Error, Result};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Looks at every record of a location and tells what is wrong.
+pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8> {
+    let now = Timestamp::now();
+    let format = format(&asked, output)?;
+    let file = asked.output.as_deref().map(Draft::beside).transpose()?;
+    let rules = rules(&asked, now);
+    let fail_on = match asked.fail_on {
+        FailOn::Low => Some(Severity::Low),
+        FailOn::Medium => Some(Severity::Medium),
+        FailOn::High => Some(Severity::High),
+        FailOn::None => None,
+    };
+    let location = resolve::endpoint(&asked.location, Side::Only, config).await?;
+    let archive = archive_keys([&location])?;
+    let options = Options { filter: filter(asked.select, now), archive, ..Options::default() };
+    let progress = Shown::new(output);
+    let mut audit = engine::audit(&location, &options, &rules, &progress).await?;
+    drop(progress);
+    audit.location = asked.location;
+    let text = written(&audit, format)?;
+    match file {
+        Some(file) => {
+            file.finish(&text)?;
+            output.line(&audit.summary())?;
+        }
+        None => output.bytes(text.as_bytes())?,
+    }
+    Ok(audit.exit_code(fail_on))
+}
+
+fn rules(asked: &Arguments, now: Timestamp) -> Rules {
+    let named = |words: &[String], topic: &str| words.iter().any(|word| word == topic);
+    let wanted = |topic: &str| match asked.only.as_slice() {
+        [] => !named(&asked.ignore, topic),
+        only => named(only, topic),
+    };
+    let now_seconds = now.as_second();
+    // A span reads as a time back from now; what lies ahead is as far away.
+    let back = asked.expires_within.clone().counted_from(now);
+    Rules {
+        kinds: Kind::ALL.iter().copied().filter(|kind| wanted(kind.name())).collect(),
+        min_score: asked.min_score,
+        now: now_seconds,
+        changed_after: asked.max_age.clone().counted_from(now),
+        expires_by: now_seconds + (now_seconds - back),
+        breached: asked.breached.clone(),
+        access: wanted(ACCESS),
+    }
+}
+
+/// The format that was asked for, by name, by `--json` or by the file's ending.
+fn format(asked: &Arguments, output: Output) -> Result<AuditFormat> {
+    let ending = asked.output.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str());
+    match (asked.format, ending) {
+        (Some(AuditFormat::Json) | None, _) if output.json => Ok(AuditFormat::Json),
+        (Some(_), _) if output.json => {
+            Err(usage("--json and --format name two formats", "leave one of them out"))
+        }
+        (Some(format), _) => Ok(format),
+        (None, None) => Ok(AuditFormat::Table),
+        (None, Some(ending)) => match ending.to_ascii_lowercase().as_str() {
+            "json" => Ok(AuditFormat::Json),
+            "sarif" => Ok(AuditFormat::Sarif),
+            "csv" => Ok(AuditFormat::Csv),
+            "html" | "htm" => Ok(AuditFormat::Html),
+            _ => Ok(AuditFormat::Table),
+        },
+    }
+}
+
+fn written(audit: &Audit, format: AuditFormat) -> Result<String> {
+    match format {
+        AuditFormat::Table => Ok(audit.table()),
+        AuditFormat::Json => audit.json(),
+        AuditFormat::Sarif => audit.sarif(),
+        AuditFormat::Csv => Ok(audit.csv()),
+        AuditFormat::Html => audit.html(),
+    }
+}
+
+/// A file that appears whole, and only then. What it tells is not for everybody: it is its owner's alone.
+struct Draft<'a> {
+    path: &'a Path,
+    file: tempfile::NamedTempFile,
+}
+
+impl<'a> Draft<'a> {
+    /// Fails before the work begins, where the folder cannot be written to.
+    fn beside(path: &'a Path) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::io(path, error))?;
+        Ok(Self { path, file })
+    }
+
+    fn finish(mut self, text: &str) -> Result<()> {
+        let failed = |error| Error::io(self.path, error);
+        self.file.write_all(text.as_bytes()).map_err(failed)?;
+        self.file.persist(self.path).map(drop).map_err(|error| failed(error.error))
+    }
+}

@@ -1,0 +1,37 @@
+//! One finding a row, for spreadsheets: no cell is run as a formula.
+
+use super::Audit;
+use crate::engine::page::visible;
+use crate::formats::csv::cell;
+
+const HEADER: &str = "severity,kind,record,field,id,at,group,what,next\r\n";
+
+impl Audit {
+    /// A CSV of all findings.
+    #[must_use]
+    pub fn csv(&self) -> String {
+        let mut out = HEADER.as_bytes().to_vec();
+        for finding in &self.findings {
+            let group = finding.group.map(|number| number.to_string()).unwrap_or_default();
+            let cells = [
+                finding.severity.name(),
+                finding.kind.name(),
+                &finding.record,
+                &finding.field.to_string(),
+                finding.id.as_deref().unwrap_or_default(),
+                finding.at.as_deref().unwrap_or_default(),
+                &group,
+                &finding.what,
+                finding.next,
+            ];
+            for (number, text) in cells.into_iter().enumerate() {
+                if number > 0 {
+                    out.push(b',');
+                }
+                cell(&mut out, &text.chars().map(visible).collect::<String>(), true);
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}

@@ -1,0 +1,85 @@
+//! The outcome for people: counts, then findings by severity and kind.
+
+use super::checks::counted;
+use super::{Audit, Severity, moment, roles};
+use crate::engine::page::visible;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+impl Audit {
+    /// What was looked at and how many findings there are, in a line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let counts = Severity::ALL.map(|severity| (self.count(severity), severity.name()));
+        let told: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, name)| format!("{count} {name}"))
+            .collect();
+        let told = if told.is_empty() { "nothing was found".to_owned() } else { told.join(", ") };
+        let (records, passwords) = (counted(self.records, "record"), counted(self.passwords, "password"));
+        let line = format!("{}: {records}, {passwords} in {:.1} s: {told}", self.location, self.seconds);
+        line.chars().map(visible).collect()
+    }
+
+    /// Lines of text, the last one ended.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let mut line = |words: &str| {
+            let _ = writeln!(text, "{}", words.chars().map(visible).collect::<String>());
+        };
+        line(&self.summary());
+        for severity in Severity::ALL {
+            let mut kind = None;
+            let of_severity: Vec<_> = self.findings.iter().filter(|one| one.severity == severity).collect();
+            for finding in &of_severity {
+                if kind != Some(finding.kind) {
+                    let count = of_severity.iter().filter(|one| one.kind == finding.kind).count();
+                    let (name, title) = (finding.kind.name(), finding.kind.title());
+                    line(&format!("{}: {name} ({count}): {title}", severity.name()));
+                    kind = Some(finding.kind);
+                }
+                let place = finding.id.as_ref().or(finding.at.as_ref());
+                let place = place.map_or_else(String::new, |place| format!(" ({place})"));
+                // What the heading says is not said again.
+                let what = if finding.what == finding.kind.title() { "" } else { finding.what.as_str() };
+                let parts = [finding.field.to_string(), what.to_owned()];
+                let parts: Vec<_> =
+                    parts.into_iter().filter(|part| !part.is_empty() && part != "record").collect();
+                let rest = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(": ")) };
+                line(&format!("  {}{place}{rest}", finding.record));
+            }
+        }
+        for vault in self.access.iter().flatten() {
+            let users = vault.users.as_deref().map_or_else(|| "not told by the server".to_owned(), roles);
+            let mark = if vault.encrypted { "" } else { " (not encrypted)" };
+            line(&format!("access: {}{mark}: {users}", vault.vault));
+            for folder in &vault.folders {
+                line(&format!("access: {}: {}", folder.folder, roles(&folder.users)));
+            }
+        }
+        if let Some(changes) = &self.changes {
+            line(&format!("changed since {} ({})", moment(changes.since), changes.records.len()));
+            for changed in &changes.records {
+                line(&format!("  {}  {}", moment(changed.at), changed.record));
+            }
+            for deed in changes.log.iter().flatten() {
+                let [user, object] = [&deed.user, &deed.object].map(|text| text.as_deref().unwrap_or("-"));
+                line(&format!("  {}  {:<16} {user}: {object}", moment(deed.at), deed.action));
+            }
+        }
+        for unread in &self.unread {
+            line(&format!("not read: {}: {}", unread.record, unread.why));
+        }
+        for note in &self.notes {
+            line(&format!("note: {note}"));
+        }
+        // Many findings are of few kinds: advice is given once for each.
+        for kind in self.findings.iter().map(|finding| finding.kind).collect::<BTreeSet<_>>() {
+            line(&format!("next, {}: {}", kind.name(), kind.next()));
+        }
+        text
+    }
+}
