@@ -144,7 +144,7 @@ async fn picked(
     if filter.is_empty() && (id || !environment.find(&names).await?.is_empty()) {
         return Ok((vec![Ok(environment.pick(&names).await?)], true));
     }
-    let all = environment.pick_all(inside, filter).await?;
+    let all = environment.pick_filtered(inside, filter).await?;
     if all.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "there is no such record")
             .next_step(format!("keyferry tree {} shows what there is", environment.label())));

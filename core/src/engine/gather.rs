@@ -3,6 +3,7 @@
 //! What lists say is asked once, and the items come in batches: five hundred records take a handful of requests.
 
 use super::environment::{Environment, paths};
+use super::filter::Filter;
 use super::pick::{Picked, is_id};
 use crate::client::Search;
 use crate::error::{Error, ErrorKind, Result};
@@ -87,6 +88,40 @@ impl Environment {
             Ok(one)
         });
         picked.collect()
+    }
+
+    /// The records in a place and below it that a filter takes, opened. Each succeeds or fails by itself.
+    pub async fn pick_filtered(&self, inside: &RecordPath, filter: &Filter) -> Result<Vec<Result<Picked>>> {
+        let mut all = Vec::new();
+        for vault in self.vaults(inside).await? {
+            let folders = self.client().folders(Some(&vault.id)).await?;
+            let paths = paths(&vault, &folders);
+            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            let mut places: HashMap<String, RecordPath> = HashMap::new();
+            let mut ids = Vec::new();
+            for item in self.client().item_summaries(&vault.id).await? {
+                let path = item.folder_id.as_ref().and_then(|id| paths.get(id)).unwrap_or(&root);
+                if path.folders.starts_with(&inside.folders) && filter.takes_place(path) {
+                    ids.push(item.id.clone());
+                    places.insert(item.id, path.clone());
+                }
+            }
+            for picked in self.pick_ids(&ids).await {
+                match picked {
+                    Ok(mut picked) => {
+                        picked.record.path = places.remove(&picked.id).unwrap_or_default();
+                        let recent = filter
+                            .changed_since
+                            .is_none_or(|since| picked.updated_at().is_none_or(|at| at >= since));
+                        if recent && filter.takes(&picked.record) {
+                            all.push(Ok(picked));
+                        }
+                    }
+                    failed => all.push(failed),
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// What a server's search finds: items first, then what the shortcuts lead to that it finds.

@@ -3,8 +3,7 @@
 //! A transfer reads whole vaults; whoever fetches one password asks for one item. A change re-encrypts what
 //! changes and sends the rest of the item as the ciphertext that it was.
 
-use super::environment::{Environment, blocking, paths};
-use super::filter::Filter;
+use super::environment::{Environment, blocking};
 use crate::crypto::record::{self, Protection};
 use crate::crypto::{attachment, bulk, envelope, generate};
 use crate::error::{Error, ErrorKind, Place, Result};
@@ -12,7 +11,6 @@ use crate::model::{Attachment, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft, ItemSummary};
 use keyferry_api::vault::Vault;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// An opened record, and what it takes to change it.
@@ -116,40 +114,6 @@ impl Environment {
             picked[number] = Some(one);
         }
         picked.into_iter().zip(ids).map(|(one, id)| one.unwrap_or_else(|| Err(vanished(id)))).collect()
-    }
-
-    /// The records in a place and below it that a filter takes, opened. Each succeeds or fails by itself.
-    pub async fn pick_all(&self, inside: &RecordPath, filter: &Filter) -> Result<Vec<Result<Picked>>> {
-        let mut all = Vec::new();
-        for vault in self.vaults(inside).await? {
-            let folders = self.client().folders(Some(&vault.id)).await?;
-            let paths = paths(&vault, &folders);
-            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
-            let mut places: HashMap<String, RecordPath> = HashMap::new();
-            let mut ids = Vec::new();
-            for item in self.client().item_summaries(&vault.id).await? {
-                let path = item.folder_id.as_ref().and_then(|id| paths.get(id)).unwrap_or(&root);
-                if path.folders.starts_with(&inside.folders) && filter.takes_place(path) {
-                    ids.push(item.id.clone());
-                    places.insert(item.id, path.clone());
-                }
-            }
-            for picked in self.pick_ids(&ids).await {
-                match picked {
-                    Ok(mut picked) => {
-                        picked.record.path = places.remove(&picked.id).unwrap_or_default();
-                        let recent = filter
-                            .changed_since
-                            .is_none_or(|since| picked.updated_at().is_none_or(|at| at >= since));
-                        if recent && filter.takes(&picked.record) {
-                            all.push(Ok(picked));
-                        }
-                    }
-                    failed => all.push(failed),
-                }
-            }
-        }
-        Ok(all)
     }
 
     /// What stands at a path, by name: several where names repeat.
