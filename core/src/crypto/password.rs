@@ -258,7 +258,7 @@ fn share(length: usize, alphabet: &[char], required: &[Class]) -> f64 {
             let left: f64 = portions
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| missing >> at & 1 == 1)
+                .filter(|(at, _)| (missing >> at) & 1 == 1)
                 .map(|(_, part)| part)
                 .sum();
             let sign = if missing.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
