@@ -231,8 +231,11 @@ impl Recipe {
             Kind::Token { bytes, hexadecimal } => {
                 let mut random = Zeroizing::new(vec![0; *bytes]);
                 random_bytes(&mut random)?;
-                let text =
-                    if *hexadecimal { HEXLOWER.encode(&random) } else { URL_SAFE_NO_PAD.encode(&*random) };
+                let text = if *hexadecimal {
+                    HEXLOWER.encode(&random)
+                } else {
+                    URL_SAFE_NO_PAD.encode(random.as_slice())
+                };
                 Ok(SecretString::new(text))
             }
         }
