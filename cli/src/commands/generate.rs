@@ -11,12 +11,12 @@ use keyferry_core::crypto::password::{Class, Recipe};
 use serde_json::json;
 
 /// Makes what is asked for.
-pub async fn run(generate: Generate, config: impl FnOnce() -> Result<Config>, output: Output) -> Result<u8> {
+pub async fn run(generate: &Generate, config: impl FnOnce() -> Result<Config>, output: Output) -> Result<u8> {
     let rules = match &generate.policy {
         None => Rules::default(),
         Some(location) => Rules::of(location, generate.purpose, &config()?).await?,
     };
-    let recipe = recipe(&generate, &rules)?;
+    let recipe = recipe(generate, &rules)?;
     let made = (0..generate.count).map(|_| recipe.make());
     if output.json {
         let secrets = made.map(|secret| Ok(json!(secret?.expose()))).collect::<Result<Vec<_>>>()?;

@@ -18,7 +18,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 /// Signs in and keeps the session.
-pub async fn login(login: Login, config: &Config, output: Output) -> Result<u8> {
+pub async fn login(login: &Login, config: &Config, output: Output) -> Result<u8> {
     let target = Target::parse_named(&login.location, config)?;
     let asked = server(&target, config)?;
     let shows = output.json || io::stdout().is_terminal();
@@ -27,14 +27,11 @@ pub async fn login(login: Login, config: &Config, output: Output) -> Result<u8> 
     let (client, typed_name) = if login.token_stdin {
         (given_tokens(&target, config, &asked)?, None)
     } else {
-        let (client, name) = sign_in(&login, &target, config, &asked).await?;
+        let (client, name) = sign_in(login, &target, config, &asked).await?;
         (client, Some(name))
     };
-    let user = who(&client, &login, &asked).await?.or(typed_name);
-    let master_key = match login.keep_master_key {
-        true => master_key(&client, &asked).await?,
-        false => None,
-    };
+    let user = who(&client, login, &asked).await?.or(typed_name);
+    let master_key = if login.keep_master_key { master_key(&client, &asked).await? } else { None };
     let keeps_key = master_key.is_some();
     let session = client.session();
     let lock = chosen.kept.lock()?;
@@ -73,7 +70,7 @@ pub async fn login(login: Login, config: &Config, output: Output) -> Result<u8> 
 }
 
 /// Ends the kept session, at the server and here.
-pub async fn logout(logout: Logout, config: &Config, output: Output) -> Result<u8> {
+pub async fn logout(logout: &Logout, config: &Config, output: Output) -> Result<u8> {
     let target = Target::parse_named(&logout.location, config)?;
     let asked = server(&target, config)?;
     let mut hints = Vec::new();

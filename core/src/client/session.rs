@@ -48,6 +48,7 @@ pub struct Held {
 
 impl Held {
     /// `kept` is `None` where nothing was kept that could be newer; dropping `guard` lets the others in.
+    #[must_use]
     pub fn new(kept: Option<Session>, guard: impl Send + 'static) -> Self {
         Self { kept, _guard: Box::new(guard) }
     }

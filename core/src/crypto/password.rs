@@ -231,8 +231,11 @@ impl Recipe {
             Kind::Token { bytes, hexadecimal } => {
                 let mut random = Zeroizing::new(vec![0; *bytes]);
                 random_bytes(&mut random)?;
-                let text =
-                    if *hexadecimal { HEXLOWER.encode(&random) } else { URL_SAFE_NO_PAD.encode(&*random) };
+                let text = if *hexadecimal {
+                    HEXLOWER.encode(&random)
+                } else {
+                    URL_SAFE_NO_PAD.encode(random.as_slice())
+                };
                 Ok(SecretString::new(text))
             }
         }
@@ -258,7 +261,7 @@ fn share(length: usize, alphabet: &[char], required: &[Class]) -> f64 {
             let left: f64 = portions
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| missing >> at & 1 == 1)
+                .filter(|(at, _)| (missing >> at) & 1 == 1)
                 .map(|(_, part)| part)
                 .sum();
             let sign = if missing.count_ones() % 2 == 0 { 1.0 } else { -1.0 };

@@ -85,7 +85,7 @@ impl Content {
 pub fn new_key() -> Result<SecretString> {
     let mut bytes = Zeroizing::new([0; 32]);
     generate::random_bytes(&mut *bytes)?;
-    Ok(SecretString::new(STANDARD.encode(&*bytes)))
+    Ok(SecretString::new(STANDARD.encode(bytes.as_slice())))
 }
 
 /// The file's text.

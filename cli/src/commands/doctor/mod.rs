@@ -78,13 +78,13 @@ impl Findings {
 }
 
 /// Looks at everything, and shows it. A config that cannot be read is the first finding.
-pub async fn run(doctor: Doctor, config: Result<Config>, jobs: &Jobs, output: Output) -> Result<u8> {
+pub async fn run(doctor: &Doctor, config: &Result<Config>, jobs: &Jobs, output: Output) -> Result<u8> {
     let mut findings = Findings::default();
-    match &config {
+    match config {
         Ok(config) => {
             machine::config(config, &mut findings);
             variables::look(&config.environments, &process, &mut findings);
-            for word in locations(&doctor, config) {
+            for word in locations(doctor, config) {
                 match Target::parse_named(&word, config) {
                     Ok(target) => environment::look(&target, config, &mut findings).await,
                     Err(error) => findings.failed(&word, "location", &error),

@@ -58,7 +58,7 @@ fn shadows(prefix: &str, lookup: Lookup<'_>, findings: &mut Findings) {
                 "variables",
                 "shadowed",
                 format!("{file} is not read: {name} is set"),
-                format!("unset one of them"),
+                "unset one of them",
             );
         } else if let Some(path) = lookup(&file)
             && let Err(error) = std::fs::metadata(&path)
