@@ -133,12 +133,11 @@ async fn connect(parsed: &Parsed) -> Result<Client> {
     let verify = match parsed.get("--ssl-verify") {
         Some(Given::Value(path)) if path.is_empty() => Verify::Nobody,
         Some(Given::Value(path)) => Verify::Path(path.into()),
-        Some(Given::Alone) => Verify::System,
         None if parsed.get("--no-ssl-verify").is_some() => {
             complain("Warning: --no-ssl-verify is deprecated; use --ssl-verify.");
             Verify::Nobody
         }
-        None => Verify::System,
+        Some(Given::Alone) | None => Verify::System,
     };
     Client::unlock(Server::new(&host, verify, token)?, master_key).await
 }

@@ -133,18 +133,18 @@ impl Reader<'_> {
         if depth > DEEPEST {
             return Err("maximum recursion depth exceeded while decoding a JSON document".to_owned());
         }
-        let words: [(&str, fn() -> Value); 6] = [
-            ("null", || Value::None),
-            ("true", || Value::Bool(true)),
-            ("false", || Value::Bool(false)),
-            ("NaN", || Value::Float(f64::NAN)),
-            ("Infinity", || Value::Float(f64::INFINITY)),
-            ("-Infinity", || Value::Float(f64::NEG_INFINITY)),
+        let words = [
+            ("null", Value::None),
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+            ("NaN", Value::Float(f64::NAN)),
+            ("Infinity", Value::Float(f64::INFINITY)),
+            ("-Infinity", Value::Float(f64::NEG_INFINITY)),
         ];
         let rest = self.text.get(self.at..).unwrap_or_default();
-        if let Some((word, value)) = words.iter().find(|(word, _)| rest.starts_with(word)) {
+        if let Some((word, value)) = words.into_iter().find(|(word, _)| rest.starts_with(word)) {
             self.at += word.len();
-            return Ok(value());
+            return Ok(value);
         }
         match self.peek() {
             Some(b'"') => self.string().map(|text| Value::Text(SecretString::new(text))),
