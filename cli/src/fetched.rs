@@ -31,7 +31,7 @@ impl Fetched {
         }
         let mut fetched = Self::default();
         for (environment, names) in wanted {
-            let picked = opened.named(environment).await?.pick_all(&names).await?;
+            let picked = opened.named(environment).await?.pick_each(&names).await?;
             let keys = names.into_iter().map(|names| (environment.map(str::to_owned), names));
             fetched.records.extend(keys.zip(picked));
         }

@@ -56,7 +56,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(output, &keyferry_core::Error::io(".", error)),
     };
-    let jobs = jobs::Jobs::new(&arguments.global, std::env::args().skip(1).collect());
+    // The arguments of `exec` need not be text.
+    let typed = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let jobs = jobs::Jobs::new(&arguments.global, typed.collect());
     match runtime.block_on(commands::run(arguments, jobs, output)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::failed(output, &error),

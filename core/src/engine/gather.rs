@@ -20,7 +20,7 @@ impl Environment {
     ///
     /// # Errors
     /// Where a list could not be read, which is an error of all.
-    pub async fn pick_all(&self, wanted: &[Vec<String>]) -> Result<Vec<Result<Picked>>> {
+    pub async fn pick_each(&self, wanted: &[Vec<String>]) -> Result<Vec<Result<Picked>>> {
         let by_path: Vec<&[String]> =
             wanted.iter().map(Vec::as_slice).filter(|names| !by_id(names)).collect();
         let mut found = self.find_all(&by_path).await?.into_iter();

@@ -1,6 +1,7 @@
 //! Arguments, environment, exit codes, and what is refused.
 
 use crate::{MYSQL, PIN, exec, scene};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -10,6 +11,9 @@ fn the_program_gets_its_arguments_exactly() {
     let words = [&["--env", "A=Infra/db/mysql", "--", "printf", "%s\\0"], &odd[..]].concat();
     let shown = scene.run(&exec(&words)).succeeds().stdout();
     assert_eq!(shown.split_terminator('\0').collect::<Vec<_>>(), odd);
+    let mut no_text = scene.command(&exec(&["--env", "A=Infra/db/mysql", "--", "printf", "%s"]));
+    let output = no_text.arg(std::ffi::OsStr::from_bytes(b"a\xff\n")).output().unwrap();
+    assert_eq!(output.stdout, b"a\xff\n");
 }
 
 #[test]
