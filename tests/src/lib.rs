@@ -125,9 +125,8 @@ impl Scene {
 /// Runs a command to the end.
 #[must_use]
 pub fn finish(mut command: Command) -> Run {
-    let story = format!("{command:?}");
     let output = command.output().expect("the keyferry binary runs");
-    Run { story, output }
+    Run::of(&command, output)
 }
 
 /// The seeds of a test that has a short and a long form: so many; as many as `TORTURE` says in
@@ -148,6 +147,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// What a command left that was run by other means.
+    #[must_use]
+    pub fn of(command: &Command, output: Output) -> Self {
+        Self { story: format!("{command:?}"), output }
+    }
+
     /// Standard output.
     #[must_use]
     pub fn stdout(&self) -> String {
