@@ -21,6 +21,10 @@ impl Address {
                 .next_step("write postgres://HOST:PORT/DATABASE or the like into its url, or give --target")
         };
         let mut url = Url::parse(text.trim()).map_err(|_| wrong())?;
+        // `name:password` reads as a scheme and a path.
+        if url.cannot_be_a_base() {
+            return Err(wrong());
+        }
         if !url.username().is_empty() || url.password().is_some() {
             url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| wrong())?;
         }

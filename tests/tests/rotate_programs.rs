@@ -1,7 +1,11 @@
 //! Targets that programs change: the user's own, a Linux account, an SSH key.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up says so, or fails"
+)]
 
 use keyferry_tests::lab::Lab;
 use keyferry_tests::target::free_port;
@@ -237,7 +241,7 @@ fn an_ssh_key_pair_is_replaced_with_its_options_and_no_private_key_in_a_file() {
     let home = tempfile::tempdir().unwrap();
     std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let run = |program: &str, words: &[&str]| {
-        assert!(Command::new(program).args(words).status().unwrap().success())
+        assert!(Command::new(program).args(words).status().unwrap().success());
     };
     run("/usr/sbin/usermod", &["-d", home.path().to_str().unwrap(), &account.0]);
     let key = lab.scene.path("key");

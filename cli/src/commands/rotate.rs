@@ -10,6 +10,7 @@ use crate::output::{Output, clean};
 use crate::progress::Shown;
 use crate::reference::Reference;
 use crate::resolve::{self, Need};
+use keyferry_core::engine::journal::State;
 use keyferry_core::engine::{Environment, Filter, Picked, is_id};
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -47,7 +48,11 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
     };
     let settled = batch::settle(batch).await?;
     let work = async {
-        let (mut picked, one) = picked(&environment, &inside, &filter).await?;
+        let (mut picked, one) = match picked(&environment, &inside, &filter).await {
+            // What was settled is told of also where its record is gone by now.
+            Err(error) if error.kind() == ErrorKind::NotFound && !settled.is_empty() => (Vec::new(), false),
+            found => found?,
+        };
         let mut done: HashSet<String> = settled.iter().map(|one| one.id.clone()).collect();
         let before = job.rotations()?.into_iter();
         let rotated = |outcome: &Option<String>| outcome.as_deref() == Some(Outcome::Rotated.word());
@@ -71,7 +76,11 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
             Ok(code)
         }
         Err(error) if idle => Err(error),
-        Err(error) => Err(error.then(&jobs.go_on(job.id()))),
+        Err(error) => {
+            // The first error counts; a journal that fails as well will say so on resuming.
+            let _ = job.finish(State::Failed, None);
+            Err(error.then(&jobs.go_on(job.id())))
+        }
     }
 }
 
