@@ -268,7 +268,9 @@ fn the_format_follows_the_files_ending_and_a_file_that_cannot_be_written_is_told
     }
     let missing = scene.run(&["audit", "absent.jsonl", "--output", "absent/a.html"]);
     missing.exits(1).says("absent/a.html");
-    scene.run(&["--json", "audit", "a.jsonl", "--format", "html"]).exits(2);
+    for words in [["--format", "html"], ["--output", "c.html"]] {
+        scene.run(&[&["--json", "audit", "a.jsonl"][..], &words].concat()).exits(2);
+    }
 }
 
 #[test]

@@ -68,20 +68,17 @@ fn rules(asked: &Arguments, now: Timestamp) -> Rules {
 /// The format that was asked for, by name, by `--json` or by the file's ending.
 fn format(asked: &Arguments, output: Output) -> Result<AuditFormat> {
     let ending = asked.output.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str());
-    match (asked.format, ending) {
-        (Some(AuditFormat::Json) | None, _) if output.json => Ok(AuditFormat::Json),
-        (Some(_), _) if output.json => {
-            Err(usage("--json and --format name two formats", "leave one of them out"))
-        }
-        (Some(format), _) => Ok(format),
-        (None, None) => Ok(AuditFormat::Table),
-        (None, Some(ending)) => match ending.to_ascii_lowercase().as_str() {
-            "json" => Ok(AuditFormat::Json),
-            "sarif" => Ok(AuditFormat::Sarif),
-            "csv" => Ok(AuditFormat::Csv),
-            "html" | "htm" => Ok(AuditFormat::Html),
-            _ => Ok(AuditFormat::Table),
-        },
+    let by_ending = match ending.map(str::to_ascii_lowercase).as_deref() {
+        Some("json") => Some(AuditFormat::Json),
+        Some("sarif") => Some(AuditFormat::Sarif),
+        Some("csv") => Some(AuditFormat::Csv),
+        Some("html" | "htm") => Some(AuditFormat::Html),
+        _ => None,
+    };
+    match asked.format.or(by_ending) {
+        None | Some(AuditFormat::Json) if output.json => Ok(AuditFormat::Json),
+        Some(_) if output.json => Err(usage("--json asks for another format than the rest", "leave it out")),
+        format => Ok(format.unwrap_or(AuditFormat::Table)),
     }
 }
 
