@@ -31,7 +31,8 @@ pub async fn run(asked: Activity, config: &Config, output: Output) -> Result<u8>
     }
     let names: HashMap<String, String> =
         client.users().await?.into_iter().map(|user| (user.id, user.username)).collect();
-    let mut filter = ActivityFilter { vault: asked.vault, object: asked.object, after: asked.after, limit: None };
+    let mut filter =
+        ActivityFilter { vault: asked.vault, object: asked.object, after: asked.after, limit: None };
     loop {
         let entries = client.activity(&filter).await?;
         let Some(last) = entries.last() else { return Ok(0) };
