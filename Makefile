@@ -12,6 +12,7 @@ help: ## this list
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
 	@command -v gcore >/dev/null || (apt-get update -q && apt-get install -qy gdb)
+	@command -v gnome-keyring-daemon >/dev/null || (apt-get update -q && apt-get install -qy dbus gnome-keyring)
 	@command -v valgrind >/dev/null || (apt-get update -q && apt-get install -qy valgrind)
 	@command -v pkg-config >/dev/null || (apt-get update -q && apt-get install -qy pkg-config)
 	@command -v go >/dev/null || (apt-get update -q && apt-get install -qy golang-go)
@@ -46,12 +47,14 @@ wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its s
 	rm -rf .venv-wheel && python3 -m venv .venv-wheel
 	.venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt dist/keyferry-*-abi3-*.whl
 
+# What runs in this process, and not in a command line's: only that is accelerated.
+SDK := $(addprefix tests/official/test_,methods.py refusals.py round_trip.py zero_knowledge.py)
 test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
 	$(BUILD)
 	.venv-wheel/bin/mypy --strict py/python/keyferry
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
-	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q tests/official
+	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q $(SDK)
 
 STATIC := target/static/x86_64-unknown-linux-gnu/release/keyferry
 static: ## the command line for Linux as one file that needs no library
