@@ -52,15 +52,11 @@ impl<'a> Opened<'a> {
         if let Some(open) = self.open.get(key) {
             return Ok(open.clone());
         }
-        let environment = match name {
-            Some(name) => {
-                let word = format!("{name}:");
-                resolve::environment(&word, Side::Only, Need::Contents, self.config).await?.0
-            }
-            None => {
-                let (word, given) = (self.word()?, self.given()?);
-                resolve::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
-            }
+        let environment = if let Some(name) = name {
+            resolve::environment(&format!("{name}:"), Side::Only, Need::Contents, self.config).await?.0
+        } else {
+            let (word, given) = (self.word()?, self.given()?);
+            resolve::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
         };
         let environment = Arc::new(environment);
         self.open.insert(key.to_owned(), environment.clone());

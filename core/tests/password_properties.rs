@@ -1,7 +1,5 @@
 //! Generated passwords: every recipe is met, every character is as likely as any other.
 
-#![expect(clippy::unwrap_used, reason = "a recipe that should be possible fails its test")]
-
 use keyferry_core::crypto::password::{Class, Recipe};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};

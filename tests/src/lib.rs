@@ -103,7 +103,6 @@ impl Scene {
 
     /// Runs a command that was made ready to its end.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "it ends in the scene that it was made for")]
     pub fn finish(&self, command: Command) -> Run {
         finish(command)
     }

@@ -1,7 +1,6 @@
 //! `keyferry inject`: templates filled with secrets of a real environment.
 
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use keyferry_api::BATCH_LIMIT;
 use keyferry_tests::Scene;
@@ -91,11 +90,10 @@ fn whatever_is_wrong_is_told_with_its_line_and_column_and_nothing_is_written() {
 fn many_references_take_a_handful_of_requests() {
     let scene = Scene::new();
     let served = Served::new(&scene, "b", "on");
-    let records: String = (0..300)
-        .map(|n| {
-            format!("{{\"vault\":\"V\",\"path\":[\"f{}\"],\"name\":\"r{n}\",\"password\":\"p{n}\"}}\n", n % 7)
-        })
-        .collect();
+    let record = |n: usize| {
+        format!("{{\"vault\":\"V\",\"path\":[\"f{}\"],\"name\":\"r{n}\",\"password\":\"p{n}\"}}\n", n % 7)
+    };
+    let records = (0..300).map(record).collect::<Vec<_>>().concat();
     let file = scene.file("many.jsonl", records);
     assert!(served.command(&scene, &["import", file, &served.url]).output().unwrap().status.success());
     let count = Arc::new(AtomicUsize::new(0));

@@ -6,7 +6,7 @@ use crate::opened::Opened;
 use crate::output::Output;
 use crate::reference::{Reference, Wanted};
 use keyferry_core::engine::{Environment, Picked};
-use keyferry_core::secret::SecretBytes;
+use keyferry_core::secret::{SecretBytes, SecretString};
 use keyferry_core::{Error, Result};
 use serde_json::json;
 use std::io::Write as _;
@@ -69,7 +69,7 @@ fn whole(picked: &Picked) -> serde_json::Value {
         "folder_id": folder,
         "name": record.name,
         "login": record.login,
-        "password": record.password.as_ref().map(|password| password.expose()),
+        "password": record.password.as_ref().map(SecretString::expose),
         "url": record.url,
         "description": record.description,
         "tags": record.tags,

@@ -78,9 +78,9 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn kept(&self, shelf: kept::Shelf) -> Kept {
+    fn kept(&self, place: kept::Shelf) -> Kept {
         Kept {
-            shelf,
+            shelf: place,
             name: self.name.map(str::to_owned),
             location: self.location.to_owned(),
             output: self.output,

@@ -31,12 +31,11 @@ fn shown(scene: &Scene, line: &str) -> String {
     }
     let own = [("KEYFERRY_PROD_MASTER_PASSWORD", MASTER_PASSWORD), ("LC_ALL", "C")];
     let output = bash.env_remove("KEYFERRY_MASTER_PASSWORD").envs(own).output().unwrap();
-    let mut shown = String::from_utf8(output.stdout).unwrap();
-    match output.status.code() {
-        Some(0) => {}
-        code => shown.push_str(&format!("[exit {}]\n", code.unwrap())),
+    let shown = String::from_utf8(output.stdout).unwrap();
+    match output.status.code().unwrap() {
+        0 => shown,
+        code => format!("{shown}[exit {code}]\n"),
     }
-    shown
 }
 
 /// The text without the part of a folder's name that is made up.

@@ -204,7 +204,7 @@ fn told_session(found: &Credentials, asked: &Asked<'_>, findings: &mut Findings)
     if let Some(file) = found.kept.as_ref().and_then(credentials::Kept::file) {
         match machine::others(file) {
             machine::Others::Nothing => {
-                findings.ok(about, "session", format!("{} is yours alone", file.display()))
+                findings.ok(about, "session", format!("{} is yours alone", file.display()));
             }
             machine::Others::Read | machine::Others::Write => findings.warn(
                 about,

@@ -35,7 +35,8 @@ struct Check {
     /// `config`, `journal` …, or an environment.
     about: String,
     /// What of it: one word or two.
-    check: &'static str,
+    #[serde(rename = "check")]
+    what: &'static str,
     state: State,
     /// What was found.
     found: String,
@@ -51,12 +52,12 @@ impl Findings {
     fn add(
         &mut self,
         about: &str,
-        check: &'static str,
+        what: &'static str,
         state: State,
         found: impl Into<String>,
         next: Option<String>,
     ) {
-        self.0.push(Check { about: about.to_owned(), check, state, found: clean(&found.into()), next });
+        self.0.push(Check { about: about.to_owned(), what, state, found: clean(&found.into()), next });
     }
 
     fn ok(&mut self, about: &str, check: &'static str, found: impl Into<String>) {
@@ -114,14 +115,14 @@ fn show(checks: &[Check], output: Output) -> Result<()> {
     }
     let width =
         |text: fn(&Check) -> &str| checks.iter().map(|check| text(check).chars().count()).max().unwrap_or(0);
-    let (about, what) = (width(|check| &check.about), width(|check| check.check));
+    let (about, what) = (width(|check| &check.about), width(|check| check.what));
     for check in checks {
         let state = match check.state {
             State::Ok => "ok  ",
             State::Warn => "warn",
             State::Fail => "FAIL",
         };
-        output.line(&format!("{state}  {:about$}  {:what$}  {}", check.about, check.check, check.found))?;
+        output.line(&format!("{state}  {:about$}  {:what$}  {}", check.about, check.what, check.found))?;
         if let Some(next) = &check.next {
             output.line(&format!("      {:about$}  {:what$}  next: {next}", "", ""))?;
         }
