@@ -641,22 +641,22 @@ def in_both_modes(cases: list[Case]):
                 yield pytest.param(mode, one, id=f"{mode}-{named(one)}")
 
 
-@pytest.mark.parametrize(("world", "one"), in_both_modes(GET), indirect=["world"])
+@pytest.mark.parametrize(("world", "one"), list(in_both_modes(GET)), indirect=["world"])
 def test_get_does_what_the_official_one_does(world: World, one: Case) -> None:
     world.compare(one)
 
 
-@pytest.mark.parametrize(("world", "one"), in_both_modes(EXEC), indirect=["world"])
+@pytest.mark.parametrize(("world", "one"), list(in_both_modes(EXEC)), indirect=["world"])
 def test_exec_does_what_the_official_one_does(world: World, one: Case) -> None:
     world.compare(one)
 
 
-@pytest.mark.parametrize(("world", "one"), in_both_modes(UPDATE), indirect=["world"])
+@pytest.mark.parametrize(("world", "one"), list(in_both_modes(UPDATE)), indirect=["world"])
 def test_update_does_what_the_official_one_does(world: World, one: Case) -> None:
     world.compare(one)
 
 
-@pytest.mark.parametrize(("world", "one"), in_both_modes(API), indirect=["world"])
+@pytest.mark.parametrize(("world", "one"), list(in_both_modes(API)), indirect=["world"])
 def test_api_does_what_the_official_one_does(world: World, one: Case) -> None:
     world.compare(one)
 
