@@ -36,7 +36,7 @@ test: lint ## everything
 
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(BUILD)
-	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/official tests/api tests/archive tests/ci
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official tests/api tests/archive tests/ci
 
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
 	rm -rf dist
