@@ -546,10 +546,14 @@ impl<'a> Hits<'a> {
     /// which has the vault and folder.
     pub fn new(caller: &Caller, filter: &'a Filter, sql: String, place: &str) -> Result<Self> {
         let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())] };
+        // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
+        // SQLite from the vault's, as the CROSS JOIN of `search` does.
+        let in_folders = !filter.folders.is_empty();
         for (list, column) in [(&filter.vaults, "vault_id"), (&filter.folders, "folder_id")] {
             if !list.is_empty() {
                 let number = hits.bind(json_text(list)?);
-                hits.and(&format!("{place}.{column} IN (SELECT value FROM json_each(?{number}))"));
+                let plus = if in_folders && column == "vault_id" { "+" } else { "" };
+                hits.and(&format!("{plus}{place}.{column} IN (SELECT value FROM json_each(?{number}))"));
             }
         }
         if !filter.colors.is_empty() {
@@ -662,9 +666,10 @@ pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Res
     let sql = format!(
         "{} SELECT i.id, i.vault_id, i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
                 i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id)
-         FROM items i JOIN vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1
+         FROM items i {} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1
          WHERE i.bin_item_id IS NULL AND {readable}",
-        if limited { FOLDER_ROLES } else { "" }
+        if limited { FOLDER_ROLES } else { "" },
+        if filter.folders.is_empty() { "JOIN" } else { "CROSS JOIN" }
     );
     Hits::new(caller, filter, sql, "i")?.each(conn, " ORDER BY i.seq", |_, _| Ok(()))
 }
