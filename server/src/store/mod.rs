@@ -23,7 +23,8 @@ use std::time::Duration;
 
 const MIGRATIONS: &[&str] =
     &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_whole_api.sql")];
-const READERS_KEPT: usize = 8;
+/// As many as ask at once: opening one costs more than most answers.
+const READERS_KEPT: usize = 64;
 
 /// The open database of an environment.
 pub(crate) struct Store {
