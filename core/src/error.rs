@@ -172,8 +172,8 @@ impl fmt::Display for Place {
 
 /// What went wrong, where, why, and what to do next.
 ///
-/// `Display` gives one line: place and message. [`Error::next`] and the chain of
-/// [`source`](StdError::source)s hold the rest.
+/// `Display` gives one line: place and message, and for errors of the system and the network what these said.
+/// [`Error::next`] and the chain of [`source`](StdError::source)s hold the rest.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -204,19 +204,16 @@ impl Error {
     /// An input or output error on `path`.
     #[must_use]
     pub fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        let (what, next) = match source.kind() {
-            std::io::ErrorKind::NotFound => ("there is no such file", None),
-            std::io::ErrorKind::PermissionDenied => ("access was denied", None),
-            std::io::ErrorKind::StorageFull => {
-                ("the disk is full", Some("make room and run the same command again"))
+        use std::io::ErrorKind as Io;
+        let at = Place::File { path: path.into(), at: None };
+        let error = |what: &str| Self::new(ErrorKind::Io, what).at(at);
+        match source.kind() {
+            Io::NotFound => error("there is no such file"),
+            Io::PermissionDenied => error("access was denied"),
+            Io::StorageFull => {
+                error("the disk is full").next_step("make room and run the same command again")
             }
-            _ => ("reading or writing failed", None),
-        };
-        let error =
-            Self::new(ErrorKind::Io, what).at(Place::File { path: path.into(), at: None }).because(source);
-        match next {
-            Some(next) => error.next_step(next),
-            None => error,
+            _ => error("reading or writing failed").because(source),
         }
     }
 
@@ -284,6 +281,19 @@ impl Error {
         &self.0.what
     }
 
+    /// What the system, the network or a server's driver said, where the error is theirs: the innermost cause.
+    fn reason(&self) -> Option<String> {
+        if !matches!(self.0.kind, ErrorKind::Io | ErrorKind::Unreachable | ErrorKind::Unanswered) {
+            return None;
+        }
+        let mut cause = self.source()?;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let said = cause.to_string();
+        (!self.0.what.contains(&said)).then_some(said)
+    }
+
     /// Where it happened.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
@@ -308,7 +318,8 @@ impl fmt::Display for Error {
         if let Some(place) = &self.0.place {
             write!(f, "{place}: ")?;
         }
-        f.write_str(&self.0.what)
+        f.write_str(&self.0.what)?;
+        self.reason().map_or(Ok(()), |reason| write!(f, ": {reason}"))
     }
 }
 
@@ -339,5 +350,14 @@ mod tests {
             .at(Place::File { path: "people.csv".into(), at: Some(Position::line(42)) })
             .at(Place::Record("the outer place loses".into()));
         assert_eq!(error.to_string(), "people.csv, line 42: 4 cells, the header has 3");
+    }
+
+    #[test]
+    fn what_the_network_said_is_told_and_what_our_own_layers_said_is_not() {
+        let refused = || std::io::Error::other(std::io::Error::other("connection refused"));
+        let error = Error::new(ErrorKind::Unreachable, "pw.example cannot be reached").because(refused());
+        assert_eq!(error.to_string(), "pw.example cannot be reached: connection refused");
+        let error = Error::new(ErrorKind::Locked, "the master password is wrong").because(refused());
+        assert_eq!(error.to_string(), "the master password is wrong");
     }
 }

@@ -59,7 +59,10 @@ mod tests {
         for (program, said) in [
             (&["sh", "-c", "echo planted; exit 3"][..], "token_command: sh ended with code 3"),
             (&["true"], "token_command: true printed nothing"),
-            (&["no-such-program-anywhere"], "token_command: no-such-program-anywhere cannot be run"),
+            (
+                &["no-such-program-anywhere"],
+                "token_command: no-such-program-anywhere cannot be run: No such file or directory (os error 2)",
+            ),
             (&[], "token_command names no program"),
         ] {
             let error = secret("token_command", &words(program)).unwrap_err();
