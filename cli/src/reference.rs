@@ -1,6 +1,6 @@
 //! What a word says about one secret: `[NAME:]Vault/folder/record[#field]`.
 //!
-//! A backslash makes the next `/`, `#`, `:`, `?` or backslash part of a name. Without `NAME:` the environment is
+//! Names are [escaped](keyferry_core::model::escapes) with backslashes. Without `NAME:` the environment is
 //! the one that the command names. In place of the path an item's id may stand.
 
 use crate::exit::usage;
@@ -8,6 +8,7 @@ use crate::resolve::is_name;
 use keyferry_core::crypto::totp::Totp;
 use keyferry_core::engine::Picked;
 use keyferry_core::error::Place;
+use keyferry_core::model::escapes::{escaped, split, unescaped};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -85,53 +86,6 @@ impl fmt::Display for Reference {
             Wanted::Code(name) => write!(f, "#{}?code", name.as_deref().map(escaped).unwrap_or_default()),
         }
     }
-}
-
-/// The parts before and after the first `mark` that no backslash stands before.
-fn split(text: &str, mark: char) -> (&str, Option<&str>) {
-    let mut escaped = false;
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            c if c == mark => {
-                let (before, after) = text.split_at(at);
-                return (before, after.get(mark.len_utf8()..));
-            }
-            _ => {}
-        }
-    }
-    (text, None)
-}
-
-fn unescaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match rest.peek() {
-            Some(&next) if c == '\\' && is_special(next) => {
-                out.push(next);
-                rest.next();
-            }
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_special(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-fn is_special(c: char) -> bool {
-    matches!(c, '/' | '#' | ':' | '?' | '\\')
 }
 
 impl Wanted {

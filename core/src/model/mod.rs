@@ -1,5 +1,7 @@
 //! What moves: records, where they stand, and what they hold.
 
+pub mod escapes;
+
 use crate::error::Position;
 use crate::secret::{SecretBytes, SecretString};
 use std::fmt;
@@ -77,28 +79,18 @@ impl RecordPath {
         Self::names(text).into_iter().collect()
     }
 
-    /// The names of a path as users type it: a backslash makes the next `/`, `#`, `:`, `?` or backslash part of a name.
+    /// The names of a path as users type it, [escaped](escapes). Empty ones are left out.
     #[must_use]
     pub fn names(text: &str) -> Vec<String> {
-        let mut names = vec![String::new()];
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            match (c, rest.peek()) {
-                ('\\', Some(&next)) if matches!(next, '/' | '#' | ':' | '?' | '\\') => {
-                    rest.next();
-                    if let Some(name) = names.last_mut() {
-                        name.push(next);
-                    }
-                }
-                ('/', _) => names.push(String::new()),
-                _ => {
-                    if let Some(name) = names.last_mut() {
-                        name.push(c);
-                    }
-                }
+        let mut names = Vec::new();
+        let mut rest = Some(text);
+        while let Some(text) = rest {
+            let (name, after) = escapes::split(text, '/');
+            if !name.is_empty() {
+                names.push(escapes::unescaped(name));
             }
+            rest = after;
         }
-        names.retain(|name| !name.is_empty());
         names
     }
 }
