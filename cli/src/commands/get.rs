@@ -4,12 +4,12 @@ use crate::args::secrets::{Get, OneRecord};
 use crate::config::Config;
 use crate::opened::Opened;
 use crate::output::Output;
+use crate::private;
 use crate::reference::{Reference, Wanted};
+use keyferry_core::Result;
 use keyferry_core::engine::{Environment, Picked};
 use keyferry_core::secret::{SecretBytes, SecretString};
-use keyferry_core::{Error, Result};
 use serde_json::json;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,15 +83,7 @@ fn whole(picked: &Picked) -> serde_json::Value {
 
 fn write(content: &[u8], to: Option<&Path>, output: Output) -> Result<()> {
     let Some(path) = to else { return output.bytes(content) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A file under its name only when whole; readable by this user alone from its first byte on.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::io(path, error))?;
-    file.write_all(content).map_err(|error| Error::io(path, error))?;
-    file.persist_noclobber(path).map_err(|error| {
-        let there = error.error.kind() == std::io::ErrorKind::AlreadyExists;
-        let failed = Error::io(path, error.error);
-        if there { failed.next_step("it is there already: name a new file") } else { failed }
-    })?;
+    private::create(path, content)?;
     output.say(&format!("written: {}", path.display()));
     Ok(())
 }

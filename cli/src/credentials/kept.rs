@@ -5,6 +5,7 @@
 
 use super::keyring::Keyring;
 use crate::output::Output;
+use crate::private;
 use keyferry_core::client::{Held, Session, SessionStore};
 use keyferry_core::crypto::session_file::{self, Content};
 use keyferry_core::engine::Journal;
@@ -12,7 +13,7 @@ use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,7 +131,7 @@ impl Kept {
             )
         };
         make_folder(&path)?;
-        let lock = private().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+        let lock = owner_alone().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         lock.lock().map_err(failed)?;
         Ok(lock)
     }
@@ -244,12 +245,8 @@ fn read(path: &Path) -> Result<Option<String>> {
 /// Writes the file whole or not at all, readable by its owner alone.
 fn write(path: &Path, text: &str) -> Result<()> {
     check(path)?;
-    let failed = |error| Error::io(path, error);
-    let mut file = tempfile::NamedTempFile::new_in(make_folder(path)?).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+    make_folder(path)?;
+    private::write(path, text.as_bytes())
 }
 
 /// Makes sure that the file is a session file or nothing: anything else stays as it is.
@@ -265,17 +262,16 @@ fn check(path: &Path) -> Result<()> {
 }
 
 /// The file's folder, made where it is missing, for its owner alone.
-fn make_folder(path: &Path) -> Result<&Path> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+fn make_folder(path: &Path) -> Result<()> {
+    let folder = private::folder(path);
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| Error::io(folder, error))?;
-    Ok(folder)
+    builder.create(folder).map_err(|error| Error::io(folder, error))
 }
 
-fn private() -> OpenOptions {
+fn owner_alone() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
