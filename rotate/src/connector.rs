@@ -124,6 +124,11 @@ pub(crate) fn refused(account: &Account, why: &str) -> Error {
     Error::new(ErrorKind::Refused, format!("{} refused: {why}", account.address))
 }
 
+/// Whoever should make the change cannot sign in.
+pub(crate) fn not_let_in(account: &Account, login: &str) -> Error {
+    Error::new(ErrorKind::NotAllowed, format!("{} does not let {login} in", account.address))
+}
+
 /// Names that no target can take: empty, or with characters that end a line or a text.
 pub(crate) fn plain_name(account: &Account) -> Result<()> {
     if account.login.is_empty() {

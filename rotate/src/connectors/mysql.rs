@@ -5,7 +5,9 @@
 //! this machine. MySQL from 8.0.14 on holds two: `RETAIN CURRENT PASSWORD` keeps the old one until
 //! `DISCARD OLD PASSWORD`.
 
-use crate::connector::{Account, Actor, Connector, plain_name, refused, scheme, unanswered, unreachable};
+use crate::connector::{
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use curve25519_dalek::EdwardsPoint;
@@ -94,9 +96,8 @@ impl Mysql {
     ) -> Result<()> {
         let work = async {
             let (login, key) = actor.sign_in(account)?;
-            let mut connection = self.connect(account, login, key).await?.ok_or_else(|| {
-                Error::new(ErrorKind::NotAllowed, format!("{} does not let {login} in", account.address))
-            })?;
+            let mut connection =
+                self.connect(account, login, key).await?.ok_or_else(|| not_let_in(account, login))?;
             let done = change(account, &mut connection, actor, secret, keep_old).await;
             // Its farewell is no part of the work.
             let _ = connection.disconnect().await;

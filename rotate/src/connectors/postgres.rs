@@ -1,7 +1,9 @@
 //! PostgreSQL: `ALTER ROLE … PASSWORD` with a SCRAM-SHA-256 verifier that is computed here, so that neither the wire
 //! nor the server's log nor its statistics ever see the password.
 
-use crate::connector::{Account, Actor, Connector, plain_name, refused, scheme, unanswered, unreachable};
+use crate::connector::{
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+};
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -72,9 +74,7 @@ impl Postgres {
 
     async fn set(&self, account: &Account, actor: Actor<'_>, secret: &SecretString) -> Result<()> {
         let (login, key) = actor.sign_in(account)?;
-        let client = self.connect(account, login, key).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotAllowed, format!("{} does not let {login} in", account.address))
-        })?;
+        let client = self.connect(account, login, key).await?.ok_or_else(|| not_let_in(account, login))?;
         let verifier = postgres_protocol::password::scram_sha_256(secret.expose().as_bytes());
         let statement = format!("ALTER ROLE {} PASSWORD {}", identifier(&account.login), literal(&verifier));
         match tokio::time::timeout(self.patience, client.batch_execute(&statement)).await {

@@ -1,7 +1,9 @@
 //! Redis: users of its access control lists can have several passwords. The new one is added, and the old one goes on
 //! to work until the environment holds the new. The server is told hashes alone (`#SHA-256`), never a password.
 
-use crate::connector::{Account, Actor, Connector, plain_name, refused, scheme, unanswered, unreachable};
+use crate::connector::{
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+};
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -58,9 +60,8 @@ impl Redis {
     /// Applies rules to the user, all or none of them, and has the server remember it.
     async fn apply(&self, account: &Account, actor: Actor<'_>, rules: &[String]) -> Result<()> {
         let (login, key) = actor.sign_in(account)?;
-        let mut connection = self.connect(account, login, key).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotAllowed, format!("{} does not let {login} in", account.address))
-        })?;
+        let mut connection =
+            self.connect(account, login, key).await?.ok_or_else(|| not_let_in(account, login))?;
         if let Actor::Admin(_) = actor {
             // SETUSER would make a user that is not there.
             let known: redis::Value =

@@ -8,7 +8,9 @@
 mod key;
 
 use super::{Ended, run};
-use crate::connector::{Account, Actor, Connector, plain_name, refused, scheme, unanswered, unreachable};
+use crate::connector::{
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+};
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -76,9 +78,7 @@ impl Ssh {
             Some(NOT_LISTED) => {
                 Err(refused(account, "the key that should be there is not in ~/.ssh/authorized_keys"))
             }
-            Some(SSH_FAILED) if is_denied(&ended) => {
-                Err(Error::new(ErrorKind::NotAllowed, format!("{} does not let {login} in", account.address)))
-            }
+            Some(SSH_FAILED) if is_denied(&ended) => Err(not_let_in(account, login)),
             Some(SSH_FAILED) => Err(unanswered(account, last_line(&ended))),
             _ => Err(refused(account, &last_line(&ended))),
         }
