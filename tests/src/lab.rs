@@ -1,5 +1,6 @@
 //! An environment whose records hold the secrets of targets.
 
+use crate::target::KEEPER;
 use crate::{MASTER_PASSWORD, Run, Scene, finish};
 use std::process::Command;
 
@@ -32,6 +33,12 @@ impl Lab {
         lab.scene.run(&["env", "add", "lab", "embedded:a"]).succeeds();
         lab.add(rows);
         lab
+    }
+
+    /// With these records, and `boss`, whose login administers a [`Target`](crate::target::Target).
+    #[must_use]
+    pub fn with_boss(rows: &[Row<'_>]) -> Self {
+        Self::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, "", "")]].concat())
     }
 
     /// Adds records to those that are there.

@@ -9,11 +9,18 @@ use std::time::{Duration, Instant};
 /// The administrator of every target, and that user's password.
 pub const KEEPER: (&str, &str) = ("keeper", "planted-keeper-password");
 
+/// Files of a server that speaks TLS.
+const AUTHORITY: &str = "authority.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
+
 /// A running server.
 pub struct Target {
     child: Child,
     /// Where it listens on 127.0.0.1.
     pub port: u16,
+    /// Where it speaks TLS.
+    sealed_port: u16,
     folder: tempfile::TempDir,
     kind: Kind,
 }
@@ -45,15 +52,22 @@ impl Target {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        identity(&folder, Some("postgres"));
         let port = free_port();
         let child = as_user("postgres", &bin.join("postgres"))
             .arg("-D")
             .arg(&data)
             .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-            .args(["-c", "log_statement=all", "-c", "unix_socket_directories="])
+            .args(["-c", "log_statement=all", "-c", "log_connections=on", "-c", "unix_socket_directories="])
+            .args(["-c", "ssl=on"])
+            .arg("-c")
+            .arg(format!("ssl_cert_file={}", folder.path().join(CERTIFICATE).display()))
+            .arg("-c")
+            .arg(format!("ssl_key_file={}", folder.path().join(KEY).display()))
             .stderr(log(&folder))
-            .spawn();
-        Some(Self { child: child.expect("postgres starts"), port, folder, kind: Kind::Postgres }.ready())
+            .spawn()
+            .expect("postgres starts");
+        Some(Self { child, port, sealed_port: port, folder, kind: Kind::Postgres }.ready())
     }
 
     /// MariaDB, which writes every statement into its log.
@@ -76,6 +90,7 @@ impl Target {
         );
         std::fs::write(&first, sql).expect("a file");
         chown(&first, "mysql");
+        identity(&folder, Some("mysql"));
         let port = free_port();
         let file = |flag: &str, name: &str| format!("--{flag}={}", folder.path().join(name).display());
         let child = as_user("mysql", &server)
@@ -92,10 +107,13 @@ impl Target {
                 file("pid-file", "pid"),
                 file("init-file", "first.sql"),
                 file("general-log-file", "log"),
+                file("ssl-cert", CERTIFICATE),
+                file("ssl-key", KEY),
             ])
             .stderr(Stdio::null())
-            .spawn();
-        Some(Self { child: child.expect("mariadbd starts"), port, folder, kind: Kind::MariaDb }.ready())
+            .spawn()
+            .expect("mariadbd starts");
+        Some(Self { child, port, sealed_port: port, folder, kind: Kind::MariaDb }.ready())
     }
 
     /// Redis with an ACL file.
@@ -107,16 +125,22 @@ impl Target {
         let acl = folder.path().join("users.acl");
         std::fs::write(&acl, format!("user default off\nuser {name} on >{password} ~* &* +@all\n"))
             .expect("a file");
-        let port = free_port();
+        identity(&folder, None);
+        let (port, sealed_port) = (free_port(), free_port());
         let child = Command::new(server)
+            .args(["--tls-port", &sealed_port.to_string(), "--tls-auth-clients", "no", "--tls-cert-file"])
+            .arg(folder.path().join(CERTIFICATE))
+            .arg("--tls-key-file")
+            .arg(folder.path().join(KEY))
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--loglevel", "debug"])
             .arg("--aclfile")
             .arg(&acl)
             .arg("--dir")
             .arg(folder.path())
             .stdout(log(&folder))
-            .spawn();
-        Some(Self { child: child.expect("redis-server starts"), port, folder, kind: Kind::Redis }.ready())
+            .spawn()
+            .expect("redis-server starts");
+        Some(Self { child, port, sealed_port, folder, kind: Kind::Redis }.ready())
     }
 
     /// The address of a database on it, by way of this port.
@@ -127,6 +151,23 @@ impl Target {
             Kind::MariaDb => format!("mysql://127.0.0.1:{port}"),
             Kind::Redis => format!("redis://127.0.0.1:{port}"),
         }
+    }
+
+    /// The same over TLS, at this host.
+    #[must_use]
+    pub fn sealed_url(&self, host: &str) -> String {
+        let port = self.sealed_port;
+        match self.kind {
+            Kind::Postgres => format!("postgres://{host}:{port}/postgres?sslmode=require"),
+            Kind::MariaDb => format!("mysql://{host}:{port}?ssl-mode=required"),
+            Kind::Redis => format!("rediss://{host}:{port}"),
+        }
+    }
+
+    /// The certificate of who vouches for it, as 127.0.0.1 and by no other name.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join(AUTHORITY)
     }
 
     /// What the keeper tells it.
@@ -257,6 +298,27 @@ fn folder(user: &str) -> (tempfile::TempDir, PathBuf) {
     chown(folder.path(), user);
     chown(&data, user);
     (folder, data)
+}
+
+/// A key and a certificate for 127.0.0.1, by an authority of its own, for a server that runs as this user.
+fn identity(folder: &tempfile::TempDir, user: Option<&str>) {
+    let key = || rcgen::KeyPair::generate().expect("a key");
+    let mut authority = rcgen::CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(authority, key()).expect("an authority");
+    let own = key();
+    let names = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("a name");
+    let certificate = names.signed_by(&own, &authority).expect("a certificate");
+    let parts = [(AUTHORITY, authority.pem()), (CERTIFICATE, certificate.pem()), (KEY, own.serialize_pem())];
+    for (name, pem) in parts {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).expect("a file");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("its rights");
+        if let Some(user) = user {
+            chown(&path, user);
+        }
+    }
 }
 
 fn log(folder: &tempfile::TempDir) -> Stdio {

@@ -5,7 +5,7 @@
 use keyferry_core::engine::crash;
 use keyferry_tests::gate::{Break, Gate};
 use keyferry_tests::lab::Lab;
-use keyferry_tests::target::{KEEPER, Target};
+use keyferry_tests::target::Target;
 
 const WITH: &[&str] = &["--with", "mysql"];
 const BY_ADMIN: &[&str] = &["--with", "mysql", "--admin", "Infra/db/boss"];
@@ -15,16 +15,12 @@ fn user(target: &Target, who: &str, password: &str) {
     target.tell(&format!("CREATE USER '{who}'@'%' IDENTIFIED BY '{password}'"));
 }
 
-fn lab(rows: &[(&str, &str, &str, &str, &str)]) -> Lab {
-    Lab::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, "", "")]].concat())
-}
-
 #[test]
 fn users_are_rotated_by_themselves_and_by_an_administrator_whatever_their_names() {
     let Some(target) = Target::mariadb() else { return };
     let url = target.url(target.port);
     let odd = r"o'd\d; DROP USER keeper; --";
-    let lab = lab(&[
+    let lab = Lab::with_boss(&[
         ("own", "own", "planted-own", &url, ""),
         ("odd", odd, "planted-odd", &url, ""),
         ("twice", "twice", "planted-twice", &url, ""),
@@ -71,7 +67,7 @@ fn a_crash_at_any_step_is_resumed_to_one_secret_that_works_and_is_held() {
     for (number, point) in crash::ROTATION_POINTS.iter().enumerate() {
         let (login, old) = (format!("user{number}"), format!("planted-old-{number}"));
         user(&target, &login, &old);
-        let lab = lab(&[("r", &login, &old, &url, "")]);
+        let lab = Lab::with_boss(&[("r", &login, &old, &url, "")]);
         if lab.crashes(point, "r", WITH) {
             crashed.push(*point);
             lab.resume().succeeds().hides(&old);
@@ -89,7 +85,7 @@ fn faults_on_the_way_leave_one_secret_on_both_sides() {
     let url = target.url(gate.port);
     user(&target, "steady", "planted-steady");
     user(&target, "powerless", "planted-powerless");
-    let lab = lab(&[
+    let lab = Lab::with_boss(&[
         ("r", "steady", "planted-steady", &url, ""),
         ("weak", "powerless", "planted-powerless", "", ""),
     ]);

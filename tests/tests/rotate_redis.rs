@@ -5,7 +5,7 @@
 use keyferry_core::engine::crash;
 use keyferry_tests::gate::{Break, Gate};
 use keyferry_tests::lab::Lab;
-use keyferry_tests::target::{KEEPER, Target};
+use keyferry_tests::target::Target;
 
 const WITH: &[&str] = &["--with", "redis", "--admin", "Infra/db/boss"];
 
@@ -13,15 +13,14 @@ fn user(target: &Target, who: &str, password: &str) {
     target.tell(&format!("ACL SETUSER {who} on >{password} ~* +@all"));
 }
 
-fn lab(rows: &[(&str, &str, &str, &str, &str)]) -> Lab {
-    Lab::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, "", "")]].concat())
-}
-
 #[test]
 fn a_user_changes_its_own_secret_or_has_it_changed_and_keeps_its_other_passwords() {
     let Some(target) = Target::redis() else { return };
     let url = target.url(target.port);
-    let lab = lab(&[("own", "own", "planted-own", &url, ""), ("other", "other", "planted-other", &url, "")]);
+    let lab = Lab::with_boss(&[
+        ("own", "own", "planted-own", &url, ""),
+        ("other", "other", "planted-other", &url, ""),
+    ]);
     user(&target, "own", "planted-own");
     user(&target, "other", "planted-other");
     target.tell("ACL SETUSER other >planted-second");
@@ -48,7 +47,7 @@ fn at_no_step_is_the_secret_that_the_record_holds_without_effect() {
     for (number, point) in crash::ROTATION_POINTS.iter().enumerate() {
         let (login, old) = (format!("user{number}"), format!("planted-old-{number}"));
         user(&target, &login, &old);
-        let lab = lab(&[("r", &login, &old, &url, "")]);
+        let lab = Lab::with_boss(&[("r", &login, &old, &url, "")]);
         assert!(lab.crashes(point, "r", WITH), "{point}");
         crashed.push(*point);
         assert!(
@@ -69,7 +68,10 @@ fn connections_that_break_and_administrators_who_may_not_leave_the_old_secret_wo
     let url = target.url(gate.port);
     user(&target, "steady", "planted-steady");
     target.tell("ACL SETUSER weak on >planted-weak ~* +@read +ping");
-    let lab = lab(&[("r", "steady", "planted-steady", &url, ""), ("weak", "weak", "planted-weak", "", "")]);
+    let lab = Lab::with_boss(&[
+        ("r", "steady", "planted-steady", &url, ""),
+        ("weak", "weak", "planted-weak", "", ""),
+    ]);
     let as_before = || target.lets_in("steady", "planted-steady") && lab.held("r") == "planted-steady";
     lab.rotate("r", &["--with", "redis", "--admin", "Infra/db/weak"]).exits(3);
     assert!(as_before());
@@ -96,6 +98,6 @@ fn connections_that_break_and_administrators_who_may_not_leave_the_old_secret_wo
 
 #[test]
 fn a_secret_is_not_sent_over_a_network_in_the_clear() {
-    let lab = lab(&[("far", "far", "planted-far", "redis://192.0.2.1:6379", "")]);
+    let lab = Lab::with_boss(&[("far", "far", "planted-far", "redis://192.0.2.1:6379", "")]);
     lab.rotate("far", &["--with", "redis"]).exits(1).says("in the clear");
 }
