@@ -41,6 +41,7 @@ pub use search::Search;
 pub use session::{Held, Session, SessionStore};
 pub use transport::{
     Body, REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport, http_transport_trusting, in_process,
+    is_this_machine,
 };
 
 use crate::{Error, ErrorKind, Result};

@@ -38,7 +38,8 @@ pub enum Trust {
 }
 
 /// HTTP to `base`: TLS through rustls, one pool of connections, no redirects, as these could
-/// carry credentials to another origin.
+/// carry credentials to another origin. `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count, but not for
+/// [this machine](is_this_machine).
 pub fn http_transport(base: &url::Url, timeout: Duration) -> Result<Transport> {
     http_transport_trusting(base, timeout, &Trust::System)
 }
@@ -62,6 +63,10 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
     let root = root.as_str().trim_end_matches('/');
     let root = root.strip_suffix(keyferry_api::BASE_PATH).unwrap_or(root).to_owned();
     let builder = match trust {
+        // No certificate comes with plain HTTP, and reading the system's takes longer than a request.
+        Trust::System if base.scheme() == "http" => {
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true)
+        }
         Trust::System => reqwest::Client::builder(),
         Trust::Only(pem) => {
             let unusable = |what: &str| {
@@ -78,6 +83,8 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
         }
         Trust::Anybody => reqwest::Client::builder().tls_danger_accept_invalid_certs(true),
     };
+    // What is meant for this machine does not leave it, whatever HTTP_PROXY says.
+    let builder = if is_this_machine(base) { builder.no_proxy() } else { builder };
     let http = builder
         .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -96,6 +103,17 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
             Ok(answer.map(|body| body.map_err(move |error| unreachable(&host, error)).boxed_unsync()))
         }
     })))
+}
+
+/// Whether an address names this machine: `localhost`, or a loopback address (RFC 6761, RFC 1122, RFC 4291).
+#[must_use]
+pub fn is_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn unreachable(host: &str, error: reqwest::Error) -> Error {

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, Trust, http_transport_trusting};
+use keyferry_core::client::{Client, Session, Trust, http_transport_trusting, is_this_machine};
 use keyferry_core::engine::{Environment, Unlock};
 use keyferry_core::{Error, ErrorKind};
 use keyferry_embedded as embedded;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt as _;
-use url::{Host, Url};
+use url::Url;
 
 /// A request of a doctor waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -75,13 +75,7 @@ fn credentials(asked: &Asked<'_>) -> Result<Credentials> {
 }
 
 fn address(url: &Url, about: &str, findings: &mut Findings) {
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && !here {
+    if url.scheme() == "http" && !is_this_machine(url) {
         findings.warn(
             about,
             "address",
