@@ -13,6 +13,9 @@ use sha1::Digest as _;
 /// Planted in passwords; every one begins so.
 const SECRET: &str = "hidden-";
 
+/// Opens the archive among the files.
+const PHRASE: [(&str, Option<&str>); 1] = [("KEYFERRY_ARCHIVE_PASSPHRASE", Some("planted phrase"))];
+
 /// Every kind but `old`, which a file cannot tell, and `breached`, which needs a list.
 const PLANTED: &str = r#"{"vault":"V","name":"clean","login":"alice","url":"https://a.example","password":"hidden-Qv7#wLx2!mB9","customs":[{"name":"code","type":"totp","value":"GEZDGNBVGY3TQOJQ"},{"name":"expires","type":"text","value":"2199-01-01"}]}
 {"vault":"V","path":["Top"],"name":"twin one","password":"hidden-Tz4$kRn8?pD1"}
@@ -37,13 +40,14 @@ const FOUND: [&str; 8] = [
     "low no-one-time-code V / no code: record",
 ];
 
-/// A scene with the planted records in an environment and in two files.
+/// A scene with the planted records in an environment, in two files and in an archive.
 fn planted(encryption: &str) -> Scene {
     let scene = Scene::new();
     let init = ["env", "init", "embedded:a", "--user", "admin", "--client-encryption", encryption];
     scene.run(&init).succeeds();
     scene.run(&["import", scene.file("a.jsonl", PLANTED), "embedded:a"]).succeeds();
     scene.run(&["export", "embedded:a", "a.csv", "--allow-plaintext"]).succeeds();
+    scene.run_with(&PHRASE, &["export", "embedded:a", "a.kfa"]).succeeds();
     scene
 }
 
@@ -76,8 +80,8 @@ fn expected(more: &[&str]) -> Vec<String> {
 fn each_kind_is_found_once_where_it_was_planted() {
     for encryption in ["on", "off"] {
         let scene = planted(encryption);
-        for location in ["embedded:a", "a.jsonl", "a.csv"] {
-            let run = scene.run(&["--json", "audit", location]);
+        for location in ["embedded:a", "a.jsonl", "a.csv", "a.kfa"] {
+            let run = scene.run_with(&PHRASE, &["--json", "audit", location]);
             run.exits(4).hides(SECRET).hides("alice");
             let mut expected = expected(&[]);
             // A CSV cannot tell an empty password from none.
