@@ -103,7 +103,7 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 	.cache/bin/cargo-deny check bans licenses sources
 
 .cache/bin/cargo-deny:
-	$(CARGO) install --locked --quiet --root .cache cargo-deny@0.20.2
+	$(CARGO) install --debug --locked --quiet --root .cache cargo-deny@0.20.2
 
 torture: ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
@@ -133,6 +133,7 @@ bench-peers: .venv/ready ## the same work by the official client and by openssl,
 	$(CARGO) run --release --locked -p keyferry-benches --bin sealing
 	$(CARGO) run --release --locked -p keyferry-benches --bin c_bulk
 	.venv/bin/python benches/peers/peers.py $(TARGET)/release/native
-	$(MAKE) .venv-wheel/ready
 	$(CARGO) build --release --locked --bin keyferry
+	.venv/bin/python benches/peers/whole_process.py $(TARGET)/release/keyferry .venv/bin/passwork-cli
+	$(MAKE) .venv-wheel/ready
 	.venv-wheel/bin/python benches/peers/python_module.py $(TARGET)/release/native $(TARGET)/release/keyferry
