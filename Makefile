@@ -57,8 +57,8 @@ test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, an
 	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q $(SDK)
 
 STATIC := target/static/x86_64-unknown-linux-gnu/release/keyferry
-static: ## the command line for Linux as one file that needs no library
-	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --release --locked --bin keyferry --target x86_64-unknown-linux-gnu --target-dir target/static
+static: ## the command line for Linux as one file that needs no library, and no /dev: its randomness is a system call
+	RUSTFLAGS='-C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"' $(CARGO) build --release --locked --bin keyferry --target x86_64-unknown-linux-gnu --target-dir target/static
 
 image: static ## an image with that file and nothing else, by buildah
 	mkdir -p .cache/image && cp /etc/ssl/certs/ca-certificates.crt .cache/image/

@@ -26,7 +26,8 @@ echo "--- it fetches a secret"
 server=$!
 until [ -s "$work/ready" ]; do sleep 0.1; done
 field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$work/ready" "$1"; }
-PASSWORK_HOST=$(field url) PASSWORK_TOKEN=$(field access_token) PASSWORK_MASTER_KEY=$(field master_key)
+# A name rather than a number: resolving it must work without the plug-ins of a C library.
+PASSWORK_HOST=$(field url | sed s/127.0.0.1/localhost/) PASSWORK_TOKEN=$(field access_token) PASSWORK_MASTER_KEY=$(field master_key)
 export PASSWORK_HOST PASSWORK_TOKEN PASSWORK_MASTER_KEY
 printf 'vault,name,password\nInfra,db,correct horse\n' >"$work/one.csv"
 KEYFERRY_TOKEN=$PASSWORK_TOKEN KEYFERRY_MASTER_KEY=$PASSWORK_MASTER_KEY HOME=$work "$binary" -q import "$work/one.csv" "$PASSWORK_HOST"
@@ -34,7 +35,8 @@ run() { # as podman runs it, or, where a machine lets no container start, in a c
   if podman run --rm --network host localhost/keyferry --help >/dev/null 2>&1; then
     podman run --rm --network host -e PASSWORK_HOST -e PASSWORK_TOKEN -e PASSWORK_MASTER_KEY --entrypoint "$1" localhost/keyferry "${@:2}"
   else
-    echo "podman cannot run containers here: in a chroot instead" >&2
+    echo "podman cannot run containers here: in a chroot instead, without a /dev" >&2
+    mkdir -p "$root/etc" && echo '127.0.0.1 localhost' >"$root/etc/hosts"
     chroot --userspec 65532:65532 "$root" "$@"
   fi
 }

@@ -4,7 +4,6 @@ use super::{envelope, master_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
-use rsa::rand_core::UnwrapErr;
 use rsa::{PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
@@ -23,9 +22,13 @@ pub const MASTER_KEY_SALT_CHARACTERS: usize = 20;
 /// # Errors
 /// Where the system has no randomness to give.
 pub fn random_bytes(bytes: &mut [u8]) -> Result<()> {
-    getrandom::fill(bytes).map_err(|error| {
-        Error::new(ErrorKind::Internal, "the system gave no randomness").because(error.to_string())
-    })
+    getrandom::fill(bytes).map_err(|error| no_randomness().because(error.to_string()))
+}
+
+/// Where a system has no `getrandom` call and no `/dev/random`.
+pub(super) fn no_randomness() -> Error {
+    Error::new(ErrorKind::Internal, "the system gave no randomness")
+        .next_step("in a container, give it /dev/random")
 }
 
 /// Text of `characters` drawn uniformly from the alphabet.
@@ -83,8 +86,10 @@ pub struct NewAccount {
 /// key as PKCS#8, both PEM.
 pub fn key_pair() -> Result<(String, SecretString)> {
     let failed = |error: String| Error::new(ErrorKind::Internal, "making a key pair failed").because(error);
-    let private =
-        PrivateKey::new(&mut UnwrapErr(getrandom::SysRng), 2048).map_err(|e| failed(e.to_string()))?;
+    let private = PrivateKey::new(&mut getrandom::SysRng, 2048).map_err(|error| match error {
+        rsa::Error::Rng => no_randomness(),
+        error => failed(error.to_string()),
+    })?;
     let pem: Zeroizing<String> = private.to_pkcs8_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;
     let public_pem =
         PublicKey::from(&private).to_public_key_pem(LineEnding::LF).map_err(|e| failed(e.to_string()))?;

@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{SecretBytes, SecretString, wiped};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use getrandom::SysRng;
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
-use rsa::rand_core::UnwrapErr;
 use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, Pkcs1v15Encrypt};
 use sha2::{Digest, Sha256};
@@ -24,6 +24,18 @@ const OAEP_OVERHEAD: usize = 2 * 32 + 2;
 
 /// Bytes of the shortest modulus that [`PublicKey::wrap_bytes`] takes: 2048 bits.
 const WRAP_MODULUS: usize = 256;
+
+fn not_opened() -> Error {
+    damaged("this private key does not open that key")
+}
+
+/// One error, whatever the padding looked like.
+fn why_not_opened(error: rsa::Error) -> Error {
+    match error {
+        rsa::Error::Rng => generate::no_randomness(),
+        _ => not_opened(),
+    }
+}
 
 fn oaep(label: &str) -> Oaep<Sha256> {
     Oaep::new_with_label(label.as_bytes())
@@ -73,24 +85,18 @@ impl Keychain {
 
     /// Unwraps `base64(RSA(text))`. One error for every failure, so that nothing is learnt from it.
     pub fn unwrap(&self, wrapped: &str) -> Result<SecretString> {
-        let wrong = || damaged("this private key does not open that key");
-        let ciphertext = STANDARD.decode(wrapped).map_err(|_| wrong())?;
-        let mut rng = UnwrapErr(getrandom::SysRng);
-        self.private
-            .decrypt_blinded(&mut rng, Oaep::<Sha256>::new(), &ciphertext)
-            .or_else(|_| self.private.decrypt_blinded(&mut rng, Pkcs1v15Encrypt, &ciphertext))
-            .ok()
-            .and_then(|bytes| SecretBytes::new(bytes).into_text())
-            .ok_or_else(wrong)
+        let ciphertext = STANDARD.decode(wrapped).map_err(|_| not_opened())?;
+        let opened = self
+            .private
+            .decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), &ciphertext)
+            .or_else(|_| self.private.decrypt_blinded(&mut SysRng, Pkcs1v15Encrypt, &ciphertext));
+        SecretBytes::new(opened.map_err(why_not_opened)?).into_text().ok_or_else(not_opened)
     }
 
     /// Unwraps what [`PublicKey::wrap_bytes`] wrapped under the same label: RSA-OAEP alone.
     pub fn unwrap_bytes(&self, wrapped: &[u8], label: &str) -> Result<SecretBytes> {
-        let mut rng = UnwrapErr(getrandom::SysRng);
-        self.private
-            .decrypt_blinded(&mut rng, oaep(label), wrapped)
-            .map(SecretBytes::new)
-            .map_err(|_| damaged("this private key does not open that key"))
+        let opened = self.private.decrypt_blinded(&mut SysRng, oaep(label), wrapped);
+        opened.map(SecretBytes::new).map_err(why_not_opened)
     }
 
     /// Unwraps a vault key, once: later calls with the same ciphertext find it here.
@@ -157,16 +163,16 @@ impl PublicKey {
 
     /// Wraps a key: `base64(RSA-OAEP(text))`, or PKCS#1 v1.5 where OAEP does not fit (1024 bits).
     pub fn wrap(&self, key: &SecretString) -> Result<String> {
-        let mut rng = UnwrapErr(getrandom::SysRng);
         let text = key.expose().as_bytes();
         let wrapped = if text.len() + OAEP_OVERHEAD <= self.0.size() {
-            self.0.encrypt(&mut rng, Oaep::<Sha256>::new(), text)
+            self.0.encrypt(&mut SysRng, Oaep::<Sha256>::new(), text)
         } else {
-            self.0.encrypt(&mut rng, Pkcs1v15Encrypt, text)
+            self.0.encrypt(&mut SysRng, Pkcs1v15Encrypt, text)
         };
-        wrapped
-            .map(|bytes| STANDARD.encode(bytes))
-            .map_err(|_| Error::new(ErrorKind::Protocol, "the public key is too short for a vault key"))
+        wrapped.map(|bytes| STANDARD.encode(bytes)).map_err(|error| match error {
+            rsa::Error::Rng => generate::no_randomness(),
+            _ => Error::new(ErrorKind::Protocol, "the public key is too short for a vault key"),
+        })
     }
 
     /// `SHA-256(SubjectPublicKeyInfo in DER)`: which key this is.
@@ -182,9 +188,9 @@ impl PublicKey {
             return Err(Error::new(ErrorKind::Refused, "the public key has fewer than 2048 bits")
                 .next_step("seal for a passphrase, or for a user with a longer key"));
         }
-        let mut rng = UnwrapErr(getrandom::SysRng);
-        self.0.encrypt(&mut rng, oaep(label), bytes).map_err(|_| {
-            Error::new(ErrorKind::Internal, "the public key does not take what is to be wrapped")
+        self.0.encrypt(&mut SysRng, oaep(label), bytes).map_err(|error| match error {
+            rsa::Error::Rng => generate::no_randomness(),
+            _ => Error::new(ErrorKind::Internal, "the public key does not take what is to be wrapped"),
         })
     }
 }
