@@ -161,6 +161,11 @@ impl Reader {
         self.encrypted
     }
 
+    /// The same place with no higher role than the other's.
+    pub fn at_most(self, other: &Self) -> Self {
+        Self { role: self.role.min(other.role), ..self }
+    }
+
     /// Whether the caller may change who may do what here.
     pub fn is_owner(&self) -> bool {
         self.role >= Role::Administer

@@ -28,7 +28,7 @@ fn fresh() -> Result<String> {
 macro_rules! id {
     ($name:ident, $what:literal) => {
         #[doc = concat!("The identifier of a ", $what, ".")]
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub(crate) struct $name(String);
 
         impl $name {

@@ -3,11 +3,15 @@
 
 use super::{Body, Context, Visit, dispatch, table};
 use crate::error::{Refusal, Result};
-use http::Method;
+use http::{Method, StatusCode};
 use keyferry_api::batch::{Batch, BatchRequest};
+use keyferry_api::error::code;
 
 /// Far beyond what clients send; one batch shall not hold the writer for minutes.
 const LARGEST_BATCH: usize = 1000;
+
+/// Beyond what clients take, and far below what would end the server: an attachment may be asked for many times over.
+const LARGEST_ANSWER: usize = 256 << 20;
 
 /// A batch, read.
 pub(super) struct Parsed {
@@ -41,6 +45,10 @@ pub(super) fn run(context: &Context<'_>, requests: Vec<BatchRequest>) -> Result<
             }
             Err(error) => return Err(error),
         };
+        if out.len() + body.len() > LARGEST_ANSWER {
+            let message = "The answers are too large together: ask for fewer at once.";
+            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, code::VALIDATION_ERROR, message));
+        }
         out.extend_from_slice(format!("{{\"statusCode\":{status},\"body\":").as_bytes());
         out.extend_from_slice(&body);
         out.push(b'}');
@@ -58,15 +66,22 @@ fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
     };
     let only_reads = method == Method::GET;
     let (endpoint, request) = table::find(method, path, query, Body::Tree(request.body.unwrap_or_default()))?;
+    let done = context.events.borrow().len();
+    // What is refused was not done.
+    let attempt = |request| {
+        let result = dispatch(context, endpoint, request);
+        if result.is_err() {
+            context.events.borrow_mut().truncate(done);
+        }
+        result
+    };
     if only_reads {
-        return dispatch(context, endpoint, request);
+        return attempt(request);
     }
     context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let done = context.events.borrow().len();
-    let result = dispatch(context, endpoint, request);
+    let result = attempt(request);
     if matches!(result, Err(Refusal::Answer(_))) {
         context.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
-        context.events.borrow_mut().truncate(done);
     }
     if !matches!(result, Err(Refusal::Database(_))) {
         context.conn.prepare_cached("RELEASE request")?.execute([])?;

@@ -8,16 +8,19 @@ use crate::json::text;
 use crate::store::activity::{Event, append};
 use crate::store::session::{self, Standing};
 use crate::store::{totp, user};
+use http::StatusCode;
 use keyferry_api::Empty;
 use keyferry_api::error::code;
 use keyferry_api::session::{CsrfToken, Login, OneTimeCode, OneTimeSecret, Refresh, RefreshAccess, Tokens};
 
-/// A browser that is signed in gets a new token for its session, any other one for its login.
+/// A browser that is signed in gets a new token for its session, any other one for its login: also one whose cookie has
+/// had its day, since a page cannot take that away.
 pub(super) fn csrf(visit: &Visit<'_>, _: Request) -> Result<Reply> {
     visit.limits.guess(visit.peer)?;
-    let csrf_token = visit.environment.store().write(|conn| match visit.access_token() {
-        Some(_) => session::renew_csrf(conn, &visit.caller(conn)?),
-        None => session::new_csrf(conn),
+    let csrf_token = visit.environment.store().write(|conn| match visit.caller(conn) {
+        Ok(caller) => session::renew_csrf(conn, &caller),
+        Err(Refusal::Answer(answer)) if answer.status == StatusCode::UNAUTHORIZED => session::new_csrf(conn),
+        Err(refusal) => Err(refusal),
     })?;
     Ok(text(&CsrfToken { csrf_token })?.into())
 }

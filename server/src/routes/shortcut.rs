@@ -21,7 +21,7 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let new: NewShortcut = request.body.parse()?;
     let item = Target::find_own(context.conn, context.caller, &new.item_id)?.into_editable()?;
     let place = Place::find(context.conn, context.caller, &new.vault_id, new.folder_id.as_deref())?;
-    let id = shortcut::create(context.conn, &item, &place, new.key_encrypted)?;
+    let id = shortcut::create(context.conn, context.caller, &item, &place, new.key_encrypted)?;
     context.record("shortcut.create", item.item.as_str(), Some(&item.vault));
     context.record("shortcut.create", id.as_str(), Some(place.editor.vault()));
     text(&Created { id: id.into() })

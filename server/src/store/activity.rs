@@ -10,6 +10,7 @@ use keyferry_api::activity::ActivityCheck;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 
 /// Something that was done, not yet in the log.
 pub(crate) struct Event {
@@ -110,11 +111,11 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
         object
             .put("seq", &row.get::<_, i64>(0)?)?
             .put("at", &row.get::<_, i64>(1)?)?
-            .put("userId", &text_at(row, 2)?)?
-            .put("action", &text_at(row, 3)?)?
-            .put("object", &text_at(row, 4)?)?
-            .put("vaultId", &text_at(row, 5)?)?
-            .put("address", &text_at(row, 6)?)?
+            .put("userId", &shown_at(row, 2)?)?
+            .put("action", &shown_at(row, 3)?)?
+            .put("object", &shown_at(row, 4)?)?
+            .put("vaultId", &shown_at(row, 5)?)?
+            .put("address", &shown_at(row, 6)?)?
             .put("hash", &HEXLOWER.encode(&hash))?;
         object.end();
     }
@@ -122,8 +123,30 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Whatever stands there: an entry that was tampered with is shown too.
+fn shown_at<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<Cow<'a, str>>> {
+    let bytes = row.get_ref(index)?.as_bytes_or_null().map_err(rusqlite::Error::from)?;
+    Ok(bytes.map(String::from_utf8_lossy))
+}
+
 fn text_at<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a str>> {
     row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+}
+
+/// The hash of an entry, if it is the one that follows from its content and from the hash before.
+fn linked(row: &Row<'_>, seq: i64, before: &[u8]) -> Result<Option<Vec<u8>>> {
+    let action = text_at(row, 3)?.ok_or_else(Refusal::internal)?;
+    let covered = (
+        row.get(0)?,
+        row.get(1)?,
+        text_at(row, 2)?,
+        action,
+        text_at(row, 4)?,
+        text_at(row, 5)?,
+        text_at(row, 6)?,
+    );
+    let stored: Vec<u8> = row.get(7)?;
+    Ok((covered.0 == seq && link(before, &covered)?.as_slice() == stored).then_some(stored))
 }
 
 /// Computes every hash anew.
@@ -137,22 +160,12 @@ pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
     let mut broken = None;
     while let Some(row) = rows.next()? {
         seen += 1;
-        let action = text_at(row, 3)?.ok_or_else(Refusal::internal)?;
-        let covered = (
-            row.get(0)?,
-            row.get(1)?,
-            text_at(row, 2)?,
-            action,
-            text_at(row, 4)?,
-            text_at(row, 5)?,
-            text_at(row, 6)?,
-        );
-        let stored: Vec<u8> = row.get(7)?;
-        if covered.0 != seen || link(&before, &covered)?.as_slice() != stored {
+        // What cannot even be read was not written here.
+        let Ok(Some(hash)) = linked(row, seen, &before) else {
             broken = Some(seen);
             break;
-        }
-        before = stored;
+        };
+        before = hash;
     }
     if broken.is_none() && (seen != count || before != head) {
         // The tail is missing, or there are rows that the environment does not know.

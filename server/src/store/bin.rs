@@ -4,7 +4,7 @@ use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, ItemId, VaultId};
 use keyferry_api::bin::{BinItem, BinKind};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 /// A deletion, with the place that what was deleted had.
 pub(crate) struct Found {
@@ -79,15 +79,18 @@ pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<BinItem>> {
     Ok(items)
 }
 
-/// Puts back what was deleted, where it was; where that place is gone or in the bin itself, at the top
-/// of the vault.
+/// Puts back what was deleted, where it was. Its folder must be there: anywhere else, others could see it.
 pub(crate) fn restore(conn: &Connection, found: &Found) -> Result<()> {
-    const GONE: &str = "(SELECT id FROM folders WHERE bin_item_id IS NOT NULL AND bin_item_id <> ?1)";
-    for (table, parent) in [("items", "folder_id"), ("folders", "parent_folder_id")] {
-        conn.prepare_cached(&format!(
-            "UPDATE {table} SET {parent} = NULL WHERE bin_item_id = ?1 AND {parent} IN {GONE}"
-        ))?
-        .execute([&found.id])?;
+    let lost = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM items i JOIN folders f ON f.id = i.folder_id
+                            WHERE i.bin_item_id = ?1 AND f.bin_item_id <> ?1)
+                 OR EXISTS (SELECT 1 FROM folders c JOIN folders f ON f.id = c.parent_folder_id
+                            WHERE c.bin_item_id = ?1 AND f.bin_item_id <> ?1)",
+        )?
+        .query_row([&found.id], |row| row.get(0))?;
+    if lost {
+        return Err(Refusal::conflict("Its folder is in the bin: restore that first."));
     }
     for table in ["items", "folders"] {
         conn.prepare_cached(&format!("UPDATE {table} SET bin_item_id = NULL WHERE bin_item_id = ?1"))?
@@ -97,19 +100,24 @@ pub(crate) fn restore(conn: &Connection, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Deletes for good.
+/// Deletes for good. What was deleted from a folder before has a bin item of its own, which decides about it.
 pub(crate) fn purge(conn: &Connection, found: &Found) -> Result<()> {
-    // What stood in a folder before and has a bin item of its own comes to the top: it is not part of this.
-    conn.prepare_cached(
-        "UPDATE items SET folder_id = NULL WHERE bin_item_id IS NOT ?1
-           AND folder_id IN (SELECT id FROM folders WHERE bin_item_id = ?1)",
-    )?
-    .execute(params![found.id])?;
-    conn.prepare_cached(
-        "UPDATE folders SET parent_folder_id = NULL WHERE bin_item_id IS NOT ?1
-           AND parent_folder_id IN (SELECT id FROM folders WHERE bin_item_id = ?1)",
-    )?
-    .execute(params![found.id])?;
+    let others = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM items i JOIN folders f ON f.id = i.folder_id
+                            WHERE f.bin_item_id = ?1 AND i.bin_item_id IS NOT ?1)
+                 OR EXISTS (SELECT 1 FROM folders c JOIN folders f ON f.id = c.parent_folder_id
+                            WHERE f.bin_item_id = ?1 AND c.bin_item_id IS NOT ?1)",
+        )?
+        .query_row([&found.id], |row| row.get(0))?;
+    if others {
+        return Err(Refusal::conflict(
+            "Something deleted from it before is in the bin as well: purge that first.",
+        ));
+    }
+    // Side by side: SQLite follows no more than a thousand levels when it deletes.
+    conn.prepare_cached("UPDATE folders SET parent_folder_id = NULL WHERE bin_item_id = ?1")?
+        .execute([&found.id])?;
     conn.prepare_cached("DELETE FROM bin_items WHERE id = ?1")?.execute([&found.id])?;
     Ok(())
 }

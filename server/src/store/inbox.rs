@@ -43,11 +43,15 @@ pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<InboxInfo>>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The item that was sent under this id, if it was sent to the caller.
-pub(crate) fn item_of(conn: &Connection, caller: &Caller, id: &InboxItemId) -> Result<Option<ItemId>> {
+/// The item that was sent under this id, if it was sent to the caller, and who sent it.
+pub(crate) fn item_of(
+    conn: &Connection,
+    caller: &Caller,
+    id: &InboxItemId,
+) -> Result<Option<(ItemId, UserId)>> {
     Ok(conn
-        .prepare_cached("SELECT item_id FROM inbox_items WHERE id = ?1 AND user_id = ?2")?
-        .query_row(params![id, caller.user], |row| row.get(0))
+        .prepare_cached("SELECT item_id, sender_id FROM inbox_items WHERE id = ?1 AND user_id = ?2")?
+        .query_row(params![id, caller.user], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?)
 }
 

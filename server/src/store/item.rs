@@ -90,8 +90,11 @@ impl Target {
         }
         let missing = || Refusal::not_found("item");
         let shortcut = shortcut::find(conn, &id.parse()?)?.ok_or_else(missing)?;
-        let role = Reader::at(conn, caller, &shortcut.vault, shortcut.folder.as_ref(), "item")?;
+        let mut role = Reader::at(conn, caller, &shortcut.vault, shortcut.folder.as_ref(), "item")?;
         let at = position(conn, &shortcut.item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
+        if shortcut.maker.as_ref() == Some(&caller.user) {
+            role = role.at_most(&Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "item")?);
+        }
         Ok(Self {
             item: shortcut.item.clone(),
             vault: at.vault,
@@ -114,8 +117,12 @@ impl Target {
     /// An item in the caller's inbox.
     pub fn of_inbox(conn: &Connection, caller: &Caller, id: &InboxItemId) -> Result<Self> {
         let missing = || Refusal::not_found("inbox item");
-        let item = inbox::item_of(conn, caller, id)?.ok_or_else(missing)?;
+        let (item, sender) = inbox::item_of(conn, caller, id)?.ok_or_else(missing)?;
         let at = position(conn, &item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
+        // What one sends to oneself does not outlive the role that it was read with.
+        if sender == caller.user {
+            Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "inbox item")?;
+        }
         let encrypted = conn
             .prepare_cached("SELECT encrypted FROM vaults WHERE id = ?1")?
             .query_row([&at.vault], |row| row.get(0))?;
@@ -541,6 +548,9 @@ pub(crate) struct Hits<'a> {
     values: Vec<Box<dyn ToSql>>,
 }
 
+/// Each is a condition of its own, and SQLite nests no more than a thousand.
+const MOST_TAGS: usize = 100;
+
 impl<'a> Hits<'a> {
     /// `sql` selects the eleven columns of a summary, for the user `?1`, from `items i` and from `place`,
     /// which has the vault and folder.
@@ -559,6 +569,9 @@ impl<'a> Hits<'a> {
         if !filter.colors.is_empty() {
             let number = hits.bind(json_text(&filter.colors)?);
             hits.and(&format!("i.color IN (SELECT value FROM json_each(?{number}))"));
+        }
+        if filter.tags.len() > MOST_TAGS {
+            return Err(Refusal::invalid("tags", format!("A search takes at most {MOST_TAGS} tags.")));
         }
         for tag in &filter.tags {
             let number = hits.bind(tag.clone());

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyferry_api::link::{Expiration, Link, LinkKind, NewLink, OpenedLink};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -120,10 +121,12 @@ pub(crate) fn open(conn: &Connection, token: &str, key_hash: Option<&str>) -> Re
     }
     let mut item_data: Map<String, Value> = serde_json::from_str(&data).map_err(|_| Refusal::internal())?;
     if let Some(Value::Array(attachments)) = item_data.get_mut("attachments") {
+        let mut shown = HashSet::new();
         for attachment in attachments {
             let named = attachment.get("id").and_then(Value::as_str).map(str::parse::<AttachmentId>);
-            // What the link names is of its item, or it is not shown.
+            // What the link names is of its item, or it is not shown; and it is shown once.
             if let (Some(Ok(named)), Some(object)) = (named, attachment.as_object_mut())
+                && shown.insert(named.clone())
                 && let Ok(found) = attachment_of(conn, &item, &named, true)
             {
                 object.insert("encryptedData".to_owned(), found.encrypted_data.into());

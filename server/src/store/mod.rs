@@ -21,8 +21,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_whole_api.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_whole_api.sql"),
+    include_str!("../../migrations/0003_makers_of_shortcuts.sql"),
+];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;
 
@@ -54,6 +57,9 @@ impl Store {
         let made = tempfile::Builder::new().prefix(".backup").tempfile_in(folder)?;
         let source = connect(&self.path)?;
         let mut copy = Connection::open(made.path())?;
+        // One state from the first page to the last: a write meanwhile would make SQLite begin anew.
+        source.execute_batch("BEGIN")?;
+        source.query_row("SELECT count(*) FROM environment", [], |_| Ok(()))?;
         Backup::new(&source, &mut copy)?.run_to_completion(4096, Duration::ZERO, None)?;
         let sound: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
         if sound != "ok" {

@@ -1,8 +1,9 @@
-//! Shortcuts: the role in the shortcut's place is the role on the item seen through it.
+//! Shortcuts: the role in the shortcut's place is the role on the item seen through it; for whoever made it, no more
+//! than the role in the item's own place, so that a role taken away does not live on in a shortcut.
 
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
-use crate::id::{FolderId, ItemId, ShortcutId, VaultId};
+use crate::id::{FolderId, ItemId, ShortcutId, UserId, VaultId};
 use crate::json::{Object, text};
 use keyferry_api::shortcut::Shortcut;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -16,13 +17,15 @@ pub(crate) struct Stored {
     pub folder: Option<FolderId>,
     pub item: ItemId,
     pub key_encrypted: Option<String>,
+    /// Who made it, where that is known.
+    pub maker: Option<UserId>,
 }
 
 /// The shortcut of this id; whether the caller may know is not decided here.
 pub(crate) fn find(conn: &Connection, id: &ShortcutId) -> Result<Option<Stored>> {
     Ok(conn
         .prepare_cached(
-            "SELECT id, vault_id, folder_id, item_id, key_encrypted FROM shortcuts WHERE id = ?1",
+            "SELECT id, vault_id, folder_id, item_id, key_encrypted, user_id FROM shortcuts WHERE id = ?1",
         )?
         .query_row([id], |row| {
             Ok(Stored {
@@ -31,6 +34,7 @@ pub(crate) fn find(conn: &Connection, id: &ShortcutId) -> Result<Option<Stored>>
                 folder: row.get(2)?,
                 item: row.get(3)?,
                 key_encrypted: row.get(4)?,
+                maker: row.get(5)?,
             })
         })
         .optional()?)
@@ -40,6 +44,7 @@ pub(crate) fn find(conn: &Connection, id: &ShortcutId) -> Result<Option<Stored>>
 /// able to edit the item as well as the place.
 pub(crate) fn create(
     conn: &Connection,
+    caller: &Caller,
     item: &Editable,
     place: &Place,
     key_encrypted: Option<String>,
@@ -54,9 +59,10 @@ pub(crate) fn create(
     }
     let id = ShortcutId::fresh()?;
     conn.prepare_cached(
-        "INSERT INTO shortcuts (id, vault_id, folder_id, item_id, key_encrypted) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO shortcuts (id, vault_id, folder_id, item_id, key_encrypted, user_id)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute(params![id, place.editor.vault(), place.folder, item.item, key])?;
+    .execute(params![id, place.editor.vault(), place.folder, item.item, key, caller.user])?;
     Ok(id)
 }
 

@@ -293,3 +293,60 @@ async fn of_many_who_change_one_item_at_once_none_is_overwritten_unawares() {
     let snapshots = world.ok("GET", &format!("{path}/snapshots"), &alice, Value::Null).await;
     assert_eq!(snapshots["items"].as_array().unwrap().len(), 80, "each change left what was before");
 }
+
+#[tokio::test]
+async fn a_batch_is_told_when_its_answers_are_too_large_together() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let large = "A".repeat(8 << 20);
+    let attachment = json!({"encryptedKey": "k", "encryptedData": large, "hash": "h", "name": "n"});
+    let body = json!({"vaultId": vault, "name": "i", "attachments": [attachment]});
+    let item = id(&world.ok("POST", "/items", &alice, body).await);
+    let listed = world.ok("GET", &format!("/items/{item}"), &alice, Value::Null).await;
+    let attachment = listed["attachments"][0]["id"].as_str().unwrap();
+    let read =
+        json!({"method": "GET", "relativeUrl": format!("/api/v1/items/{item}/attachment/{attachment}")});
+    let write =
+        json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "j"}});
+    let mut requests = vec![write];
+    requests.extend(std::iter::repeat_n(read, 40));
+    let (status, _) = world.send("POST", "/batch", &alice, true, json!({"requests": requests})).await;
+    assert_eq!(status, 413);
+    let names = world.ok("GET", &format!("/items?vaultId={vault}"), &alice, Value::Null).await;
+    assert_eq!(names["items"].as_array().unwrap().len(), 1, "the batch is undone as a whole");
+}
+
+#[tokio::test]
+async fn folders_of_any_depth_can_be_deleted_for_good() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let (mut parent, mut top) = (Value::Null, String::new());
+    for _ in 0..1100 {
+        let body = json!({"vaultId": vault, "parentFolderId": parent, "name": "f"});
+        let folder = id(&world.ok("POST", "/folders", &alice, body).await);
+        if parent.is_null() {
+            top.clone_from(&folder);
+        }
+        parent = json!(folder);
+    }
+    let bin = world.ok("DELETE", &format!("/folders/{top}"), &alice, json!({})).await;
+    world
+        .ok("POST", &format!("/bin-items/{}/restore", bin["binItemId"].as_str().unwrap()), &alice, json!({}))
+        .await;
+    let bin = world.ok("DELETE", &format!("/folders/{top}"), &alice, json!({})).await;
+    world
+        .ok("DELETE", &format!("/bin-items/{}", bin["binItemId"].as_str().unwrap()), &alice, json!({}))
+        .await;
+    world.ok("DELETE", &format!("/vaults/{vault}"), &alice, json!({})).await;
+}
+
+#[tokio::test]
+async fn too_many_tags_and_an_administrator_named_twice_are_told() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let tags = vec!["tags[]=a"; 1500].join("&");
+    let (status, _) = world.send("GET", &format!("/items/search?{tags}"), &alice, true, Value::Null).await;
+    assert_eq!(status, 422);
+    let me = id(&world.ok("GET", "/users/info", &alice, Value::Null).await);
+    let body = json!({"name": "v", "administratorsKeys": {me.clone(): "x", me.to_uppercase(): "y"}});
+    assert_eq!(world.send("POST", "/vaults", &alice, true, body).await.0, 422);
+}

@@ -71,6 +71,12 @@ async fn a_browser_has_a_cookie_and_needs_its_csrf_token_to_write() {
     assert_eq!(browse(&world, "POST", "/vaults", next, csrf, json!({"name": "w"})).await.0, 200);
     assert_eq!(browse(&world, "POST", "/sessions/logout", next, csrf, json!({})).await.0, 200);
     assert_eq!(browse(&world, "GET", "/users/info", next, "", Value::Null).await.0, 401);
+    // The browser goes on sending its cookie, which the page cannot take away; signing in anew works all the same.
+    let (status, fresh, _) = browse(&world, "POST", "/csrf-tokens/generate", next, "", json!({})).await;
+    assert_eq!(status, 200, "{fresh}");
+    let login = json!({"username": "alice", "password": "correct horse", "hostname": "h"});
+    let fresh = fresh["csrfToken"].as_str().unwrap();
+    assert_eq!(browse(&world, "POST", "/users/login", next, fresh, login).await.0, 200);
 }
 
 /// What an authenticator shows, `steps` from now.

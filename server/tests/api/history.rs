@@ -136,17 +136,22 @@ async fn what_was_deleted_comes_back_or_goes_for_good() {
     let bin = world.ok("DELETE", &format!("/folders/{top}"), &alice, json!({})).await;
     let (early_bin, bin) = (early_bin["binItemId"].as_str().unwrap(), bin["binItemId"].as_str().unwrap());
     assert_eq!((count(&items).await, count("/bin-items").await), (0, 2));
-    // Restored alone, it has no folder to go to; the folder brings back only what went with it.
-    world.ok("POST", &format!("/bin-items/{early_bin}/restore"), &alice, json!({})).await;
+    // Alone, it has no folder to go to, and at the top of the vault others might see it.
+    let early_restore = format!("/bin-items/{early_bin}/restore");
+    assert_eq!(world.send("POST", &early_restore, &alice, true, json!({})).await.0, 409);
+    assert_eq!(world.send("DELETE", &format!("/bin-items/{bin}"), &alice, true, json!({})).await.0, 409);
+    // The folder brings back only what went with it.
+    world.ok("POST", &format!("/bin-items/{bin}/restore"), &alice, json!({})).await;
+    assert_eq!((count(&items).await, count("/bin-items").await), (1, 1));
+    world.ok("POST", &early_restore, &alice, json!({})).await;
     assert_eq!(
         world.ok("GET", &format!("/items/{early}"), &alice, Value::Null).await["folderId"],
-        Value::Null
+        json!(below)
     );
-    world.ok("POST", &format!("/bin-items/{bin}/restore"), &alice, json!({})).await;
     assert_eq!((count(&items).await, count("/folders").await, count("/bin-items").await), (2, 3, 0));
     let again = world.ok("DELETE", &format!("/folders/{other}"), &alice, json!({})).await;
     let again = again["binItemId"].as_str().unwrap();
     world.ok("DELETE", &format!("/bin-items/{again}"), &alice, json!({})).await;
-    assert_eq!((count(&items).await, count("/folders").await, count("/bin-items").await), (1, 0, 0));
+    assert_eq!((count(&items).await, count("/folders").await, count("/bin-items").await), (0, 0, 0));
     assert_eq!(count("/items/search?query=late").await, 0);
 }

@@ -1,7 +1,7 @@
 //! Every endpoint that names a vault or something in one, against every role: below "read" it is
 //! not there, below what it needs it is refused, from there on it works. Alone and in a batch.
 
-use crate::world::{World, world};
+use crate::world::{World, id, world};
 use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
 
@@ -368,4 +368,26 @@ async fn the_master_key_hash_must_be_the_users_own() {
     };
     assert_eq!(ask("aabb").await.unwrap().status(), 200);
     assert_eq!(ask("aabc").await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_away_does_not_live_on_in_what_one_made_of_it() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let (vault, bobs) = (world.vault(&alice).await, world.vault(&bob).await);
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "i"})).await);
+    let me = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let users = format!("/vaults/{vault}/users");
+    world.ok("POST", &users, &alice, json!({"userId": me, "role": "edit"})).await;
+    let shortcut = id(&world.ok("POST", "/shortcuts", &bob, json!({"vaultId": bobs, "itemId": item})).await);
+    let sent = id(&world.ok("POST", "/inbox-items", &bob, json!({"itemId": item, "userId": me})).await);
+    let (through, inbox) = (format!("/items/{shortcut}"), format!("/inbox-items/{sent}"));
+    world.ok("GET", &inbox, &bob, Value::Null).await;
+    world.ok("PATCH", &through, &bob, json!({"name": "j"})).await;
+    world.ok("POST", &users, &alice, json!({"userId": me, "role": "read"})).await;
+    world.ok("GET", &through, &bob, Value::Null).await;
+    assert_eq!(world.send("PATCH", &through, &bob, true, json!({"name": "k"})).await.0, 403);
+    world.ok("POST", &users, &alice, json!({"userId": me, "role": "none"})).await;
+    for path in [&through, &inbox] {
+        assert_eq!(world.send("GET", path, &bob, true, Value::Null).await.0, 404, "{path}");
+    }
 }
