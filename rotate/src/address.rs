@@ -73,7 +73,7 @@ impl Address {
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self.host() {
-            Ok(host) if host == "localhost" => true,
+            Ok(host) if host.eq_ignore_ascii_case("localhost") => true,
             Ok(host) => host.parse::<IpAddr>().is_ok_and(|number| number.is_loopback()),
             Err(_) => false,
         }

@@ -72,6 +72,20 @@ pub trait Connector: Send + Sync {
         Address::parse(url)
     }
 
+    /// Which server an address names, however it is written; `None` where that says nothing about who is told secrets.
+    fn server(&self, address: &Address) -> Option<String> {
+        let _ = address;
+        None
+    }
+
+    /// Whose secret it is, however the address is written.
+    fn owner(&self, account: &Account) -> String {
+        match self.server(&account.address) {
+            Some(server) => format!("{} at {server}", account.login),
+            None => account.to_string(),
+        }
+    }
+
     /// Makes sure that this account is of its kind: scheme, host, a name that can be written down.
     fn accepts(&self, account: &Account) -> Result<()>;
 
@@ -101,6 +115,12 @@ pub trait Connector: Send + Sync {
         kept: &'a SecretString,
         gone: Option<&'a SecretString>,
     ) -> BoxFuture<'a, Result<()>>;
+}
+
+/// Host and port, in one spelling.
+pub(crate) fn server(address: &Address, usual: u16) -> Option<String> {
+    let host = if address.is_local() { "localhost".to_owned() } else { address.host().ok()?.to_lowercase() };
+    Some(format!("{host}:{}", address.port(usual)))
 }
 
 /// No connection: nothing was sent.

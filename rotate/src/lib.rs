@@ -33,5 +33,5 @@ pub use address::Address;
 pub use batch::{Batch, run};
 pub use connector::{Account, Actor, Connector, Login};
 pub use connectors::{Kind, Pass};
-pub use plan::{Choice, Plan, Strength};
+pub use plan::{Admin, Choice, Plan, Strength};
 pub use report::{Outcome, Report, Rotated};

@@ -73,6 +73,17 @@ impl Strength {
     }
 }
 
+/// Somebody who may change the secrets of others, as a record has it.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Name and secret.
+    pub login: Login,
+    /// The record's id.
+    pub item: String,
+    /// The record's `url`: the server that this secret is for.
+    pub url: String,
+}
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Choice {
@@ -80,8 +91,8 @@ pub struct Choice {
     pub field: Field,
     /// The target, where it is not what each record's `url` says.
     pub target: Option<Address>,
-    /// Who makes the changes, if not each user itself; with the record that this is from.
-    pub admin: Option<(Login, String)>,
+    /// Who makes the changes, if not each user itself.
+    pub admin: Option<Admin>,
     /// New secrets.
     pub strength: Strength,
     /// How many records at once.
@@ -92,7 +103,7 @@ impl Choice {
     /// Who makes the changes.
     #[must_use]
     pub fn admin(&self) -> Option<&Login> {
-        self.admin.as_ref().map(|(login, _)| login)
+        self.admin.as_ref().map(|admin| &admin.login)
     }
 }
 
@@ -139,11 +150,11 @@ impl Plan {
         }
         let mut same: HashMap<String, usize> = HashMap::new();
         for ready in &candidates {
-            *same.entry(ready.account.to_string()).or_default() += 1;
+            *same.entry(connector.owner(&ready.account)).or_default() += 1;
         }
         let tried = stream::iter(candidates)
             .map(|ready| {
-                let alone = same.get(&ready.account.to_string()) == Some(&1);
+                let alone = same.get(&connector.owner(&ready.account)) == Some(&1);
                 async move {
                     let result =
                         if alone { tried(connector, &ready, choice).await } else { Err(twin(&ready)) };
@@ -192,7 +203,8 @@ fn candidate(
     let record = &picked.record;
     let left_out = |error| (Outcome::LeftOut, error);
     let failed = |error| (Outcome::Failed, error);
-    if choice.admin.as_ref().is_some_and(|(_, item)| *item == picked.id) {
+    let is_admins = |admin: &Admin| admin.item == picked.id || admin.login.login == record.login;
+    if choice.admin.as_ref().is_some_and(is_admins) {
         let what = "it is the administrator's own: a change would lock out the rest of this run";
         let error = Error::new(ErrorKind::Usage, what).next_step("rotate it by itself, without --admin");
         return Err(left_out(error));
@@ -234,7 +246,15 @@ async fn tried(connector: &dyn Connector, ready: &Ready, choice: &Choice) -> Res
         return Err(Error::new(ErrorKind::NotAllowed, what)
             .next_step("put the secret that works into the record first (keyferry update)"));
     }
-    let Some(admin) = choice.admin() else { return Ok(()) };
+    let Some(Admin { login: admin, url, .. }) = &choice.admin else { return Ok(()) };
+    // Whoever may edit a record's url could otherwise have the administrator's secret sent to a server of their own.
+    let here = connector.server(&account.address);
+    let home = || connector.address(url).ok().and_then(|address| connector.server(&address));
+    if choice.target.is_none() && here.is_some() && here != home() {
+        let what = format!("the url of the administrator's record is not {}", account.address);
+        return Err(Error::new(ErrorKind::Refused, what)
+            .next_step("write the address of this server into it, or name the server with --target"));
+    }
     let theirs = Account { address: account.address.clone(), login: admin.login.clone() };
     if !connector.check(&theirs, &admin.secret).await? {
         let what = format!("the administrator's secret does not work for {theirs}");

@@ -67,17 +67,22 @@ impl Course {
 }
 
 impl Rotation<'_> {
-    /// The first run: the old secret is known to work, and the record to hold it.
+    /// The first run. All records were tried before the first of them was begun, which may be long ago.
     pub async fn begin(self) -> Rotated {
-        let (works, holds) = (Some(Works::Old), Some(Holds::Old));
-        let course = Course {
+        let mut course = Course {
             aim: Aim::Forward,
-            works,
-            holds,
+            works: None,
+            holds: None,
             doubtful_target: false,
             doubtful_record: false,
             trouble: None,
         };
+        self.look(&mut course).await;
+        if (course.works, course.holds) != (Some(Works::Old), Some(Holds::Old)) {
+            let what = "it was changed since it was tried: nothing was sent";
+            course.went_wrong(Error::new(ErrorKind::Conflict, what).next_step("run the command again"));
+            return self.end(course, Outcome::Failed).await;
+        }
         self.run(course, false).await
     }
 
@@ -113,6 +118,11 @@ impl Rotation<'_> {
             }
             match what {
                 Next::Rotated => return self.end(course, Outcome::Rotated).await,
+                // The record holds what nobody here set: whether that works, a person must say, and may need the
+                // old secret for it.
+                Next::AsBefore if holds == Holds::Another => {
+                    return self.end(course, Outcome::Unsettled).await;
+                }
                 Next::AsBefore => return self.end(course, Outcome::RolledBack).await,
                 Next::Stuck => return self.end(course, Outcome::Unsettled).await,
                 // A request that may still write the new secret into the record must not meet a target that has
@@ -190,7 +200,7 @@ impl Rotation<'_> {
         Ok((holds, Some(picked)))
     }
 
-    /// Takes a step. On success, and where an error leaves open what happened, the side that it changed is unknown.
+    /// Takes a step. Unless nothing was sent, the side that it changes is unknown after it.
     async fn take(
         &self,
         step: Next,
@@ -223,9 +233,11 @@ impl Rotation<'_> {
             Next::Rotated | Next::AsBefore | Next::Stuck => return Ok(()),
         };
         match &done {
-            Ok(()) => (course.works, course.doubtful_target) = (None, false),
+            // A target may act late, as one with replicas does: only the old secret set again ends the doubt.
+            Ok(()) => (course.works, course.doubtful_target) = (None, step != Next::OnlyOld),
             Err(error) if error.kind().leaves_open() => (course.works, course.doubtful_target) = (None, true),
-            Err(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::NotAllowed) => {}
+            Err(_) => course.works = None,
         }
         done
     }

@@ -35,10 +35,11 @@ impl Lab {
         lab
     }
 
-    /// With these records, and `boss`, whose login administers a [`Target`](crate::target::Target).
+    /// With these records, and `boss`, whose login administers the first one's [`Target`](crate::target::Target).
     #[must_use]
     pub fn with_boss(rows: &[Row<'_>]) -> Self {
-        Self::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, "", "")]].concat())
+        let server = rows.first().map_or("", |row| row.3);
+        Self::new(&[rows, &[("boss", KEEPER.0, KEEPER.1, server, "")]].concat())
     }
 
     /// Adds records to those that are there.

@@ -87,7 +87,7 @@ fn faults_on_the_way_leave_one_secret_on_both_sides() {
     user(&target, "powerless", "planted-powerless");
     let lab = Lab::with_boss(&[
         ("r", "steady", "planted-steady", &url, ""),
-        ("weak", "powerless", "planted-powerless", "", ""),
+        ("weak", "powerless", "planted-powerless", &url, ""),
     ]);
     let one_secret = || {
         let held = lab.held("r");

@@ -38,7 +38,7 @@ fn the_new_secret_works_stands_in_the_record_and_nowhere_else() {
     let lab = Lab::new(&[
         ("own", "own", "planted-old-own", &with_password, ""),
         ("odd", odd, "planted-old-odd", &url, ""),
-        ("boss", KEEPER.0, KEEPER.1, "", ""),
+        ("boss", KEEPER.0, KEEPER.1, url.as_str(), ""),
     ]);
     user(&target, "own", "planted-old-own");
     user(&target, odd, "planted-old-odd");
@@ -175,8 +175,8 @@ fn a_target_that_cannot_be_changed_leaves_everything_as_before() {
     user(&target, "powerless", "planted-powerless");
     let lab = Lab::new(&[
         ("still", "still", "planted-still", &url, ""),
-        ("powerless", "powerless", "planted-powerless", "", ""),
-        ("wrong", KEEPER.0, "planted-wrong", "", ""),
+        ("powerless", "powerless", "planted-powerless", &url, ""),
+        ("wrong", KEEPER.0, "planted-wrong", &url, ""),
     ]);
     let as_before = || {
         assert!(target.lets_in("still", "planted-still"));
@@ -255,7 +255,7 @@ fn stored_through(
     let scene = Scene::new();
     let served = Served::new(&scene, "a", "on");
     let url = target.url(target.port);
-    let rows = [("r", login, old.as_str(), url.as_str(), ""), ("boss", KEEPER.0, KEEPER.1, "", "")];
+    let rows = [("r", login, old.as_str(), url.as_str(), "")];
     let file = scene.file("rows.csv", csv(&rows));
     finish(served.command(&scene, &["import", file, &served.url])).succeeds();
     let mut faults = faults.into_iter();
@@ -327,7 +327,8 @@ fn without_keys_to_seal_with_somebody_must_be_able_to_set_a_secret_anew() {
     scene.run(&["env", "init", "embedded:b", "--user", "admin", "--client-encryption", "off"]).succeeds();
     scene.run(&["env", "add", "bare", "embedded:b"]).succeeds();
     let url = target.url(target.port);
-    let rows = [("r", "plain", "planted-plain", url.as_str(), ""), ("boss", KEEPER.0, KEEPER.1, "", "")];
+    let rows =
+        [("r", "plain", "planted-plain", url.as_str(), ""), ("boss", KEEPER.0, KEEPER.1, url.as_str(), "")];
     let file = scene.file("rows.csv", csv(&rows));
     scene.run(&["import", file, "bare:"]).succeeds();
     let rotate = ["rotate", "bare:Infra/db/r", "--with", "postgres"];

@@ -70,7 +70,7 @@ fn connections_that_break_and_administrators_who_may_not_leave_the_old_secret_wo
     target.tell("ACL SETUSER weak on >planted-weak ~* +@read +ping");
     let lab = Lab::with_boss(&[
         ("r", "steady", "planted-steady", &url, ""),
-        ("weak", "weak", "planted-weak", "", ""),
+        ("weak", "weak", "planted-weak", &url, ""),
     ]);
     let as_before = || target.lets_in("steady", "planted-steady") && lab.held("r") == "planted-steady";
     lab.rotate("r", &["--with", "redis", "--admin", "Infra/db/weak"]).exits(3);
@@ -100,4 +100,54 @@ fn connections_that_break_and_administrators_who_may_not_leave_the_old_secret_wo
 fn a_secret_is_not_sent_over_a_network_in_the_clear() {
     let lab = Lab::with_boss(&[("far", "far", "planted-far", "redis://192.0.2.1:6379", "")]);
     lab.rotate("far", &["--with", "redis"]).exits(1).says("in the clear");
+}
+
+#[test]
+fn an_administrators_secret_goes_to_no_server_but_its_own() {
+    let (Some(own), Some(other)) = (Target::redis(), Target::redis()) else { return };
+    user(&other, "bait", "planted-bait");
+    // The first record gives `boss` its server.
+    let lab = Lab::with_boss(&[
+        ("home", "home", "planted-home", &own.url(own.port), ""),
+        ("bait", "bait", "planted-bait", &other.url(other.port), ""),
+    ]);
+    for words in [&["--dry-run"][..], &[]] {
+        lab.rotate("bait", &[WITH, words].concat()).exits(1).says("the administrator's record");
+    }
+    assert!(!other.log().contains("boss") && lab.held("bait") == "planted-bait");
+    lab.rotate("bait", &[WITH, &["--target", &other.url(other.port)]].concat()).succeeds();
+}
+
+#[test]
+fn however_an_address_is_written_two_records_of_one_user_are_found() {
+    let Some(target) = Target::redis() else { return };
+    user(&target, "twin", "planted-twin");
+    let url = target.url(target.port);
+    let lab = Lab::with_boss(&[
+        ("one", "twin", "planted-twin", &url, ""),
+        ("two", "twin", "planted-twin", &format!("{}/0", url.replace("127.0.0.1", "LOCALHOST")), ""),
+        ("three", "keeper", "planted-keeper-password", &url, ""),
+    ]);
+    let run = lab.rotate("", WITH);
+    run.exits(3);
+    assert_eq!(run.whole().matches("several of these records hold the secret").count(), 2, "{}", run.whole());
+    assert_eq!(
+        run.whole().matches("the administrator's own").count(),
+        2,
+        "boss, and a copy: {}",
+        run.whole()
+    );
+    assert!(target.lets_in("twin", "planted-twin"));
+}
+
+#[test]
+fn a_job_that_holds_the_only_copy_of_a_secret_is_not_forgotten() {
+    let Some(target) = Target::redis() else { return };
+    user(&target, "open", "planted-open");
+    let lab = Lab::with_boss(&[("r", "open", "planted-open", &target.url(target.port), "")]);
+    assert!(lab.crashes("after set", "r", WITH));
+    let job = lab.run(&["--json", "jobs"]).succeeds().json()[0]["id"].to_string();
+    lab.run(&["jobs", "--forget", &job]).exits(1).says("stand nowhere else");
+    lab.resume().succeeds();
+    lab.run(&["jobs", "--forget", &job]).succeeds();
 }

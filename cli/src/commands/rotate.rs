@@ -16,7 +16,7 @@ use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_rotate::plan::Field;
 use keyferry_rotate::{
-    Address, Batch, Choice, Kind, Login, Outcome, Pass, Plan, Report, Rotated, Strength, batch,
+    Address, Admin, Batch, Choice, Kind, Login, Outcome, Pass, Plan, Report, Rotated, Strength, batch,
 };
 use std::collections::HashSet;
 use std::time::Instant;
@@ -121,8 +121,8 @@ async fn choice(rotate: &Rotate, environment: &Environment, config: &Config) -> 
     })
 }
 
-/// The login and secret of somebody who may; and the id of the record that they are from.
-async fn admin(word: &str, environment: &Environment, config: &Config) -> Result<(Login, String)> {
+/// The record of somebody who may.
+async fn admin(word: &str, environment: &Environment, config: &Config) -> Result<Admin> {
     let reference = Reference::parse(word)?;
     let picked = match &reference.environment {
         None => environment.pick(&reference.names).await?,
@@ -139,7 +139,8 @@ async fn admin(word: &str, environment: &Environment, config: &Config) -> Result
             "write one into it",
         ));
     }
-    Ok((Login { login: picked.record.login.clone(), secret }, picked.id))
+    let login = Login { login: picked.record.login.clone(), secret };
+    Ok(Admin { login, url: picked.record.url.clone(), item: picked.id })
 }
 
 /// The records of a place; or the one that the words name, and then `true`.

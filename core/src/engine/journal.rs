@@ -324,9 +324,14 @@ impl Journal {
     /// any more. What it made stays.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such job.
+    /// [`ErrorKind::NotFound`] where there is no such job; [`ErrorKind::Refused`] where it holds secrets that may work
+    /// at their targets and stand nowhere else.
     pub fn forget(&self, id: i64) -> Result<()> {
         self.job(id)?;
+        if rotations::are_open(&self.db(), id).map_err(|error| self.failed(error))? {
+            let what = "it holds secrets that may work at their targets and stand nowhere else";
+            return Err(Error::new(ErrorKind::Refused, what).next_step(format!("keyferry resume {id}")));
+        }
         let forget = || {
             let db = self.db();
             db.execute("DELETE FROM jobs WHERE id = ?1", [id])?;

@@ -5,8 +5,9 @@
 //! this machine. MySQL from 8.0.14 on holds two: `RETAIN CURRENT PASSWORD` keeps the old one until
 //! `DISCARD OLD PASSWORD`.
 
+use crate::address::Address;
 use crate::connector::{
-    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, server, unanswered, unreachable,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -130,7 +131,7 @@ async fn change(
     // So that quotes are read as they are written below, whatever the server's own mode.
     connection.query_drop("SET SESSION sql_mode = ''").await.map_err(said)?;
     let user = user(account, connection, actor).await?;
-    let server = server(account, connection, actor, &user).await?;
+    let server = kind_of_server(account, connection, actor, &user).await?;
     let plain = || {
         if is_sealed(account) || account.address.is_local() {
             return Ok(Zeroizing::new(literal(secret.expose())));
@@ -185,7 +186,12 @@ async fn user(account: &Account, connection: &mut Conn, actor: Actor<'_>) -> Res
     Ok(format!("{}@{}", literal(&name), literal(&host)))
 }
 
-async fn server(account: &Account, connection: &mut Conn, actor: Actor<'_>, user: &str) -> Result<Server> {
+async fn kind_of_server(
+    account: &Account,
+    connection: &mut Conn,
+    actor: Actor<'_>,
+    user: &str,
+) -> Result<Server> {
     let said = |error| said(account, error);
     let version: Option<String> = connection.query_first("SELECT VERSION()").await.map_err(said)?;
     if !version.unwrap_or_default().contains("MariaDB") {
@@ -244,6 +250,10 @@ fn ed25519_public(secret: &SecretString) -> String {
 }
 
 impl Connector for Mysql {
+    fn server(&self, address: &Address) -> Option<String> {
+        server(address, PORT)
+    }
+
     fn accepts(&self, account: &Account) -> Result<()> {
         scheme(account, &["mysql", "mariadb"])?;
         plain_name(account)?;

@@ -1,8 +1,9 @@
 //! PostgreSQL: `ALTER ROLE … PASSWORD` with a SCRAM-SHA-256 verifier that is computed here, so that neither the wire
 //! nor the server's log nor its statistics ever see the password.
 
+use crate::address::Address;
 use crate::connector::{
-    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, server, unanswered, unreachable,
 };
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
@@ -103,6 +104,10 @@ fn literal(text: &str) -> String {
 }
 
 impl Connector for Postgres {
+    fn server(&self, address: &Address) -> Option<String> {
+        server(address, PORT)
+    }
+
     fn accepts(&self, account: &Account) -> Result<()> {
         scheme(account, &["postgres", "postgresql"])?;
         plain_name(account)?;

@@ -3,7 +3,7 @@
 
 use super::run;
 use crate::address::Address;
-use crate::connector::{Account, Actor, Connector, plain_name, refused};
+use crate::connector::{Account, Actor, Connector, plain_name};
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -84,14 +84,16 @@ impl Program {
         let action = request.action;
         match self.ask(account, request).await? {
             Some(0) => Ok(()),
-            // Its own words could hold a secret.
-            Some(code) => Err(refused(account, &format!("{} ended with {code} at `{action}`", self.path))),
-            None => Err(Error::new(
-                ErrorKind::Unanswered,
-                format!("{} was ended by a signal at `{action}`", self.path),
-            )),
+            // Its own words could hold a secret, and a code does not prove that nothing was done.
+            Some(code) => Err(half_done(account, &format!("{} ended with {code} at `{action}`", self.path))),
+            None => Err(half_done(account, &format!("{} was ended by a signal at `{action}`", self.path))),
         }
     }
+}
+
+/// An error that leaves open whether the target has acted.
+fn half_done(account: &Account, why: &str) -> Error {
+    Error::new(ErrorKind::Unanswered, format!("{}: {why}", account.address))
 }
 
 /// Adds who makes the change.

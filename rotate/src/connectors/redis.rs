@@ -1,8 +1,9 @@
 //! Redis: users of its access control lists can have several passwords. The new one is added, and the old one goes on
 //! to work until the environment holds the new. The server is told hashes alone (`#SHA-256`), never a password.
 
+use crate::address::Address;
 use crate::connector::{
-    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, server, unanswered, unreachable,
 };
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
@@ -40,19 +41,21 @@ impl Redis {
             "rediss" => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
             _ => ConnectionAddr::Tcp(host, port),
         };
-        let settings = RedisConnectionInfo::default()
-            .set_username(login)
-            .set_password(secret.expose())
-            .set_skip_set_lib_name();
+        let settings = RedisConnectionInfo::default().set_skip_set_lib_name();
         let info = place.into_connection_info().map_err(|error| unreachable(account, error))?;
         let client = Client::open(info.set_redis_settings(settings));
         let client = client.map_err(|error| unreachable(account, error))?;
         let patience = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.patience))
             .set_response_timeout(Some(self.patience));
-        match client.get_multiplexed_async_connection_with_config(&patience).await {
-            Ok(connection) => Ok(Some(connection)),
-            Err(error) if error.kind() == redis::ErrorKind::AuthenticationFailed => Ok(None),
+        let connection = client.get_multiplexed_async_connection_with_config(&patience).await;
+        let mut connection = connection.map_err(|error| unreachable(account, error))?;
+        // By hand: the driver takes every error here, such as too many clients, for a wrong password.
+        let mut sign_in = redis::cmd("AUTH");
+        sign_in.arg(login).arg(secret.expose());
+        match sign_in.query_async::<()>(&mut connection).await {
+            Ok(()) => Ok(Some(connection)),
+            Err(error) if error.code() == Some("WRONGPASS") => Ok(None),
             Err(error) => Err(unreachable(account, error)),
         }
     }
@@ -70,6 +73,8 @@ impl Redis {
                 return Err(refused(account, "there is no such user"));
             }
         }
+        // What could not be remembered is not begun: the next start would bring the old secret back.
+        remember(account, &mut connection).await?;
         let mut words = vec!["ACL", "SETUSER", account.login.as_str()];
         words.extend(rules.iter().map(String::as_str));
         ask::<()>(account, &mut connection, &words).await?;
@@ -117,6 +122,10 @@ fn hash(secret: &SecretString) -> String {
 }
 
 impl Connector for Redis {
+    fn server(&self, address: &Address) -> Option<String> {
+        server(address, PORT)
+    }
+
     fn accepts(&self, account: &Account) -> Result<()> {
         scheme(account, &["redis", "rediss"])?;
         plain_name(account)?;

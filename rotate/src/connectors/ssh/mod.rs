@@ -8,8 +8,9 @@
 mod key;
 
 use super::{Ended, run};
+use crate::address::Address;
 use crate::connector::{
-    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, unanswered, unreachable,
+    Account, Actor, Connector, not_let_in, plain_name, refused, scheme, server, unanswered, unreachable,
 };
 use futures_util::future::BoxFuture;
 use keyferry_core::secret::SecretString;
@@ -146,11 +147,16 @@ fn adding(old: &str, new: &str) -> String {
 fn removing(kept: &str, gone: &str) -> String {
     format!(
         "if ! grep -qF -- '{kept}' \"$f\"; then rm -f \"$t\"; exit {NOT_LISTED}; fi; \
-         grep -vF -- '{gone}' \"$f\" > \"$t\"; mv -f \"$t\" \"$f\""
+         grep -vF -- '{gone}' \"$f\" > \"$t\"; \
+         if [ $? -gt 1 ] || ! grep -qF -- '{kept}' \"$t\"; then rm -f \"$t\"; exit 1; fi; mv -f \"$t\" \"$f\""
     )
 }
 
 impl Connector for Ssh {
+    fn server(&self, address: &Address) -> Option<String> {
+        server(address, PORT)
+    }
+
     fn accepts(&self, account: &Account) -> Result<()> {
         scheme(account, &["ssh"])?;
         plain_name(account)?;
