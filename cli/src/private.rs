@@ -10,18 +10,24 @@ use tempfile::NamedTempFile;
 /// Writes a file whole, in place of one of the same name. What is no file, such as a pipe, is written to.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let failed = |error| Error::io(path, error);
-    // A link would be replaced rather than what it leads to.
-    if let Ok(there) = std::fs::metadata(path)
-        && !there.is_file()
-    {
+    if is_open_already(path) || std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return OpenOptions::new()
             .write(true)
             .open(path)
             .and_then(|mut to| to.write_all(content))
             .map_err(failed);
     }
+    // What a link leads to is replaced, rather than the link.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     written(path, content)?.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+/// Whether it is a name of something open, such as `/dev/stdout`, also by way of a link: that is no file to replace,
+/// even where it leads to one.
+fn is_open_already(path: &Path) -> bool {
+    let inside = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
+    cfg!(unix) && (inside(path) || std::fs::read_link(path).is_ok_and(|to| inside(&to)))
 }
 
 /// Writes a new file whole; what has this name already stays as it is.

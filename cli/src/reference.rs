@@ -105,7 +105,13 @@ impl Wanted {
                 .clone()
                 .filter(|password| !password.is_empty())
                 .ok_or_else(|| Error::new(ErrorKind::NotFound, "it has no password")),
-            Wanted::Field(name) => field(record, name).ok_or_else(|| missing(record, name)),
+            Wanted::Field(name) => match field(record, name) {
+                Some(value) if value.is_empty() => {
+                    Err(Error::new(ErrorKind::NotFound, format!("its field `{name}` is empty")))
+                }
+                Some(value) => Ok(value),
+                None => Err(missing(record, name)),
+            },
             Wanted::Code(name) => {
                 let custom = match name {
                     Some(name) => record.customs.iter().find(|custom| custom.name == *name),

@@ -115,3 +115,22 @@ fn many_references_take_a_handful_of_requests() {
     let requests = count.load(Ordering::Relaxed);
     assert!(requests <= 300_usize.div_ceil(BATCH_LIMIT) + 6, "{requests} requests");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_and_what_is_open_already_is_written_to() {
+    let scene = scene();
+    let input = scene.file("app.tpl", "{{ Infra/db/mysql }}");
+    let filled = scene.file("app.yaml", "as it was");
+    std::os::unix::fs::symlink(filled, scene.path("link")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fd/1", scene.path("out")).unwrap();
+    scene.run(&inject(&["-i", input, "-o", "link"])).succeeds();
+    assert_ne!(scene.read(filled), "as it was");
+    let mut command = scene.command(&inject(&["-i", input, "-o", "out"]));
+    command.stdout(std::fs::File::create(scene.path("shown")).unwrap());
+    assert!(command.status().unwrap().success());
+    assert_eq!(scene.read("shown"), scene.read(filled));
+    for link in ["link", "out"] {
+        assert!(std::fs::symlink_metadata(scene.path(link)).unwrap().is_symlink(), "{link}");
+    }
+}

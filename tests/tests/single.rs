@@ -179,6 +179,13 @@ fn an_update_changes_what_it_names_and_nothing_else() {
         place.run(&["update", "Infra/bare", "--name", "renamed", "--tags", "a, b"]).succeeds();
         assert_eq!(place.get("Infra/renamed#tags"), "a,b");
         place.run(&["update", "Infra/renamed"]).exits(2).says("nothing to change");
+        // What could be meant for a field does not fall upon the password, nor does a pipe whose program failed.
+        let kept = place.get("Infra/db/mysql");
+        place.run(&["update", "Infra/db/mysql#PIN", "--generate"]).exits(2).says("--stdin FIELD");
+        place.run_with(&["update", "Infra/db/mysql", "--stdin", "password"], "\n").exits(2).says("empty");
+        assert_eq!(place.get("Infra/db/mysql"), kept);
+        place.run(&["update", "Infra/db/mysql", "--custom", "void", ""]).succeeds();
+        place.run(&["get", "Infra/db/mysql#void"]).exits(1).says("field `void` is empty");
         place.scene.run(&["fsck", "embedded:env"]).succeeds();
     });
 }

@@ -49,24 +49,29 @@ const OURS: &[&str] = &["TOKEN", "KEY", "PASS", "SECRET", "CODE", "SESSION"];
 /// Variables by which the system, a shell, a loader or an interpreter is told what to run or whom to trust.
 #[rustfmt::skip]
 const DANGEROUS: &[&str] = &[
-    "ALL_PROXY", "BASHOPTS", "BASH_ENV", "BROWSER", "CARGO_HOME", "CDPATH", "CLASSPATH", "COMSPEC",
-    "CURL_CA_BUNDLE", "CURL_HOME", "DOTNET_STARTUP_HOOKS", "EDITOR", "ENV", "GCONV_PATH", "GETCONF_DIR",
+    "ALL_PROXY", "AWS_CA_BUNDLE", "BASHOPTS", "BASH_ENV", "BROWSER", "BUNDLE_GEMFILE", "CARGO_HOME", "CDPATH", "CLASSPATH", "COMSPEC",
+    "CURL_CA_BUNDLE", "CURL_HOME", "DOCKER_HOST", "DOTNET_STARTUP_HOOKS", "EDITOR", "ENV", "EXINIT", "FPATH", "GCONV_PATH", "GEM_HOME", "GEM_PATH", "GETCONF_DIR",
     "GIT_ASKPASS", "GIT_DIR", "GIT_EDITOR", "GIT_EXEC_PATH", "GIT_EXTERNAL_DIFF", "GIT_PAGER",
     "GIT_PROXY_COMMAND", "GIT_SEQUENCE_EDITOR", "GIT_SSH", "GIT_SSH_COMMAND", "GIT_TEMPLATE_DIR",
-    "GLOBIGNORE", "HOME", "HOSTALIASES", "HTTPS_PROXY", "HTTP_PROXY", "IFS", "INPUTRC", "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS", "LESSCLOSE", "LESSOPEN", "LOCALDOMAIN", "LOCPATH", "LOGNAME", "LUA_CPATH", "LUA_INIT",
-    "LUA_PATH", "MANPAGER", "NLSPATH", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "NODE_PATH",
+    "GLIBC_TUNABLES", "GLOBIGNORE", "GNUMAKEFLAGS", "GOFLAGS", "GRADLE_OPTS", "HOME", "HOSTALIASES", "HTTPS_PROXY", "HTTP_PROXY", "IFS", "INPUTRC", "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS", "KUBECONFIG", "LESSCLOSE", "LESSOPEN", "LOCALDOMAIN", "LOCPATH", "LOGNAME", "LUA_CPATH", "LUA_INIT",
+    "LUA_PATH", "MAKEFILES", "MAKEFLAGS", "MANPAGER", "MAVEN_OPTS", "NLSPATH", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS", "NODE_PATH",
     "NODE_TLS_REJECT_UNAUTHORIZED", "NO_PROXY", "OLDPWD", "OPENSSL_CONF", "OPENSSL_ENGINES",
     "OPENSSL_MODULES", "PAGER", "PATH", "PATHEXT", "PERL5DB", "PERL5LIB", "PERL5OPT", "PERLLIB", "PHPRC",
-    "PHP_INI_SCAN_DIR", "PROMPT_COMMAND", "PS1", "PS2", "PS4", "PSMODULEPATH", "PWD", "PYTHONBREAKPOINT",
+    "PHP_INI_SCAN_DIR", "PIP_CERT", "PIP_CONFIG_FILE", "PIP_TRUSTED_HOST", "PROMPT_COMMAND", "PS1", "PS2", "PS4", "PSMODULEPATH", "PSQLRC", "PWD", "PYTHONBREAKPOINT",
     "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONWARNINGS",
-    "REQUESTS_CA_BUNDLE", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "RUSTC", "RUSTC_WRAPPER", "RUSTFLAGS", "SHELL",
-    "SHELLOPTS", "SSH_ASKPASS", "SSL_CERT_DIR", "SSL_CERT_FILE", "SUDO_ASKPASS", "SYSTEMROOT", "TEMP", "TERM",
-    "TERMCAP", "TERMINFO", "TMP", "TMPDIR", "TZDIR", "USER", "VISUAL", "WINDIR", "ZDOTDIR", "_JAVA_OPTIONS",
+    "REQUESTS_CA_BUNDLE", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "RUSTC", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "RUSTFLAGS", "SHELL",
+    "SHELLOPTS", "SSH_ASKPASS", "SSL_CERT_DIR", "SSL_CERT_FILE", "SSLKEYLOGFILE", "SUDO_ASKPASS", "SYSTEMD_PAGER", "SYSTEMROOT", "TEMP", "TERM",
+    "TERMCAP", "TERMINFO", "TMP", "TMPDIR", "TZDIR", "USER", "VIMINIT", "VISUAL", "WINDIR", "ZDOTDIR", "_JAVA_OPTIONS",
 ];
 
-/// The beginnings of others: of the loader, of exported functions, of memory, of a desktop, of version control.
-const DANGEROUS_BEGINNINGS: &[&str] = &["BASH_FUNC_", "DYLD_", "GIT_CONFIG", "LD_", "MALLOC_", "XDG_"];
+/// The beginnings of others: of the loader, of exported functions, of memory, of a desktop, of version control, of
+/// package managers, and of what tells a keyferry within the program where to go.
+#[rustfmt::skip]
+const DANGEROUS_BEGINNINGS: &[&str] = &[
+    "BASH_FUNC_", "CARGO_BUILD_", "CARGO_TARGET_", "DYLD_", "GIT_CONFIG", "GIT_SSL_", "KEYFERRY_", "LD_", "MALLOC_",
+    "NPM_CONFIG_", "PASSWORK_", "XDG_",
+];
 
 /// The variable that a record or field of this name becomes, as the official client makes it: every letter that is
 /// none of A to Z and every sign becomes `_`, and a name that then begins with no letter gets `P_` in front.
@@ -157,6 +162,15 @@ pub fn check(variables: &[Variable]) -> Result<()> {
     Ok(())
 }
 
+/// Checks that a variable can hold it.
+pub fn check_value(variable: &Variable) -> Result<()> {
+    if !variable.value.expose().contains('\0') {
+        return Ok(());
+    }
+    let what = format!("{} holds a zero byte, which no variable can hold", variable.from);
+    Err(Error::new(ErrorKind::Refused, clean(&what)).next_step("pass it as a file: --file NAME=REFERENCE"))
+}
+
 /// The child's environment.
 ///
 /// # Errors
@@ -171,12 +185,8 @@ pub fn build(
     let kept = inherited.into_iter().filter(|(name, _)| !is_ours(name));
     let mut environment: Environment = kept.map(|(name, value)| (name, Content::Inherited(value))).collect();
     for variable in variables {
+        check_value(&variable)?;
         let Variable { name, value, from, .. } = variable;
-        if value.expose().contains('\0') {
-            let what = format!("{from} holds a zero byte, which no variable can hold");
-            return Err(Error::new(ErrorKind::Refused, clean(&what))
-                .next_step("pass it as a file: --file NAME=REFERENCE"));
-        }
         let there = environment.keys().find(|there| is_same(there, &name)).cloned();
         if let Some(there) = there {
             if existing == Existing::Refuse && matches!(environment.get(&there), Some(Content::Inherited(_)))

@@ -18,7 +18,7 @@ impl SecretFiles {
     /// An empty folder: in memory where the system has a place for that.
     pub fn new() -> Result<Self> {
         let in_memory = [std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from), Some("/dev/shm".into())];
-        for place in in_memory.into_iter().flatten().filter(|place| cfg!(unix) && place.is_absolute()) {
+        for place in in_memory.into_iter().flatten().filter(|place| is_in_memory(place)) {
             if let Ok(folder) = private(&place) {
                 return Ok(Self { folder, on_disk: false });
             }
@@ -77,6 +77,20 @@ impl SecretFiles {
             .close()
             .map_err(|error| Error::io(path, error).next_step("remove it by hand: it may hold secrets"))
     }
+}
+
+/// Whether what is written there stays in memory, as far as the system tells.
+#[cfg(target_os = "linux")]
+fn is_in_memory(place: &Path) -> bool {
+    // Linux's `TMPFS_MAGIC` and `RAMFS_MAGIC`.
+    let kind = rustix::fs::statfs(place).map(|found| found.f_type);
+    place.is_absolute() && matches!(kind, Ok(0x0102_1994 | 0x8584_58f6))
+}
+
+/// Whether what is written there stays in memory, as far as the system tells.
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &Path) -> bool {
+    false
 }
 
 fn private(place: &Path) -> std::io::Result<TempDir> {

@@ -10,6 +10,12 @@ use std::fmt::Write as _;
 /// Shorter ones are not looked for: half of all output would be stars.
 pub const SHORTEST: usize = 4;
 
+/// Base64 of no more letters stands in one line.
+const SHORT_LINE: usize = 48;
+
+/// Letters that by chance stand elsewhere once in 2⁴⁸.
+const PIECE: usize = 8;
+
 /// Each way in which programs write the value; none is shorter than [`SHORTEST`] bytes.
 pub fn of(secret: &SecretString) -> BTreeSet<Vec<u8>> {
     let value = secret.expose();
@@ -45,9 +51,11 @@ fn texts(value: &str) -> Vec<String> {
     let strict = percent(value, b"-._~");
     vec![
         json.replace('/', "\\/"),
+        ascii.replace('/', "\\/"),
         json.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"),
         json.to_owned(),
         ascii,
+        lower_percent(&strict).replace("%20", "+"),
         lower_percent(&strict),
         strict,
         percent(value, b"-._~/"),
@@ -55,6 +63,7 @@ fn texts(value: &str) -> Vec<String> {
         percent(value, b"-._*").replace("%20", "+"),
         percent(value, b"-._~").replace("%20", "+"),
         value.replace('\'', r"'\''"),
+        value.replace('\'', r#"'"'"'"#),
         value.to_owned(),
     ]
 }
@@ -103,12 +112,12 @@ fn base64(value: &[u8]) -> Vec<String> {
         // With the end of line that `echo` adds.
         bytes.push(b'\n');
         forms.push(STANDARD.encode(&bytes)[skipped..].to_owned());
-    }
-    // Programs break long ones into lines.
-    let whole = STANDARD.encode(value);
-    for width in [64, 76] {
-        let lines = whole.as_bytes().chunks(width).filter_map(|line| std::str::from_utf8(line).ok());
-        forms.extend(lines.filter(|line| line.len() == width).map(str::to_owned));
+        // Programs break long ones into lines, of whatever width, and something may stand in front: every piece is
+        // looked for. What is found overlaps, so that of a line only an end shorter than a piece may stay.
+        if certain - skipped > SHORT_LINE {
+            let pieces = ended.as_bytes()[skipped..certain].windows(PIECE);
+            forms.extend(pieces.map(|piece| String::from_utf8_lossy(piece).into_owned()));
+        }
     }
     forms
 }
@@ -138,7 +147,10 @@ mod tests {
             "pl%C3%A4in%2Ft%20%22x%22%20it%27s%3C%26%3E%2B%C3%A9%F0%9F%99%82~",
             "pl%c3%a4in%2ft%20%22x%22%20it%27s%3c%26%3e%2b%c3%a9%f0%9f%99%82~",
             "pl%C3%A4in%2Ft+%22x%22+it%27s%3C%26%3E%2B%C3%A9%F0%9F%99%82%7E",
+            "pl\\u00e4in\\/t \\\"x\\\" it's<&>+\\u00e9\\ud83d\\ude42~",
+            "pl%c3%a4in%2ft+%22x%22+it%27s%3c%26%3e%2b%c3%a9%f0%9f%99%82~",
             "pläin/t \"x\" it'\\''s<&>+é🙂~",
+            "pläin/t \"x\" it'\"'\"'s<&>+é🙂~",
             &STANDARD.encode(secret),
             &URL_SAFE.encode(secret),
             &URL_SAFE_NO_PAD.encode(secret),
@@ -161,6 +173,26 @@ mod tests {
                 let form = form.unwrap_or_else(|| panic!("{encoded}"));
                 // Twelve bytes are sixteen letters; at each side one may hold bits of a neighbour.
                 assert!(form.len() >= 14, "{encoded}");
+            }
+        }
+    }
+
+    #[test]
+    fn base64_broken_into_lines_shows_no_more_than_the_end_of_one() {
+        let secret: String = (0..200).map(|n| char::from(b'!' + n % 90)).collect();
+        for (before, width) in [("", 76), ("user:", 76), ("ab", 64), ("", 20)] {
+            let encoded = STANDARD.encode(format!("{before}{secret}"));
+            for line in encoded.as_bytes().chunks(width) {
+                let line = std::str::from_utf8(line).unwrap();
+                let mut shown = vec![true; line.len()];
+                for form in of(&secret.as_str().into()) {
+                    let form = String::from_utf8(form).unwrap();
+                    for (at, _) in line.match_indices(&form) {
+                        shown[at..at + form.len()].fill(false);
+                    }
+                }
+                let ours = line.len() - if encoded.starts_with(line) { before.len() * 4 / 3 + 1 } else { 0 };
+                assert!(ours < PIECE || shown.iter().filter(|shown| **shown).count() < PIECE + 2, "{line}");
             }
         }
     }

@@ -44,8 +44,10 @@ impl Signals {
                     resized();
                     continue;
                 }
+                // What the terminal sends reaches the whole group by itself, but for the end of a terminal, which the
+                // system tells its session's leader alone.
                 let from_terminal = heard.process.is_none();
-                if group == Group::Shared && from_terminal {
+                if group == Group::Shared && from_terminal && heard.signal != SIGHUP {
                     continue;
                 }
                 let child = target.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::exit::usage;
 use crate::opened::Opened;
 use crate::output::{Output, clean};
+use crate::reference::Wanted;
 use keyferry_core::crypto::generate;
 use keyferry_core::engine::Change;
 use keyferry_core::secret::SecretString;
@@ -20,7 +21,13 @@ const LONGEST: u64 = 16 << 20;
 pub async fn run(update: Update, config: &Config, output: Output) -> Result<u8> {
     let change = change(&update, output)?;
     let mut opened = Opened::new(&update.access, config, output);
-    let (environment, picked, _) = pick(&update.record, &mut opened).await?;
+    let (environment, picked, wanted) = pick(&update.record, &mut opened).await?;
+    if wanted != Wanted::Password {
+        return Err(usage(
+            "a whole record is updated: #FIELD says nothing here",
+            "name the field with --stdin FIELD, --custom NAME VALUE, or the flag of that name",
+        ));
+    }
     environment.change(&picked, &change).await?;
     if output.json {
         output.document(&json!({ "id": picked.id }))?;
@@ -76,10 +83,24 @@ fn change(update: &Update, output: Output) -> Result<Change> {
     Ok(change)
 }
 
-/// All of standard input but the end of its last line.
+/// All of standard input but the end of its last line. A program in front of the pipe that failed must not empty a field.
 fn standard_input() -> Result<SecretString> {
     let mut text = zeroize::Zeroizing::new(String::new());
-    std::io::stdin().lock().take(LONGEST).read_to_string(&mut text).map_err(|error| Error::io("-", error))?;
+    let read = std::io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text);
+    let length = read.map_err(|error| Error::io("-", error))?;
+    if length as u64 > LONGEST {
+        return Err(usage(
+            format!("standard input has more than {LONGEST} bytes"),
+            "attach it as a file instead",
+        ));
+    }
     let value = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(SecretString::from(value.strip_suffix('\r').unwrap_or(value)))
+    let value = value.strip_suffix('\r').unwrap_or(value);
+    if value.is_empty() {
+        return Err(usage(
+            "standard input is empty: nothing was changed",
+            "to empty a field, --custom NAME ''",
+        ));
+    }
+    Ok(SecretString::from(value))
 }

@@ -143,6 +143,7 @@ fn write(exec: &Exec, format: Format, variables: Vec<Variable>, output: Output) 
     let pairs = || variables.iter().map(|variable| (variable.name.as_str(), &variable.value));
     let text = match format {
         Format::Env => {
+            variables.iter().try_for_each(environment::check_value)?;
             let lines = pairs().map(|(name, value)| dotenv::line(name, value.expose()));
             SecretString::new(lines.collect())
         }
