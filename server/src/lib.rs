@@ -32,23 +32,28 @@ mod store;
 pub use error::Error;
 pub use listen::{Certificate, listen};
 
+use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http_body_util::BodyExt as _;
 use keyferry_api::session::Tokens;
 use keyferry_api::user::{NewUser, UserInfo};
 use limits::Limits;
 use routes::Visit;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
 use store::activity::Event;
+
+/// Bytes of the largest body that is kept for somebody who is not signed in.
+const STRANGERS_BODY: u64 = 64 << 10;
 
 const FILE: &str = "environment.db";
 
@@ -270,6 +275,33 @@ async fn health(State(front): State<Arc<Front>>) -> Response {
     }
 }
 
+/// Whether a body is small enough to be kept for whoever sends it: signing in and opening links need no more.
+fn is_small(request: &Request) -> bool {
+    request.body().size_hint().upper().is_some_and(|length| length <= STRANGERS_BODY)
+}
+
+/// Whether a live session's token came along.
+async fn is_known(front: &Arc<Front>, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
+    let (front, headers) = (front.clone(), headers.clone());
+    let look = move || {
+        let Front { environment, options, limits } = &*front;
+        let visit = Visit { environment, options, limits, headers: &headers, peer };
+        environment.store().read(|conn| visit.caller(conn)).is_ok()
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
+}
+
+/// Hears a body out without keeping it, so that its sender, whose session may just have run out, reads the answer.
+async fn passed_over(request: Request, most: usize) -> StatusCode {
+    let (mut body, mut seen) = (request.into_body(), 0);
+    while seen <= most
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        seen += frame.data_ref().map_or(0, Bytes::len);
+    }
+    StatusCode::PAYLOAD_TOO_LARGE
+}
+
 /// The database blocks, so requests run where blocking is allowed.
 async fn handle(
     State(front): State<Arc<Front>>,
@@ -280,10 +312,15 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let body = match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
-        Ok(body) => body.map_err(|rejection| rejection.status()),
-        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    let kept = is_small(&request) || is_known(&front, &headers, peer).await;
+    let read = async {
+        if kept {
+            Bytes::from_request(request, &()).await.map_err(|rejection| rejection.status())
+        } else {
+            Err(passed_over(request, front.options.largest_body).await)
+        }
     };
+    let body = tokio::time::timeout(BODY_TIME, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
     let asked = method.clone();
     let work = move || {
         let Front { environment, options, limits } = &*front;

@@ -152,9 +152,12 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
     let result = visit
         .limits
         .request(visit.peer)
-        .and(body.map_err(|status| {
+        .and(body.or_else(|status| {
+            // What strangers send is not kept: they are told who they are not.
+            visit.environment.store().read(|conn| visit.caller(conn))?;
             let code = keyferry_api::error::code::VALIDATION_ERROR;
-            Refusal::new(status, code, "The body could not be read, or is larger than this server takes.")
+            let message = "The body could not be read, or is larger than this server takes.";
+            Err(Refusal::new(status, code, message))
         }))
         .and_then(|body| table::find(method, uri.path(), uri.query(), Body::Text(body)))
         .and_then(|(endpoint, request)| {

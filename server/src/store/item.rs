@@ -548,7 +548,7 @@ pub(crate) struct Hits<'a> {
     values: Vec<Box<dyn ToSql>>,
 }
 
-/// Each is a condition of its own, and SQLite nests no more than a thousand.
+/// Each is a condition of its own, and `SQLite` nests no more than a thousand.
 const MOST_TAGS: usize = 100;
 
 impl<'a> Hits<'a> {

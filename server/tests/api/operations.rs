@@ -138,6 +138,19 @@ async fn a_body_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn what_a_stranger_sends_is_not_kept_and_a_session_that_ran_out_is_told_so() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let body = json!({"name": "v".repeat(1 << 20)});
+    world.ok("POST", "/vaults", &alice, body.clone()).await;
+    for token in ["", "nobodys"] {
+        let (status, answer) = world.send("POST", "/vaults", token, true, body.clone()).await;
+        assert_eq!((status.as_u16(), &answer["errors"][0]["code"]), (401, &json!("accessTokenInvalid")));
+    }
+    world.ok("POST", "/sessions/logout", &alice, json!({})).await;
+    assert_eq!(world.send("POST", "/vaults", &alice, true, body).await.0, 401);
+}
+
+#[tokio::test]
 async fn other_methods_and_addresses_are_told_so() {
     let (world, alice, _) = world(ServeOptions::default());
     assert_eq!(world.send("PUT", "/vaults", &alice, true, json!({})).await.0, 405);
