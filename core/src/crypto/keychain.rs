@@ -30,7 +30,7 @@ fn not_opened() -> Error {
 }
 
 /// One error, whatever the padding looked like.
-fn why_not_opened(error: rsa::Error) -> Error {
+fn why_not_opened(error: &rsa::Error) -> Error {
     match error {
         rsa::Error::Rng => generate::no_randomness(),
         _ => not_opened(),
@@ -90,13 +90,13 @@ impl Keychain {
             .private
             .decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), &ciphertext)
             .or_else(|_| self.private.decrypt_blinded(&mut SysRng, Pkcs1v15Encrypt, &ciphertext));
-        SecretBytes::new(opened.map_err(why_not_opened)?).into_text().ok_or_else(not_opened)
+        SecretBytes::new(opened.map_err(|error| why_not_opened(&error))?).into_text().ok_or_else(not_opened)
     }
 
     /// Unwraps what [`PublicKey::wrap_bytes`] wrapped under the same label: RSA-OAEP alone.
     pub fn unwrap_bytes(&self, wrapped: &[u8], label: &str) -> Result<SecretBytes> {
         let opened = self.private.decrypt_blinded(&mut SysRng, oaep(label), wrapped);
-        opened.map(SecretBytes::new).map_err(why_not_opened)
+        opened.map(SecretBytes::new).map_err(|error| why_not_opened(&error))
     }
 
     /// Unwraps a vault key, once: later calls with the same ciphertext find it here.
