@@ -78,6 +78,7 @@ impl Target {
         };
         let (folder, data) = folder("mysql");
         let made = as_user("mysql", Path::new("/usr/bin/mariadb-install-db"))
+            .env("TMPDIR", folder.path())
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", data.display()))
             .output()
@@ -94,6 +95,7 @@ impl Target {
         let port = free_port();
         let file = |flag: &str, name: &str| format!("--{flag}={}", folder.path().join(name).display());
         let child = as_user("mysql", &server)
+            .env("TMPDIR", folder.path())
             .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--general-log=1"])
             .args([
                 "--innodb-flush-method=nosync",
