@@ -26,7 +26,8 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
 /// Whether it is a name of something open, such as `/dev/stdout`, also by way of a link: that is no file to replace,
 /// even where it leads to one.
 fn is_open_already(path: &Path) -> bool {
-    let inside = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
+    let open = ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc"];
+    let inside = |path: &Path| open.iter().any(|place| path.starts_with(place));
     cfg!(unix) && (inside(path) || std::fs::read_link(path).is_ok_and(|to| inside(&to)))
 }
 
