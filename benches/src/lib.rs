@@ -10,7 +10,7 @@
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_core::client::{Client, Session, Transport, in_process};
 use keyferry_core::crypto::record::Protection;
-use keyferry_core::crypto::{bulk, generate};
+use keyferry_core::crypto::{account, bulk, generate};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::SecretString;
@@ -79,7 +79,7 @@ pub fn csv(rows: usize) -> String {
 /// A new, empty environment in `folder`, in this process. Each answer is held back for `delay`, and
 /// at most `at_once` requests are under way, where that is said.
 pub async fn environment(folder: &Path, delay: Duration, at_once: Option<usize>) -> Endpoint {
-    let account = generate::new_account(&SecretString::from("a master password")).expect("a new environment");
+    let account = account::generate(&SecretString::from("a master password")).expect("a new environment");
     let server = keyferry_server::Environment::create(folder, true).expect("a new environment");
     let keys = keyferry_api::user::KeyPair {
         public: account.public_pem.clone(),

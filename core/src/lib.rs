@@ -1,25 +1,39 @@
-//! The heart of keyferry: Passwork's client-side cryptography in parallel, the files that
-//! secrets come in, a client for HTTP API v1, and the engine that moves records in bulk.
+//! What every face of keyferry builds on: Passwork's cryptography, the files that secrets come in, a
+//! client for HTTP API v1, and the engine that moves records in bulk.
 //!
-//! | room | what it does |
-//! |---|---|
-//! | [`secret`] | text and bytes that are wiped, redacted and compared in constant time |
-//! | [`model`] | what moves: records, paths, custom fields, attachments |
-//! | [`crypto`] | Passwork's scheme: envelopes, keys, records, attachments, one-time codes; bulk over rayon |
-//! | [`archive`] | our own sealed file, `.kfa`: compressed, encrypted and authenticated in chunks |
-//! | [`formats`] | CSV, Passwork's JSON, JSON lines: bytes in, records out, and back |
-//! | [`client`] | how requests reach an environment |
-//! | [`engine`] | a source, a sink, a plan, a report |
+//! The pure parts are crates of their own, for whoever needs only them, and are found here under the
+//! same names:
 //!
-//! Imports run down this list only. `crypto`, `archive` and `formats` do no I/O of their own choosing.
+//! | room | crate | what it does |
+//! |---|---|---|
+//! | [`error`], [`secret`], [`model`] | `keyferry-crypto` | one error type; secrets that wipe themselves; the records that move |
+//! | [`crypto`] | `keyferry-crypto` | Passwork's scheme: envelopes, keys, records, attachments, one-time codes; in bulk on every core |
+//! | [`formats`] | `keyferry-formats` | CSV, Passwork's JSON, JSON lines: bytes in, records out, and back |
+//! | [`archive`] | `keyferry-formats` | our own sealed file, `.kfa`: compressed, encrypted and authenticated in chunks |
+//! | [`client`] | here | how requests reach an environment |
+//! | [`engine`] | here | a source, a sink, a plan, a transfer, a report |
+//!
+//! Imports run down this list only.
+//!
+//! ```
+//! use keyferry_core::crypto::generate;
+//! use keyferry_core::engine::Endpoint;
+//! use keyferry_core::formats::Format;
+//!
+//! // A location as people type it: a file, with its format named.
+//! let Endpoint::File { path, format } = Endpoint::file("csv:people.txt") else { unreachable!() };
+//! assert_eq!((path.to_str(), format), (Some("people.txt"), Some(Format::Csv)));
+//!
+//! // A vault key as Passwork makes it: 100 characters, and `Debug` shows none of them.
+//! let key = generate::key()?;
+//! assert_eq!(format!("{key:?}"), "SecretString(..)");
+//! # Ok::<(), keyferry_core::Error>(())
+//! ```
 
-pub mod archive;
 pub mod client;
-pub mod crypto;
 pub mod engine;
-pub mod error;
-pub mod formats;
-pub mod model;
-pub mod secret;
 
-pub use error::{Error, ErrorKind, Result};
+pub use keyferry_crypto as crypto;
+pub use keyferry_crypto::{Error, ErrorKind, Result, error, model, secret};
+pub use keyferry_formats as formats;
+pub use keyferry_formats::archive;

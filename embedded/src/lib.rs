@@ -4,7 +4,7 @@
 //! `embedded:DIR` through it; neither core nor the server knows the other.
 
 use keyferry_core::client::{Client, Session, http_transport, in_process};
-use keyferry_core::crypto::generate;
+use keyferry_core::crypto::{account, generate};
 use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ pub struct Made {
 /// Makes an environment with one user. Without a master password it is one without client-side encryption.
 pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -> Result<Made> {
     // Keys first: where making them fails, no half-made folder is left.
-    let account = master_password.map(generate::new_account).transpose()?;
+    let account = master_password.map(account::generate).transpose()?;
     let password = generate::password(24)?;
     let environment =
         ServerEnvironment::create(folder, account.is_some()).map_err(|error| failed(folder, error))?;

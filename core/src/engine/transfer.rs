@@ -414,21 +414,6 @@ pub fn is_archive(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
 }
 
-/// To the engine an archive is a format like any other.
-impl formats::Writer for archive::Writer {
-    fn write(&mut self, record: &Record) -> Result<()> {
-        Self::write(self, record)
-    }
-
-    fn folder(&mut self, path: &RecordPath) -> Result<()> {
-        Self::folder(self, path)
-    }
-
-    fn finish(self: Box<Self>) -> Result<Vec<String>> {
-        Self::finish(*self).map(|()| Vec::new())
-    }
-}
-
 fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
     let failed = |error: io::Error| Error::io(path, error);
     let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);

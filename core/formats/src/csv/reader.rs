@@ -1,0 +1,465 @@
+//! Reading CSV: a state machine over bytes, one row at a time, with exact lines.
+
+use super::decode::Decode;
+use crate::columns::{self, Field, Target};
+use crate::{Entries, ReadOptions, is_yes};
+use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, Reject};
+use keyferry_crypto::secret::SecretString;
+use std::collections::VecDeque;
+use std::io::Read;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What separates and joins.
+#[derive(Clone, Copy)]
+struct Dialect {
+    delimiter: u8,
+    escape: Option<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// At the start of a cell.
+    Start,
+    Plain,
+    Quoted,
+    /// After a quote inside a quoted cell: its end, or the first of two.
+    Quote,
+    /// Text stood after a closing quote: the rest of the line is passed over.
+    Broken,
+}
+
+/// One row: its cells end to end.
+struct Row {
+    data: Zeroizing<Vec<u8>>,
+    ends: Vec<usize>,
+    line: u64,
+    quote_line: u64,
+    any_quote: bool,
+    state: State,
+    escaped: bool,
+    fault: Option<String>,
+}
+
+impl Row {
+    fn new() -> Self {
+        Self {
+            data: Zeroizing::new(Vec::new()),
+            ends: Vec::new(),
+            line: 1,
+            quote_line: 1,
+            any_quote: false,
+            state: State::Start,
+            escaped: false,
+            fault: None,
+        }
+    }
+
+    fn clear(&mut self, line: u64) {
+        self.data.as_mut_slice().zeroize();
+        self.data.clear();
+        self.ends.clear();
+        self.line = line;
+        self.any_quote = false;
+        self.state = State::Start;
+        self.escaped = false;
+        self.fault = None;
+    }
+
+    fn end_cell(&mut self) {
+        self.ends.push(self.data.len());
+        self.state = State::Start;
+    }
+
+    fn is_blank(&self) -> bool {
+        self.data.is_empty() && self.ends.is_empty() && !self.any_quote && self.fault.is_none()
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.data.get(start..*end).unwrap_or_default())
+    }
+}
+
+/// Splits bytes into rows.
+struct Splitter {
+    dialect: Dialect,
+    line: u64,
+    after_cr: bool,
+    row: Row,
+}
+
+impl Splitter {
+    fn new(dialect: Dialect) -> Self {
+        Self { dialect, line: 1, after_cr: false, row: Row::new() }
+    }
+
+    /// Takes bytes until a row is whole: gives how many, and whether it is.
+    fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let Dialect { delimiter, escape } = self.dialect;
+        for (index, &byte) in bytes.iter().enumerate() {
+            if self.after_cr {
+                self.after_cr = false;
+                if byte == b'\n' {
+                    // The second half of a line break that was counted already.
+                    if self.row.state == State::Quoted {
+                        self.row.data.push(byte);
+                    }
+                    continue;
+                }
+            }
+            let breaks = byte == b'\n' || byte == b'\r';
+            if breaks {
+                self.line += 1;
+                self.after_cr = byte == b'\r';
+            }
+            let row = &mut self.row;
+            if row.escaped {
+                row.escaped = false;
+                row.data.push(byte);
+                continue;
+            }
+            match row.state {
+                State::Quoted => {
+                    if byte == b'"' {
+                        row.state = State::Quote;
+                    } else if Some(byte) == escape {
+                        row.escaped = true;
+                    } else {
+                        row.data.push(byte);
+                    }
+                    continue;
+                }
+                State::Quote if byte == b'"' && escape.is_none() => {
+                    row.data.push(byte);
+                    row.state = State::Quoted;
+                    continue;
+                }
+                State::Start if byte == b'"' => {
+                    row.state = State::Quoted;
+                    row.quote_line = self.line;
+                    row.any_quote = true;
+                    continue;
+                }
+                _ => {}
+            }
+            if breaks {
+                if row.is_blank() && row.state == State::Start {
+                    row.clear(self.line);
+                    continue;
+                }
+                row.end_cell();
+                return (index + 1, true);
+            }
+            match row.state {
+                State::Broken => {}
+                _ if byte == delimiter => row.end_cell(),
+                State::Quote => {
+                    row.state = State::Broken;
+                    row.fault = Some("text after a closing quote".to_owned());
+                }
+                _ if Some(byte) == escape => {
+                    row.escaped = true;
+                    row.state = State::Plain;
+                }
+                _ => {
+                    row.data.push(byte);
+                    row.state = State::Plain;
+                }
+            }
+        }
+        (bytes.len(), false)
+    }
+
+    /// Ends the last row; `false` if there is none.
+    fn finish(&mut self) -> bool {
+        let row = &mut self.row;
+        if row.state == State::Start && row.is_blank() {
+            return false;
+        }
+        if row.state == State::Quoted {
+            row.line = row.quote_line;
+            row.fault = Some("quote opened here is never closed; everything after it is in doubt".to_owned());
+        }
+        row.end_cell();
+        true
+    }
+
+    fn next_row(&mut self) {
+        let line = self.line;
+        self.row.clear(line);
+    }
+}
+
+/// Opens a CSV.
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    let ascii = |c: Option<char>, what: &str| match c {
+        None => Ok(None),
+        Some(c) if c.is_ascii() && !matches!(c, '"' | '\r' | '\n') => Ok(u8::try_from(c).ok()),
+        Some(c) => Err(Error::new(ErrorKind::Usage, format!("{c:?} cannot be the {what}"))
+            .next_step("use one ASCII character other than a quote or line break")),
+    };
+    let told = ascii(options.delimiter, "delimiter")?;
+    let escape = ascii(options.escape, "escape character")?;
+    let mut source = Decode::open(input, options.encoding.as_deref())?;
+    let mut chunk = Zeroizing::new(Vec::new());
+    source.next(&mut chunk)?;
+    let mut at = 0;
+    let mut first_line = 1;
+    let mut named = None;
+    if let Some(rest) = chunk.strip_prefix(b"sep=") {
+        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+        if end == 1 {
+            named = rest.first().copied();
+            at = 5 + match rest.get(1..) {
+                Some([b'\r', b'\n', ..]) => 2,
+                Some([_, ..]) => 1,
+                _ => 0,
+            };
+            first_line = 2;
+        }
+    }
+    let delimiter =
+        told.or(named).unwrap_or_else(|| find_delimiter(chunk.get(at..).unwrap_or_default(), escape));
+    let mut splitter = Splitter::new(Dialect { delimiter, escape });
+    splitter.line = first_line;
+    splitter.row.line = first_line;
+    let mut reader = Reader {
+        queue: VecDeque::new(),
+        targets: Vec::new(),
+        separator: options.folder_separator,
+        flexible: options.flexible,
+        splitter,
+        chunk,
+        at,
+        source,
+        ended: false,
+    };
+    if reader.source.guessed {
+        reader.queue.push_back(Entry::Note(format!("the encoding was taken to be {}", reader.source.name)));
+    }
+    if options.no_header && options.columns.is_none() {
+        return Err(Error::new(ErrorKind::Usage, "without a header the columns need names")
+            .next_step("name them with --columns, for instance --columns name,login,password"));
+    }
+    let mut header_line = 1;
+    let header = if options.no_header || !reader.advance()? {
+        options.columns.clone().unwrap_or_default()
+    } else {
+        let row = &reader.splitter.row;
+        header_line = row.line;
+        if let Some(fault) = &row.fault {
+            return Err(Error::new(ErrorKind::Input, format!("line {header_line}: {fault}")));
+        }
+        let cells = row.cells().map(|cell| std::str::from_utf8(cell).map(str::to_owned));
+        let header = cells.collect::<Result<Vec<_>, _>>().map_err(|_| {
+            let name = reader.source.name;
+            Error::new(ErrorKind::Input, format!("line {header_line}: the header is not {name}"))
+                .next_step("name the encoding with --encoding")
+        })?;
+        reader.splitter.next_row();
+        options.columns.clone().unwrap_or(header)
+    };
+    if !header.is_empty() {
+        reader.targets = columns::resolve(&header, header_line, options)?
+            .into_iter()
+            .zip(header)
+            .map(|(target, name)| Column { target, name })
+            .collect();
+    }
+    Ok(Box::new(reader))
+}
+
+/// The delimiter whose rows agree most; a known header counts more.
+fn find_delimiter(head: &[u8], escape: Option<u8>) -> u8 {
+    let score = |delimiter: u8| {
+        let mut splitter = Splitter::new(Dialect { delimiter, escape });
+        let (mut rest, mut known, mut width, mut same) =
+            (head.get(..head.len().min(1 << 16)).unwrap_or_default(), 0, 0, 0);
+        for number in 0..20 {
+            let (used, whole) = splitter.feed(rest);
+            rest = rest.get(used..).unwrap_or_default();
+            if !whole && !splitter.finish() {
+                break;
+            }
+            let cells = splitter.row.ends.len();
+            if number == 0 {
+                width = cells;
+                known = splitter
+                    .row
+                    .cells()
+                    .filter(|cell| std::str::from_utf8(cell).is_ok_and(columns::is_known))
+                    .count();
+            }
+            same += usize::from(cells == width && width > 1);
+            if !whole {
+                break;
+            }
+            splitter.next_row();
+        }
+        (known, same, width)
+    };
+    let mut best = (b',', score(b','));
+    for delimiter in [b';', b'\t', b'|'] {
+        let found = score(delimiter);
+        if found > best.1 {
+            best = (delimiter, found);
+        }
+    }
+    best.0
+}
+
+struct Column {
+    target: Target,
+    name: String,
+}
+
+struct Reader {
+    queue: VecDeque<Entry>,
+    targets: Vec<Column>,
+    separator: char,
+    flexible: bool,
+    splitter: Splitter,
+    chunk: Zeroizing<Vec<u8>>,
+    at: usize,
+    source: Decode,
+    ended: bool,
+}
+
+impl Reader {
+    /// Brings the next row; `false` at the end.
+    fn advance(&mut self) -> Result<bool> {
+        loop {
+            let rest = self.chunk.get(self.at..).unwrap_or_default();
+            let (used, whole) = self.splitter.feed(rest);
+            self.at += used;
+            if whole {
+                return Ok(true);
+            }
+            if !self.source.next(&mut self.chunk)? {
+                self.at = 0;
+                self.ended = true;
+                return Ok(self.splitter.finish());
+            }
+            self.at = 0;
+        }
+    }
+
+    /// The row as an entry.
+    fn entry(&mut self) -> Entry {
+        let row = &self.splitter.row;
+        let line = row.line;
+        let reject =
+            |why: String| Entry::Reject(Reject { at: Position::line(line), label: String::new(), why });
+        if let Some(fault) = &row.fault {
+            return reject(fault.clone());
+        }
+        // Checked once as a whole; a cell's bounds stand on ASCII bytes, so cells are whole too.
+        let Ok(text) = std::str::from_utf8(&row.data) else {
+            return reject(format!("not {}", self.source.name));
+        };
+        let (cells, columns) = (row.ends.len(), self.targets.len());
+        if cells != columns && !self.flexible {
+            let noun = if cells == 1 { "cell" } else { "cells" };
+            return reject(format!("{cells} {noun}, header has {columns}"));
+        }
+        let mut record = Record::default();
+        let mut start = 0;
+        for (index, &end) in row.ends.iter().enumerate() {
+            let Some(cell) = text.get(start..end) else { return reject(format!("not {}", self.source.name)) };
+            start = end;
+            if cell.is_empty() {
+                continue;
+            }
+            match self.targets.get(index) {
+                Some(column) => set(&mut record, column, cell, self.separator),
+                None => record.customs.push(Custom {
+                    name: format!("Column {}", index + 1),
+                    kind: CustomKind::Text,
+                    value: cell.into(),
+                }),
+            }
+        }
+        if record.name.is_empty() {
+            self.queue.push_back(Entry::Note(format!("line {line}: no name")));
+        }
+        Entry::Record(record, Position::line(line))
+    }
+}
+
+/// Puts a cell that is not empty where its column says.
+fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
+    let mut custom = |name: &str, kind: CustomKind| {
+        record.customs.push(Custom { name: name.to_owned(), kind, value: SecretString::from(cell) });
+    };
+    let field = match &column.target {
+        Target::Ignore => return,
+        Target::Custom(name, kind) => return custom(name, kind.clone()),
+        Target::Field(field) => *field,
+    };
+    match field {
+        Field::Vault => record.path.vault = Some(cell.to_owned()),
+        Field::Folder => record.path.folders = split_path(cell, separator),
+        Field::Name => cell.clone_into(&mut record.name),
+        Field::Login => cell.clone_into(&mut record.login),
+        Field::Password => record.password = Some(SecretString::from(cell)),
+        Field::Url => cell.clone_into(&mut record.url),
+        Field::Description => cell.clone_into(&mut record.description),
+        Field::Tags => {
+            record.tags = cell
+                .split([',', ';'])
+                .map(str::trim)
+                .filter(|tag| !tag.is_empty())
+                .map(str::to_owned)
+                .collect();
+        }
+        Field::Totp => custom(&column.name, CustomKind::Totp),
+        Field::Color => match cell.trim().parse() {
+            Ok(color) => record.color = Some(color),
+            Err(_) => custom(&column.name, CustomKind::Text),
+        },
+        Field::Favorite => record.favorite = is_yes(cell),
+    }
+}
+
+/// `Infra/Net\/Core`: a backslash before the separator makes it part of the name, and
+/// stands for itself anywhere else. Empty parts are left out: `/Infra/` is `Infra`.
+fn split_path(cell: &str, separator: char) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut chars = cell.chars().peekable();
+    while let Some(c) = chars.next() {
+        let literal = if c == '\\' && chars.peek() == Some(&separator) { chars.next() } else { None };
+        if literal.is_none() && c == separator {
+            names.push(String::new());
+        } else if let Some(name) = names.last_mut() {
+            name.push(literal.unwrap_or(c));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+impl Iterator for Reader {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(entry) = self.queue.pop_front() {
+            return Some(Ok(entry));
+        }
+        if self.ended {
+            return None;
+        }
+        match self.advance() {
+            Ok(true) => {
+                let entry = self.entry();
+                self.splitter.next_row();
+                Some(Ok(entry))
+            }
+            Ok(false) => None,
+            Err(error) => {
+                self.ended = true;
+                Some(Err(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The files that secrets come in: bytes in, records out, and back.
+//!
+//! [`reader`] and [`writer`] are the door. Each format stands in a file of its own, which
+//! says how it is recognised, how it maps onto [`Record`], and what it cannot hold;
+//! [`archive`] is keyferry's own sealed file.
+//! Nothing here opens a file: callers bring the bytes and add the path to errors.
+//!
+//! ```
+//! use keyferry_crypto::model::Entry;
+//! use keyferry_formats::{Format, ReadOptions, reader};
+//!
+//! let file = "Folder,Name,Login,Password\nInfra/db,pg-main,root,s3cret\n";
+//! let mut entries = reader(Format::Csv, Box::new(file.as_bytes()), &ReadOptions::default())?;
+//! let Some(Ok(Entry::Record(record, at))) = entries.next() else { panic!("a record") };
+//! assert_eq!((record.label().as_str(), at.line), ("Infra / db / pg-main", Some(2)));
+//! # Ok::<(), keyferry_crypto::Error>(())
+//! ```
+//!
+//! Without the default feature `archive` no C code is linked, and the crate compiles for
+//! `wasm32-unknown-unknown`.
+
+#[cfg(feature = "archive")]
+pub mod archive;
+mod columns;
+pub mod csv;
+pub mod detect;
+pub mod items;
+mod json;
+mod jsonl;
+mod passwork_json;
+
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::{Entry, Record, RecordPath};
+use keyferry_crypto::secret::SecretBytes;
+use std::io;
+
+/// A file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// Comma-separated values in their many dialects.
+    Csv,
+    /// Passwork's own JSON export, all shapes.
+    PassworkJson,
+    /// One JSON object a line: complete and streaming.
+    JsonLines,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: &[Format] = &[Format::Csv, Format::PassworkJson, Format::JsonLines];
+
+    /// The word for the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::PassworkJson => "passwork-json",
+            Format::JsonLines => "jsonl",
+        }
+    }
+
+    /// The format of that name; `json` means Passwork's.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Format> {
+        match name.to_ascii_lowercase().as_str() {
+            "csv" => Some(Format::Csv),
+            "passwork-json" | "json" => Some(Format::PassworkJson),
+            "jsonl" => Some(Format::JsonLines),
+            _ => None,
+        }
+    }
+}
+
+/// What becomes of columns that mean no field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExtraColumns {
+    /// A custom field of the column's name.
+    #[default]
+    Custom,
+    /// Left out.
+    Ignore,
+    /// The file is refused.
+    Fail,
+}
+
+/// How to read. The default suits files that describe themselves.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// CSV: the delimiter, an ASCII character; found by consistency when `None`.
+    pub delimiter: Option<char>,
+    /// CSV: a label of the Encoding Standard; by byte-order mark and guess when `None`.
+    pub encoding: Option<String>,
+    /// CSV: a character, mostly `\`, that makes the next one literal.
+    pub escape: Option<char>,
+    /// CSV: the first row is data; `columns` names the columns.
+    pub no_header: bool,
+    /// CSV: column names that stand for the header.
+    pub columns: Option<Vec<String>>,
+    /// CSV: column to field, before any guess.
+    pub map: Vec<(String, String)>,
+    /// CSV: what becomes of other columns.
+    pub extra_columns: ExtraColumns,
+    /// CSV: between folders in a path cell.
+    pub folder_separator: char,
+    /// CSV: rows with too few or too many cells are taken: missing cells are empty, surplus ones become custom fields.
+    pub flexible: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            delimiter: None,
+            encoding: None,
+            escape: None,
+            no_header: false,
+            columns: None,
+            map: Vec::new(),
+            extra_columns: ExtraColumns::Custom,
+            folder_separator: '/',
+            flexible: false,
+        }
+    }
+}
+
+/// How to write.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions {
+    /// CSV: put `'` before cells that a spreadsheet would run. Changes what is read back.
+    pub spreadsheet_safe: bool,
+}
+
+/// A record as one line of JSON: as [`Format::JsonLines`] writes it, with its line break.
+#[must_use]
+pub fn json_line(record: &Record) -> SecretBytes {
+    let mut line = Vec::new();
+    // Writing to memory does not fail.
+    let _ = jsonl::LinesWriter::new(&mut line).record(record);
+    SecretBytes::new(line)
+}
+
+/// What a reader gives.
+pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
+
+/// Reads `input` as `format`. Errors that concern the whole file come from here or as the
+/// iterator's last item; those of single records are [`Entry::Reject`].
+pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    match format {
+        Format::Csv => csv::read(input, options),
+        Format::PassworkJson => passwork_json::read(input),
+        Format::JsonLines => Ok(jsonl::read(input)),
+    }
+}
+
+/// Takes records, one after the other.
+pub trait Writer: Send {
+    /// Writes a record.
+    fn write(&mut self, record: &Record) -> Result<()>;
+
+    /// Writes a folder, which may be empty.
+    fn folder(&mut self, path: &RecordPath) -> Result<()>;
+
+    /// Writes what is left. Gives what the format could not hold, counted, one sentence each.
+    fn finish(self: Box<Self>) -> Result<Vec<String>>;
+}
+
+/// Writes `format` to `output`.
+pub fn writer(
+    format: Format,
+    output: Box<dyn io::Write + Send>,
+    options: &WriteOptions,
+) -> Result<Box<dyn Writer>> {
+    Ok(match format {
+        Format::Csv => csv::write(output, options),
+        Format::PassworkJson => passwork_json::write(output),
+        Format::JsonLines => jsonl::write(output),
+    })
+}
+
+/// A favourite mark as files spell it.
+fn is_yes(text: &str) -> bool {
+    matches!(text.trim().to_lowercase().as_str(), "true" | "1" | "yes" | "y" | "x" | "*" | "да")
+}
+
+/// `1 record has`, `2 records have`.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}

@@ -1,0 +1,4 @@
+//! Sample files and what they must give, and archives that are damaged in every way.
+
+mod archive;
+mod samples;
