@@ -1,6 +1,6 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use super::{Body, retry};
+use crate::client::{Body, retry};
 use crate::error::Place;
 use crate::{Error, ErrorKind, Result};
 use base64::Engine as _;

@@ -3,7 +3,7 @@
 //! A batch answers 200 though each of its requests may have failed, so each status is looked at.
 //! A server that does not batch is remembered, and asked one by one from then on.
 
-use super::{Call, Client, Repeat, answer, pace};
+use crate::client::{Call, Client, Repeat, answer, pace};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -81,7 +81,7 @@ impl Client {
         // An identifier that is none fails alone: the single way says so for each.
         if ids.len() < 2
             || !self.shared.batched_reads.load(Relaxed)
-            || ids.iter().any(|id| super::segment(id).is_err())
+            || ids.iter().any(|id| crate::client::segment(id).is_err())
         {
             return self.items_one_by_one(ids).await;
         }
@@ -97,7 +97,7 @@ impl Client {
         for (id, response) in ids.iter().zip(responses) {
             let path = format!("/items/{id}");
             let item = outcome(&Method::GET, &path, response);
-            let item = item.and_then(|item| super::item::asked_for(item, id, &path));
+            let item = item.and_then(|item| crate::client::item::asked_for(item, id, &path));
             items.push(match item {
                 // Alone it gets the pauses and the renewal that a batch's part cannot have.
                 Err(error) if error.kind().may_retry() || error.kind() == ErrorKind::NotAuthenticated => {

@@ -1,7 +1,7 @@
 //! Folders.
 
-use super::{Client, segment};
 use crate::Result;
+use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::folder::{Folder, MoveFolder, NewFolder};
 use keyferry_api::vault::{Rename, VaultUser};

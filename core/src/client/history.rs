@@ -1,7 +1,7 @@
 //! What was before: snapshots, the bin, the activity log.
 
-use super::{Client, segment};
 use crate::Result;
+use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::Empty;
 use keyferry_api::activity::{Activity, ActivityCheck};

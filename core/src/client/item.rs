@@ -1,6 +1,6 @@
 //! Items one by one; many at once are in `batch`.
 
-use super::{Client, Places, answer, segment};
+use crate::client::{Client, Places, answer, segment};
 use crate::{Error, ErrorKind, Result};
 use http::Method;
 use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary, MoveItem};

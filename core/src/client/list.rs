@@ -3,8 +3,8 @@
 //! A list is `{"items": […]}` or a bare array, either perhaps in the base64 wrapping
 //! `{"format": "base64", "content": "…"}`, which is decoded on the way.
 
-use super::session::Credentials;
-use super::{Attempts, Call, Client, Repeat, answer};
+use crate::client::session::Credentials;
+use crate::client::{Attempts, Call, Client, Repeat, answer};
 use crate::{Error, ErrorKind, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -35,28 +35,28 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
-pub use history::ActivityFilter;
-pub use places::Places;
-pub use search::Search;
-pub use session::{Held, Session, SessionStore};
-pub use transport::{
+pub use crate::client::history::ActivityFilter;
+pub use crate::client::places::Places;
+pub use crate::client::search::Search;
+pub use crate::client::session::{Held, Session, SessionStore};
+pub use crate::client::transport::{
     Body, REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport, http_transport_trusting, in_process,
     is_this_machine,
 };
 
+use crate::client::pace::Pace;
+use crate::client::session::{Credentials, Keeper, Renewal};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use keyferry_api as api;
-use pace::Pace;
 use serde::{Serialize, de::DeserializeOwned};
-use session::{Credentials, Keeper, Renewal};
 use std::fmt;
 use std::sync::{Arc, atomic::AtomicBool};
 use std::time::Duration;
 use tower::ServiceExt as _;
 
-pub(crate) use retry::Repeat;
+pub(crate) use crate::client::retry::Repeat;
 
 /// Renewals within one request: more means that the environment rejects what it just issued.
 const MAX_RENEWALS: u32 = 2;

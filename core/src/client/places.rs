@@ -1,6 +1,6 @@
 //! Where the items of a vault stand: a list that may be long, and so waits on the disk.
 
-use super::list::Gather;
+use crate::client::list::Gather;
 use crate::{Error, ErrorKind, Result};
 use keyferry_api::item::ItemPlace;
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! Which failure is tried again, and after which pause.
 
-use super::answer;
+use crate::client::answer;
 use crate::{Error, ErrorKind};
 use http::{HeaderMap, header};
 use std::time::Duration;

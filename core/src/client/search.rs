@@ -1,7 +1,7 @@
 //! A server's own search: by where something stands and by its tags, rather than by its text.
 
-use super::Client;
 use crate::Result;
+use crate::client::Client;
 use keyferry_api::item::ItemSummary;
 use keyferry_api::shortcut::FoundShortcut;
 

@@ -4,7 +4,7 @@
 //! pair newer than the one it used: the first asks the server, the others wait and find it there.
 //! Where a [`SessionStore`] keeps the session, the same holds among processes.
 
-use super::{Call, Client, Repeat, answer, retry, to_bytes};
+use crate::client::{Call, Client, Repeat, answer, retry, to_bytes};
 use crate::secret::SecretString;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;

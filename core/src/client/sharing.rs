@@ -1,7 +1,7 @@
 //! What is seen from elsewhere: shortcuts, links, the inbox.
 
-use super::{Client, segment};
 use crate::Result;
+use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::inbox::{InboxInfo, InboxItem, NewInboxItem};
 use keyferry_api::link::{Link, LinkMade, NewLink, OpenLink, OpenedLink};

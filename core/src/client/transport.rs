@@ -2,7 +2,7 @@
 //!
 //! Requests carry path and query alone; the transport knows the host.
 
-use super::answer;
+use crate::client::answer;
 use crate::secret::SecretBytes;
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -132,7 +132,7 @@ fn unreachable(host: &str, error: reqwest::Error) -> Error {
     Error::new(kind, what).next_step(next).because(error)
 }
 
-/// One request and its whole answer, whatever its status: for those who do without a [`Client`](super::Client).
+/// One request and its whole answer, whatever its status: for those who do without a [`Client`](crate::client::Client).
 /// Nothing is tried again, renewed or unwrapped.
 pub async fn exchange(
     transport: Transport,

@@ -1,7 +1,7 @@
 //! The user who is signed in, other users' public keys, and what the server can do.
 
-use super::{Client, segment};
 use crate::Result;
+use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::Created;
 use keyferry_api::app::{Feature, Settings};

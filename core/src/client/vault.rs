@@ -1,7 +1,7 @@
 //! Vaults and their types.
 
-use super::{Client, segment};
 use crate::Result;
+use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType, VaultUser};
 use keyferry_api::{Created, Empty};

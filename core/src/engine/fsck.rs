@@ -1,10 +1,11 @@
 //! Looks in an environment for what cannot be read, and says what to do about it. Changes nothing.
 
-use super::Environment;
-use super::environment::{CHUNK, paths};
-use super::report::{Progress, Step};
-use crate::crypto::record::{self, Protection};
+use crate::crypto::record;
+use crate::crypto::record::Protection;
 use crate::crypto::{attachment, bulk, envelope};
+use crate::engine::environment::Environment;
+use crate::engine::environment::{CHUNK, paths};
+use crate::engine::report::progress::{Progress, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RecordPath;
 use crate::secret::SecretString;

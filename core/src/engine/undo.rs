@@ -2,11 +2,11 @@
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
-use super::environment::Environment;
-use super::journal::{Job, Journal, State};
-use super::report::{Progress, Step};
-use super::settle;
-use super::verify::check;
+use crate::engine::compare::verify::check;
+use crate::engine::environment::Environment;
+use crate::engine::journal::{Job, Journal, State};
+use crate::engine::report::progress::{Progress, Step};
+use crate::engine::sink::lost_answers;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
 use keyferry_api::item::{Item, ItemDraft};
@@ -65,7 +65,7 @@ pub async fn undo(
             "its environment is not encrypted by clients, so nothing tells its work from later edits",
         ));
     }
-    settle::earlier_run(&job, environment, progress).await?;
+    lost_answers::earlier_run(&job, environment, progress).await?;
     let mut undone = Undone::default();
     restore(&job, environment, progress, &mut undone).await?;
     remove(&job, environment, progress, &mut undone).await?;

@@ -1,9 +1,9 @@
 //! Who may see what: the roles of users in vaults, and in folders where they differ.
 
-use super::lacks;
 use crate::client::Client;
-use crate::engine::Filter;
+use crate::engine::audit::lacks;
 use crate::engine::environment::{Environment, is_encrypted, paths};
+use crate::engine::source::filter::Filter;
 use crate::error::Result;
 use crate::model::RecordPath;
 use futures_util::{StreamExt as _, stream};
@@ -52,7 +52,7 @@ pub struct Holder {
 }
 
 /// The users of an environment by id, as far as it tells.
-pub(super) async fn user_names(client: &Client) -> Result<HashMap<String, String>> {
+pub(crate) async fn user_names(client: &Client) -> Result<HashMap<String, String>> {
     match client.users().await {
         Ok(users) => Ok(users.into_iter().map(|user| (user.id, user.username)).collect()),
         Err(error) if lacks(&error) => Ok(HashMap::new()),
@@ -62,7 +62,7 @@ pub(super) async fn user_names(client: &Client) -> Result<HashMap<String, String
 
 /// Asks for the roles in every vault within `inside` that the filter takes, and in their folders. What the
 /// server does not tell becomes a note.
-pub(super) async fn of(
+pub(crate) async fn of(
     environment: &Environment,
     inside: &RecordPath,
     filter: &Filter,
@@ -124,7 +124,7 @@ pub(super) async fn of(
     }
     for (count, what) in [(silent_vaults, "vault"), (silent_folders, "folder")] {
         if count > 0 {
-            let counted = super::checks::counted(count, what);
+            let counted = crate::engine::audit::checks::counted(count, what);
             notes.push(format!("{} does not tell who may see {counted}", environment.label()));
         }
     }

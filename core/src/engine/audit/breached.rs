@@ -27,7 +27,7 @@ const SAMPLES: u64 = 64;
 const LARGEST_RANGE: u64 = 16 << 20;
 
 /// An opened list.
-pub(super) struct List {
+pub(crate) struct List {
     path: PathBuf,
     shape: Shape,
 }
@@ -39,7 +39,7 @@ enum Shape {
 
 /// What a list says of a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Listed,
     Absent,
     /// The folder lacks the range file.
@@ -48,7 +48,7 @@ pub(super) enum Answer {
 
 impl List {
     /// Opens a file or a folder, and makes sure that it is such a list.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |error| Error::io(path, error);
         let shape = if std::fs::metadata(path).map_err(failed)?.is_dir() {
             let mut entries = std::fs::read_dir(path).map_err(failed)?;
@@ -69,7 +69,7 @@ impl List {
     }
 
     /// Whether a password is in the list.
-    pub(super) fn look_up(&self, password: &SecretString) -> Result<Answer> {
+    pub(crate) fn look_up(&self, password: &SecretString) -> Result<Answer> {
         let digest = wiped(|| HEXUPPER.encode(&Sha1::digest(password.expose().as_bytes())));
         self.find(digest.as_bytes())
     }

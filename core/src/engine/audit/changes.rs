@@ -1,10 +1,10 @@
 //! What was changed since a day: the records that say so themselves, and who did what, from the activity log.
 
-use super::access::user_names;
-use super::lacks;
 use crate::client::{ActivityFilter, Client};
-use crate::engine::Filter;
+use crate::engine::audit::access::user_names;
+use crate::engine::audit::lacks;
 use crate::engine::environment::{Environment, paths};
+use crate::engine::source::filter::Filter;
 use crate::error::Result;
 use crate::model::RecordPath;
 use keyferry_api::activity::Activity;
@@ -53,7 +53,7 @@ pub struct Deed {
 
 /// Reads the logs of the vaults within `inside` that the filter takes. Where the choice is narrower than a vault,
 /// only what was done to the records that were looked at.
-pub(super) async fn log(
+pub(crate) async fn log(
     environment: &Environment,
     inside: &RecordPath,
     filter: &Filter,

@@ -1,8 +1,9 @@
 //! What one record tells by itself: pure functions over a [`Record`].
 
-use super::Rules;
-use super::expiry::{self, Expiry};
-use super::finding::{Field, Kind, Severity};
+use crate::engine::audit::Rules;
+use crate::engine::audit::expiry;
+use crate::engine::audit::expiry::Expiry;
+use crate::engine::audit::finding::{Field, Kind, Severity};
 use crate::model::{CustomKind, Record};
 use crate::secret::SecretString;
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ const SHORTEST_WORD: usize = 3;
 
 /// Something that is wrong, of a record that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub kind: Kind,
     pub severity: Severity,
     pub field: Field,
@@ -28,7 +29,7 @@ impl Seen {
 }
 
 /// The secrets of a record that are passwords: its own, and custom fields of that type. Empty ones are none.
-pub(super) fn passwords(record: &Record) -> impl Iterator<Item = (Field, &SecretString)> {
+pub(crate) fn passwords(record: &Record) -> impl Iterator<Item = (Field, &SecretString)> {
     let own = record.password.iter().map(|password| (Field::Password, password));
     let customs = (1..).zip(&record.customs).filter(|(_, custom)| custom.kind == CustomKind::Password);
     own.chain(customs.map(|(number, custom)| (Field::Custom(number), &custom.value)))
@@ -36,7 +37,7 @@ pub(super) fn passwords(record: &Record) -> impl Iterator<Item = (Field, &Secret
 }
 
 /// What there is to say besides the strength of passwords.
-pub(super) fn look(record: &Record, rules: &Rules) -> Vec<Seen> {
+pub(crate) fn look(record: &Record, rules: &Rules) -> Vec<Seen> {
     let mut seen = Vec::new();
     seen.extend(no_password(record));
     seen.extend(
@@ -64,12 +65,12 @@ pub(super) fn look(record: &Record, rules: &Rules) -> Vec<Seen> {
 }
 
 /// Custom fields that name an end which cannot be understood.
-pub(super) fn unclear_dates(record: &Record) -> u64 {
+pub(crate) fn unclear_dates(record: &Record) -> u64 {
     record.customs.iter().filter(|custom| expiry::of(custom) == Expiry::Unclear).count() as u64
 }
 
 /// How hard a password is to guess, from 0 to 4, for whoever knows the rest of the record; and why.
-pub(super) fn strength(record: &Record, password: &SecretString) -> (u8, &'static str) {
+pub(crate) fn strength(record: &Record, password: &SecretString) -> (u8, &'static str) {
     let words = words(record);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // It looks at the first hundred characters: its time grows faster than the length.
@@ -118,7 +119,7 @@ fn words(record: &Record) -> BTreeSet<String> {
 }
 
 /// The finding about a password's strength, where it is below what is asked for.
-pub(super) fn weak(field: Field, score: u8, reason: &str, rules: &Rules) -> Option<Seen> {
+pub(crate) fn weak(field: Field, score: u8, reason: &str, rules: &Rules) -> Option<Seen> {
     let severity = match score {
         0 | 1 => Severity::High,
         2 => Severity::Medium,
@@ -183,11 +184,11 @@ fn host(address: &str) -> Option<String> {
 }
 
 /// Whole days.
-pub(super) fn days(seconds: i64) -> u64 {
+pub(crate) fn days(seconds: i64) -> u64 {
     u64::try_from(seconds / 86_400).unwrap_or(0)
 }
 
-pub(super) fn counted(count: u64, one: &str) -> String {
+pub(crate) fn counted(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 

@@ -1,7 +1,7 @@
 //! One finding a row, for spreadsheets: no cell is run as a formula.
 
-use super::Audit;
-use crate::engine::page::visible;
+use crate::engine::audit::Audit;
+use crate::engine::report::page::visible;
 use crate::formats::csv::cell;
 
 const HEADER: &str = "severity,kind,record,field,id,at,group,what,next\r\n";

@@ -30,7 +30,7 @@ const NAMES: &[&str] = &[
 
 /// What a custom field says about an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Expiry {
+pub(crate) enum Expiry {
     /// It is about something else, or empty.
     Unsaid,
     /// It names an end that cannot be understood.
@@ -40,7 +40,7 @@ pub(super) enum Expiry {
 }
 
 /// Reads a custom field.
-pub(super) fn of(custom: &Custom) -> Expiry {
+pub(crate) fn of(custom: &Custom) -> Expiry {
     if custom.kind == CustomKind::Totp {
         return Expiry::Unsaid;
     }

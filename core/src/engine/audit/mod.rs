@@ -30,22 +30,25 @@ mod sarif;
 mod table;
 mod work;
 
-pub use access::{FolderAccess, Holder, VaultAccess};
-pub use changes::{Changed, Changes, Deed};
-pub use finding::{Field, Finding, Kind, Severity};
+pub use crate::engine::audit::access::{FolderAccess, Holder, VaultAccess};
+pub use crate::engine::audit::changes::{Changed, Changes, Deed};
+pub use crate::engine::audit::finding::{Field, Finding, Kind, Severity};
 
-use super::environment::{Environment, paths};
-use super::report::{Progress, Rejected, Step};
-use super::{Attachments, Endpoint, Options, source};
+use crate::engine::audit::breached::List;
+use crate::engine::audit::reuse::Prints;
+use crate::engine::audit::work::{Looked, Work};
+use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::{Environment, paths};
+use crate::engine::options::{Attachments, Options};
+use crate::engine::report::Rejected;
+use crate::engine::report::progress::{Progress, Step};
+use crate::engine::source;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RecordPath;
-use breached::List;
 use rayon::prelude::*;
-use reuse::Prints;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
-use work::{Looked, Work};
 
 /// What to look for.
 #[derive(Clone, Debug)]
@@ -128,7 +131,7 @@ pub struct Age {
 impl Audit {
     /// One JSON document, its last line ended.
     pub fn json(&self) -> Result<String> {
-        let text = serde_json::to_string_pretty(self).map_err(super::page::not_written)?;
+        let text = serde_json::to_string_pretty(self).map_err(crate::engine::report::page::not_written)?;
         Ok(text + "\n")
     }
 

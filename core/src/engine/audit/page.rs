@@ -1,7 +1,7 @@
 //! A page to keep, to send and to print: one file that runs no script and loads nothing.
 
-use super::{Audit, Finding, Severity};
-use crate::engine::page::{MOST_ROWS, STYLE, grouped, html, not_written};
+use crate::engine::audit::{Audit, Finding, Severity};
+use crate::engine::report::page::{MOST_ROWS, STYLE, grouped, html, not_written};
 use crate::error::Result;
 use std::fmt::{self, Write as _};
 
@@ -35,7 +35,7 @@ impl Audit {
              <header><h1>keyferry audit</h1>\n<p class=\"way\"><code>{location}</code></p>\n\
              <p class=\"when\">{when}</p></header>\n<p class=\"verdict {class}\">{verdict}</p>\n<dl>\n",
             location = html(&self.location),
-            when = html(&super::moment(self.at)),
+            when = html(&crate::engine::audit::moment(self.at)),
             verdict = html(&self.verdict()),
         )?;
         let unread = ("not read", self.unread.len() as u64);
@@ -69,12 +69,14 @@ impl Audit {
         let [high, medium, low] = Severity::ALL.map(|severity| self.count(severity) as u64);
         let unread = match self.unread.len() as u64 {
             0 => String::new(),
-            count => format!(" {} could not be read.", super::checks::counted(count, "record")),
+            count => {
+                format!(" {} could not be read.", crate::engine::audit::checks::counted(count, "record"))
+            }
         };
         match high + medium + low {
             0 => format!("Nothing was found.{unread}"),
             all => {
-                let all = super::checks::counted(all, "finding");
+                let all = crate::engine::audit::checks::counted(all, "finding");
                 format!("{all}: {high} high, {medium} medium, {low} low.{unread}")
             }
         }
@@ -112,25 +114,28 @@ impl Audit {
     /// What is besides findings.
     fn sections(&self, page: &mut String) -> fmt::Result {
         let access = self.access.iter().flatten().flat_map(|vault| {
-            let whole = vault
-                .users
-                .as_ref()
-                .map_or_else(|| "not told by the server".to_owned(), |users| super::roles(users));
-            let folders = vault.folders.iter().map(|one| vec![one.folder.clone(), super::roles(&one.users)]);
+            let whole = vault.users.as_ref().map_or_else(
+                || "not told by the server".to_owned(),
+                |users| crate::engine::audit::roles(users),
+            );
+            let folders = vault
+                .folders
+                .iter()
+                .map(|one| vec![one.folder.clone(), crate::engine::audit::roles(&one.users)]);
             let mark = if vault.encrypted { "" } else { " (not encrypted)" };
             [vec![format!("{}{mark}", vault.vault), whole]].into_iter().chain(folders).collect::<Vec<_>>()
         });
         table(page, "Who may see what", &["vault or folder", "users"], access)?;
         let changes = self.changes.as_ref();
-        let since = changes.map_or_else(String::new, |changes| super::moment(changes.since));
+        let since = changes.map_or_else(String::new, |changes| crate::engine::audit::moment(changes.since));
         let records = changes.into_iter().flat_map(|changes| &changes.records);
-        let records = records.map(|one| vec![super::moment(one.at), one.record.clone()]);
+        let records = records.map(|one| vec![crate::engine::audit::moment(one.at), one.record.clone()]);
         table(page, &format!("Changed since {since}"), &["when", "record"], records)?;
         let log = changes.into_iter().flat_map(|changes| changes.log.iter().flatten());
         let log = log.map(|deed| {
             let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "\u{2014}".to_owned());
             vec![
-                super::moment(deed.at),
+                crate::engine::audit::moment(deed.at),
                 text(&deed.user),
                 deed.action.clone(),
                 deed.vault.clone(),

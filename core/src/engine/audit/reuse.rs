@@ -3,8 +3,8 @@
 //! In memory stay 32 bytes for each password. What the records are called waits in a file without a name, as
 //! only the records of a group are ever told.
 
-use super::finding::Field;
-use crate::engine::digest::{Digester, Short};
+use crate::engine::audit::finding::Field;
+use crate::engine::compare::digest::{Digester, Short};
 use crate::error::{Error, Result};
 use crate::secret::SecretString;
 use serde::{Deserialize, Serialize};
@@ -17,14 +17,14 @@ const IN_MEMORY: usize = 4 << 20;
 
 /// What a finding calls a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Subject {
+pub(crate) struct Subject {
     pub record: String,
     pub id: Option<String>,
     pub at: Option<String>,
 }
 
 /// Digests under a key that lives as long as the audit.
-pub(super) struct Prints(Digester);
+pub(crate) struct Prints(Digester);
 
 impl Prints {
     pub fn new() -> Result<Self> {
@@ -37,7 +37,7 @@ impl Prints {
 }
 
 /// Every password that was seen.
-pub(super) struct Reuse {
+pub(crate) struct Reuse {
     seen: Vec<(Short, u64, Field)>,
     names: BufWriter<SpooledTempFile>,
     end: u64,

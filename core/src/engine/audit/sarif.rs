@@ -1,6 +1,6 @@
 //! SARIF 2.1.0 (OASIS), for the security views of code hosts and CI.
 
-use super::{Audit, Finding, Kind, Severity};
+use crate::engine::audit::{Audit, Finding, Kind, Severity};
 use crate::error::Result;
 use serde_json::{Value, json};
 use url::form_urlencoded::byte_serialize;
@@ -25,7 +25,7 @@ impl Audit {
                 "results": self.findings.iter().map(|finding| self.result(finding)).collect::<Vec<_>>(),
             }],
         });
-        let text = serde_json::to_string_pretty(&log).map_err(crate::engine::page::not_written)?;
+        let text = serde_json::to_string_pretty(&log).map_err(crate::engine::report::page::not_written)?;
         Ok(text + "\n")
     }
 

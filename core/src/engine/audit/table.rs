@@ -1,8 +1,8 @@
 //! The outcome for people: counts, then findings by severity and kind.
 
-use super::checks::counted;
-use super::{Audit, Severity, moment, roles};
-use crate::engine::page::visible;
+use crate::engine::audit::checks::counted;
+use crate::engine::audit::{Audit, Severity, moment, roles};
+use crate::engine::report::page::visible;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -1,11 +1,12 @@
 //! One record after the other, and what they come to.
 
-use super::breached::{Answer, List};
-use super::checks::{self, Seen};
-use super::finding::{Field, Finding, Kind};
-use super::reuse::{Prints, Reuse, Subject};
-use super::{Age, Audit, Changed, Changes, Rules};
-use crate::engine::digest::Short;
+use crate::engine::audit::breached::{Answer, List};
+use crate::engine::audit::checks;
+use crate::engine::audit::checks::Seen;
+use crate::engine::audit::finding::{Field, Finding, Kind};
+use crate::engine::audit::reuse::{Prints, Reuse, Subject};
+use crate::engine::audit::{Age, Audit, Changed, Changes, Rules};
+use crate::engine::compare::digest::Short;
 use crate::error::Result;
 use crate::model::{Entry, Record, Reject};
 
@@ -13,7 +14,7 @@ use crate::model::{Entry, Record, Reject};
 const AGES: [u64; 5] = [30, 90, 180, 365, 730];
 
 /// What a look at one entry tells.
-pub(super) enum Looked {
+pub(crate) enum Looked {
     Record(Box<Seeing>),
     Unread(Reject),
     Note(String),
@@ -21,7 +22,7 @@ pub(super) enum Looked {
 }
 
 /// What a look at one record tells.
-pub(super) struct Seeing {
+pub(crate) struct Seeing {
     subject: Subject,
     seen: Vec<Seen>,
     prints: Vec<(Field, Short)>,
@@ -87,7 +88,7 @@ impl Seeing {
 }
 
 /// An audit under way.
-pub(super) struct Work<'a> {
+pub(crate) struct Work<'a> {
     rules: &'a Rules,
     audit: Audit,
     reuse: Reuse,

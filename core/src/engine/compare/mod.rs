@@ -1,0 +1,5 @@
+//! Whether two records are equal, without keeping either: keyed digests, all of them or a sample.
+
+pub(crate) mod digest;
+pub(crate) mod sample;
+pub(crate) mod verify;

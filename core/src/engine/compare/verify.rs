@@ -1,0 +1,144 @@
+//! Compares what two locations hold, by keyed digest of the decrypted content.
+
+use crate::engine::compare::digest::{Digester, Ledger, Prints};
+use crate::engine::endpoint::Endpoint;
+use crate::engine::options::Options;
+use crate::engine::report::progress::{Progress, Step, Timed};
+use crate::engine::report::{Difference, Report};
+use crate::engine::source;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Entry, RecordPath};
+use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
+
+/// Compares two locations record by record. The report's `verified` counts equal records,
+/// `different` names the others: missing in `b`, extra in `b`, or the fields that differ.
+///
+/// The filter applies to both, but times of change are asked of `a` only, as a copy has a time of
+/// its own; what else `b` holds is then no difference.
+pub async fn verify(
+    a: &Endpoint,
+    b: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let start = Instant::now();
+    let timed = Timed::new(progress);
+    let progress = &timed;
+    options.filter.check(a)?;
+    let digester = Digester::new()?;
+    let mut report = Report::default();
+    let mut expected = Prints::new();
+    progress.begin(Step::Planning, None);
+    let inside = inside(a);
+    let mut chunks = source::open(a, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(mut record, _) => {
+                    record.path = source::relative(&inside, record.path);
+                    expected.add(&digester.print(&record), &record.label())?;
+                    report.read += 1;
+                }
+                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Note(note) => report.notes.push(note),
+                Entry::Folder(_) => {}
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    let mut of_b = options.clone();
+    let since = of_b.filter.changed_since.take();
+    let extras = if since.is_some() { Extras::Unasked } else { Extras::Differ };
+    let chunks = source::open(b, &of_b);
+    let inside = self::inside(b);
+    compare(chunks, expected, &digester, extras, &inside, progress, &mut report).await?;
+    if !report.different.is_empty() && !options.filter.is_empty() {
+        report.notes.push("missing and extra mean: among the records that the filter takes".to_owned());
+    }
+    report.stages = timed.finish();
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// What records count as that only the second location holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extras {
+    Differ,
+    /// The first location was not asked for all that the second might hold.
+    Unasked,
+    /// After a transfer: the sink is read whole, and what it held before stays.
+    Ignore,
+}
+
+/// Checks what a location holds off against a ledger; `inside` is taken off its paths.
+pub(crate) async fn compare(
+    mut chunks: Receiver<Result<Vec<Entry>>>,
+    expected: Prints,
+    digester: &Digester,
+    extras: Extras,
+    inside: &RecordPath,
+    progress: &dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    progress.begin(Step::Verifying, Some(expected.len()));
+    let mut held = Prints::new();
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(mut record, _) => {
+                    record.path = source::relative(inside, record.path);
+                    held.add(&digester.print(&record), &record.label())?;
+                }
+                // What cannot be read shows as missing, if it was expected.
+                Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
+                Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) => {}
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    for (expected, held) in expected.into_parts().zip(held.into_parts()) {
+        let mut expected: Ledger = expected?.into_iter().collect();
+        let mut unmatched = held?;
+        let count = unmatched.len();
+        unmatched.retain(|noted| !expected.take_equal(&noted.print));
+        report.verified += (count - unmatched.len()) as u64;
+        // Only now is it known which of the expected have no equal.
+        for noted in unmatched {
+            let record = noted.note.into_string();
+            match expected.take_alike(&noted.print) {
+                Some((_, _, what)) => report.different.push(Difference { record, what }),
+                None if extras == Extras::Differ => {
+                    report.different.push(Difference { record, what: vec!["extra".to_owned()] });
+                }
+                None => {}
+            }
+        }
+        report.different.extend(expected.into_missing());
+    }
+    report.different.sort_by(|one, two| one.record.cmp(&two.record));
+    Ok(())
+}
+
+fn inside(endpoint: &Endpoint) -> RecordPath {
+    match endpoint {
+        Endpoint::Environment(_, inside) => inside.clone(),
+        Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
+    }
+}
+
+/// Ends the job where the user asked for it.
+pub(crate) fn check(progress: &dyn Progress) -> Result<()> {
+    if progress.interrupted() {
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted").next_step(
+            "run the same command again with --on-conflict skip: what is done is not done twice",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! A resolved location: what a word on the command line comes to.
+
+use crate::engine::environment::Environment;
+use crate::engine::source::stdin::Spool;
+use crate::formats::Format;
+use crate::model::RecordPath;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A resolved location: anything that yields records or takes them.
+pub enum Endpoint {
+    /// An unlocked environment, and the vault and folder within it that count.
+    Environment(Arc<Environment>, RecordPath),
+    /// A file; `-` is standard input or output.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// `None`: found from content, then from the ending.
+        format: Option<Format>,
+    },
+    /// Standard input, read already and kept so that it can be read again. A source only.
+    Spooled(Arc<Spool>, Option<Format>),
+}
+
+impl Endpoint {
+    /// A file as users type it: `FILE` or `FORMAT:FILE`.
+    #[must_use]
+    pub fn file(word: &str) -> Self {
+        let named = word.split_once(':').filter(|(_, path)| !path.is_empty());
+        match named.and_then(|(name, path)| Some((Format::from_name(name)?, path))) {
+            Some((format, path)) => Endpoint::File { path: path.into(), format: Some(format) },
+            None => Endpoint::File { path: word.into(), format: None },
+        }
+    }
+
+    /// The environment, where it is one.
+    #[must_use]
+    pub fn environment(&self) -> Option<&Arc<Environment>> {
+        match self {
+            Endpoint::Environment(environment, _) => Some(environment),
+            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+        }
+    }
+
+    /// Whether it is an environment whose user has keys.
+    pub(crate) fn encrypts(&self) -> bool {
+        self.environment().is_some_and(|environment| environment.encrypts())
+    }
+}

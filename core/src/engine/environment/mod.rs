@@ -1,0 +1,298 @@
+//! An environment, signed in and unlocked: vaults and folders by name.
+
+pub mod lookup;
+pub mod record;
+
+use crate::client::Client;
+use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
+use crate::crypto::master_key;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::model::RecordPath;
+use crate::secret::SecretString;
+use keyferry_api::folder::Folder;
+use keyferry_api::vault::Vault;
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// What opens a user's private key.
+#[derive(Debug)]
+pub enum Unlock {
+    /// 88 characters of base64.
+    MasterKey(SecretString),
+    /// What a person types.
+    MasterPassword(SecretString),
+}
+
+/// A client and, where client-side encryption is on and unlocked, the keys.
+pub struct Environment {
+    client: Client,
+    keychain: Option<Keychain>,
+    /// The user has keys, whether or not they are open.
+    encrypts: bool,
+    /// The private key opened with the master password itself.
+    weakly_guarded: bool,
+    /// How to come by a key, for the error that says that none is at hand.
+    advice: String,
+    /// What it is known by in the journal.
+    place: String,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Environment({})", self.label())
+    }
+}
+
+/// A vault with what is in it: names only.
+#[derive(Debug, Serialize)]
+pub struct VaultTree {
+    /// Its name.
+    pub name: String,
+    /// Whether its secrets are encrypted by clients.
+    pub encrypted: bool,
+    /// Its top folders.
+    pub folders: Vec<FolderTree>,
+    /// The names of records outside folders.
+    pub records: Vec<String>,
+}
+
+/// A folder with what is in it: names only.
+#[derive(Debug, Default, Serialize)]
+pub struct FolderTree {
+    /// Its name.
+    pub name: String,
+    /// Its own folders.
+    pub folders: Vec<FolderTree>,
+    /// The names of its records.
+    pub records: Vec<String>,
+}
+
+/// Items in memory at once, for each chunk that waits in the queue.
+pub(crate) const CHUNK: usize = 256;
+
+impl Environment {
+    /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
+    /// the user has keys.
+    pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        let mut password = None;
+        let key = match unlock {
+            None => None,
+            Some(Unlock::MasterKey(key)) => Some(key),
+            Some(Unlock::MasterPassword(given)) => {
+                let options = client.master_key_options().await?.master_key_options;
+                let given = password.insert(given).clone();
+                match options.filter(|options| !options.is_empty()) {
+                    None => None,
+                    Some(options) => {
+                        let options = options.parse::<master_key::Options>()?.check()?;
+                        Some(blocking(move || master_key::derive(&given, &options)).await?)
+                    }
+                }
+            }
+        };
+        if let Some(key) = &key {
+            client.set_master_key_hash(master_key::hash(key));
+        }
+        let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
+        let encrypts = pair.is_some();
+        let mut weakly_guarded = false;
+        let keychain = match (pair, key) {
+            (Some(pair), Some(key)) => match (Keychain::unlock(&pair.private_encrypted, &key), password) {
+                (Ok(keychain), _) => Some(keychain),
+                // So the official client's `create_user` leaves it.
+                (Err(error), Some(password)) => {
+                    weakly_guarded = true;
+                    Some(Keychain::unlock(&pair.private_encrypted, &password).map_err(|_| error)?)
+                }
+                (Err(error), None) => return Err(error),
+            },
+            _ => None,
+        };
+        let advice = "give its master password or its master key".to_owned();
+        let place = client.label().to_owned();
+        Ok(Self { client, keychain, encrypts, weakly_guarded, advice, place })
+    }
+
+    /// Gives its canonical name: the same for every spelling of its location, so that the journal
+    /// knows it again.
+    #[must_use]
+    pub fn with_place(mut self, place: impl Into<String>) -> Self {
+        self.place = place.into();
+        self
+    }
+
+    /// Its canonical name; its label where none was given.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Replaces the advice for whoever lacks the key: each face takes it in its own way.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Makes sure that what is encrypted can be read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where the user has keys and none of them is open.
+    pub fn unlocked(&self) -> Result<()> {
+        if self.encrypts { self.keychain().map(drop) } else { Ok(()) }
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.client.label()
+    }
+
+    /// Whether its user has keys, so that new vaults are encrypted.
+    #[must_use]
+    pub fn encrypts(&self) -> bool {
+        self.encrypts
+    }
+
+    /// Whether only the master password, rather than the master key, guards the private key.
+    #[must_use]
+    pub fn is_weakly_guarded(&self) -> bool {
+        self.weakly_guarded
+    }
+
+    /// The public key of its user: that of the private key which was unlocked, whatever the server
+    /// says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where no key is at hand or the user has none.
+    pub fn public_key(&self) -> Result<&PublicKey> {
+        Ok(self.keychain()?.public())
+    }
+
+    /// The client beneath.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Every vault, folder and record by name. Needs no key.
+    pub async fn tree(&self) -> Result<Vec<VaultTree>> {
+        let mut trees = Vec::new();
+        for vault in self.client.vaults().await? {
+            let folders = self.client.folders(Some(&vault.id)).await?;
+            let mut records: HashMap<Option<String>, Vec<String>> = HashMap::new();
+            for item in self.client.item_summaries(&vault.id).await? {
+                records.entry(item.folder_id).or_default().push(item.name);
+            }
+            let known: HashSet<&str> = folders.iter().map(|folder| folder.id.as_str()).collect();
+            let mut children: HashMap<Option<&str>, Vec<&Folder>> = HashMap::new();
+            for folder in &folders {
+                let parent = folder.parent_folder_id.as_deref().filter(|id| known.contains(id));
+                children.entry(parent).or_default().push(folder);
+            }
+            trees.push(VaultTree {
+                encrypted: is_encrypted(&vault),
+                name: vault.name,
+                folders: subtree(None, &children, &mut records, 0),
+                records: records.remove(&None).unwrap_or_default(),
+            });
+        }
+        Ok(trees)
+    }
+
+    pub(crate) fn keychain(&self) -> Result<&Keychain> {
+        self.keychain.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Locked, format!("{} is encrypted and no key is at hand", self.label()))
+                .next_step(self.advice.clone())
+        })
+    }
+
+    pub(crate) fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
+        let Some(wrapped) = vault.master_key_encrypted.as_deref().filter(|wrapped| !wrapped.is_empty())
+        else {
+            return Ok(None);
+        };
+        let proof = match (&vault.master_key_hash, &vault.salt) {
+            (Some(hash), Some(salt)) if !hash.is_empty() => Some(VaultProof { hash, salt }),
+            _ => None,
+        };
+        let key = self.keychain()?.vault_key(wrapped, proof);
+        key.map(Some).map_err(|error| error.at(Place::Record(format!("vault {}", vault.name))))
+    }
+
+    /// Whether no vault within `inside` holds a record.
+    pub(crate) async fn is_empty(&self, inside: &RecordPath) -> Result<bool> {
+        for vault in self.vaults(inside).await? {
+            if !self.client.item_places(&vault.id).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
+        let vaults = self.client.vaults().await?;
+        Ok(vaults
+            .into_iter()
+            .filter(|vault| inside.vault.as_ref().is_none_or(|name| *name == vault.name))
+            .collect())
+    }
+}
+
+pub(crate) fn is_encrypted(vault: &Vault) -> bool {
+    vault.master_key_encrypted.as_deref().is_some_and(|wrapped| !wrapped.is_empty())
+}
+
+/// Deeper folders are not shown: a server that answers a cycle must not overflow the stack.
+const MAX_DEPTH: usize = 128;
+
+fn subtree(
+    parent: Option<&str>,
+    children: &HashMap<Option<&str>, Vec<&Folder>>,
+    records: &mut HashMap<Option<String>, Vec<String>>,
+    depth: usize,
+) -> Vec<FolderTree> {
+    if depth > MAX_DEPTH {
+        return Vec::new();
+    }
+    let folders = children.get(&parent).into_iter().flatten();
+    let mut trees = Vec::new();
+    for folder in folders {
+        trees.push(FolderTree {
+            name: folder.name.clone(),
+            folders: subtree(Some(&folder.id), children, records, depth + 1),
+            records: records.remove(&Some(folder.id.clone())).unwrap_or_default(),
+        });
+    }
+    trees
+}
+
+/// Each folder's path; a folder whose ancestors form a cycle or are missing stands at the top.
+pub(crate) fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
+    let by_id: HashMap<&str, &Folder> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
+    let path = |folder: &Folder| {
+        let mut names = vec![folder.name.clone()];
+        let mut parent = folder.parent_folder_id.as_deref();
+        while let Some(above) = parent.and_then(|id| by_id.get(id)) {
+            if names.len() > folders.len() {
+                return vec![folder.name.clone()];
+            }
+            names.push(above.name.clone());
+            parent = above.parent_folder_id.as_deref();
+        }
+        names.reverse();
+        names
+    };
+    let place = |folder| RecordPath { vault: Some(vault.name.clone()), folders: path(folder) };
+    folders.iter().map(|folder| (folder.id.clone(), place(folder))).collect()
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(ended_early)
+}
+
+pub(crate) fn ended_early(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "a worker ended early").because(error)
+}

@@ -1,0 +1,308 @@
+//! Single records in use: found by path or id, opened, and changed where they stand.
+//!
+//! A transfer reads whole vaults; whoever fetches one password asks for one item. A change re-encrypts what
+//! changes and sends the rest of the item as the ciphertext that it was.
+
+use crate::crypto::record;
+use crate::crypto::record::Protection;
+use crate::crypto::{attachment, bulk, envelope, generate};
+use crate::engine::environment::{Environment, blocking};
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::model::{Attachment, CustomKind, Record, RecordPath};
+use crate::secret::SecretString;
+use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft, ItemSummary};
+use keyferry_api::vault::Vault;
+use std::sync::Arc;
+
+/// An opened record, and what it takes to change it.
+pub struct Picked {
+    /// The record, without its attachments' contents. Its path is empty where it was asked for by id.
+    pub record: Record,
+    /// The item's id, or the shortcut's where that was asked for.
+    pub id: String,
+    item: Item,
+    key: Option<SecretString>,
+}
+
+/// What to change of a record; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// A new name; not empty.
+    pub name: Option<String>,
+    /// A new login.
+    pub login: Option<String>,
+    /// A new password.
+    pub password: Option<SecretString>,
+    /// A new address.
+    pub url: Option<String>,
+    /// A new description.
+    pub description: Option<String>,
+    /// All tags from now on.
+    pub tags: Option<Vec<String>>,
+    /// Values of custom fields by name. A field that is there keeps its type; one that is not is added as
+    /// a password.
+    pub customs: Vec<(String, SecretString)>,
+    /// Take whatever another has made of the record meanwhile: without this such a change is an error.
+    pub regardless: bool,
+}
+
+impl Picked {
+    /// The ids of its vault and of its folder.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<&str>) {
+        (&self.item.vault_id, self.item.folder_id.as_deref())
+    }
+
+    /// When it was last changed, in Unix seconds; some servers do not tell.
+    #[must_use]
+    pub fn updated_at(&self) -> Option<i64> {
+        self.item.updated_at
+    }
+
+    /// The item as it was answered: ciphertext and all that is not secret.
+    #[must_use]
+    pub fn item(&self) -> &Item {
+        &self.item
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.record.label()
+    }
+}
+
+impl Environment {
+    /// The record at a path: vault, folders, and its own name last. A single name of 24 hexadecimal digits is
+    /// an id, of an item or of a shortcut.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::Usage`] where there are several: the error
+    /// names their ids.
+    pub async fn pick(&self, names: &[String]) -> Result<Picked> {
+        if let [id] = names
+            && is_id(id)
+        {
+            return self.pick_id(id).await;
+        }
+        let item = self.only(names, self.find(names).await?)?;
+        let mut picked = self.pick_id(&item.id).await?;
+        picked.record.path = names[..names.len() - 1].iter().cloned().collect();
+        Ok(picked)
+    }
+
+    /// One record by the id of its item, or of a shortcut to it.
+    pub async fn pick_id(&self, id: &str) -> Result<Picked> {
+        let item = self.client().item(id).await?;
+        self.opened(vec![item], &RecordPath::default()).await.pop().unwrap_or_else(|| Err(vanished(id)))
+    }
+
+    /// Records by id, in the order asked for, fetched in batches. Each succeeds or fails by itself.
+    pub async fn pick_ids(&self, ids: &[String]) -> Vec<Result<Picked>> {
+        let mut picked: Vec<Option<Result<Picked>>> = ids.iter().map(|_| None).collect();
+        let (mut items, mut numbers) = (Vec::new(), Vec::new());
+        for (number, answer) in self.client().items(ids).await.into_iter().enumerate() {
+            match answer {
+                Ok(item) => {
+                    items.push(item);
+                    numbers.push(number);
+                }
+                Err(error) => picked[number] = Some(Err(error)),
+            }
+        }
+        let opened = self.opened(items, &RecordPath::default()).await;
+        for (number, one) in numbers.into_iter().zip(opened) {
+            picked[number] = Some(one);
+        }
+        picked.into_iter().zip(ids).map(|(one, id)| one.unwrap_or_else(|| Err(vanished(id)))).collect()
+    }
+
+    /// What stands at a path, by name: several where names repeat.
+    pub async fn find(&self, names: &[String]) -> Result<Vec<ItemSummary>> {
+        Ok(self.find_all(&[names]).await?.pop().unwrap_or_default())
+    }
+
+    /// The attachment of this name, with its content.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none, [`ErrorKind::Usage`] where there are several.
+    pub async fn attachment(&self, picked: &Picked, name: &str) -> Result<Attachment> {
+        let place = || Place::Record(picked.label());
+        let mut named = picked.item.attachments.iter().filter(|info| info.name == name);
+        let info = match (named.next(), named.next()) {
+            (Some(info), None) => info,
+            (Some(_), Some(_)) => {
+                let what = format!("it has several attachments `{name}`");
+                return Err(Error::new(ErrorKind::Usage, what).at(place()));
+            }
+            (None, _) => {
+                let known: Vec<&str> =
+                    picked.item.attachments.iter().map(|info| info.name.as_str()).collect();
+                return Err(Error::new(ErrorKind::NotFound, format!("it has no attachment `{name}`"))
+                    .at(place())
+                    .next_step(format!("its attachments are: {}", known.join(", "))));
+            }
+        };
+        let wire = self.client().attachment(&picked.id, &info.id).await?;
+        let key = picked.key.clone();
+        blocking(move || attachment::decrypt(&wire, key.as_ref())).await?.map_err(|error| error.at(place()))
+    }
+
+    /// Changes a record where it stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where another changed it since it was picked, on servers that tell;
+    /// [`ErrorKind::Refused`] for an empty name.
+    pub async fn change(&self, picked: &Picked, change: &Change) -> Result<()> {
+        if change.name.as_deref() == Some("") {
+            return Err(Error::new(ErrorKind::Refused, "a record needs a name"));
+        }
+        let item = &picked.item;
+        let mut draft = ItemDraft {
+            vault_id: Some(item.vault_id.clone()),
+            name: change.name.clone(),
+            login: change.login.clone(),
+            url: change.url.clone(),
+            description: change.description.clone(),
+            tags: change.tags.clone(),
+            revision: item.revision.filter(|_| !change.regardless),
+            ..ItemDraft::default()
+        };
+        if change.password.is_some() || !change.customs.is_empty() {
+            let key = self.key_to_write(picked, &mut draft).await?;
+            let seal = |text: &str| match &key {
+                Some(key) => envelope::encrypt_text(text, key),
+                None => Ok(envelope::encode_plain(text.as_bytes())),
+            };
+            draft.password_encrypted =
+                change.password.as_ref().map(|password| seal(password.expose())).transpose()?;
+            if !change.customs.is_empty() {
+                let mut customs = item.customs.clone();
+                for (name, value) in &change.customs {
+                    let there = picked.record.customs.iter().position(|custom| custom.name == *name);
+                    match there.and_then(|number| customs.get_mut(number)) {
+                        Some(custom) => custom.value = seal(value.expose())?,
+                        None => customs.push(WireCustom {
+                            name: seal(name)?,
+                            kind: seal(CustomKind::Password.as_str())?,
+                            value: seal(value.expose())?,
+                            other: serde_json::Map::new(),
+                        }),
+                    }
+                }
+                draft.customs = Some(customs);
+            }
+        }
+        let place = || Place::Record(picked.label());
+        self.client().patch_item(&picked.id, &draft).await.map_err(|error| match error.kind() {
+            ErrorKind::Conflict => {
+                Error::new(ErrorKind::Conflict, "somebody else changed it meanwhile: nothing was written")
+                    .at(place())
+                    .next_step("look at it and run the command again")
+                    .because(error)
+            }
+            _ => error,
+        })
+    }
+
+    /// The record key; a new one, named in `draft`, for a record that has secrets for the first time.
+    async fn key_to_write(&self, picked: &Picked, draft: &mut ItemDraft) -> Result<Option<SecretString>> {
+        if picked.key.is_some() {
+            return Ok(picked.key.clone());
+        }
+        let vault = self.client().vault(&picked.item.vault_id).await?;
+        if crate::engine::environment::is_encrypted(&vault)
+            && self.client().shortcut(&picked.id).await.is_ok()
+        {
+            let what = "it has no key yet, and through a shortcut it gets none that its own vault could open";
+            return Err(Error::new(ErrorKind::Refused, what)
+                .at(Place::Record(picked.label()))
+                .next_step("change it where it stands, by its own path or id"));
+        }
+        let Some(vault_key) = self.vault_key(&vault)? else { return Ok(None) };
+        let key = generate::key()?;
+        draft.key_encrypted = Some(envelope::encrypt_text(key.expose(), &vault_key)?);
+        Ok(Some(key))
+    }
+
+    /// Opens items, each under the vault key that its own answer holds.
+    async fn opened(&self, items: Vec<Item>, path: &RecordPath) -> Vec<Result<Picked>> {
+        let mut opened: Vec<Option<Result<Picked>>> = items.iter().map(|_| None).collect();
+        let mut left: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
+        while let Some((_, first)) = left.first() {
+            let vault = first.vault_id.clone();
+            let (group, others): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, item)| item.vault_id == vault);
+            left = others;
+            let (numbers, group): (Vec<usize>, Vec<Item>) = group.into_iter().unzip();
+            let key = match self.key_of(&group).await {
+                Ok(key) => key,
+                Err(error) => {
+                    for number in numbers {
+                        opened[number] = Some(Err(error.again()));
+                    }
+                    continue;
+                }
+            };
+            for (number, one) in numbers.into_iter().zip(open(group, key, path.clone()).await) {
+                opened[number] = Some(one);
+            }
+        }
+        opened.into_iter().flatten().collect()
+    }
+
+    /// The vault key of items that stand in one vault.
+    async fn key_of(&self, items: &[Item]) -> Result<Option<Arc<SecretString>>> {
+        let Some(first) = items.first() else { return Ok(None) };
+        let wrapped = first.vault_master_key_encrypted.as_deref().filter(|wrapped| !wrapped.is_empty());
+        match wrapped {
+            // What it opens proves it: another key does not open the record's.
+            Some(wrapped) => {
+                let vault = Vault {
+                    id: first.vault_id.clone(),
+                    name: first.vault_id.clone(),
+                    master_key_encrypted: Some(wrapped.to_owned()),
+                    master_key_hash: None,
+                    salt: None,
+                    type_id: None,
+                };
+                self.vault_key(&vault)
+            }
+            None if first.key_encrypted.as_deref().unwrap_or_default().is_empty() => Ok(None),
+            // Not every server repeats the vault's key with each item.
+            None => self.vault_key(&self.client().vault(&first.vault_id).await?),
+        }
+    }
+}
+
+async fn open(items: Vec<Item>, key: Option<Arc<SecretString>>, path: RecordPath) -> Vec<Result<Picked>> {
+    let count = items.len();
+    let work = move || {
+        let protection = key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey);
+        let place = |_: &Item| path.clone();
+        // One is not worth waking every core for.
+        let opened = match items.as_slice() {
+            [_] => record::decrypt(&items, protection, place),
+            _ => bulk::decrypt(&items, protection, place),
+        };
+        let picked = items.into_iter().zip(opened).map(|(item, opened)| {
+            let opened = opened.map_err(|error| error.at(Place::Record(item.name.clone())))?;
+            Ok(Picked { record: opened.record, id: item.id.clone(), key: opened.key, item })
+        });
+        picked.collect()
+    };
+    match blocking(work).await {
+        Ok(picked) => picked,
+        Err(error) => (0..count).map(|_| Err(error.again())).collect(),
+    }
+}
+
+fn vanished(id: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("item {id} was not answered"))
+}
+
+/// Whether a word is an id rather than a name: 24 hexadecimal digits.
+#[must_use]
+pub fn is_id(word: &str) -> bool {
+    word.len() == 24 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

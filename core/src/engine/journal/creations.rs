@@ -1,0 +1,127 @@
+//! The table `creations`: each record that is sent, before and after its answer.
+
+use crate::engine::crash;
+use crate::engine::journal::content::Content;
+use crate::engine::journal::jobs::Job;
+use crate::engine::journal::now;
+use crate::error::Result;
+use keyferry_api::item::ItemDraft;
+use rusqlite::{Connection, params};
+use sha2::{Digest as _, Sha256};
+use std::collections::{HashMap, HashSet};
+
+/// `SHA-256(keyEncrypted)`: which creation an item came from.
+pub(crate) type Wrap = [u8; 32];
+
+/// The wrap of a record key; `None` where nothing is encrypted, as then nothing tells twins apart.
+pub(crate) fn wrap(key_encrypted: Option<&str>) -> Option<Wrap> {
+    key_encrypted.filter(|key| !key.is_empty()).map(|key| Sha256::digest(key).into())
+}
+
+/// A record that a job made.
+pub(crate) struct Created {
+    pub item: String,
+    /// `None` where the job has no key.
+    pub print: Option<Vec<u8>>,
+}
+
+impl Job {
+    /// Before records are sent: what they will be known by. Answers their numbers.
+    pub(crate) fn intend(&self, drafts: &[ItemDraft]) -> Result<Vec<i64>> {
+        crash::point("before intent");
+        let sent = now();
+        let numbers = self.change(|db| {
+            let mut insert =
+                db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut numbers = Vec::with_capacity(drafts.len());
+            for draft in drafts {
+                let wrap = wrap(draft.key_encrypted.as_deref());
+                let print = self.print_draft(draft);
+                insert.execute(params![
+                    self.id(),
+                    sent,
+                    wrap.as_ref().map_or(&[][..], |wrap| wrap),
+                    print
+                ])?;
+                numbers.push(db.last_insert_rowid());
+            }
+            Ok(numbers)
+        })?;
+        crash::point("after intent");
+        Ok(numbers)
+    }
+
+    /// After an answer, or after looking: the items that came of intents; `None`: nothing did.
+    pub(crate) fn settle(&self, outcomes: &[(i64, Option<&str>)]) -> Result<()> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        crash::point("before outcome");
+        self.change(|db| {
+            let mut update = db.prepare_cached("UPDATE creations SET item = ?2, open = 0 WHERE seq = ?1")?;
+            outcomes.iter().try_for_each(|(number, item)| update.execute(params![number, item]).map(drop))
+        })?;
+        crash::point("after outcome");
+        Ok(())
+    }
+
+    /// Creations whose answer never came: wrap to number. Those without a wrap are left out.
+    pub(crate) fn open_creations(&self) -> Result<HashMap<Wrap, i64>> {
+        let rows = self.read("SELECT wrap, seq FROM creations WHERE job = ?1 AND open = 1", |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))
+        })?;
+        Ok(rows.into_iter().filter_map(|(wrap, number)| Some((wrap.try_into().ok()?, number))).collect())
+    }
+
+    /// Which of these marks and digests are those of a record that the job sent.
+    pub(crate) fn own_among(&self, prints: &HashMap<Wrap, [u8; 32]>) -> Result<HashSet<Wrap>> {
+        let mut own = HashSet::new();
+        if prints.is_empty() {
+            return Ok(own);
+        }
+        let find = |db: &Connection, own: &mut HashSet<Wrap>| {
+            let mut query =
+                db.prepare("SELECT wrap, print FROM creations WHERE job = ?1 AND print IS NOT NULL")?;
+            let mut rows = query.query([self.id()])?;
+            while let Some(row) = rows.next()? {
+                let (wrap, print): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                if let Ok(wrap) = Wrap::try_from(wrap)
+                    && prints.get(&wrap).is_some_and(|known| known[..] == print)
+                {
+                    own.insert(wrap);
+                }
+            }
+            Ok(())
+        };
+        find(&self.journal().db(), &mut own).map_err(|error| self.journal().failed(error))?;
+        Ok(own)
+    }
+
+    /// Before records are sent once more.
+    pub(crate) fn intend_again(&self, numbers: &[i64]) -> Result<()> {
+        let sent = now();
+        self.change(|db| {
+            let mut update = db.prepare_cached("UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1")?;
+            numbers.iter().try_for_each(|number| update.execute(params![number, sent]).map(drop))
+        })
+    }
+
+    /// Every item that the job is known to have made.
+    pub(crate) fn created(&self) -> Result<Vec<Created>> {
+        self.read(
+            "SELECT item, print FROM creations WHERE job = ?1 AND item IS NOT NULL ORDER BY seq",
+            |row| Ok(Created { item: row.get(0)?, print: row.get(1)? }),
+        )
+    }
+
+    /// Their ids alone.
+    pub(crate) fn created_ids(&self) -> Result<HashSet<String>> {
+        let ids =
+            self.read("SELECT item FROM creations WHERE job = ?1 AND item IS NOT NULL", |row| row.get(0))?;
+        Ok(ids.into_iter().collect())
+    }
+
+    pub(crate) fn print_draft(&self, draft: &ItemDraft) -> Option<[u8; 32]> {
+        self.key().map(|key| key.print(&Content::of_draft(draft)))
+    }
+}

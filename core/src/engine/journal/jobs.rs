@@ -1,0 +1,369 @@
+//! The table `jobs`: what was asked for, how far it has come, and how it ended.
+
+use crate::engine::crash;
+use crate::engine::environment::Environment;
+use crate::engine::journal::content::Content;
+use crate::engine::journal::sealing::JobKey;
+use crate::engine::journal::{Journal, now, rotations};
+use crate::engine::report::Report;
+use crate::error::{Error, ErrorKind, Place, Result};
+use keyferry_api::item::Item;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is at work, or its process ended without a word.
+    Running,
+    /// It came to its end.
+    Done,
+    /// An error ended it.
+    Failed,
+    /// The user ended it.
+    Interrupted,
+    /// What it did was taken back.
+    Undone,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Running, Self::Done, Self::Failed, Self::Interrupted, Self::Undone];
+
+    /// The word in lists.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Undone => "undone",
+        }
+    }
+}
+
+/// One job of a journal, in names and numbers.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// What `resume` and `undo` take.
+    pub id: i64,
+    /// How far it has come.
+    pub state: State,
+    /// Unix seconds.
+    pub started: i64,
+    /// Unix seconds.
+    pub ended: Option<i64>,
+    /// The command's words as they were typed, without the program's name.
+    pub command: Vec<String>,
+    /// The folder it was typed in.
+    pub folder: PathBuf,
+    /// Records that it made, as far as known.
+    pub created: u64,
+    /// Records that it overwrote.
+    pub updated: u64,
+    /// Records whose answer never came.
+    pub open: u64,
+    /// Whether `undo` can take it back.
+    pub undoable: bool,
+}
+
+/// What a new job is known by.
+#[derive(Debug)]
+pub struct NewJob<'a> {
+    /// The command's words, without the program's name. They hold no secret.
+    pub command: &'a [String],
+    /// The folder that they were typed in.
+    pub folder: &'a Path,
+    /// When, in unix seconds: what a span such as `7d` in the words is counted from.
+    pub started: i64,
+}
+
+impl Journal {
+    /// Every job, the newest first.
+    pub fn jobs(&self) -> Result<Vec<Summary>> {
+        let db = self.db();
+        let failed = |error| self.failed(error);
+        let mut query = db.prepare(&format!("{SUMMARY} ORDER BY id DESC")).map_err(failed)?;
+        let rows = query.query_map([], summary).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such job.
+    pub fn job(&self, id: i64) -> Result<Summary> {
+        let db = self.db();
+        let found = db.query_row(&format!("{SUMMARY} WHERE id = ?1"), [id], summary).optional();
+        found.map_err(|error| self.failed(error))?.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("there is no job {id}"))
+                .at(Place::File { path: self.path.clone(), at: None })
+                .next_step("keyferry jobs lists them")
+        })
+    }
+
+    /// Writes down a new job that will write to `sink`.
+    pub fn begin(&self, new: &NewJob<'_>, sink: &Environment) -> Result<Job> {
+        let keychain = sink.keychain().ok();
+        let patience = sink.client().patience();
+        let key = keychain.map(|_| JobKey::generate()).transpose()?;
+        let wrapped = match (keychain, &key) {
+            (Some(keychain), Some(key)) => Some(keychain.public().wrap(&key.to_text())?),
+            _ => None,
+        };
+        let words = serde_json::to_string(new.command).unwrap_or_default();
+        let id = {
+            let db = self.db();
+            db.execute(
+                "INSERT INTO jobs (started, command, folder, sink, patience, job_key, state)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running')",
+                params![
+                    new.started,
+                    words,
+                    new.folder.to_string_lossy(),
+                    sink.place(),
+                    i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+                    wrapped
+                ],
+            )
+            .map_err(|error| self.failed(error))?;
+            db.last_insert_rowid()
+        };
+        crash::point("job begun");
+        Ok(Job { journal: self.clone(), id, patience, key: key.map(Arc::new) })
+    }
+
+    /// Takes up a job again, to go on with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where it wrote elsewhere than into `sink`, or was undone;
+    /// [`ErrorKind::Locked`] where its key is not this user's.
+    pub fn resume(&self, id: i64, sink: &Environment) -> Result<Job> {
+        let job = self.reopen(id, sink)?;
+        job.change(|db| {
+            db.execute("UPDATE jobs SET state = 'running', ended = NULL WHERE id = ?1", [id]).map(drop)
+        })?;
+        Ok(job)
+    }
+
+    /// Opens a job that exists.
+    pub(crate) fn reopen(&self, id: i64, sink: &Environment) -> Result<Job> {
+        let (keychain, sink) = (sink.keychain().ok(), sink.place());
+        let summary = self.job(id)?;
+        let (wrote_to, patience, wrapped): (String, i64, Option<String>) = self
+            .db()
+            .query_row("SELECT sink, patience, job_key FROM jobs WHERE id = ?1", [id], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .map_err(|error| self.failed(error))?;
+        let refuse = |what: String, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
+        if wrote_to != sink {
+            return refuse(
+                format!("job {id} wrote to {wrote_to}, and this is {sink}"),
+                "name the environment as it was when the job began",
+            );
+        }
+        if summary.state == State::Undone {
+            return refuse(format!("job {id} was undone"), "run its command again as a new job");
+        }
+        let key = match (wrapped, keychain) {
+            (Some(wrapped), Some(keychain)) => {
+                let not_theirs = |error| {
+                    Error::new(ErrorKind::Locked, format!("job {id} belongs to another user"))
+                        .next_step("give the master password or key of the user who began it")
+                        .because(error)
+                };
+                Some(
+                    keychain
+                        .unwrap(&wrapped)
+                        .and_then(|text| JobKey::from_text(&text))
+                        .map_err(not_theirs)?,
+                )
+            }
+            _ => None,
+        };
+        Ok(Job {
+            journal: self.clone(),
+            id,
+            patience: Duration::from_secs(u64::try_from(patience).unwrap_or_default()),
+            key: key.map(Arc::new),
+        })
+    }
+
+    /// Takes a job and all that is known of it out of the journal: it can neither be resumed nor undone
+    /// any more. What it made stays.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is no such job; [`ErrorKind::Refused`] where it holds secrets that may work
+    /// at their targets and stand nowhere else.
+    pub fn forget(&self, id: i64) -> Result<()> {
+        self.job(id)?;
+        if rotations::are_open(&self.db(), id).map_err(|error| self.failed(error))? {
+            let what = "it holds secrets that may work at their targets and stand nowhere else";
+            return Err(Error::new(ErrorKind::Refused, what).next_step(format!("keyferry resume {id}")));
+        }
+        let forget = || {
+            let db = self.db();
+            db.execute("DELETE FROM jobs WHERE id = ?1", [id])?;
+            // Without this the file would never get smaller.
+            db.execute_batch("VACUUM")
+        };
+        forget().map_err(|error| self.failed(error))
+    }
+}
+
+const SUMMARY: &str = "SELECT id, state, started, ended, command, folder,
+    job_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id),
+    (SELECT count(*) FROM creations WHERE job = jobs.id AND item IS NOT NULL),
+    (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 0)
+  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome = 'rotated'),
+    (SELECT count(*) FROM creations WHERE job = jobs.id AND open = 1)
+  + (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 1)
+  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL)
+    FROM jobs";
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    let state: String = row.get(1)?;
+    let words: String = row.get(4)?;
+    let folder: String = row.get(5)?;
+    let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or_default());
+    Ok(Summary {
+        id: row.get(0)?,
+        state: State::ALL.into_iter().find(|known| known.name() == state).unwrap_or(State::Failed),
+        started: row.get(2)?,
+        ended: row.get(3)?,
+        command: serde_json::from_str(&words).unwrap_or_default(),
+        folder: folder.into(),
+        undoable: row.get(6)?,
+        created: count(7)?,
+        updated: count(8)?,
+        open: count(9)?,
+    })
+}
+
+/// A job at work. Its methods write to the disk and wait for it: call them where blocking is allowed.
+#[derive(Clone)]
+pub struct Job {
+    journal: Journal,
+    id: i64,
+    patience: Duration,
+    key: Option<Arc<JobKey>>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Job({})", self.id)
+    }
+}
+
+impl Job {
+    /// What `resume` and `undo` take.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// The journal that it stands in.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// How long a request may have an effect after it was sent.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// What it seals with; `None` where the user has no keys.
+    pub(crate) fn key(&self) -> Option<&JobKey> {
+        self.key.as_deref()
+    }
+
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let run = || {
+            let db = self.journal.db();
+            let change = db.unchecked_transaction()?;
+            let done = work(&change)?;
+            change.commit()?;
+            Ok(done)
+        };
+        run().map_err(|error| self.journal.failed(error))
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        sql: &str,
+        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let run = || {
+            let db = self.journal.db();
+            let mut query = db.prepare(sql)?;
+            let rows = query.query_map([self.id], row)?;
+            rows.collect::<rusqlite::Result<Vec<T>>>()
+        };
+        run().map_err(|error| self.journal.failed(error))
+    }
+
+    /// Closes what is still open: it was waited for, and nothing came of it that looking can find.
+    pub(crate) fn close_open(&self) -> Result<()> {
+        self.change(|db| {
+            db.execute("UPDATE creations SET open = 0 WHERE job = ?1 AND open = 1", [self.id])?;
+            db.execute("UPDATE places SET open = 0 WHERE job = ?1 AND open = 1", [self.id]).map(drop)
+        })
+    }
+
+    /// When the last request without an answer was sent, in Unix seconds.
+    pub(crate) fn last_open(&self) -> Result<Option<i64>> {
+        let sent = self.read(
+            "SELECT max(sent) FROM (
+                SELECT max(sent) AS sent FROM creations WHERE job = ?1 AND open = 1
+                UNION ALL SELECT max(sent) FROM updates WHERE job = ?1 AND open = 1
+                UNION ALL SELECT max(sent) FROM places WHERE job = ?1 AND open = 1)",
+            |row| row.get(0),
+        )?;
+        Ok(sent.into_iter().next().flatten())
+    }
+
+    /// Takes the job out of the journal if it did nothing; says whether it was so.
+    pub fn forget_if_idle(&self) -> Result<bool> {
+        self.change(|db| {
+            let forgotten = db.execute(
+                "DELETE FROM jobs WHERE id = ?1
+                 AND NOT EXISTS (SELECT 1 FROM creations WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM updates WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
+                [self.id],
+            )?;
+            Ok(forgotten > 0)
+        })
+    }
+
+    /// Writes down how it ended.
+    pub fn finish(&self, state: State, report: Option<&Report>) -> Result<()> {
+        crash::point("before the end");
+        let report = report.and_then(|report| serde_json::to_string(report).ok());
+        self.change(|db| {
+            db.execute(
+                "UPDATE jobs SET state = ?2, ended = ?3, report = coalesce(?4, report) WHERE id = ?1",
+                params![self.id, state.name(), now(), report],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Whether `undo` can take it back: it can tell its own work from later edits.
+    #[must_use]
+    pub fn can_be_undone(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The keyed digest of an item as it is now.
+    pub(crate) fn print_item(&self, item: &Item) -> Option<[u8; 32]> {
+        self.key.as_ref().map(|key| key.print(&Content::of_item(item)))
+    }
+}

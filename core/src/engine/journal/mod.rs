@@ -1,0 +1,172 @@
+//! What a job means to do, written down before it does it, and what came of it: enough to go on
+//! after a crash, to settle answers that never came, and to take back what was done.
+//!
+//! One `SQLite` file holds all jobs (write-ahead log, `synchronous = FULL`: an intent is on the disk
+//! before its request leaves). It holds no secret:
+//!
+//! | table | what it holds |
+//! |---|---|
+//! | `jobs` | the command as it was typed, its folder, its state, its report |
+//! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, and the item's id once it is known |
+//! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
+//! | `places` | vaults and folders that the job made |
+//! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
+//! | `rotations` | for each secret that is changed at its target: old and new, sealed, until it has ended |
+//! | `pins` | the fingerprints of other users' public keys, as they were first seen |
+//!
+//! Digests and sealed items are under the job's own key: 32 random bytes, wrapped to the user's
+//! public key (RSA-OAEP), so that only the user can say what they stand for. Where the user has no
+//! keys there is no job key either, and such a job cannot be undone.
+
+mod content;
+mod creations;
+mod jobs;
+mod pins;
+mod places;
+pub mod rotations;
+mod schema;
+mod sealing;
+mod updates;
+
+pub(crate) use content::Content;
+pub(crate) use creations::wrap;
+pub use jobs::{Job, NewJob, State, Summary};
+
+use crate::error::{Error, ErrorKind, Place, Result};
+use etcetera::BaseStrategy as _;
+use rusqlite::Connection;
+use schema::Schema;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Every job of this user on this machine.
+#[derive(Clone)]
+pub struct Journal {
+    db: Arc<Mutex<Connection>>,
+    path: PathBuf,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// Where every face keeps this user's journal unless told otherwise: `keyferry/journal.db` in the platform's
+    /// folder for state.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where the user has no home.
+    pub fn default_path() -> Result<PathBuf> {
+        let folders = etcetera::choose_base_strategy().map_err(|error| {
+            Error::new(ErrorKind::Usage, "this user has no state folder")
+                .because(error)
+                .next_step("name the journal's file")
+        })?;
+        Ok(folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("keyferry").join("journal.db"))
+    }
+
+    /// Opens a journal, or makes it: readable by its owner alone, as is its folder where that is new.
+    pub fn open(path: &Path) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_private_folder(folder).map_err(|error| Error::io(folder, error))?;
+        }
+        // SQLite gives its other files the rights of this one.
+        private_file(path).map_err(|error| Error::io(path, error))?;
+        let failed = |error| broken(path, error);
+        let db = Connection::open(path).map_err(failed)?;
+        db.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
+        db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        if let Schema::Newer = schema::migrate(&db).map_err(failed)? {
+            return Err(Error::new(ErrorKind::Input, "this journal was written by a newer keyferry")
+                .at(Place::File { path: path.to_owned(), at: None })
+                .next_step("use that version, or another file with --journal"));
+        }
+        Ok(Self { db: Arc::new(Mutex::new(db)), path: path.to_owned() })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn db(&self) -> MutexGuard<'_, Connection> {
+        // A transaction that a panic cut off was rolled back.
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
+        broken(&self.path, error)
+    }
+
+    /// Holds a sink for one job at a time on this machine, under any spelling that `sink` is
+    /// canonical for. The lock ends with its process, however that ends.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where another job holds it.
+    pub fn lock(&self, sink: &str) -> Result<Lock> {
+        let name = data_encoding::HEXLOWER.encode(&Sha256::digest(sink)[..16]);
+        let mut folder = self.path.clone().into_os_string();
+        folder.push(".locks");
+        let folder = PathBuf::from(folder);
+        make_private_folder(&folder).map_err(|error| Error::io(&folder, error))?;
+        let path = folder.join(name);
+        let file = private_file(&path).map_err(|error| Error::io(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                Err(Error::new(ErrorKind::Conflict, format!("another job is writing to {sink}"))
+                    .next_step("wait until it has ended: two at once could make records twice"))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
+        }
+    }
+}
+
+/// Held while a job writes.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+fn broken(path: &Path, error: rusqlite::Error) -> Error {
+    let full = matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
+    let (what, next) = if full {
+        ("the disk is full", "make room and run the same command again")
+    } else {
+        ("the journal could not be read or written", "name another one with --journal")
+    };
+    Error::new(ErrorKind::Io, what)
+        .at(Place::File { path: path.to_owned(), at: None })
+        .next_step(next)
+        .because(error)
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn make_private_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,58 @@
+//! The table `updates`: each item that is overwritten, as it was (sealed) and a digest of what it became.
+
+use crate::engine::crash;
+use crate::engine::journal::content::Content;
+use crate::engine::journal::jobs::Job;
+use crate::engine::journal::now;
+use crate::error::{Error, ErrorKind, Result};
+use keyferry_api::item::{Item, ItemDraft};
+use rusqlite::params;
+
+/// An item that a job overwrote.
+pub(crate) struct Updated {
+    pub item: String,
+    pub before: Option<Vec<u8>>,
+    pub print: Option<Vec<u8>>,
+}
+
+impl Job {
+    /// Before an item is overwritten: what it is, and what it will be.
+    pub(crate) fn intend_update(&self, before: &Item, draft: &ItemDraft) -> Result<i64> {
+        crash::point("before intent");
+        let sealed = match self.key() {
+            Some(key) => Some(key.seal(before)?),
+            None => None,
+        };
+        let print = self.key().map(|key| key.print(&Content::after(before, draft)));
+        let number = self.change(|db| {
+            db.execute(
+                "INSERT INTO updates (job, sent, item, before, print) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![self.id(), now(), before.id, sealed, print],
+            )?;
+            Ok(db.last_insert_rowid())
+        })?;
+        crash::point("after intent");
+        Ok(number)
+    }
+
+    /// After an update was answered.
+    pub(crate) fn updated(&self, number: i64) -> Result<()> {
+        crash::point("before outcome");
+        self.change(|db| db.execute("UPDATE updates SET open = 0 WHERE seq = ?1", [number]).map(drop))?;
+        crash::point("after outcome");
+        Ok(())
+    }
+
+    /// Every update that the job sent, the newest first: an item updated twice goes back step by step.
+    pub(crate) fn updates(&self) -> Result<Vec<Updated>> {
+        self.read("SELECT item, before, print FROM updates WHERE job = ?1 ORDER BY seq DESC", |row| {
+            Ok(Updated { item: row.get(0)?, before: row.get(1)?, print: row.get(2)? })
+        })
+    }
+
+    /// The item as it was before an update.
+    pub(crate) fn open_before(&self, item: &str, sealed: &[u8]) -> Result<Item> {
+        let key = self.key().ok_or_else(|| Error::new(ErrorKind::Locked, "the job has no key"))?;
+        key.open(item, sealed)
+    }
+}

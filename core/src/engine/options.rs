@@ -1,0 +1,178 @@
+//! How to transfer: plain values, whose defaults lose nothing and ask before they overwrite.
+
+use crate::archive::{self, Opener, Recipient};
+use crate::crypto::keychain::PublicKey;
+use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::Environment;
+use crate::engine::journal::Job;
+use crate::engine::source::filter::Filter;
+use crate::engine::transfer::sync::Sync;
+use crate::error::{Error, ErrorKind, Result};
+use crate::formats::{ReadOptions, WriteOptions};
+use crate::secret::SecretString;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What to do with a record whose place and name are taken by other content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// Leave what is there, list the record as skipped.
+    Skip,
+    /// Overwrite what is there.
+    Update,
+    /// Create it beside what is there.
+    Duplicate,
+    /// Write nothing at all.
+    #[default]
+    Fail,
+}
+
+impl Conflict {
+    /// The rule of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn from_name(word: &str) -> Result<Self> {
+        let all = [Conflict::Skip, Conflict::Update, Conflict::Duplicate, Conflict::Fail];
+        let found = all.into_iter().find(|rule| rule.name() == word);
+        found.ok_or_else(|| Error::new(ErrorKind::Usage, "on_conflict is skip, update, duplicate or fail"))
+    }
+
+    /// The word on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Conflict::Skip => "skip",
+            Conflict::Update => "update",
+            Conflict::Duplicate => "duplicate",
+            Conflict::Fail => "fail",
+        }
+    }
+}
+
+/// How much of what was written is read back and compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Every record.
+    #[default]
+    Full,
+    /// 400 of those that were written, chosen at random.
+    Sample,
+    /// Nothing.
+    None,
+}
+
+impl Verify {
+    /// The choice of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for any other word.
+    pub fn from_name(word: &str) -> Result<Self> {
+        match word {
+            "full" => Ok(Verify::Full),
+            "sample" => Ok(Verify::Sample),
+            "none" => Ok(Verify::None),
+            _ => Err(Error::new(ErrorKind::Usage, "verify is full, sample or none")),
+        }
+    }
+}
+
+/// Which record keys the sink's records get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Each record is decrypted and encrypted anew: whoever held a record key of the source cannot
+    /// read the sink's.
+    #[default]
+    Fresh,
+    /// Ciphertext is copied as it is and only the record keys are wrapped anew: no plaintext exists
+    /// in memory at all. Both environments must be encrypted.
+    Kept,
+}
+
+/// Whether an environment's attachments are fetched with its records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attachments {
+    /// All of them.
+    #[default]
+    Fetched,
+    /// None, for who looks at records alone.
+    Left,
+}
+
+/// What archives are sealed for and opened with.
+#[derive(Clone, Debug, Default)]
+pub struct ArchiveKeys {
+    /// Whoever knows this.
+    pub passphrase: Option<SecretString>,
+    /// The user who is signed in to this environment, by the key pair there.
+    pub user: Option<Arc<Environment>>,
+    /// Others, when sealing.
+    pub recipients: Vec<PublicKey>,
+}
+
+impl ArchiveKeys {
+    /// Those of the first environment's user among these, with a passphrase or without.
+    #[must_use]
+    pub fn of<'a>(
+        endpoints: impl IntoIterator<Item = &'a Endpoint>,
+        passphrase: Option<SecretString>,
+    ) -> Self {
+        let user = endpoints.into_iter().find_map(Endpoint::environment).cloned();
+        Self { passphrase, user, recipients: Vec::new() }
+    }
+
+    /// Opens an archive with whichever of the keys fits.
+    pub fn open(&self, input: Box<dyn Read + Send>) -> Result<archive::Reader> {
+        let keychain = self.user.as_ref().and_then(|user| user.keychain().ok());
+        let mut openers: Vec<Opener<'_>> = keychain.map(Opener::PrivateKey).into_iter().collect();
+        openers.extend(self.passphrase.as_ref().map(Opener::Passphrase));
+        archive::Reader::open(input, &openers)
+    }
+
+    /// Everybody to seal an archive for.
+    pub(crate) fn recipients(&self) -> Result<Vec<Recipient>> {
+        let user = self.user.as_ref().and_then(|user| user.keychain().ok());
+        let mut recipients: Vec<_> =
+            user.map(|keychain| Recipient::PublicKey(keychain.public().clone())).into_iter().collect();
+        recipients.extend(self.recipients.iter().cloned().map(Recipient::PublicKey));
+        recipients.extend(self.passphrase.clone().map(Recipient::Passphrase));
+        if recipients.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "there is nobody to seal the archive for").next_step(
+                "set KEYFERRY_ARCHIVE_PASSPHRASE or KEYFERRY_ARCHIVE_PASSPHRASE_FILE, or name a --recipient of archive create",
+            ));
+        }
+        Ok(recipients)
+    }
+}
+
+/// How to transfer. The default loses nothing and asks before it overwrites.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// See [`Conflict`].
+    pub on_conflict: Conflict,
+    /// See [`Verify`].
+    pub verify: Verify,
+    /// See [`Keys`].
+    pub keys: Keys,
+    /// See [`Attachments`].
+    pub attachments: Attachments,
+    /// Which records of the source count.
+    pub filter: Filter,
+    /// How to read a file.
+    pub read: ReadOptions,
+    /// How to write one.
+    pub write: WriteOptions,
+    /// How to seal and open an archive.
+    pub archive: ArchiveKeys,
+    /// The sink is kept in step with the source.
+    pub sync: Option<Sync>,
+    /// A plaintext file may be written.
+    pub allow_plaintext: bool,
+    /// Records may go from an encrypted vault into one that is not.
+    pub allow_unencrypted_target: bool,
+    /// Where the transfer is written down, so that it can be resumed and undone.
+    pub job: Option<Job>,
+    /// Where records that could not be taken are listed (positions, names and reasons; no secrets).
+    pub rejects: Option<PathBuf>,
+}

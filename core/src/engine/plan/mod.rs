@@ -1,0 +1,451 @@
+//! What a transfer would do, found out before anything is written.
+//!
+//! Records equal in everything count as there already, as often as they occur, so a second run
+//! changes nothing; what clashes is settled by [`Conflict`]; in a sync, what the source changed is told
+//! from what was edited in the sink.
+
+pub mod preflight;
+
+use crate::engine::compare::digest::{Digester, Ledger, Noted, Print, Prints};
+use crate::engine::compare::verify::check;
+use crate::engine::endpoint::Endpoint;
+use crate::engine::options::{Conflict, Keys, Options};
+use crate::engine::plan::preflight::Preflight;
+use crate::engine::report::progress::{Progress, Step};
+use crate::engine::report::{Difference, Rejected};
+use crate::engine::source;
+use crate::engine::transfer::sync::Sync;
+use crate::error::{Error, ErrorKind, Position, Result};
+use crate::model::{Attachment, Entry, Record};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+/// What a transfer would do. Holds counts and names, never a value.
+#[derive(Debug, Default, Serialize)]
+pub struct Plan {
+    /// Records that the source yields.
+    pub read: u64,
+    /// Records to be made.
+    pub create: u64,
+    /// Records to be overwritten.
+    pub update: u64,
+    /// Records that are there already.
+    pub unchanged: u64,
+    /// Records that a sync would move to the sink's bin.
+    pub remove: u64,
+    /// What was changed in the sink since the last sync.
+    pub drifted: Vec<Difference>,
+    /// Records whose place is taken by other content, and what differs.
+    pub conflicts: Vec<Difference>,
+    /// Records that cannot be taken.
+    pub rejected: Vec<Rejected>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Whether both sides let the transfer happen, and what will stay behind.
+    pub preflight: Preflight,
+    /// About how long the transfer would take, with its verification.
+    pub estimated_seconds: f64,
+    /// What is done about conflicts.
+    pub on_conflict: &'static str,
+    #[serde(skip)]
+    pub(crate) verdicts: Verdicts,
+    /// Items to be moved to the bin.
+    #[serde(skip)]
+    pub(crate) removals: HashSet<String>,
+    /// Records of the sink that no sync brought.
+    #[serde(skip)]
+    others: u64,
+    /// Drifted records, whose past the next sync has to know.
+    #[serde(skip)]
+    pub(crate) past: Vec<Print>,
+}
+
+/// What is to be done with each record of the source, in its order: five bytes a record.
+#[derive(Debug, Default)]
+pub(crate) struct Verdicts {
+    kinds: Vec<Kind>,
+    identities: Vec<u32>,
+    /// The items to be overwritten, by the record's number.
+    targets: HashMap<u64, String>,
+    next: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Create,
+    Update,
+    Unchanged,
+    Skip,
+    /// Left alone, and told already.
+    Drifted,
+}
+
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Create,
+    Update(String),
+    Unchanged,
+    Skip,
+    Drifted,
+}
+
+impl Verdicts {
+    /// Whether every planned record was asked for.
+    pub(crate) fn ended(&self) -> bool {
+        self.next >= self.kinds.len()
+    }
+
+    /// What to do with the next record; `None` where the source is not as it was planned.
+    pub(crate) fn next(&mut self, print: &Print) -> Option<Verdict> {
+        let number = self.next;
+        self.next += 1;
+        if *self.identities.get(number)? != short(print) {
+            return None;
+        }
+        Some(match self.kinds.get(number)? {
+            Kind::Create => Verdict::Create,
+            Kind::Update => Verdict::Update(self.targets.remove(&(number as u64))?),
+            Kind::Unchanged => Verdict::Unchanged,
+            Kind::Skip => Verdict::Skip,
+            Kind::Drifted => Verdict::Drifted,
+        })
+    }
+}
+
+impl Plan {
+    /// 3 where records would be left out, 1 where the transfer would refuse to start.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.preflight.passes().is_err() {
+            return 5;
+        }
+        match (self.on_conflict, self.conflicts.is_empty()) {
+            ("fail", false) => 1,
+            ("skip", false) => 3,
+            _ if self.rejected.is_empty() && self.drifted.is_empty() => 0,
+            _ => 3,
+        }
+    }
+
+    /// Takes out what both sides hold; answers the others. Only then is it known which of the sink's
+    /// records have no equal in the source.
+    fn without_equal(&mut self, held: &mut Ledger, wanted: Vec<Noted>) -> Vec<Noted> {
+        let (equal, others): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|noted| held.take_equal(&noted.print));
+        for noted in equal {
+            self.unchanged += 1;
+            self.decide(noted.number, Kind::Unchanged);
+        }
+        others
+    }
+
+    /// Judges those records whose identities share a part of the prints.
+    fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
+        for noted in self.without_equal(&mut held, wanted) {
+            let Some((_, held, what)) = held.take_alike(&noted.print) else {
+                self.create += 1;
+                continue;
+            };
+            let (id, _) = split(&held);
+            self.conflicts.push(Difference { record: noted.note.into_string(), what });
+            match on_conflict {
+                Conflict::Duplicate => self.create += 1,
+                Conflict::Update => {
+                    self.update += 1;
+                    self.overwrite(noted.number, id);
+                }
+                Conflict::Skip | Conflict::Fail => self.decide(noted.number, Kind::Skip),
+            }
+        }
+    }
+
+    /// The same for a sink that is kept in step: what the source changed is overwritten, what was
+    /// edited in the sink is drift.
+    fn judge_sync(
+        &mut self,
+        mut held: Ledger,
+        wanted: Vec<Noted>,
+        on_conflict: Conflict,
+        sync: &Sync,
+    ) -> Result<()> {
+        let knows = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.knows(print));
+        let brought = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.holds(print));
+        for noted in self.without_equal(&mut held, wanted) {
+            let Some((theirs, note, mut what)) = held.take_alike(&noted.print) else {
+                self.create += 1;
+                if knows(&noted.print)? {
+                    self.drift(
+                        noted.note.into_string(),
+                        vec!["was missing in the sink, made again".to_owned()],
+                    );
+                }
+                continue;
+            };
+            if brought(&theirs)? {
+                self.update += 1;
+                self.overwrite(noted.number, split(&note).0);
+                continue;
+            }
+            let said = if on_conflict == Conflict::Update {
+                self.update += 1;
+                self.overwrite(noted.number, split(&note).0);
+                "edited in the sink, overwritten"
+            } else {
+                self.decide(noted.number, Kind::Drifted);
+                self.past.push(theirs);
+                "edited in the sink, left alone"
+            };
+            what.insert(0, said.to_owned());
+            self.drift(noted.note.into_string(), what);
+        }
+        for (theirs, note) in held.into_rest() {
+            let (id, label) = split(&note);
+            if !knows(&theirs)? {
+                self.others += 1;
+            } else if !brought(&theirs)? {
+                self.drift(
+                    label,
+                    vec!["no longer in the source, but edited in the sink: left alone".to_owned()],
+                );
+                self.past.push(theirs);
+            } else if sync.delete {
+                self.remove += 1;
+                self.removals.insert(id);
+            } else {
+                self.drift(label, vec!["no longer in the source; --delete would remove it".to_owned()]);
+                self.past.push(theirs);
+            }
+        }
+        Ok(())
+    }
+
+    fn drift(&mut self, record: String, what: Vec<String>) {
+        self.drifted.push(Difference { record, what });
+    }
+
+    fn overwrite(&mut self, number: u64, id: String) {
+        self.decide(number, Kind::Update);
+        self.verdicts.targets.insert(number, id);
+    }
+
+    fn decide(&mut self, number: u64, kind: Kind) {
+        if let Some(verdict) = usize::try_from(number).ok().and_then(|at| self.verdicts.kinds.get_mut(at)) {
+            *verdict = kind;
+        }
+    }
+
+    pub(crate) fn refuse_conflicts(&self, on_conflict: Conflict) -> Result<()> {
+        let Some(first) = self.conflicts.first().filter(|_| on_conflict == Conflict::Fail) else {
+            return Ok(());
+        };
+        let (count, first) = (self.conflicts.len(), &first.record);
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("{count} records are there already with other content, the first is {first}; nothing was written"),
+        )
+        .next_step("choose --on-conflict skip, update or duplicate; --dry-run lists them"))
+    }
+}
+
+/// Finds out what a transfer would do; writes nothing.
+pub async fn plan(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Plan> {
+    can_keep_keys(from, to, options)?;
+    let preflight = Preflight::look(from, to, options).await?;
+    let asked = Instant::now();
+    if let Some(environment) = to.environment() {
+        environment.client().features().await?;
+    }
+    let answer = asked.elapsed().as_secs_f64();
+    let digester = digester(options)?;
+    let start = Instant::now();
+    let mut plan = make_plan(from, to, options, progress, &digester).await?;
+    // Writing reads the source again, and verifying reads what was written: each about as long as
+    // reading was. Requests go out several at a time.
+    let written = plan.create + plan.update;
+    let requests = written.div_ceil(BATCH) as f64;
+    let share = if plan.read > 0 { written as f64 / plan.read as f64 } else { 0.0 };
+    plan.estimated_seconds = start.elapsed().as_secs_f64() * (1.0 + share) + requests * answer / AT_ONCE;
+    plan.preflight = preflight;
+    Ok(plan)
+}
+
+/// What an estimate assumes: records of a request, and requests at a time.
+const BATCH: u64 = 25;
+const AT_ONCE: f64 = 4.0;
+
+pub(crate) async fn make_plan(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+    digester: &Digester,
+) -> Result<Plan> {
+    progress.begin(Step::Planning, None);
+    let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
+    let mut held = Prints::new();
+    if let Endpoint::Environment(environment, inside) = to
+        && !environment.is_empty(inside).await?
+    {
+        let mut chunks = source::open_whole(to, options);
+        while let Some(chunk) = chunks.recv().await {
+            for entry in chunk? {
+                if let Entry::Record(record, at) = entry {
+                    let id = at.pointer.as_deref().unwrap_or_default();
+                    held.add(&digester.print(&record), &format!("{id}\n{}", record.label()))?;
+                }
+            }
+            check(progress)?;
+        }
+    }
+    let mut wanted = Prints::new();
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    plan.read += 1;
+                    match fit(record, &at, to) {
+                        Ok(record) => {
+                            let print = digester.print(&record);
+                            plan.verdicts.identities.push(short(&print));
+                            wanted.add(&print, &record.label())?;
+                        }
+                        Err(rejected) => plan.rejected.push(rejected),
+                    }
+                }
+                Entry::Reject(reject) => plan.rejected.push(reject.into()),
+                Entry::Note(note) => plan.notes.push(note),
+                Entry::Folder(_) => {}
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    plan.verdicts.kinds.resize(plan.verdicts.identities.len(), Kind::Create);
+    for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
+        let held: Ledger = held?.into_iter().collect();
+        match &options.sync {
+            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync)?,
+            None => plan.judge(held, wanted?, options.on_conflict),
+        }
+    }
+    plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
+    plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
+    if plan.others > 0 {
+        plan.notes.push(format!("{} records of the sink came from elsewhere", plan.others));
+    }
+    if options.sync.as_ref().is_some_and(|sync| sync.base.is_none()) {
+        plan.notes.push(
+            "nothing is encrypted in the sink, so nothing tells its edits from the source's: all of them count as drift"
+                .to_owned(),
+        );
+    }
+    Ok(plan)
+}
+
+/// An item's id and label, as the notes of what the sink holds have them.
+fn split(note: &str) -> (String, String) {
+    let (id, label) = note.split_once('\n').unwrap_or((note, ""));
+    (id.to_owned(), label.to_owned())
+}
+
+pub(crate) fn digester(options: &Options) -> Result<Digester> {
+    match options.sync.as_ref().and_then(|sync| sync.base.as_ref()) {
+        Some(base) => Ok(base.digester()),
+        None => Digester::new(),
+    }
+}
+
+/// Enough of an identity to notice that the source is not what it was.
+fn short(print: &Print) -> u32 {
+    let [a, b, c, d, ..] = print.identity;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// Records can be carried sealed between encrypted environments only.
+pub(crate) fn can_keep_keys(from: &Endpoint, to: &Endpoint, options: &Options) -> Result<()> {
+    if options.keys == Keys::Fresh {
+        return Ok(());
+    }
+    let refuse = |what: &str, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
+    if !from.encrypts() || !to.encrypts() {
+        return refuse("--rewrap needs two environments with client-side encryption", "leave --rewrap out");
+    }
+    if options.on_conflict == Conflict::Update {
+        // The attachments that are there are encrypted under the key that would be replaced.
+        return refuse(
+            "--rewrap cannot overwrite records",
+            "choose --on-conflict skip or duplicate, or leave --rewrap out",
+        );
+    }
+    Ok(())
+}
+
+/// The record as the sink will hold it, or why it cannot.
+pub(crate) fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Record, Rejected> {
+    let Endpoint::Environment(_, inside) = to else { return Ok(record) };
+    let mut attachments = record.attachments.iter().filter(|_| record.sealed_under.is_none());
+    let too_long = attachments.find(|one| one.content.len() > Attachment::MAX);
+    if let Some(one) = too_long {
+        return Err(Rejected {
+            at: at.to_string(),
+            record: record.label(),
+            why: format!(
+                "attachment {} has {} bytes; an environment takes {}",
+                one.name,
+                one.content.len(),
+                Attachment::MAX
+            ),
+        });
+    }
+    record.path = source::beneath(inside, record.path);
+    // Passwork's number for no color.
+    record.color = record.color.filter(|color| *color != 0);
+    Ok(record)
+}
+
+impl std::fmt::Display for Plan {
+    /// For people: counts, then each conflict and reject by name.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} read: {} to create, {} to update, {} there already, {} in conflict ({}), {} rejected",
+            self.read,
+            self.create,
+            self.update,
+            self.unchanged,
+            self.conflicts.len(),
+            self.on_conflict,
+            self.rejected.len()
+        )?;
+        if self.remove > 0 {
+            writeln!(f, "{} to remove: they are no longer in the source", self.remove)?;
+        }
+        for drift in &self.drifted {
+            writeln!(f, "drift: {}: {}", drift.record, drift.what.join(", "))?;
+        }
+        for check in &self.preflight.checks {
+            writeln!(f, "{check}")?;
+        }
+        for one in &self.preflight.not_movable {
+            let count = one.count.map_or_else(String::new, |count| format!(" ({count})"));
+            writeln!(f, "not movable: {}{count}: {}", one.what, one.why)?;
+        }
+        writeln!(f, "about {:.0} s to write and verify", self.estimated_seconds.ceil())?;
+        for conflict in &self.conflicts {
+            writeln!(f, "conflict: {} differs in {}", conflict.record, conflict.what.join(", "))?;
+        }
+        for reject in &self.rejected {
+            writeln!(f, "rejected: {}: {}: {}", reject.at, reject.record, reject.why)?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
+    }
+}

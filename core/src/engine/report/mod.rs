@@ -1,0 +1,101 @@
+//! The outcome of a job. Names and counts, never a value.
+
+pub mod page;
+pub mod progress;
+pub mod queue;
+
+use crate::engine::report::progress::Stage;
+use crate::model::Reject;
+use serde::Serialize;
+
+/// The end of a transfer, in numbers and names.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Records that the source yielded.
+    pub read: u64,
+    /// Records that were made in the sink.
+    pub created: u64,
+    /// Records that were overwritten.
+    pub updated: u64,
+    /// Records that the sink held already, equal in everything.
+    pub unchanged: u64,
+    /// Records that a sync moved to the sink's bin.
+    pub removed: u64,
+    /// Records whose place was taken by other content, left alone.
+    pub skipped: Vec<String>,
+    /// Records that could not be taken, with the reason.
+    pub rejected: Vec<Rejected>,
+    /// Records read back and found equal.
+    pub verified: u64,
+    /// Records that were not found equal.
+    pub different: Vec<Difference>,
+    /// What was changed in the sink since the last sync, and is in its way.
+    pub drifted: Vec<Difference>,
+    /// Vaults and folders that were made.
+    pub folders_created: u64,
+    /// What the source holds besides records and folders, and why it stays there.
+    pub not_movable: Vec<NotMovable>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Wall-clock time of the whole job.
+    pub seconds: f64,
+    /// What took how long.
+    pub stages: Vec<Stage>,
+}
+
+/// A kind of thing that a transfer leaves where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotMovable {
+    /// What it is: `shortcuts`.
+    pub what: &'static str,
+    /// How many there are, where the source tells.
+    pub count: Option<u64>,
+    /// The reason, and what to do instead.
+    pub why: &'static str,
+}
+
+impl Report {
+    /// DESIGN's exit code: 4 for a difference, 3 for records left out, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if !self.different.is_empty() {
+            4
+        } else if !self.rejected.is_empty() || !self.skipped.is_empty() || !self.drifted.is_empty() {
+            3
+        } else {
+            0
+        }
+    }
+
+    /// Records a second over the whole job.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        if self.seconds > 0.0 { self.read as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+/// A record that was left out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rejected {
+    /// Its position in the source.
+    pub at: String,
+    /// Path and name, where known.
+    pub record: String,
+    /// The reason.
+    pub why: String,
+}
+
+impl From<Reject> for Rejected {
+    fn from(reject: Reject) -> Self {
+        Self { at: reject.at.to_string(), record: reject.label, why: reject.why }
+    }
+}
+
+/// A record that differs between two locations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Path and name.
+    pub record: String,
+    /// `missing` (in the second), `extra` (only there), or the names of the fields that differ.
+    pub what: Vec<String>,
+}

@@ -1,0 +1,172 @@
+//! What a job says while it runs: steps, records, sentences; and how it is asked to stop.
+
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Reading the source and what the sink holds already.
+    Planning,
+    /// Encrypting and sending, or writing a file.
+    Writing,
+    /// Reading back and comparing.
+    Verifying,
+}
+
+impl Step {
+    /// How people are told of it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Step::Planning => "reading",
+            Step::Writing => "writing",
+            Step::Verifying => "verifying",
+        }
+    }
+}
+
+/// How a face shows progress and asks a job to stop. Called from many threads.
+pub trait Progress: Send + Sync {
+    /// A step begins; `total` counts records where known.
+    fn begin(&self, step: Step, total: Option<u64>) {
+        let _ = (step, total);
+    }
+    /// So many more records are through the present step.
+    fn advance(&self, records: u64) {
+        let _ = records;
+    }
+    /// A sentence that the user should see.
+    fn note(&self, sentence: &str) {
+        let _ = sentence;
+    }
+    /// Whether the user asked to stop. What is in flight ends first.
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// Shows nothing; can be asked to stop.
+#[derive(Debug, Default)]
+pub struct Silent(AtomicBool);
+
+impl Silent {
+    /// Asks the job to stop.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Progress for Silent {
+    fn interrupted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Passes progress on, and keeps what a chart of it needs.
+pub(crate) struct Timed<'a> {
+    inner: &'a dyn Progress,
+    start: Instant,
+    stages: Mutex<Vec<Stage>>,
+}
+
+/// Points of a stage: when there are so many, every second one goes.
+const MOST_POINTS: usize = 400;
+
+impl<'a> Timed<'a> {
+    pub(crate) fn new(inner: &'a dyn Progress) -> Self {
+        Self { inner, start: Instant::now(), stages: Mutex::default() }
+    }
+
+    fn stages(&self) -> MutexGuard<'_, Vec<Stage>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stages so far; the last ends now.
+    pub(crate) fn finish(&self) -> Vec<Stage> {
+        let mut stages = self.stages();
+        self.end_stage(&mut stages);
+        std::mem::take(&mut *stages)
+    }
+
+    fn end_stage(&self, stages: &mut [Stage]) {
+        if let Some(last) = stages.last_mut() {
+            last.seconds = self.start.elapsed().as_secs_f64() - last.began;
+        }
+    }
+}
+
+impl Progress for Timed<'_> {
+    fn begin(&self, step: Step, total: Option<u64>) {
+        {
+            let mut stages = self.stages();
+            self.end_stage(&mut stages);
+            let began = self.start.elapsed().as_secs_f64();
+            stages.push(Stage { step, began, seconds: 0.0, records: 0, points: Vec::new() });
+        }
+        self.inner.begin(step, total);
+    }
+
+    fn advance(&self, records: u64) {
+        if let Some(stage) = self.stages().last_mut() {
+            stage.records += records;
+            let at = self.start.elapsed().as_secs_f64() - stage.began;
+            stage.points.push((at, stage.records));
+            if stage.points.len() == MOST_POINTS {
+                let mut keep = true;
+                stage.points.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+        }
+        self.inner.advance(records);
+    }
+
+    fn note(&self, sentence: &str) {
+        self.inner.note(sentence);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.inner.interrupted()
+    }
+}
+
+/// One step of a job, and how it went on over time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// Which step.
+    pub step: Step,
+    /// Seconds from the start of the job to its own.
+    pub began: f64,
+    /// Its length.
+    pub seconds: f64,
+    /// Records that went through it.
+    pub records: u64,
+    /// Seconds into the stage, and records that were through by then; a few hundred at most.
+    pub points: Vec<(f64, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_stage_keeps_few_points_and_all_records() {
+        let silent = Silent::default();
+        let timed = Timed::new(&silent);
+        timed.begin(Step::Planning, None);
+        timed.begin(Step::Writing, Some(10_000));
+        for _ in 0..10_000 {
+            timed.advance(1);
+        }
+        let stages = timed.finish();
+        assert_eq!((stages.len(), stages[1].records), (2, 10_000));
+        assert!(stages[1].points.len() < MOST_POINTS);
+        assert!(stages[1].points.windows(2).all(|pair| pair[0].1 < pair[1].1 && pair[0].0 <= pair[1].0));
+        assert!(stages[0].began + stages[0].seconds <= stages[1].began);
+    }
+}

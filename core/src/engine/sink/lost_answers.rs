@@ -1,0 +1,158 @@
+//! Settles answers that never came by looking at what the environment holds.
+//!
+//! A request whose answer was lost may have been acted on, or may yet be: the environment is given
+//! its time first, then asked. A record in an encrypted vault is known by its `keyEncrypted`, which
+//! is random, so twins are told apart and nothing has to be decrypted. In other vaults it is known
+//! by its content, among what was not there when the job began.
+
+use crate::engine::compare::verify::check;
+use crate::engine::environment::Environment;
+use crate::engine::journal;
+use crate::engine::journal::{Content, Job};
+use crate::engine::report::progress::Progress;
+use crate::error::{Error, ErrorKind, Place, Result};
+use keyferry_api::item::{Item, ItemDraft};
+use sha2::{Digest as _, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// What a record that was sent is known by in the environment.
+pub(crate) type Mark = [u8; 32];
+
+/// Items that are fetched at once to look at their marks.
+const CHUNK: usize = 256;
+
+pub(crate) fn mark_of_draft(draft: &ItemDraft) -> Mark {
+    journal::wrap(draft.key_encrypted.as_deref()).unwrap_or_else(|| plain(&Content::of_draft(draft)))
+}
+
+fn mark_of_item(item: &Item) -> Mark {
+    journal::wrap(item.key_encrypted.as_deref()).unwrap_or_else(|| plain(&Content::of_item(item)))
+}
+
+/// Kept in memory only: a digest without a key would betray guesses.
+fn plain(content: &Content<'_>) -> Mark {
+    let mut sha = Sha256::new_with_prefix("not encrypted");
+    content.feed(|bytes| sha.update(bytes));
+    sha.finalize().into()
+}
+
+/// Whether the environment may have acted in spite of this error. One whose disk is full has not.
+pub(crate) fn is_open(error: &Error) -> bool {
+    error.kind().leaves_open() && !matches!(error.place(), Some(Place::Request { status: Some(507), .. }))
+}
+
+/// Whether the environment may act on a request even after this error came back.
+pub(crate) fn may_yet_act(error: &Error) -> bool {
+    // A gateway that gave up says nothing about the server behind it.
+    let gateway = matches!(error.place(), Some(Place::Request { status: Some(502 | 504), .. }));
+    error.kind() == ErrorKind::Unanswered || gateway
+}
+
+/// An item that may be a job's own.
+pub(crate) struct Stranger {
+    pub id: String,
+    pub mark: Mark,
+    /// Its keyed digest, where there is a job with a key.
+    pub print: Option<[u8; 32]>,
+}
+
+/// The items of these vaults (of all, where `None`) that `known` does not know.
+pub(crate) async fn strangers(
+    environment: &Environment,
+    job: Option<&Job>,
+    vaults: Option<&HashSet<String>>,
+    known: impl Fn(&str) -> bool,
+) -> Result<Vec<Stranger>> {
+    let client = environment.client();
+    let mut strangers = Vec::new();
+    for vault in client.vaults().await? {
+        if vaults.is_some_and(|wanted| !wanted.contains(&vault.id)) {
+            continue;
+        }
+        let mut ids = Vec::new();
+        for place in client.item_places(&vault.id).await?.read()? {
+            let place = place?;
+            if !known(&place.id) {
+                ids.push(place.id.into_string());
+            }
+        }
+        for ids in ids.chunks(CHUNK) {
+            for (id, item) in ids.iter().zip(client.items(ids).await) {
+                match item {
+                    Ok(item) => strangers.push(Stranger {
+                        id: id.clone(),
+                        mark: mark_of_item(&item),
+                        print: job.and_then(|job| job.print_item(&item)),
+                    }),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    Ok(strangers)
+}
+
+/// Settles what an earlier run of a job left open; answers the number of items that are its own
+/// after all.
+pub(crate) async fn earlier_run(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+) -> Result<usize> {
+    let Some(sent) = tokio::task::block_in_place(|| job.last_open())? else { return Ok(0) };
+    wait(sent, job.patience(), progress).await?;
+    let (known, mut open) =
+        tokio::task::block_in_place(|| Ok::<_, Error>((job.created_ids()?, job.open_creations()?)))?;
+    let mut found = Vec::new();
+    let mut twice = Vec::new();
+    for stranger in strangers(environment, Some(job), None, |id| known.contains(id)).await? {
+        match open.remove(&stranger.mark) {
+            Some(number) => found.push((number, stranger.id)),
+            None => twice.push(stranger),
+        }
+    }
+    let outcomes: Vec<_> = found.iter().map(|(number, id)| (*number, Some(id.as_str()))).collect();
+    tokio::task::block_in_place(|| job.settle(&outcomes).and_then(|()| job.close_open()))?;
+    remove_doubles(job, environment, twice).await?;
+    Ok(found.len())
+}
+
+/// Moves to the bin what a network delivered twice: strangers that are, byte for byte, what the job
+/// sent. Answers how many there were.
+pub(crate) async fn remove_doubles(
+    job: &Job,
+    environment: &Environment,
+    strangers: Vec<Stranger>,
+) -> Result<usize> {
+    let prints: HashMap<Mark, [u8; 32]> =
+        strangers.iter().filter_map(|stranger| Some((stranger.mark, stranger.print?))).collect();
+    let own = tokio::task::block_in_place(|| job.own_among(&prints))?;
+    let mut removed = 0;
+    for stranger in strangers.iter().filter(|stranger| own.contains(&stranger.mark)) {
+        environment.client().delete_item(&stranger.id).await?;
+        removed += 1;
+    }
+    Ok(removed)
+}
+
+/// Waits until a request sent at `sent` (Unix seconds) can have no effect any more.
+async fn wait(sent: i64, patience: Duration, progress: &dyn Progress) -> Result<()> {
+    // A clock that went backwards says nothing: then the whole time is waited.
+    let since = u64::try_from(journal::now() - sent).map_or(Duration::ZERO, Duration::from_secs);
+    let mut left = patience.saturating_sub(since);
+    if !left.is_zero() {
+        progress.note(&format!(
+            "waiting {} s, until requests of the earlier run can have no effect any more",
+            left.as_secs().max(1)
+        ));
+    }
+    while !left.is_zero() {
+        let step = left.min(Duration::from_millis(200));
+        tokio::time::sleep(step).await;
+        left -= step;
+        check(progress)?;
+    }
+    Ok(())
+}

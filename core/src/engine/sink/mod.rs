@@ -1,0 +1,501 @@
+//! An environment as a sink: makes vaults, folders and records, each announced in the journal.
+
+pub(crate) mod lost_answers;
+
+use crate::client::Client;
+use crate::crypto::keychain::{PublicKey, vault_key_hash};
+use crate::crypto::record::Protection;
+use crate::crypto::{bulk, envelope, generate, record};
+use crate::engine::crash;
+use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
+use crate::engine::journal::Job;
+use crate::engine::sink::lost_answers::Mark;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Record, RecordPath};
+use crate::secret::SecretString;
+use futures_util::{StreamExt as _, stream};
+use keyferry_api::folder::NewFolder;
+use keyferry_api::item::{Item, ItemDraft};
+use keyferry_api::vault::NewVault;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A request whose answer was lost, and that had no effect, is sent so many times in all.
+const ROUNDS: u32 = 4;
+
+/// Vaults and folders that are made at once.
+const AT_ONCE: usize = 16;
+
+/// A place in the sink: ids and how its vault is protected.
+#[derive(Clone)]
+struct Spot {
+    vault_id: String,
+    folder_id: Option<String>,
+    key: Option<Arc<SecretString>>,
+}
+
+/// Makes vaults, folders and records.
+pub(crate) struct Sink {
+    writer: Arc<Writer>,
+    spots: HashMap<RecordPath, Spot>,
+    allow_unencrypted: bool,
+    pub(crate) folders_created: u64,
+}
+
+/// What tasks that write share.
+struct Writer {
+    environment: Arc<Environment>,
+    job: Option<Job>,
+    before: Before,
+}
+
+/// What the environment held when the job began: a word for each item.
+struct Before {
+    hasher: RandomState,
+    items: HashSet<u64>,
+}
+
+impl Before {
+    fn holds(&self, id: &str) -> bool {
+        self.items.contains(&self.hasher.hash_one(id))
+    }
+}
+
+impl Sink {
+    pub(crate) async fn open(
+        environment: Arc<Environment>,
+        allow_unencrypted: bool,
+        job: Option<Job>,
+    ) -> Result<Self> {
+        let mut spots = HashMap::new();
+        let mut before = Before { hasher: RandomState::new(), items: HashSet::new() };
+        for vault in environment.client().vaults().await? {
+            for item in environment.client().item_places(&vault.id).await?.read()? {
+                before.items.insert(before.hasher.hash_one(&*item?.id));
+            }
+            let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            if spots.contains_key(&path) {
+                continue;
+            }
+            let key = environment.vault_key(&vault)?;
+            let folders = environment.client().folders(Some(&vault.id)).await?;
+            for (id, path) in paths(&vault, &folders) {
+                let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
+                spots.entry(path).or_insert(spot);
+            }
+            spots.insert(path, Spot { vault_id: vault.id, folder_id: None, key });
+        }
+        let writer = Arc::new(Writer { environment, job, before });
+        Ok(Self { writer, spots, allow_unencrypted, folders_created: 0 })
+    }
+
+    /// Makes those places that are missing, parents before children and siblings at once.
+    async fn make(&mut self, paths: impl IntoIterator<Item = &RecordPath>) -> Result<()> {
+        let mut missing: BTreeMap<usize, BTreeSet<RecordPath>> = BTreeMap::new();
+        for path in paths {
+            let mut path = path.clone();
+            while !self.spots.contains_key(&path) {
+                let parent = RecordPath {
+                    vault: path.vault.clone(),
+                    folders: path.folders[..path.folders.len().saturating_sub(1)].to_vec(),
+                };
+                let top = path.folders.is_empty();
+                if !missing.entry(path.folders.len()).or_default().insert(path) || top {
+                    break;
+                }
+                path = parent;
+            }
+        }
+        for paths in missing.into_values() {
+            let writer = &self.writer;
+            let spots = &self.spots;
+            let made = paths.into_iter().map(async |path| {
+                let spot = match path.folders.split_last() {
+                    None => writer.create_vault(path.vault.as_deref().unwrap_or_default()).await?,
+                    Some((name, above)) => {
+                        let above = RecordPath { vault: path.vault.clone(), folders: above.to_vec() };
+                        let parent = spots.get(&above).ok_or_else(|| {
+                            Error::new(ErrorKind::Internal, "a folder was to be made before its parent")
+                        })?;
+                        writer.create_folder(parent, name).await?
+                    }
+                };
+                Ok((path, spot))
+            });
+            let made = made.collect::<Vec<_>>();
+            // Also after a failure: what was sent is to be known.
+            let made: Vec<Result<_>> = stream::iter(made).buffered(AT_ONCE).collect().await;
+            for made in made {
+                let (path, spot) = made?;
+                self.spots.insert(path, spot);
+                self.folders_created += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn spot(&self, path: &RecordPath) -> Result<&Spot> {
+        self.spots.get(path).ok_or_else(|| Error::new(ErrorKind::Internal, "a place was not made"))
+    }
+
+    pub(crate) async fn folder(&mut self, path: &RecordPath) -> Result<()> {
+        self.make([path]).await
+    }
+
+    /// Finds or makes the places of records, then starts to encrypt and create them on a task of
+    /// its own; it ends with one result for each record, in order.
+    pub(crate) async fn start(&mut self, records: Vec<Record>) -> Result<Creation> {
+        self.make(records.iter().map(|record| &record.path)).await?;
+        let mut spots = Vec::with_capacity(records.len());
+        for record in &records {
+            let spot = self.spot(&record.path)?;
+            if spot.key.is_none() && !self.allow_unencrypted {
+                return Err(unencrypted(&record.path));
+            }
+            spots.push(spot.clone());
+        }
+        let writer = self.writer.clone();
+        Ok(tokio::spawn(async move {
+            let drafts = blocking(move || encrypt(records, &spots)).await??;
+            writer.create_items(drafts).await
+        }))
+    }
+
+    /// Overwrites an item's fields under its own record key; attachments that are there stay.
+    pub(crate) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
+        self.make([&record.path]).await?;
+        self.writer.update(id, record, self.spot(&record.path)?).await
+    }
+
+    /// Looks for items that a network delivered twice, and moves them to the bin. `created` counts
+    /// what this run made. Answers how many there were.
+    pub(crate) async fn remove_doubles(&self, created: u64) -> Result<usize> {
+        let Writer { environment, job: Some(job), before } = &*self.writer else { return Ok(0) };
+        if created == 0 {
+            return Ok(0);
+        }
+        let mut held = 0;
+        for vault in environment.client().vaults().await? {
+            held += environment.client().item_places(&vault.id).await?.len();
+        }
+        // The usual case: everything that is there is accounted for, and nothing need be fetched.
+        if held as u64 <= before.items.len() as u64 + created {
+            return Ok(0);
+        }
+        let known = tokio::task::block_in_place(|| job.created_ids())?;
+        let known = |id: &str| before.holds(id) || known.contains(id);
+        let strangers = lost_answers::strangers(environment, Some(job), None, known).await?;
+        lost_answers::remove_doubles(job, environment, strangers).await
+    }
+}
+
+impl Writer {
+    fn client(&self) -> &Client {
+        self.environment.client()
+    }
+
+    /// Announces, sends, and settles what was left open; one result for each draft.
+    async fn create_items(&self, drafts: Vec<ItemDraft>) -> Result<Vec<Result<String>>> {
+        let (drafts, numbers) = self
+            .journal(move |job| {
+                let numbers = job.map(|job| job.intend(&drafts)).transpose()?;
+                Ok((drafts, numbers.unwrap_or_default()))
+            })
+            .await?;
+        let mut sent = Instant::now();
+        let mut results = self.client().create_items(&drafts).await;
+        crash::point("after request");
+        for round in 1.. {
+            let open: Vec<usize> = (0..results.len())
+                .filter(|index| matches!(&results[*index], Err(error) if lost_answers::is_open(error)))
+                .collect();
+            if open.is_empty() || round == ROUNDS {
+                break;
+            }
+            self.wait(sent, open.iter().filter_map(|index| results[*index].as_ref().err())).await;
+            let lost = self.find(&drafts, open, &mut results).await?;
+            if lost.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1 << round)).await;
+            let again: Vec<i64> = lost.iter().filter_map(|index| numbers.get(*index)).copied().collect();
+            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
+            let anew: Vec<ItemDraft> = lost.iter().map(|index| drafts[*index].clone()).collect();
+            sent = Instant::now();
+            for (index, result) in lost.into_iter().zip(self.client().create_items(&anew).await) {
+                results[index] = result;
+            }
+        }
+        let outcomes: Vec<(i64, Option<String>)> = numbers
+            .into_iter()
+            .zip(&results)
+            .filter_map(|(number, result)| match result {
+                Ok(id) => Some((number, Some(id.clone()))),
+                Err(error) if lost_answers::is_open(error) => None,
+                Err(_) => Some((number, None)),
+            })
+            .collect();
+        self.journal(move |job| {
+            let outcomes: Vec<_> = outcomes.iter().map(|(number, id)| (*number, id.as_deref())).collect();
+            job.map_or(Ok(()), |job| job.settle(&outcomes))
+        })
+        .await?;
+        Ok(results)
+    }
+
+    /// Puts in the ids of those drafts that the environment holds; answers the others.
+    async fn find(
+        &self,
+        drafts: &[ItemDraft],
+        open: Vec<usize>,
+        results: &mut [Result<String>],
+    ) -> Result<Vec<usize>> {
+        let vaults: HashSet<String> =
+            open.iter().filter_map(|index| drafts[*index].vault_id.clone()).collect();
+        let mut known = match &self.job {
+            Some(_) => self.journal(|job| job.map_or(Ok(HashSet::new()), Job::created_ids)).await?,
+            None => HashSet::new(),
+        };
+        known.extend(results.iter().flatten().cloned());
+        let mut marks: HashMap<Mark, Vec<usize>> = HashMap::new();
+        for index in &open {
+            marks.entry(lost_answers::mark_of_draft(&drafts[*index])).or_default().push(*index);
+        }
+        let known = |id: &str| self.before.holds(id) || known.contains(id);
+        for found in lost_answers::strangers(&self.environment, None, Some(&vaults), known).await? {
+            if let Some(index) = marks.get_mut(&found.mark).and_then(Vec::pop) {
+                results[index] = Ok(found.id);
+            }
+        }
+        let mut lost: Vec<usize> = marks.into_values().flatten().collect();
+        lost.sort_unstable();
+        Ok(lost)
+    }
+
+    /// Gives the environment the time in which it may yet act.
+    async fn wait(&self, sent: Instant, errors: impl Iterator<Item = &Error>) {
+        if errors.into_iter().any(lost_answers::may_yet_act) {
+            let patience = self.client().patience();
+            tokio::time::sleep(patience.saturating_sub(sent.elapsed())).await;
+        }
+    }
+
+    /// Runs journal work, which waits for the disk, where waiting is allowed.
+    async fn journal<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Option<&Job>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let job = self.job.clone();
+        blocking(move || work(job.as_ref())).await?
+    }
+
+    /// Sends one creation of a vault or folder, and again where it was lost without effect.
+    async fn create_place<F: Future<Output = Result<String>>>(
+        &self,
+        create: impl Fn() -> F,
+        find: impl AsyncFn() -> Result<Option<String>>,
+    ) -> Result<String> {
+        let mut round = 1;
+        loop {
+            let sent = Instant::now();
+            let error = match create().await {
+                Ok(id) => return Ok(id),
+                Err(error) => error,
+            };
+            if !lost_answers::is_open(&error) || round == ROUNDS {
+                return Err(error);
+            }
+            self.wait(sent, [&error].into_iter()).await;
+            if let Some(id) = find().await? {
+                return Ok(id);
+            }
+            tokio::time::sleep(Duration::from_secs(1 << round)).await;
+            round += 1;
+        }
+    }
+
+    async fn create_folder(&self, parent: &Spot, name: &str) -> Result<Spot> {
+        let folder = &NewFolder {
+            name: name.to_owned(),
+            vault_id: parent.vault_id.clone(),
+            parent_folder_id: parent.folder_id.clone(),
+        };
+        let number = self.journal(|job| job.map(|job| job.intend_place("folder")).transpose()).await?;
+        let find = async || {
+            let folders = self.client().folders(Some(&folder.vault_id)).await?;
+            let mut alike = folders
+                .into_iter()
+                .filter(|one| one.name == folder.name && one.parent_folder_id == folder.parent_folder_id);
+            Ok(alike.next().map(|one| one.id))
+        };
+        let id = self.create_place(|| self.client().create_folder(folder), find).await?;
+        crash::point("after place request");
+        let (vault, made) = (folder.vault_id.clone(), id.clone());
+        self.journal(move |job| match (job, number) {
+            (Some(job), Some(number)) => job.place_made(number, &vault, Some(&made)),
+            _ => Ok(()),
+        })
+        .await?;
+        Ok(Spot { folder_id: Some(id), ..parent.clone() })
+    }
+
+    async fn create_vault(&self, name: &str) -> Result<Spot> {
+        let environment = &self.environment;
+        let mut vault = NewVault { name: name.to_owned(), ..NewVault::default() };
+        let mut key = None;
+        if environment.encrypts() {
+            let fresh = generate::key()?;
+            let salt = generate::salt(generate::VAULT_SALT_CHARACTERS)?;
+            vault.master_key_hash = Some(vault_key_hash(&fresh, &salt));
+            vault.master_key_encrypted = Some(environment.keychain()?.public().wrap(&fresh)?);
+            vault.salt = Some(salt);
+            key = Some(Arc::new(fresh));
+        }
+        if self.client().features().await?.iter().any(|feature| feature.name == "vaultType") {
+            self.choose_type(&mut vault, key.as_deref()).await?;
+        }
+        let number = self.journal(|job| job.map(|job| job.intend_place("vault")).transpose()).await?;
+        // Its key's hash is random; without a key the name has to do, which was free before.
+        let find = async || {
+            let vaults = self.client().vaults().await?;
+            let mut alike = vaults.into_iter().filter(|one| match &vault.master_key_hash {
+                Some(hash) => one.master_key_hash.as_ref() == Some(hash),
+                None => one.name == vault.name && !is_encrypted(one),
+            });
+            Ok(alike.next().map(|one| one.id))
+        };
+        let vault_id = self.create_place(|| self.client().create_vault(&vault), find).await?;
+        crash::point("after place request");
+        let made = vault_id.clone();
+        self.journal(move |job| match (job, number) {
+            (Some(job), Some(number)) => job.place_made(number, &made, None),
+            _ => Ok(()),
+        })
+        .await?;
+        Ok(Spot { vault_id, folder_id: None, key })
+    }
+
+    async fn choose_type(&self, vault: &mut NewVault, key: Option<&SecretString>) -> Result<()> {
+        let client = self.client();
+        let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(()) };
+        let mut keys = BTreeMap::new();
+        if let Some(key) = key {
+            let environment = &self.environment;
+            let own = client.user_info().await?.id;
+            for administrator in client.vault_type_administrators(&kind.id).await? {
+                let Some(pem) = administrator.public_key else { continue };
+                let public = PublicKey::from_pem(&pem)?;
+                if administrator.id == own {
+                    if public.fingerprint()? != environment.public_key()?.fingerprint()? {
+                        return Err(Error::new(
+                            ErrorKind::NotAllowed,
+                            "the environment shows another public key for this user than the private key's",
+                        )
+                        .next_step(
+                            "do not trust this environment before its administrator has explained it",
+                        ));
+                    }
+                } else if let Some(job) = &self.job {
+                    job.journal().pin(environment.place(), &administrator.id, &public)?;
+                }
+                keys.insert(administrator.id, public.wrap(key)?);
+            }
+        }
+        vault.type_id = Some(kind.id);
+        vault.administrators_keys = keys;
+        Ok(())
+    }
+
+    async fn update(&self, id: &str, record: &Record, spot: &Spot) -> Result<()> {
+        let mut round = 1;
+        loop {
+            let sent = Instant::now();
+            // Each round looks at the item anew, so what was added before is not added again.
+            let error = match self.update_once(id, record, spot).await {
+                Err(error) if lost_answers::is_open(&error) && round < ROUNDS => error,
+                other => return other,
+            };
+            self.wait(sent, [&error].into_iter()).await;
+            tokio::time::sleep(Duration::from_secs(1 << round)).await;
+            round += 1;
+        }
+    }
+
+    async fn update_once(&self, id: &str, record: &Record, spot: &Spot) -> Result<()> {
+        let client = self.client();
+        let item = client.item(id).await?;
+        let mut draft = changes(&item, record, spot)?;
+        let mut held = HashSet::new();
+        for info in &item.attachments {
+            held.insert((info.name.clone(), client.attachment(id, &info.id).await?.hash));
+        }
+        if let Some(new) = &mut draft.attachments {
+            new.retain(|one| !held.contains(&(one.name.clone(), one.hash.clone())));
+        }
+        let (draft, number) = self
+            .journal(move |job| {
+                let number = job.map(|job| job.intend_update(&item, &draft)).transpose()?;
+                Ok((draft, number))
+            })
+            .await?;
+        client.patch_item(id, &draft).await?;
+        crash::point("after request");
+        self.journal(move |job| match (job, number) {
+            (Some(job), Some(number)) => job.updated(number),
+            _ => Ok(()),
+        })
+        .await
+    }
+}
+
+/// What turns an item into a record: every field said, under the item's own record key.
+fn changes(item: &Item, record: &Record, spot: &Spot) -> Result<ItemDraft> {
+    let key = record::record_key(item, protection(spot))?;
+    let (key, wrapped) = match (key, &spot.key) {
+        (None, Some(vault_key)) => {
+            let fresh = generate::key()?;
+            let wrapped = envelope::encrypt_text(fresh.expose(), vault_key)?;
+            (Some(fresh), wrapped)
+        }
+        (key, _) => (key, item.key_encrypted.clone().unwrap_or_default()),
+    };
+    let mut draft = record::encrypt_under(record, key.as_ref(), wrapped)?;
+    draft.vault_id = Some(spot.vault_id.clone());
+    // A member left out keeps its old value, so what is now empty is said.
+    for (member, text) in [
+        (&mut draft.login, &record.login),
+        (&mut draft.url, &record.url),
+        (&mut draft.description, &record.description),
+    ] {
+        *member = Some(text.clone());
+    }
+    draft.color = Some(record.color.unwrap_or_default());
+    draft.is_favorite = Some(record.favorite);
+    Ok(draft)
+}
+
+/// Records on their way: one result for each, in order.
+pub(crate) type Creation = tokio::task::JoinHandle<Result<Vec<Result<String>>>>;
+
+fn encrypt(records: Vec<Record>, spots: &[Spot]) -> Result<Vec<ItemDraft>> {
+    let paired: Vec<_> =
+        records.into_iter().zip(spots).map(|(record, spot)| (record, protection(spot))).collect();
+    let placed = bulk::encrypt(&paired).into_iter().zip(spots).map(|(draft, spot)| {
+        let mut draft = draft?;
+        draft.vault_id = Some(spot.vault_id.clone());
+        draft.folder_id.clone_from(&spot.folder_id);
+        Ok(draft)
+    });
+    placed.collect()
+}
+
+fn protection(spot: &Spot) -> Protection<'_> {
+    spot.key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey)
+}
+
+fn unencrypted(path: &RecordPath) -> Error {
+    Error::new(ErrorKind::NotAllowed, format!("{path} is not encrypted by clients, but the source is"))
+        .next_step("add --allow-unencrypted-target if the server may read these secrets")
+}

@@ -1,0 +1,215 @@
+//! An environment as a source: its records in chunks, decrypted or carried sealed.
+
+use crate::crypto::record::{Opened, Protection};
+use crate::crypto::{attachment, bulk};
+use crate::engine::environment::{CHUNK, Environment, ended_early, paths};
+use crate::engine::options::{Attachments, Keys};
+use crate::engine::source::filter::Filter;
+use crate::error::{Error, ErrorKind, Position, Result};
+use crate::model::{Attachment, Entry, Record, RecordPath, Reject};
+use crate::secret::SecretString;
+use futures_util::{StreamExt as _, stream};
+use keyferry_api::item::Item;
+use keyferry_api::vault::Vault;
+use std::collections::{HashSet, VecDeque};
+use tokio::sync::mpsc::Sender;
+
+/// Chunks that are fetched before they are needed.
+const AHEAD: usize = 2;
+/// Records of a chunk whose attachments are fetched at once; each may be five megabytes.
+const FILES: usize = 4;
+
+/// One reading of an environment.
+pub(crate) struct Reading<'a> {
+    environment: &'a Environment,
+    inside: &'a RecordPath,
+    filter: &'a Filter,
+    /// Where only these items count.
+    items: Option<&'a HashSet<String>>,
+    keys: Keys,
+    attachments: Attachments,
+    to: &'a Sender<Result<Vec<Entry>>>,
+    /// Records that the filter took.
+    taken: u64,
+    /// Records taken because the environment does not tell when they were changed.
+    timeless: u64,
+}
+
+impl<'a> Reading<'a> {
+    /// Sends every record within `inside` that the filter takes (of these `items` only), in chunks; positions are item ids.
+    /// Answers how many there were, with those that could not be read.
+    pub(crate) async fn run(
+        environment: &'a Environment,
+        inside: &'a RecordPath,
+        filter: &'a Filter,
+        items: Option<&'a HashSet<String>>,
+        (keys, attachments): (Keys, Attachments),
+        to: &'a Sender<Result<Vec<Entry>>>,
+    ) -> Result<u64> {
+        let mut reading =
+            Self { environment, inside, filter, items, keys, attachments, to, taken: 0, timeless: 0 };
+        for vault in environment.vaults(inside).await? {
+            if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
+                break;
+            }
+        }
+        if reading.timeless > 0 {
+            let note = format!(
+                "{} does not tell when {} of its records were changed: they were taken as changed",
+                environment.label(),
+                reading.timeless
+            );
+            let _ = to.send(Ok(vec![Entry::Note(note)])).await;
+        }
+        Ok(reading.taken)
+    }
+
+    /// Sends one vault's records; `false` once nobody listens any more.
+    async fn vault(&mut self, vault: &Vault) -> Result<bool> {
+        let client = self.environment.client();
+        let (inside, filter, items) = (self.inside, self.filter, self.items);
+        let key = self.environment.vault_key(vault)?;
+        let folders = client.folders(Some(&vault.id)).await?;
+        let paths = paths(vault, &folders);
+        let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+        let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
+        let within =
+            |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
+        let places = client.item_places(&vault.id).await?;
+        let mut filled: HashSet<&str> =
+            folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
+        filled.extend(places.folders());
+        let empty = folders.iter().filter(|folder| !filled.contains(folder.id.as_str()));
+        let mut bare: Vec<_> = empty.map(|folder| place(Some(&folder.id))).collect();
+        if places.is_empty() && folders.is_empty() {
+            bare.push(&root);
+        }
+        bare.retain(|path| within(path) && filter.takes_bare(path));
+        let bare: Vec<_> = bare.into_iter().cloned().map(Entry::Folder).collect();
+        if !bare.is_empty() && self.to.send(Ok(bare)).await.is_err() {
+            return Ok(false);
+        }
+        drop(filled);
+        let mut wanted = places.read()?.filter(|item| {
+            item.as_ref().map_or(true, |item| {
+                items.is_none_or(|items| items.contains(&*item.id))
+                    && within(place(item.folder_id.as_deref()))
+                    && filter.takes_time(item)
+            })
+        });
+        // The next chunk is on its way while this one is opened.
+        let mut ahead = VecDeque::new();
+        loop {
+            while ahead.len() < AHEAD {
+                let mut ids = Vec::with_capacity(CHUNK);
+                for item in wanted.by_ref().take(CHUNK) {
+                    let item = item?;
+                    self.timeless += u64::from(filter.changed_since.is_some() && item.updated_at.is_none());
+                    ids.push(item.id.into_string());
+                }
+                if ids.is_empty() {
+                    break;
+                }
+                let client = client.clone();
+                ahead.push_back(tokio::spawn(async move { (client.items(&ids).await, ids) }));
+            }
+            let Some(fetched) = ahead.pop_front() else { break };
+            let (items, ids) = fetched.await.map_err(ended_early)?;
+            let entries = self.open(&ids, items, key.as_deref(), &place).await?;
+            self.taken += entries.len() as u64;
+            if self.to.send(Ok(entries)).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Opens the items that the filter takes and fetches their attachments. What is damaged becomes
+    /// a reject; what stops the whole reading is an error.
+    async fn open<'p>(
+        &self,
+        ids: &[String],
+        fetched: Vec<Result<Item>>,
+        key: Option<&SecretString>,
+        place: &(impl Fn(Option<&str>) -> &'p RecordPath + Sync),
+    ) -> Result<Vec<Entry>> {
+        let mut entries = Vec::with_capacity(ids.len());
+        let mut items = Vec::with_capacity(ids.len());
+        for (id, item) in ids.iter().zip(fetched) {
+            match item {
+                Ok(item) if self.filter.takes_item(&item) => items.push(item),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let path = |item: &Item| place(item.folder_id.as_deref()).clone();
+        // On this thread, which belongs to the job: rayon's workers do the work.
+        let opened = tokio::task::block_in_place(|| match (self.keys, key) {
+            (Keys::Fresh, key) => {
+                Ok(bulk::decrypt(&items, key.map_or(Protection::Unencrypted, Protection::VaultKey), path))
+            }
+            (Keys::Kept, Some(key)) => Ok(bulk::carry(&items, key, path)),
+            (Keys::Kept, None) if items.is_empty() => Ok(Vec::new()),
+            (Keys::Kept, None) => Err(Error::new(
+                ErrorKind::Usage,
+                "a vault is not encrypted, so it has no record keys to keep",
+            )
+            .next_step("leave --rewrap out, or choose other vaults with --vault")),
+        })?;
+        let whole = items.iter().zip(opened).map(async |(item, opened)| match opened {
+            Ok(opened) => self.with_attachments(item, opened).await,
+            Err(error) => Err(error),
+        });
+        let mut whole = stream::iter(whole.collect::<Vec<_>>()).buffered(FILES);
+        for item in &items {
+            let at = Position::pointer(item.id.clone());
+            entries.push(match whole.next().await {
+                Some(Ok(record)) => Entry::Record(record, at),
+                Some(Err(error)) if error.kind() == ErrorKind::Decrypt => {
+                    let label = format!("{} / {}", path(item), item.name);
+                    Entry::Reject(Reject { at, label, why: error.what().to_owned() })
+                }
+                Some(Err(error)) => return Err(error),
+                None => break,
+            });
+        }
+        Ok(entries)
+    }
+
+    async fn with_attachments(&self, item: &Item, opened: Opened) -> Result<Record> {
+        let Opened { mut record, key } = opened;
+        let wanted = match self.attachments {
+            Attachments::Fetched => item.attachments.as_slice(),
+            Attachments::Left => &[],
+        };
+        for info in wanted {
+            record.attachments.push(self.attachment(item, info, key.as_ref()).await?);
+        }
+        Ok(record)
+    }
+
+    async fn attachment(
+        &self,
+        item: &Item,
+        info: &keyferry_api::item::AttachmentInfo,
+        key: Option<&SecretString>,
+    ) -> Result<Attachment> {
+        let mut wire = self.environment.client().attachment(&item.id, &info.id).await?;
+        if wire.name.is_empty() {
+            wire.name.clone_from(&info.name);
+        }
+        match self.keys {
+            Keys::Fresh => attachment::decrypt(&wire, key),
+            Keys::Kept => attachment::pack(&wire),
+        }
+    }
+}
+
+fn gone(id: &str, error: &Error) -> Entry {
+    Entry::Reject(Reject {
+        at: Position::pointer(id.to_owned()),
+        label: String::new(),
+        why: format!("it vanished while it was read: {}", error.what()),
+    })
+}

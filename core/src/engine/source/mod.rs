@@ -1,0 +1,239 @@
+//! One stream of entries from any location, in bounded chunks, with paths made whole.
+
+pub(crate) mod environment;
+pub mod filter;
+pub mod stdin;
+
+use crate::archive;
+use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::blocking;
+use crate::engine::options::Options;
+use crate::engine::source::environment::Reading;
+use crate::engine::source::filter::Filter;
+use crate::engine::source::stdin::Spool;
+use crate::error::{Error, ErrorKind, Place, Result};
+use crate::formats;
+use crate::formats::detect;
+use crate::model::{Entry, RecordPath};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+/// Where records go that name neither vault nor folder.
+pub(crate) const DEFAULT_VAULT: &str = "Imported";
+/// Chunks that wait between reader and writer: together with their size the bound on memory.
+const QUEUE: usize = 4;
+/// A chunk of a file ends at so many records or so many bytes.
+const CHUNK_RECORDS: usize = 500;
+const CHUNK_BYTES: usize = 4 << 20;
+/// How much of a file is looked at to find its format.
+const HEAD: usize = 64 << 10;
+
+/// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
+/// A chunk may be empty.
+pub(crate) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, options.filter.clone(), None)
+}
+
+/// Starts reading everything, as what a sink holds must be known whole.
+pub(crate) fn open_whole(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, Filter::default(), None)
+}
+
+/// Starts reading these items of an environment.
+pub(crate) fn open_items(
+    from: &Endpoint,
+    options: &Options,
+    items: HashSet<String>,
+) -> Receiver<Result<Vec<Entry>>> {
+    start(from, options, Filter::default(), Some(items))
+}
+
+fn start(
+    from: &Endpoint,
+    options: &Options,
+    filter: Filter,
+    items: Option<HashSet<String>>,
+) -> Receiver<Result<Vec<Entry>>> {
+    let (to, chunks) = mpsc::channel(QUEUE);
+    match from {
+        Endpoint::Environment(environment, inside) => {
+            let (environment, inside) = (environment.clone(), inside.clone());
+            let how = (options.keys, options.attachments);
+            tokio::spawn(async move {
+                let taken = Reading::run(&environment, &inside, &filter, items.as_ref(), how, &to).await;
+                let end = end(taken, &filter);
+                if let Some(end) = end {
+                    // Nobody listens any more only where the job has ended already.
+                    let _ = to.send(end).await;
+                }
+            });
+        }
+        Endpoint::File { path, format } => {
+            let path = path.clone();
+            let input = {
+                let path = path.clone();
+                move || open_file(&path)
+            };
+            spawn_reading(path, input, *format, options, filter.check(from), filter, to);
+        }
+        Endpoint::Spooled(spool, format) => {
+            let spool = spool.clone();
+            let input = move || Ok(Box::new(spool.read()) as Box<dyn Read + Send>);
+            spawn_reading(STANDARD_INPUT.into(), input, *format, options, filter.check(from), filter, to);
+        }
+    }
+    chunks
+}
+
+/// How standard input is written as a location.
+const STANDARD_INPUT: &str = "-";
+
+/// Standard input, where `from` is that, kept so that it can be read twice.
+pub(crate) async fn kept(from: &Endpoint) -> Result<Option<Endpoint>> {
+    match from {
+        Endpoint::File { path, format } if path == Path::new(STANDARD_INPUT) => {
+            let spool = blocking(|| Spool::fill(io::stdin())).await??;
+            Ok(Some(Endpoint::Spooled(spool, *format)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn open_file(path: &Path) -> Result<Box<dyn Read + Send>> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| Error::io(path, error))?))
+}
+
+fn spawn_reading(
+    path: PathBuf,
+    input: impl FnOnce() -> Result<Box<dyn Read + Send>> + Send + 'static,
+    format: Option<formats::Format>,
+    options: &Options,
+    check: Result<()>,
+    filter: Filter,
+    to: Sender<Result<Vec<Entry>>>,
+) {
+    let options = options.clone();
+    tokio::task::spawn_blocking(move || {
+        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &filter, &to));
+        let read = read.map_err(|error| error.at(Place::File { path, at: None }));
+        if let Some(end) = end(read, &filter) {
+            let _ = to.blocking_send(end);
+        }
+    });
+}
+
+/// What is left to say: the error, or that the filter took none of the records, so that a slip of
+/// the pen shows.
+fn end(taken: Result<u64>, filter: &Filter) -> Option<Result<Vec<Entry>>> {
+    match taken {
+        Err(error) => Some(Err(error)),
+        Ok(0) if !filter.is_empty() => Some(Ok(vec![Entry::Note("no record matches the filter".to_owned())])),
+        Ok(_) => None,
+    }
+}
+
+/// Sends what the filter takes; answers how many records that were.
+fn read_file(
+    path: &Path,
+    mut input: Box<dyn Read + Send>,
+    format: Option<formats::Format>,
+    options: &Options,
+    filter: &Filter,
+    to: &Sender<Result<Vec<Entry>>>,
+) -> Result<u64> {
+    let failed = |error| Error::io(path, error);
+    let mut head = Vec::with_capacity(HEAD);
+    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    let entries: Box<dyn Iterator<Item = Result<Entry>>> = if archive::is_archive(&head) {
+        let whole = Box::new(io::Cursor::new(head).chain(input));
+        Box::new(options.archive.open(whole)?)
+    } else {
+        let format = format.or_else(|| detect::detect(&head, path.to_str())).ok_or_else(|| {
+            Error::new(ErrorKind::Input, "its format is not known")
+                .next_step("name it: --format csv, or csv:FILE as the location")
+        })?;
+        let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
+        formats::reader(format, Box::new(whole), &options.read)?
+    };
+    let mut chunk = Vec::new();
+    let (mut seen, mut weight, mut taken) = (0, 0, 0);
+    for entry in entries {
+        let entry = whole_path(entry?);
+        seen += 1;
+        let wanted = match &entry {
+            Entry::Record(record, _) => filter.takes(record),
+            Entry::Folder(path) => filter.takes_bare(path),
+            // What cannot be read might have been wanted.
+            Entry::Reject(_) | Entry::Note(_) => true,
+        };
+        if wanted {
+            if let Entry::Record(record, _) = &entry {
+                weight += record.weight();
+                taken += 1;
+            }
+            chunk.push(entry);
+        }
+        // By what was read, not by what was taken: whoever listens may want to stop.
+        if seen >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
+            (seen, weight) = (0, 0);
+            if to.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
+                return Ok(taken);
+            }
+        }
+    }
+    let _ = to.blocking_send(Ok(chunk));
+    Ok(taken)
+}
+
+/// Without a vault the first folder is the vault.
+fn whole_path(mut entry: Entry) -> Entry {
+    if let Entry::Record(crate::model::Record { path, .. }, _) | Entry::Folder(path) = &mut entry
+        && path.vault.is_none()
+    {
+        path.vault =
+            Some(if path.folders.is_empty() { DEFAULT_VAULT.to_owned() } else { path.folders.remove(0) });
+    }
+    entry
+}
+
+/// The path that a record takes beneath the vault and folder a sink names.
+pub(crate) fn beneath(inside: &RecordPath, path: RecordPath) -> RecordPath {
+    if inside.vault.is_none() {
+        return path;
+    }
+    let mut folders = inside.folders.clone();
+    folders.extend(path.vault.filter(|vault| vault != DEFAULT_VAULT));
+    folders.extend(path.folders);
+    RecordPath { vault: inside.vault.clone(), folders }
+}
+
+/// The path as seen from inside a location.
+pub(crate) fn relative(inside: &RecordPath, mut path: RecordPath) -> RecordPath {
+    if inside.vault.is_some() {
+        path.vault = None;
+        path.folders.drain(..inside.folders.len().min(path.folders.len()));
+    }
+    path
+}
+
+/// A file's path as the user wrote it, for errors.
+pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
+    match endpoint {
+        Endpoint::File { path, .. } => Some(path),
+        Endpoint::Spooled(..) => Some(Path::new(STANDARD_INPUT)),
+        Endpoint::Environment(..) => None,
+    }
+}
+
+/// Starts to read what a location holds, for a face that shows records one by one. The stream ends after
+/// the last chunk or the first error; to stop early, drop it. A runtime must be entered.
+#[must_use]
+pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receiver<Result<Vec<Entry>>> {
+    open(from, options)
+}

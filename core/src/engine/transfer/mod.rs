@@ -1,0 +1,433 @@
+//! From a source to a sink: write what the plan says, read back.
+//!
+//! The source is read again while writing, and a source that changed since it was planned is an
+//! error, never a wrong verdict.
+
+pub mod job;
+pub mod sync;
+
+use crate::archive;
+use crate::engine::compare::digest::{Digester, Print, Prints};
+use crate::engine::compare::sample::Sample;
+use crate::engine::compare::verify;
+use crate::engine::compare::verify::{Extras, check};
+use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::{Environment, ended_early};
+use crate::engine::options::{Options, Verify};
+use crate::engine::plan::preflight::Preflight;
+use crate::engine::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
+use crate::engine::report::progress::{Progress, Step, Timed};
+use crate::engine::report::{Difference, Rejected, Report};
+use crate::engine::sink::lost_answers;
+use crate::engine::sink::{Creation, Sink};
+use crate::engine::source;
+use crate::engine::transfer::sync::Base;
+use crate::error::{Error, ErrorKind, Place, Position, Result};
+use crate::formats;
+use crate::model::{Entry, Record, RecordPath};
+use std::collections::{HashSet, VecDeque};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
+
+/// Moves every record of `from` into `to`, then reads back and compares.
+///
+/// # Errors
+/// Nothing is written where the plan shows conflicts under [`Conflict::Fail`](crate::engine::options::Conflict::Fail). After any other
+/// error, running the same transfer again completes it without making anything twice.
+pub async fn transfer(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let start = Instant::now();
+    let timed = Timed::new(progress);
+    can_keep_keys(from, to, options)?;
+    let preflight = Preflight::look(from, to, options).await?;
+    preflight.passes()?;
+    preflight.doubts().for_each(|doubt| progress.note(&doubt));
+    let mut report = match to {
+        Endpoint::Environment(..) => into_environment(from, to, options, &timed).await?,
+        Endpoint::File { path, format } => into_file(from, path, *format, options, &timed).await?,
+        Endpoint::Spooled(..) => {
+            return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
+        }
+    };
+    if let Some(path) = &options.rejects {
+        write_rejects(path, &report.rejected)?;
+    }
+    report.not_movable = preflight.not_movable;
+    report.stages = timed.finish();
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+async fn into_environment(
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let Endpoint::Environment(environment, inside) = to else {
+        return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
+    };
+    let digester = digester(options)?;
+    let mut report = Report::default();
+    if let Some(job) = &options.job {
+        let own = lost_answers::earlier_run(job, environment, progress).await?;
+        if own > 0 {
+            report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
+        }
+    }
+    // Nothing can clash in an empty environment, so the source is read once only.
+    let kept;
+    let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
+        (from, None)
+    } else {
+        kept = source::kept(from).await?;
+        let from = kept.as_ref().unwrap_or(from);
+        (from, Some(make_plan(from, to, options, progress, &digester).await?))
+    };
+    let (mut removals, mut past) = (HashSet::new(), Vec::new());
+    if let Some(plan) = &mut plan {
+        plan.refuse_conflicts(options.on_conflict)?;
+        report.drifted = std::mem::take(&mut plan.drifted);
+        (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
+    }
+    let allow_unencrypted = options.allow_unencrypted_target || !from.encrypts();
+    let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
+    progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
+    let verdicts = plan.map(|plan| plan.verdicts);
+    let expected = Prints::new();
+    let mut writing = Writing {
+        digester: &digester,
+        to,
+        inside,
+        sink,
+        verdicts,
+        report,
+        sample: (options.verify == Verify::Sample).then(Sample::default),
+        expected,
+        on_the_way: VecDeque::new(),
+    };
+    let carried = writing.carry(from, options, progress).await;
+    let (mut report, mut expected, sample) = writing.finish(carried).await?;
+    check(progress)?;
+    let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
+    let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
+    let whole = Endpoint::Environment(environment.clone(), whole);
+    if let Some(base) = base {
+        if !removals.is_empty() {
+            let binned = source::open_items(&whole, options, removals);
+            remove(environment, binned, base, &digester, progress, &mut past, &mut report).await?;
+        }
+        tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
+    }
+    let back = match (options.verify, sample) {
+        (Verify::None, _) => None,
+        (Verify::Sample, Some(sample)) => {
+            let (ids, chosen) = sample.into_parts()?;
+            let written = report.created + report.updated;
+            report
+                .notes
+                .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
+            Some((source::open_items(&whole, options, ids), chosen))
+        }
+        (Verify::Full | Verify::Sample, _) => Some((source::open_whole(&whole, options), expected)),
+    };
+    if let Some((back, expected)) = back {
+        let root = RecordPath::default();
+        verify::compare(back, expected, &digester, Extras::Ignore, &root, progress, &mut report).await?;
+    }
+    if let Some(base) = base.filter(|_| report.different.is_empty()) {
+        tokio::task::block_in_place(|| base.commit())?;
+    }
+    Ok(report)
+}
+
+/// Moves to the bin what a sync brought and the source no longer holds. Each is looked at once more, as
+/// someone may have edited it since it was planned.
+async fn remove(
+    sink: &Environment,
+    mut items: Receiver<Result<Vec<Entry>>>,
+    base: &Base,
+    digester: &Digester,
+    progress: &dyn Progress,
+    past: &mut Vec<Print>,
+    report: &mut Report,
+) -> Result<()> {
+    while let Some(chunk) = items.recv().await {
+        for entry in chunk? {
+            check(progress)?;
+            let (record, at) = match entry {
+                Entry::Record(record, at) => (record, at),
+                Entry::Reject(reject) => {
+                    report.notes.push(format!("{}: not removed: {}", reject.label, reject.why));
+                    continue;
+                }
+                Entry::Folder(_) | Entry::Note(_) => continue,
+            };
+            let print = digester.print(&record);
+            if base.holds(&print)? {
+                match sink.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
+                    Ok(()) => report.removed += 1,
+                    // Someone else was faster.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            } else {
+                let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
+                report.drifted.push(Difference { record: record.label(), what });
+                past.push(print);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A transfer while it writes.
+struct Writing<'a> {
+    digester: &'a Digester,
+    to: &'a Endpoint,
+    inside: &'a RecordPath,
+    sink: Sink,
+    /// `None`: the sink was empty, so everything is to be made.
+    verdicts: Option<Verdicts>,
+    report: Report,
+    /// What the sink must hold at the end.
+    expected: Prints,
+    /// Which of the records written are read back, where not all are.
+    sample: Option<Sample>,
+    /// Oldest first.
+    on_the_way: VecDeque<OnTheWay>,
+}
+
+/// A chunk that is encrypted or sent.
+struct OnTheWay {
+    facts: Vec<Facts>,
+    weight: usize,
+    creation: Creation,
+}
+
+/// Chunks that are encrypted or sent while the next is read: at most so many, and of so many bytes
+/// together, but always one.
+const IN_FLIGHT: usize = 6;
+const IN_FLIGHT_BYTES: usize = 8 << 20;
+
+/// What a record on its way will be accounted by: its label, position and digests.
+type Facts = (String, Position, Print);
+
+impl Writing<'_> {
+    /// Does what the plan says with every entry, until the source ends or the user asks to stop.
+    async fn carry(&mut self, from: &Endpoint, options: &Options, progress: &dyn Progress) -> Result<()> {
+        let mut chunks = source::open(from, options);
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            let count = chunk.len() as u64;
+            self.take(chunk, from).await?;
+            progress.advance(count);
+            if progress.interrupted() {
+                return Ok(());
+            }
+        }
+        match &self.verdicts {
+            Some(verdicts) if !verdicts.ended() => Err(changed(from)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does with each entry of a chunk what the plan says.
+    async fn take(&mut self, chunk: Vec<Entry>, from: &Endpoint) -> Result<()> {
+        let mut facts = Vec::with_capacity(chunk.len());
+        let mut fresh = Vec::with_capacity(chunk.len());
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    self.report.read += 1;
+                    let record = match fit(record, &at, self.to) {
+                        Ok(record) => record,
+                        Err(rejected) => {
+                            self.report.rejected.push(rejected);
+                            continue;
+                        }
+                    };
+                    let print = self.digester.print(&record);
+                    let verdict = match &mut self.verdicts {
+                        Some(verdicts) => verdicts.next(&print).ok_or_else(|| changed(from))?,
+                        None => Verdict::Create,
+                    };
+                    match verdict {
+                        Verdict::Create => {
+                            facts.push((record.label(), at, print));
+                            fresh.push(record);
+                        }
+                        Verdict::Update(id) => {
+                            self.sink.update(&id, &record).await?;
+                            self.report.updated += 1;
+                            self.written(&id, &print, &record.label())?;
+                        }
+                        Verdict::Unchanged => {
+                            self.report.unchanged += 1;
+                            self.expected.add(&print, &record.label())?;
+                        }
+                        Verdict::Skip => self.report.skipped.push(record.label()),
+                        Verdict::Drifted => {}
+                    }
+                }
+                Entry::Folder(path) => self.sink.folder(&source::beneath(self.inside, path)).await?,
+                Entry::Reject(reject) => self.report.rejected.push(reject.into()),
+                Entry::Note(note) => self.report.notes.push(note),
+            }
+        }
+        let weight: usize = fresh.iter().map(Record::weight).sum();
+        let under_way = |this: &Self| this.on_the_way.iter().map(|chunk| chunk.weight).sum::<usize>();
+        while self.on_the_way.len() >= IN_FLIGHT
+            || (!self.on_the_way.is_empty() && under_way(self) + weight > IN_FLIGHT_BYTES)
+        {
+            self.settle_one().await?;
+        }
+        if !fresh.is_empty() {
+            let creation = self.sink.start(fresh).await?;
+            self.on_the_way.push_back(OnTheWay { facts, weight, creation });
+        }
+        Ok(())
+    }
+
+    async fn settle_one(&mut self) -> Result<()> {
+        let Some(OnTheWay { facts, creation, .. }) = self.on_the_way.pop_front() else { return Ok(()) };
+        let results = creation.await.map_err(ended_early)??;
+        for ((label, at, print), result) in facts.into_iter().zip(results) {
+            match result {
+                Ok(id) => {
+                    self.report.created += 1;
+                    self.written(&id, &print, &label)?;
+                }
+                Err(error) if error.kind() == ErrorKind::Refused => {
+                    let why = error.what().to_owned();
+                    self.report.rejected.push(Rejected { at: at.to_string(), record: label, why });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what was written, so that it can be read back.
+    fn written(&mut self, id: &str, print: &Print, label: &str) -> Result<()> {
+        if let Some(sample) = &mut self.sample {
+            sample.offer(id, print, label);
+        }
+        self.expected.add(print, label)
+    }
+
+    /// Waits for what is on the way, also after an error or an interruption, so that the journal
+    /// knows its end; answers the report and what the sink must hold now.
+    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Prints, Option<Sample>)> {
+        while !self.on_the_way.is_empty() {
+            let settled = self.settle_one().await;
+            carried = carried.and(settled);
+        }
+        carried?;
+        self.report.folders_created = self.sink.folders_created;
+        let doubles = self.sink.remove_doubles(self.report.created).await?;
+        if doubles > 0 {
+            self.report.notes.push(format!(
+                "{doubles} records were delivered twice on the way; the second ones are in the bin"
+            ));
+        }
+        Ok((self.report, self.expected, self.sample))
+    }
+}
+
+fn changed(from: &Endpoint) -> Error {
+    let error = Error::new(
+        ErrorKind::Io,
+        "the source changed while it was read; some records may be written already",
+    )
+    .next_step("run the same command again with --on-conflict skip: what is done is not done twice");
+    match source::file_path(from) {
+        Some(path) => error.at(Place::File { path: path.to_owned(), at: None }),
+        None => error,
+    }
+}
+
+async fn into_file(
+    from: &Endpoint,
+    path: &Path,
+    format: Option<formats::Format>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let sealed = is_archive(path);
+    if !sealed && !options.allow_plaintext {
+        return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
+            .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
+    }
+    let failed = |error: io::Error| Error::io(path, error);
+    let in_file = |error: Error| error.at(Place::File { path: path.to_owned(), at: None });
+    let to_stdout = path == Path::new("-");
+    // The file appears under its name only when it is whole, and is readable by its owner only.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (output, file): (Box<dyn Write + Send>, _) = if to_stdout {
+        (Box::new(io::stdout()), None)
+    } else {
+        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        (Box::new(file.reopen().map_err(failed)?), Some(file))
+    };
+    let output = Box::new(io::BufWriter::with_capacity(1 << 18, output));
+    let mut writer: Box<dyn formats::Writer> = if sealed {
+        Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
+    } else {
+        let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
+        let format = format.or(named).ok_or_else(|| {
+            Error::new(ErrorKind::Usage, "the file's format is not known")
+                .next_step("name it: --format json, csv or jsonl")
+        })?;
+        formats::writer(format, output, &options.write)?
+    };
+    let mut report = Report::default();
+    progress.begin(Step::Writing, None);
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, _) => {
+                    report.read += 1;
+                    writer.write(&record).map_err(in_file)?;
+                    report.created += 1;
+                }
+                Entry::Folder(path) => writer.folder(&path).map_err(in_file)?,
+                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Note(note) => report.notes.push(note),
+            }
+        }
+        progress.advance(count);
+        check(progress)?;
+    }
+    report.notes.extend(writer.finish().map_err(in_file)?);
+    if let Some(file) = file {
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(path).map_err(|error| Error::io(path, error.error))?;
+    }
+    Ok(report)
+}
+
+/// Whether a sink's name asks for an archive.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
+}
+
+fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
+    let failed = |error: io::Error| Error::io(path, error);
+    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    for reject in rejected {
+        serde_json::to_writer(&mut file, reject).map_err(|error| failed(error.into()))?;
+        file.write_all(b"\n").map_err(failed)?;
+    }
+    file.flush().map_err(failed)
+}

@@ -1,0 +1,156 @@
+//! What a sync remembers: which records it brought, and as what.
+//!
+//! Two copies of a record that differ do not tell who changed it. The memory does: if the sink's is
+//! as it was brought last, the source changed and the sink may be overwritten; if not, someone
+//! edited the sink, which is drift. It holds digests only (HMAC-SHA-256), under a key that is
+//! wrapped to the user's public key.
+
+use crate::crypto::generate;
+use crate::engine::compare::digest::{Digester, Print, Prints, Short};
+use crate::engine::environment::Environment;
+use crate::engine::journal::Journal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::secret::SecretString;
+use rusqlite::{OptionalExtension as _, params};
+use std::sync::Arc;
+
+/// How to keep a sink in step with its source.
+#[derive(Clone, Debug, Default)]
+pub struct Sync {
+    /// Move to the bin what an earlier sync brought, was not edited since, and the source no longer
+    /// holds.
+    pub delete: bool,
+    /// What was brought before; `None`: nothing tells edits of the sink from those of the source.
+    pub base: Option<Base>,
+}
+
+/// The records that one sync brought last.
+#[derive(Clone)]
+pub struct Base {
+    journal: Journal,
+    id: i64,
+    generation: i64,
+    key: Arc<SecretString>,
+}
+
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Base({}, generation {})", self.id, self.generation)
+    }
+}
+
+impl Base {
+    /// Finds what was brought before `between` these places, or begins with nothing. `None` where the
+    /// sink's user has no keys: then nothing guards the digests.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] where another user keeps these places in step.
+    pub fn open(journal: &Journal, between: &str, sink: &Environment) -> Result<Option<Self>> {
+        let Ok(keychain) = sink.keychain() else { return Ok(None) };
+        let failed = |error| journal.failed(error);
+        let found = journal
+            .db()
+            .query_row("SELECT id, generation, digest_key FROM syncs WHERE pair = ?1", [between], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
+            })
+            .optional()
+            .map_err(failed)?;
+        let (id, generation, key) = if let Some((id, generation, wrapped)) = found {
+            let key = keychain.unwrap(&wrapped).map_err(|error| {
+                Error::new(ErrorKind::Locked, "another user keeps these places in step with this journal")
+                    .next_step("name another journal with --journal")
+                    .because(error)
+            })?;
+            (id, generation, key)
+        } else {
+            let key = generate::key()?;
+            let wrapped = keychain.public().wrap(&key)?;
+            let db = journal.db();
+            db.execute(
+                "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)",
+                params![between, wrapped],
+            )
+            .map_err(failed)?;
+            (db.last_insert_rowid(), 0, key)
+        };
+        Ok(Some(Self { journal: journal.clone(), id, generation, key: Arc::new(key) }))
+    }
+
+    pub(crate) fn digester(&self) -> Digester {
+        Digester::under(self.key.expose().as_bytes())
+    }
+
+    /// Whether a record of this place, name and login was brought.
+    pub(crate) fn knows(&self, print: &Print) -> Result<bool> {
+        self.find("SELECT 1 FROM synced WHERE sync = ?1 AND generation = ?2 AND identity = ?3", print, None)
+    }
+
+    /// Whether it was brought with this very content.
+    pub(crate) fn holds(&self, print: &Print) -> Result<bool> {
+        self.find(
+            "SELECT 1 FROM synced WHERE sync = ?1 AND generation = ?2 AND identity = ?3 AND content = ?4",
+            print,
+            Some(&print.content),
+        )
+    }
+
+    fn find(&self, sql: &str, print: &Print, content: Option<&Short>) -> Result<bool> {
+        let find = || {
+            let db = self.journal.db();
+            let mut query = db.prepare_cached(sql)?;
+            match content {
+                Some(content) => query.exists(params![self.id, self.generation, print.identity, content]),
+                None => query.exists(params![self.id, self.generation, print.identity]),
+            }
+        };
+        find().map_err(|error| self.journal.failed(error))
+    }
+
+    /// Notes what the sink holds now, and what of the past still counts. It takes effect with
+    /// [`Base::commit`].
+    pub(crate) fn note(&self, now: &mut Prints, past: &[Print]) -> Result<()> {
+        let next = self.generation + 1;
+        let db = self.journal.db();
+        let failed = |error| self.journal.failed(error);
+        let change = db.unchecked_transaction().map_err(failed)?;
+        // What a run left that ended early.
+        change
+            .execute("DELETE FROM synced WHERE sync = ?1 AND generation <> ?2", [self.id, self.generation])
+            .map_err(failed)?;
+        let mut insert = change
+            .prepare(
+                "INSERT OR IGNORE INTO synced (sync, generation, identity, content) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .map_err(failed)?;
+        now.visit(|print| {
+            insert.execute(params![self.id, next, print.identity, print.content]).map_err(failed)?;
+            Ok(())
+        })?;
+        drop(insert);
+        let mut keep = change
+            .prepare(
+                "INSERT OR IGNORE INTO synced (sync, generation, identity, content)
+                 SELECT sync, ?3, identity, content FROM synced
+                 WHERE sync = ?1 AND generation = ?2 AND identity = ?4",
+            )
+            .map_err(failed)?;
+        for print in past {
+            keep.execute(params![self.id, self.generation, next, print.identity]).map_err(failed)?;
+        }
+        drop(keep);
+        change.commit().map_err(failed)
+    }
+
+    /// Makes what was noted what the next sync compares with.
+    pub(crate) fn commit(&self) -> Result<()> {
+        let db = self.journal.db();
+        let run = || {
+            let change = db.unchecked_transaction()?;
+            let next = self.generation + 1;
+            change.execute("UPDATE syncs SET generation = ?2 WHERE id = ?1", [self.id, next])?;
+            change.execute("DELETE FROM synced WHERE sync = ?1 AND generation <> ?2", [self.id, next])?;
+            change.commit()
+        };
+        run().map_err(|error| self.journal.failed(error))
+    }
+}
