@@ -8,7 +8,8 @@ use crate::status::{KF_DIFFERENT, KF_LEFT_OUT, KF_OK, kf_status};
 use crate::{log, runtime};
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Report, Step, Verify, Watched,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, ProgressQueue, Report, Step,
+    Verify,
 };
 use keyferry_core::model::RecordPath;
 use keyferry_core::secret::SecretString;
@@ -204,7 +205,7 @@ pub extern "C" fn kf_verify(
         let choice = Choice::parse(options)?;
         let archive = ArchiveKeys::of([&a, &b], handle.given().archive_passphrase.clone());
         let options = Options { filter: choice.into_filter(), archive, ..Options::default() };
-        let work = async move |watched: &Watched| engine::verify(&a, &b, &options, watched).await;
+        let work = async move |watched: &ProgressQueue| engine::verify(&a, &b, &options, watched).await;
         finish(&run(&handle, work)?, out)
     })
 }
@@ -230,7 +231,7 @@ fn transfer(
         options.archive = ArchiveKeys::of([&from, &to], handle.given().archive_passphrase.clone());
         // What `keyferry jobs` shows; `keyferry resume` leaves such a job to its program.
         let command = ["program".to_owned(), word(&from), word(&to)];
-        let report = run(&handle, async move |watched: &Watched| {
+        let report = run(&handle, async move |watched: &ProgressQueue| {
             let begin = resumed.map_or_else(|| Begin::now(&command), Begin::Again);
             let journal = || Journal::open(&journal.map_or_else(Journal::default_path, Ok)?);
             let go_on = |number| format!("go on with kf_resume and the number {number}");
@@ -266,10 +267,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// Runs a job on a thread of its own while this one tells how far it has come.
 fn run(
     handle: &Handle,
-    work: impl AsyncFnOnce(&Watched) -> keyferry_core::Result<Report> + Send + 'static,
+    work: impl AsyncFnOnce(&ProgressQueue) -> keyferry_core::Result<Report> + Send + 'static,
 ) -> Outcome<Report> {
     let Given { progress, .. } = handle.given().clone();
-    let watched = Arc::new(Watched::new(handle.stop.clone()));
+    let watched = Arc::new(ProgressQueue::new(handle.stop.clone()));
     let (runtime, seen) = (runtime()?, watched.clone());
     let (ended, end) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::Builder::new().name("keyferry-job".to_owned()).spawn(move || {

@@ -1,32 +1,29 @@
 //! `keyferry`: carries secrets between environments.
 //!
-//! `args` says what may be typed, `resolve` turns words into locations, `reference` into single secrets, `when` into
-//! times, `credentials` finds what unlocks them, `opened` opens each environment once, `fetched` fetches what
-//! references name, `template` and `dotenv` understand files with references in them, `child` runs programs, `jobs`
-//! keeps the journal, `commands` does the work, `manifest` and `written` know other formats, `private` writes secret
-//! files, `passwork` does the work of Passwork's own command line under its name, `output` and `progress` show it,
-//! `exit` ends it.
+//! | room | what it does |
+//! |---|---|
+//! | `args` | what may be typed, and nothing else |
+//! | `config`, `location`, `time` | words become locations and times |
+//! | `credentials` | finds what unlocks an environment, and keeps sessions |
+//! | `commands` | one file a command |
+//! | `secrets` | secrets in use: references, templates, and the files they are written to |
+//! | `child` | a program that runs with secrets |
+//! | `journal` | writes transfers down, so that they can be resumed and undone |
+//! | `output`, `exit` | what is shown, and how it ends |
+//! | `passwork` | called as `passwork-cli`, the program behaves as the official one |
 
 mod args;
 mod child;
 mod commands;
 mod config;
 mod credentials;
-mod dotenv;
 mod exit;
-mod fetched;
-mod jobs;
-mod manifest;
-mod opened;
+mod journal;
+mod location;
 mod output;
 mod passwork;
-mod private;
-mod progress;
-mod reference;
-mod resolve;
-mod template;
-mod when;
-mod written;
+mod secrets;
+mod time;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -41,7 +38,7 @@ fn main() -> ExitCode {
     if passwork::is_called(typed.next().as_deref()) {
         return passwork::main(&typed.collect::<Vec<_>>());
     }
-    jobs::arm_crash();
+    journal::arm_crash();
     let arguments = match args::Arguments::try_parse_from(args::secrets::with_customs(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -58,7 +55,7 @@ fn main() -> ExitCode {
     };
     // The arguments of `exec` need not be text.
     let typed = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
-    let jobs = jobs::Jobs::new(&arguments.global, typed.collect());
+    let jobs = journal::Jobs::new(&arguments.global, typed.collect());
     match runtime.block_on(commands::run(arguments, jobs, output)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::failed(output, &error),

@@ -6,7 +6,7 @@ use crate::runtime;
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, Report, Verify, Watched,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, ProgressQueue, Report, Verify,
 };
 use keyferry_core::secret::SecretString;
 use pyo3::prelude::*;
@@ -47,10 +47,10 @@ fn run(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
-    job: impl AsyncFnOnce(&Watched) -> Result<Report> + Send + 'static,
+    job: impl AsyncFnOnce(&ProgressQueue) -> Result<Report> + Send + 'static,
 ) -> PyResult<String> {
     let stop = stop.map_or_else(Arc::default, |stop| stop.0.clone());
-    let watched = Arc::new(Watched::new(stop.clone()));
+    let watched = Arc::new(ProgressQueue::new(stop.clone()));
     let runtime = runtime()?;
     let (ended, mut end) = mpsc::channel();
     let seen = watched.clone();
@@ -82,7 +82,7 @@ fn run(
 }
 
 /// Calls the user's function with (step, done, total) for each step that has news.
-fn tell(watched: &Watched, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+fn tell(watched: &ProgressQueue, callback: &Bound<'_, PyAny>) -> PyResult<()> {
     for news in watched.news() {
         callback.call1((news.step.word(), news.done, news.total))?;
     }

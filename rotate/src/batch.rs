@@ -59,7 +59,7 @@ async fn settle_one(batch: Batch<'_>, known: Rotating) -> Rotated {
         open.account = Some(format!("{} at {}", known.login, known.target));
         open
     };
-    let picked = environment.pick_id(&known.item).await;
+    let picked = environment.fetch_id(&known.item).await;
     let held = picked.as_ref().map_err(Error::again).and_then(|picked| choice.field.of(&picked.record));
     let (old, new) = match (known.secrets.as_ref(), held) {
         (Some(secrets), _) => (secrets.old.clone(), Some(secrets.new.clone())),

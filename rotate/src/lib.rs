@@ -3,7 +3,7 @@
 //! A rotation has two sides: the **target**, where a secret works (a database user, an account, an
 //! `authorized_keys` file), and the **environment**, whose record holds it. Both must change, no transaction spans
 //! them, and either can fail at any moment. So nothing here remembers how far it came. It looks at both sides, reads
-//! the next step from one table ([`sides`]), takes it, and looks again. The first run, the way back after a failure,
+//! the next step from one table ([`transitions`]), takes it, and looks again. The first run, the way back after a failure,
 //! and the resumption after a crash are the same loop.
 //!
 //! | room | what it is |
@@ -12,7 +12,7 @@
 //! | [`connector`] | what every kind of target can do: check, add, keep only |
 //! | [`connectors`] | PostgreSQL, MySQL and MariaDB, Redis, Linux accounts, SSH keys, any program |
 //! | [`plan`] | which records, checked before anything changes |
-//! | [`sides`] | what both sides can hold, and the table of steps |
+//! | [`transitions`] | what both sides can hold, and the table of steps |
 //! | [`rotation`] | the loop for one record |
 //! | [`batch`] | many at once, under one job of the journal |
 //! | [`report`] | what became of each |
@@ -27,7 +27,7 @@ pub mod connectors;
 pub mod plan;
 pub mod report;
 pub mod rotation;
-pub mod sides;
+pub mod transitions;
 
 pub use address::Address;
 pub use batch::{Batch, run};

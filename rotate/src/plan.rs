@@ -6,11 +6,11 @@
 use crate::address::Address;
 use crate::connector::{Account, Connector, Login};
 use crate::report::{Outcome, Report, Rotated};
-use crate::sides::{Holds, Works};
+use crate::transitions::{Holds, Works};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use keyferry_core::crypto::generate;
-use keyferry_core::engine::Picked;
+use keyferry_core::engine::FetchedRecord;
 use keyferry_core::model::Record;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -131,7 +131,11 @@ pub struct Plan {
 
 impl Plan {
     /// Tries every record and changes nothing. Records that are not for this connector are left out.
-    pub async fn make(connector: &dyn Connector, picked: Vec<Result<Picked>>, choice: &Choice) -> Self {
+    pub async fn make(
+        connector: &dyn Connector,
+        picked: Vec<Result<FetchedRecord>>,
+        choice: &Choice,
+    ) -> Self {
         let mut plan = Self::default();
         let mut candidates = Vec::new();
         for picked in picked {
@@ -197,7 +201,7 @@ impl Plan {
 /// What a record says of its target.
 fn candidate(
     connector: &dyn Connector,
-    picked: &Picked,
+    picked: &FetchedRecord,
     choice: &Choice,
 ) -> std::result::Result<Ready, (Outcome, Error)> {
     let record = &picked.record;

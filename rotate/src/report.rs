@@ -1,6 +1,6 @@
 //! What became of each record: names and states, never secrets.
 
-use crate::sides::{Holds, Works};
+use crate::transitions::{Holds, Works};
 use keyferry_core::Error;
 use serde::Serialize;
 

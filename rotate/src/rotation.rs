@@ -6,8 +6,8 @@
 use crate::connector::{Account, Actor, Connector, Login};
 use crate::plan::Field;
 use crate::report::{Outcome, Rotated};
-use crate::sides::{Aim, Holds, Next, Works, next};
-use keyferry_core::engine::{Change, Environment, Job, Picked, crash};
+use crate::transitions::{Aim, Holds, Next, Works, next};
+use keyferry_core::engine::{Change, Environment, FetchedRecord, Job, crash};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -158,7 +158,7 @@ impl Rotation<'_> {
     }
 
     /// Asks both sides. What cannot be asked stays as it was known, unless something was sent there since.
-    async fn look(&self, course: &mut Course) -> Option<Picked> {
+    async fn look(&self, course: &mut Course) -> Option<FetchedRecord> {
         match self.works().await {
             Ok(works) => course.works = Some(works),
             Err(error) => course.went_wrong(error),
@@ -185,8 +185,8 @@ impl Rotation<'_> {
     }
 
     /// What the record holds now, read back from the environment.
-    async fn holds(&self) -> Result<(Holds, Option<Picked>)> {
-        let picked = match self.environment.pick_id(&self.item).await {
+    async fn holds(&self) -> Result<(Holds, Option<FetchedRecord>)> {
+        let picked = match self.environment.fetch_id(&self.item).await {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Holds::Another, None)),
             picked => picked?,
         };
@@ -205,7 +205,7 @@ impl Rotation<'_> {
         &self,
         step: Next,
         works: Works,
-        picked: Option<Picked>,
+        picked: Option<FetchedRecord>,
         course: &mut Course,
     ) -> Result<()> {
         let new =
@@ -242,10 +242,15 @@ impl Rotation<'_> {
         done
     }
 
-    async fn store(&self, picked: Option<Picked>, new: &SecretString, course: &mut Course) -> Result<()> {
+    async fn store(
+        &self,
+        picked: Option<FetchedRecord>,
+        new: &SecretString,
+        course: &mut Course,
+    ) -> Result<()> {
         let picked = match picked {
             Some(picked) => picked,
-            None => self.environment.pick_id(&self.item).await?,
+            None => self.environment.fetch_id(&self.item).await?,
         };
         let number = self.number;
         journal(self.job, move |job| job.store_rotation(number)).await?;

@@ -1,7 +1,7 @@
 //! `audit`.
 
-use super::Select;
-use crate::when::When;
+use crate::args::Select;
+use crate::time::When;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use keyferry_core::engine::audit::Kind;
@@ -27,10 +27,10 @@ pub struct Audit {
     #[arg(long, value_name = "SCORE", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub min_score: u8,
     /// A password is old when its record was not changed for so long, or since this day
-    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = crate::when::parse)]
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = crate::time::parse)]
     pub max_age: When,
     /// What expires within this time expires soon
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = crate::when::span)]
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = crate::time::span)]
     pub expires_within: When,
     /// A list of breached passwords: a file of SHA1HEX:COUNT sorted by hash, or a folder of range files
     #[arg(long, value_name = "FILE|DIR")]

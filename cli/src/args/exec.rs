@@ -1,8 +1,8 @@
 //! `exec`
 
-use super::secrets::Access;
+use crate::args::secrets::Access;
 use crate::child::environment::check_name;
-use crate::reference::{Reference, Wanted};
+use crate::secrets::reference::{Reference, Wanted};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! `inject`
 
-use super::secrets::Access;
+use crate::args::secrets::Access;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! `rotate`
 
-use super::Select;
+use crate::args::Select;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 

@@ -1,6 +1,6 @@
 //! The forms in which a secret may show up in a program's output, and that are hidden with it.
 
-use crate::written::percent;
+use crate::secrets::quoting::percent;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_core::secret::SecretString;

@@ -3,7 +3,7 @@
 //! The result does not depend on how the output is cut into pieces. Bytes wait only while they may still be the
 //! beginning of a form; what cannot be is passed on at once. Occurrences that overlap or touch become one.
 
-use super::forms;
+use crate::child::forms;
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};

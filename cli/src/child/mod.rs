@@ -12,13 +12,13 @@ mod signals;
 #[path = "signals_elsewhere.rs"]
 mod signals;
 
-pub use environment::Environment;
-pub use signals::Signals;
+pub use crate::child::environment::Environment;
+pub use crate::child::signals::Signals;
 
+use crate::child::mask::{Masker, Patterns};
+use crate::child::signals::Group;
 use keyferry_core::error::Place;
 use keyferry_core::{Error, ErrorKind};
-use mask::{Masker, Patterns};
-use signals::Group;
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};

@@ -1,9 +1,9 @@
 //! A terminal between ours and the child, so that what passes can be masked and the child still sees a terminal:
 //! colours, line editing and the window's size survive.
 
-use super::mask::{Masker, Patterns};
-use super::signals::{Group, Signals};
-use super::{NotRun, Program, copy};
+use crate::child::mask::{Masker, Patterns};
+use crate::child::signals::{Group, Signals};
+use crate::child::{NotRun, Program, copy};
 use keyferry_core::Error;
 use pty_process::blocking::Pty;
 use pty_process::{Size, blocking};

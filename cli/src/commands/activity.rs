@@ -3,8 +3,9 @@
 use crate::args::Activity;
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::location;
+use crate::location::Need;
 use crate::output::{Output, clean};
-use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::client::ActivityFilter;
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ const DIFFERS: u8 = 4;
 
 /// Lists the log from its beginning, or checks it.
 pub async fn run(asked: Activity, config: &Config, output: Output) -> Result<u8> {
-    let (environment, _) = resolve::environment(&asked.location, Side::Only, Need::Names, config).await?;
+    let (environment, _) = location::environment(&asked.location, Side::Only, Need::Names, config).await?;
     let client = environment.client();
     if asked.check {
         let check = client.activity_check().await?;

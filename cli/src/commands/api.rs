@@ -3,8 +3,8 @@
 use crate::args::secrets::Api;
 use crate::config::Config;
 use crate::exit::usage;
-use crate::opened::Opened;
 use crate::output::Output;
+use crate::secrets::environments::Opened;
 use http::Method;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde_json::{Map, Value};

@@ -1,13 +1,14 @@
 //! `archive create|list|verify|extract`: records in one sealed file, `.kfa`.
 
-use super::{Typed, archive_keys, carry, filter, options};
 use crate::args::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
+use crate::commands::{Typed, archive_keys, carry, filter, options};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::{Location, Need};
 use crate::output::{Output, clean};
-use crate::resolve::{self, Location, Need};
 use keyferry_core::archive::{self, Reader};
 use keyferry_core::crypto::keychain::PublicKey;
 use keyferry_core::engine::{ArchiveKeys, Endpoint, Options};
@@ -33,7 +34,7 @@ pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output)
 async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let path = archive_path(&create.file)?;
     let recipients = create.recipient.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
-    let from = resolve::endpoint(&create.from, Side::Only, config).await?;
+    let from = location::endpoint(&create.from, Side::Only, config).await?;
     let options = Options {
         filter: filter(create.select, jobs.started()),
         archive: ArchiveKeys { recipients, ..ArchiveKeys::default() },
@@ -52,7 +53,7 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
 
 async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = Endpoint::File { path: archive_path(&extract.file)?, format: None };
-    let to = resolve::endpoint(&extract.to, Side::Only, config).await?;
+    let to = location::endpoint(&extract.to, Side::Only, config).await?;
     let report = extract.into.report.clone();
     let typed = Typed {
         what: "archive extract",
@@ -136,7 +137,7 @@ async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<Strin
     let sealed_for = header.locks.iter().map(ToString::to_string).collect();
     let mut keys = archive_keys([])?;
     if let Some(word) = &file.user {
-        let (environment, _) = resolve::environment(word, Side::Only, Need::Contents, config).await?;
+        let (environment, _) = location::environment(word, Side::Only, Need::Contents, config).await?;
         environment.unlocked()?;
         keys.user = Some(Arc::new(environment));
     }

@@ -1,13 +1,13 @@
 //! `audit LOCATION`: the health of secrets, names and no values.
 
-use super::{archive_keys, filter};
 use crate::args::audit::{ACCESS, Audit as Arguments, AuditFormat, FailOn};
+use crate::commands::{archive_keys, filter};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
+use crate::location;
 use crate::output::Output;
-use crate::progress::Shown;
-use crate::resolve;
+use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::engine::audit::{Kind, Severity};
 use keyferry_core::engine::{self, Audit, Options, Rules};
@@ -27,7 +27,7 @@ pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8
         FailOn::High => Some(Severity::High),
         FailOn::None => None,
     };
-    let location = resolve::endpoint(&asked.location, Side::Only, config).await?;
+    let location = location::endpoint(&asked.location, Side::Only, config).await?;
     let archive = archive_keys([&location])?;
     let options = Options { filter: filter(asked.select, now), archive, ..Options::default() };
     let progress = Shown::new(output);

@@ -3,7 +3,7 @@
 use crate::args::Demo;
 use crate::exit::usage;
 use crate::output::Output;
-use crate::progress::Shown;
+use crate::output::progress::Shown;
 use keyferry_core::crypto::generate;
 use keyferry_core::engine::{self, Endpoint, Environment, Options, Unlock};
 use keyferry_core::model::RecordPath;

@@ -2,11 +2,13 @@
 
 use crate::args::{Env, Switch};
 use crate::config::{Config, Configured};
-use crate::credentials::{self, Side};
+use crate::credentials;
+use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::{Location, Need};
 use crate::output::Output;
-use crate::resolve::{self, Location, Need};
 use keyferry_core::archive::Lock;
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
@@ -71,7 +73,7 @@ fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: 
 }
 
 fn add(name: &str, location: String, mut config: Config, output: Output) -> Result<u8> {
-    if !resolve::is_name(name) || matches!(name, "embedded" | "http" | "https" | "from" | "to") {
+    if !location::is_name(name) || matches!(name, "embedded" | "http" | "https" | "from" | "to") {
         return Err(usage(
             format!("`{name}` cannot name an environment"),
             "use a-z, 0-9, _ and -, a letter first",
@@ -122,7 +124,7 @@ async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
     // Both `prod` and `prod:` mean the name here.
     let word =
         if config.environments.contains_key(location) { format!("{location}:") } else { location.to_owned() };
-    let (environment, _) = resolve::environment(&word, Side::Only, Need::Contents, config).await?;
+    let (environment, _) = location::environment(&word, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
     let vaults = environment.tree().await?.len();
     if output.json {
@@ -134,7 +136,7 @@ async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
 }
 
 async fn public_key(location: &str, config: &Config, output: Output) -> Result<u8> {
-    let (environment, _) = resolve::environment(location, Side::Only, Need::Contents, config).await?;
+    let (environment, _) = location::environment(location, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
     let key = environment.public_key()?;
     let fingerprint = Lock::PublicKey(key.fingerprint()?).to_string();
@@ -153,7 +155,7 @@ fn unpin(location: &str, user: &str, config: &Config, jobs: &Jobs, output: Outpu
         Location::Named(name, _) => Location::parse(config.location(&name)?)?,
         other => other,
     };
-    let place = resolve::canonical(&location);
+    let place = location::canonical(&location);
     if !jobs.journal()?.unpin(&place, user)? {
         return Err(Error::new(
             ErrorKind::NotFound,

@@ -1,13 +1,14 @@
 //! `export ENV FILE`.
 
-use super::{Typed, carry, filter, with_format};
 use crate::args::Export;
+use crate::commands::{Typed, carry, filter, with_format};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::Location;
 use crate::output::Output;
-use crate::resolve::{self, Location};
 use keyferry_core::Result;
 use keyferry_core::engine::{Endpoint, Options};
 
@@ -21,7 +22,7 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
         ));
     };
     let to = with_format(Endpoint::File { path, format }, export.format.as_deref())?;
-    let from = resolve::endpoint(&export.environment, Side::Only, config).await?;
+    let from = location::endpoint(&export.environment, Side::Only, config).await?;
     if matches!(from, Endpoint::File { .. }) {
         return Err(usage(
             format!("`{}` is a file where an environment is meant", export.environment),

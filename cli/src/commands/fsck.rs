@@ -2,16 +2,17 @@
 
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::location;
+use crate::location::Need;
+use crate::output::progress::Shown;
 use crate::output::{Output, clean};
-use crate::progress::Shown;
-use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::engine::{self, Health};
 use std::collections::BTreeSet;
 
 /// Walks an environment and lists its findings.
 pub async fn run(word: &str, config: &Config, output: Output) -> Result<u8> {
-    let (environment, inside) = resolve::environment(word, Side::Only, Need::Contents, config).await?;
+    let (environment, inside) = location::environment(word, Side::Only, Need::Contents, config).await?;
     let progress = Shown::new(output);
     let health = engine::fsck(&environment, &inside, &progress).await?;
     drop(progress);

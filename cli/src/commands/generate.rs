@@ -4,8 +4,9 @@ use crate::args::generate::{Generate, Purpose};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
+use crate::location;
+use crate::location::Need;
 use crate::output::Output;
-use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::crypto::password::{Class, Recipe};
 use serde_json::json;
@@ -46,7 +47,7 @@ impl Rules {
         } else {
             location.to_owned()
         };
-        let (environment, _) = resolve::environment(&word, Side::Only, Need::Names, config).await?;
+        let (environment, _) = location::environment(&word, Side::Only, Need::Names, config).await?;
         let settings = environment.client().settings().await?;
         let asked = match purpose {
             Purpose::Login => settings.auth_password_complexity,

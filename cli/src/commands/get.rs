@@ -2,12 +2,12 @@
 
 use crate::args::secrets::{Get, OneRecord};
 use crate::config::Config;
-use crate::opened::Opened;
 use crate::output::Output;
-use crate::private;
-use crate::reference::{Reference, Wanted};
+use crate::secrets::environments::Opened;
+use crate::secrets::private_file;
+use crate::secrets::reference::{Reference, Wanted};
 use keyferry_core::Result;
-use keyferry_core::engine::{Environment, Picked};
+use keyferry_core::engine::{Environment, FetchedRecord};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use serde_json::json;
 use std::path::Path;
@@ -42,21 +42,24 @@ pub async fn run(get: Get, config: &Config, output: Output) -> Result<u8> {
 }
 
 /// The record that was named, and what of it.
-pub async fn pick(record: &OneRecord, opened: &mut Opened<'_>) -> Result<(Arc<Environment>, Picked, Wanted)> {
+pub async fn pick(
+    record: &OneRecord,
+    opened: &mut Opened<'_>,
+) -> Result<(Arc<Environment>, FetchedRecord, Wanted)> {
     if let Some(word) = &record.reference {
         let reference = Reference::parse(word)?;
         let environment = opened.of(&reference).await?;
-        let picked = environment.pick(&reference.names).await?;
+        let picked = environment.fetch(&reference.names).await?;
         return Ok((environment, picked, reference.wanted));
     }
     let environment = opened.named(None).await?;
     let id = record.password_id.as_ref().or(record.shortcut_id.as_ref()).map(|id| id.trim());
-    let picked = environment.pick_id(id.unwrap_or_default()).await?;
+    let picked = environment.fetch_id(id.unwrap_or_default()).await?;
     Ok((environment, picked, Wanted::Password))
 }
 
 /// The record as a document.
-fn whole(picked: &Picked) -> serde_json::Value {
+fn whole(picked: &FetchedRecord) -> serde_json::Value {
     let record = &picked.record;
     let customs = record.customs.iter().map(
         |custom| json!({ "name": custom.name, "type": custom.kind.as_str(), "value": custom.value.expose() }),
@@ -83,7 +86,7 @@ fn whole(picked: &Picked) -> serde_json::Value {
 
 fn write(content: &[u8], to: Option<&Path>, output: Output) -> Result<()> {
     let Some(path) = to else { return output.bytes(content) };
-    private::create(path, content)?;
+    private_file::create(path, content)?;
     output.say(&format!("written: {}", path.display()));
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! `import FILE ENV`.
 
-use super::{Typed, carry, options, with_format};
 use crate::args::{ExtraColumns, Import};
+use crate::commands::{Typed, carry, options, with_format};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::Need;
 use crate::output::Output;
-use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::engine::Endpoint;
 use keyferry_core::formats::{self, ReadOptions};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 /// Brings a file's records into an environment.
 pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let from = resolve::endpoint(&import.file, Side::From, config).await?;
+    let from = location::endpoint(&import.file, Side::From, config).await?;
     if from.environment().is_some() {
         return Err(usage(
             format!("`{}` is an environment where a file is meant", import.file),
@@ -25,7 +26,7 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     let from = with_format(from, import.format.as_deref())?;
     let read = read_options(&import)?;
     let (sink, inside) =
-        resolve::environment(&import.environment, Side::Only, Need::Contents, config).await?;
+        location::environment(&import.environment, Side::Only, Need::Contents, config).await?;
     let to = Endpoint::Environment(Arc::new(sink), inside);
     let report = import.into.report.clone();
     let typed = Typed {

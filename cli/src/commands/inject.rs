@@ -2,11 +2,11 @@
 
 use crate::args::inject::Inject;
 use crate::config::Config;
-use crate::fetched::Fetched;
-use crate::opened::Opened;
 use crate::output::Output;
-use crate::private;
-use crate::template::Template;
+use crate::secrets::environments::Opened;
+use crate::secrets::fetch::Fetched;
+use crate::secrets::private_file;
+use crate::secrets::template::Template;
 use keyferry_core::{Error, Result};
 use std::io::Read as _;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub async fn run(inject: Inject, config: &Config, output: Output) -> Result<u8> 
     if inject.output == Path::new("-") {
         output.bytes(filled.expose())?;
     } else {
-        private::write(&inject.output, filled.expose())?;
+        private_file::write(&inject.output, filled.expose())?;
         output.say(&format!("written: {}", inject.output.display()));
     }
     Ok(0)

@@ -4,10 +4,11 @@ use crate::args::{Archive, Arguments, Command};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::Need;
+use crate::output::progress::Shown;
 use crate::output::{Output, clean};
-use crate::progress::Shown;
-use crate::resolve::{self, Need};
 use clap::Parser as _;
 use keyferry_core::engine::journal::{State, Summary};
 use keyferry_core::{Error, ErrorKind, Result, engine};
@@ -65,7 +66,7 @@ pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
     let arguments = command(&job)?;
     output.say(&format!("resuming job {id}: {}", clean(&typed(&job))));
     // Boxed, because a command may run a command.
-    Box::pin(super::run(arguments, jobs.resuming(&job), output)).await
+    Box::pin(crate::commands::run(arguments, jobs.resuming(&job), output)).await
 }
 
 /// Leaves a program's job to the program.
@@ -93,7 +94,7 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
         }
         _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
     };
-    let (environment, _) = resolve::environment(&sink, side, Need::Contents, config).await?;
+    let (environment, _) = location::environment(&sink, side, Need::Contents, config).await?;
     environment.unlocked()?;
     let _held = journal.lock(environment.place())?;
     let progress = Shown::new(output);

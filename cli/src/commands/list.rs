@@ -2,15 +2,16 @@
 
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::location;
+use crate::location::Need;
 use crate::output::{Output, clean};
-use crate::resolve::{self, Need};
 use keyferry_core::engine::environment::{FolderTree, VaultTree};
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
 
 /// Lists one level, or everything below.
 pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Result<u8> {
-    let (environment, path) = resolve::environment(word, Side::Only, Need::Names, config).await?;
+    let (environment, path) = location::environment(word, Side::Only, Need::Names, config).await?;
     let vaults = environment.tree().await?;
     let Some(wanted) = &path.vault else {
         if output.json {

@@ -2,10 +2,11 @@
 
 use crate::args::session::{Login, Logout};
 use crate::config::Config;
-use crate::credentials::{self, Asked, Kept, process, shelves};
+use crate::credentials;
+use crate::credentials::{Asked, StoredSession, process, session_places};
 use crate::exit::usage;
+use crate::location::Target;
 use crate::output::Output;
-use crate::resolve::Target;
 use keyferry_core::client::{Client, Session, http_transport};
 use keyferry_core::crypto::master_key;
 use keyferry_core::crypto::session_file::Content;
@@ -23,7 +24,7 @@ pub async fn login(login: &Login, config: &Config, output: Output) -> Result<u8>
     let asked = server(&target, config)?;
     let shows = output.json || io::stdout().is_terminal();
     // Before anybody signs in: a session that cannot be kept would be lost.
-    let chosen = shelves::choose(&asked, login.session_file.as_deref(), shows, &process)?;
+    let chosen = session_places::choose(&asked, login.session_file.as_deref(), shows, &process)?;
     let (client, typed_name) = if login.token_stdin {
         (given_tokens(&target, config, &asked)?, None)
     } else {
@@ -74,7 +75,7 @@ pub async fn logout(logout: &Logout, config: &Config, output: Output) -> Result<
     let target = Target::parse_named(&logout.location, config)?;
     let asked = server(&target, config)?;
     let mut hints = Vec::new();
-    let found = shelves::to_end(&asked, logout.session_file.as_deref(), &process, &mut hints)?;
+    let found = session_places::to_end(&asked, logout.session_file.as_deref(), &process, &mut hints)?;
     let Some((kept, content)) = found else {
         let next = hints.into_iter().next().unwrap_or_else(|| "there is nothing to end".to_owned());
         return Err(
@@ -101,9 +102,9 @@ pub async fn logout(logout: &Logout, config: &Config, output: Output) -> Result<
     Ok(0)
 }
 
-fn forget(kept: &Kept) -> Result<()> {
+fn forget(kept: &StoredSession) -> Result<()> {
     let lock = kept.lock()?;
-    shelves::forget(kept)?;
+    session_places::forget(kept)?;
     drop(lock);
     Ok(())
 }

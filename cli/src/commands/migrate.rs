@@ -1,19 +1,19 @@
 //! `migrate FROM TO`.
 
-use super::{Typed, carry, options};
 use crate::args::Migrate;
+use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
 use crate::output::Output;
-use crate::resolve;
 use keyferry_core::Result;
 use keyferry_core::engine::Keys;
 
 /// Moves records from any source to any sink.
 pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let from = resolve::endpoint(&migrate.from, Side::From, config).await?;
-    let to = resolve::endpoint(&migrate.to, Side::To, config).await?;
+    let from = location::endpoint(&migrate.from, Side::From, config).await?;
+    let to = location::endpoint(&migrate.to, Side::To, config).await?;
     let report = migrate.into.report.clone();
     let typed = Typed {
         what: "migrate",

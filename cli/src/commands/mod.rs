@@ -30,9 +30,9 @@ use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
 use crate::config::Config;
 use crate::credentials;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
 use crate::output::Output;
-use crate::progress::Shown;
+use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::engine::{
     self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Verify,

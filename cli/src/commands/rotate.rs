@@ -1,17 +1,18 @@
 //! `rotate`: new secrets at their targets and in the environment.
 
-use super::filter;
 use crate::args::rotate::{Alphabet, PassBy, Rotate, With};
+use crate::commands::filter;
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::Need;
+use crate::output::progress::Shown;
 use crate::output::{Output, clean};
-use crate::progress::Shown;
-use crate::reference::Reference;
-use crate::resolve::{self, Need};
+use crate::secrets::reference::Reference;
 use keyferry_core::engine::journal::State;
-use keyferry_core::engine::{Environment, Filter, Picked, is_id};
+use keyferry_core::engine::{Environment, FetchedRecord, Filter, is_id};
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_rotate::plan::Field;
@@ -26,7 +27,7 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
     let started = Instant::now();
     let connector = kind(&rotate)?.connector(config.timeout)?;
     let location = rotate.location.as_str();
-    let (environment, inside) = resolve::environment(location, Side::Only, Need::Contents, config).await?;
+    let (environment, inside) = location::environment(location, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
     let filter = filter(std::mem::take(&mut rotate.select), jobs.started());
     let choice = choice(&rotate, &environment, config).await?;
@@ -125,11 +126,11 @@ async fn choice(rotate: &Rotate, environment: &Environment, config: &Config) -> 
 async fn admin(word: &str, environment: &Environment, config: &Config) -> Result<Admin> {
     let reference = Reference::parse(word)?;
     let picked = match &reference.environment {
-        None => environment.pick(&reference.names).await?,
+        None => environment.fetch(&reference.names).await?,
         Some(name) => {
             let place = format!("{name}:");
-            let (other, _) = resolve::environment(&place, Side::Only, Need::Contents, config).await?;
-            other.pick(&reference.names).await?
+            let (other, _) = location::environment(&place, Side::Only, Need::Contents, config).await?;
+            other.fetch(&reference.names).await?
         }
     };
     let secret = reference.wanted.of(&picked)?;
@@ -148,13 +149,13 @@ async fn picked(
     environment: &Environment,
     inside: &RecordPath,
     filter: &Filter,
-) -> Result<(Vec<Result<Picked>>, bool)> {
+) -> Result<(Vec<Result<FetchedRecord>>, bool)> {
     let names: Vec<String> = inside.vault.iter().chain(&inside.folders).cloned().collect();
     let id = matches!(names.as_slice(), [one] if is_id(one));
     if filter.is_empty() && (id || !environment.find(&names).await?.is_empty()) {
-        return Ok((vec![Ok(environment.pick(&names).await?)], true));
+        return Ok((vec![Ok(environment.fetch(&names).await?)], true));
     }
-    let all = environment.pick_filtered(inside, filter).await?;
+    let all = environment.fetch_filtered(inside, filter).await?;
     if all.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "there is no such record")
             .next_step(format!("keyferry tree {} shows what there is", environment.label())));

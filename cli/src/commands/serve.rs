@@ -27,7 +27,7 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         largest_body: serve.largest_body << 20,
         ..ServeOptions::default()
     };
-    // Kept until the end: dropping it removes the folder.
+    // StoredSession until the end: dropping it removes the folder.
     let mut temporary = None;
     let folder = match (serve.dir.clone(), serve.dev) {
         (Some(folder), _) => folder,

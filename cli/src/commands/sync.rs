@@ -1,13 +1,14 @@
 //! `sync FROM TO`.
 
-use super::{Typed, carry, options};
 use crate::args::{Into, SyncArguments};
+use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
+use crate::location;
+use crate::location::Need;
 use crate::output::Output;
-use crate::resolve::{self, Need};
 use keyferry_core::Result;
 use keyferry_core::engine::{Base, Endpoint, Sync};
 use std::sync::Arc;
@@ -20,8 +21,8 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
             "leave --changed-since out, or use keyferry migrate",
         ));
     }
-    let from = resolve::endpoint(&sync.from, Side::From, config).await?;
-    let (sink, inside) = resolve::environment(&sync.to, Side::To, Need::Contents, config).await?;
+    let from = location::endpoint(&sync.from, Side::From, config).await?;
+    let (sink, inside) = location::environment(&sync.to, Side::To, Need::Contents, config).await?;
     let sink = Arc::new(sink);
     let to = Endpoint::Environment(sink.clone(), inside.clone());
     let typed = Typed {

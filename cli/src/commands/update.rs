@@ -1,12 +1,12 @@
 //! `update`: changes one record where it stands.
 
-use super::get::pick;
 use crate::args::secrets::Update;
+use crate::commands::get::pick;
 use crate::config::Config;
 use crate::exit::usage;
-use crate::opened::Opened;
 use crate::output::{Output, clean};
-use crate::reference::Wanted;
+use crate::secrets::environments::Opened;
+use crate::secrets::reference::Wanted;
 use keyferry_core::crypto::generate;
 use keyferry_core::engine::Change;
 use keyferry_core::secret::SecretString;

@@ -1,12 +1,12 @@
 //! `verify A B`.
 
-use super::{Typed, archive_keys, filter};
 use crate::args::Two;
+use crate::commands::{Typed, archive_keys, filter};
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::location;
 use crate::output::Output;
-use crate::progress::Shown;
-use crate::resolve;
+use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{self, Options};
@@ -17,8 +17,8 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
         Typed { what: "verify", from: &two.a, to: &two.b, dry_run: false, report: two.report.as_deref() };
     typed.check()?;
     let started = Timestamp::now();
-    let a = resolve::endpoint(&two.a, Side::From, config).await?;
-    let b = resolve::endpoint(&two.b, Side::To, config).await?;
+    let a = location::endpoint(&two.a, Side::From, config).await?;
+    let b = location::endpoint(&two.b, Side::To, config).await?;
     let options = Options {
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,

@@ -3,18 +3,18 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `shelves` | where an environment's session may be kept |
-//! | `kept` | a session that outlives the command, and its lock |
+//! | `session_places` | where an environment's session may be kept |
+//! | `session` | a session that outlives the command, and its lock |
 //! | `keyring` | the system's keyring |
 //! | `command` | a secret that a program gives |
 
 mod command;
-mod kept;
 mod keyring;
-pub mod shelves;
+mod session;
+pub mod session_places;
 
-pub use kept::{Kept, Unkept};
-pub use keyring::Keyring;
+pub use crate::credentials::keyring::Keyring;
+pub use crate::credentials::session::{StoredSession, UnstoredSession};
 
 use crate::config::Configured;
 use crate::exit::usage;
@@ -54,7 +54,7 @@ pub struct Credentials {
     /// Where the key or password came from.
     pub unlock_from: Option<String>,
     /// Where renewed tokens are put back.
-    pub kept: Option<Kept>,
+    pub kept: Option<StoredSession>,
     /// Why a session that is there was passed over.
     pub hints: Vec<String>,
 }
@@ -78,8 +78,8 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn kept(&self, place: kept::Shelf) -> Kept {
-        Kept {
+    fn kept(&self, place: session::SessionPlace) -> StoredSession {
+        StoredSession {
             shelf: place,
             name: self.name.map(str::to_owned),
             location: self.location.to_owned(),
@@ -159,7 +159,7 @@ impl Credentials {
         if self.signed_in() || asked.url.is_none() {
             return Ok(self);
         }
-        if let Some((kept, content)) = shelves::find(asked, lookup, &mut self.hints)? {
+        if let Some((kept, content)) = session_places::find(asked, lookup, &mut self.hints)? {
             (self.token, self.refresh_token) = (content.access_token, content.refresh_token);
             self.tokens_from = Some(kept.place());
             if let (None, Some(key)) = (&self.unlock, content.master_key) {

@@ -1,10 +1,10 @@
 //! `api`: any call, its answer or a part of it as JSON.
 
-use super::failure::{Failure, Result};
-use super::items::Client;
-use super::python::{dumps, int};
-use super::value::Value;
-use super::{Parsed, complain, print};
+use crate::passwork::failure::{Failure, Result};
+use crate::passwork::items::Client;
+use crate::passwork::python::{dumps, int};
+use crate::passwork::value::Value;
+use crate::passwork::{Parsed, complain, print};
 use keyferry_core::secret::SecretString;
 
 /// Calls, and prints.

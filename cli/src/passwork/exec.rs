@@ -1,10 +1,10 @@
 //! `exec`: a command, run by the shell with items in its environment.
 
-use super::failure::{Failure, Result, elements, text};
-use super::items::Client;
-use super::python::strip;
-use super::value::Value;
-use super::{Parsed, argparse, complain};
+use crate::passwork::failure::{Failure, Result, elements, text};
+use crate::passwork::items::Client;
+use crate::passwork::python::strip;
+use crate::passwork::value::Value;
+use crate::passwork::{Parsed, argparse, complain};
 use keyferry_core::secret::SecretString;
 use std::ffi::{OsStr, OsString};
 use std::process::Command;

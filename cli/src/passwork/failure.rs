@@ -1,7 +1,7 @@
 //! What goes wrong, in the official command line's words.
 
-use super::python::text_repr;
-use super::value::Value;
+use crate::passwork::python::text_repr;
+use crate::passwork::value::Value;
 use std::fmt;
 
 /// Why a command fails. Outside a command's own work the official one tells Python's `ValueError`s from the rest.

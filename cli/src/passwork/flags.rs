@@ -1,6 +1,6 @@
 //! The commands and their flags, and the help made of them.
 
-use super::argparse::{Flag, Takes};
+use crate::passwork::argparse::{Flag, Takes};
 use std::fmt::Write as _;
 
 /// A command.

@@ -1,10 +1,10 @@
 //! `get`: one field of one item, or its one-time code.
 
-use super::failure::{Failure, Result, elements, member};
-use super::items::Client;
-use super::python::{int, shown, strip};
-use super::value::Value;
-use super::{Parsed, complain, print};
+use crate::passwork::failure::{Failure, Result, elements, member};
+use crate::passwork::items::Client;
+use crate::passwork::python::{int, shown, strip};
+use crate::passwork::value::Value;
+use crate::passwork::{Parsed, complain, print};
 use keyferry_core::crypto::totp::Totp;
 use keyferry_core::secret::SecretString;
 use std::time::{SystemTime, UNIX_EPOCH};

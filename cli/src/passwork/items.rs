@@ -1,10 +1,10 @@
 //! Items and shortcuts, fetched and decrypted as the official client does it: the answer's own object, with `password`
 //! beside it and its custom fields in the clear.
 
-use super::failure::{Failure, Result, elements, member, text};
-use super::python::{decode_base64, decode_utf8};
-use super::server::Server;
-use super::value::Value;
+use crate::passwork::failure::{Failure, Result, elements, member, text};
+use crate::passwork::python::{decode_base64, decode_utf8};
+use crate::passwork::server::Server;
+use crate::passwork::value::Value;
 use keyferry_core::crypto::keychain::Keychain;
 use keyferry_core::crypto::{envelope, master_key};
 use keyferry_core::secret::SecretString;

@@ -22,12 +22,12 @@ mod server;
 mod update;
 mod value;
 
-use argparse::{Given, Parsed, Stop};
-use failure::{Failure, Result};
-use flags::Command;
-use items::Client;
+use crate::passwork::argparse::{Given, Parsed, Stop};
+use crate::passwork::failure::{Failure, Result};
+use crate::passwork::flags::Command;
+use crate::passwork::items::Client;
+use crate::passwork::server::{Server, Verify};
 use keyferry_core::secret::SecretString;
-use server::{Server, Verify};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! How Python shows values, and how it words what is wrong with texts.
 
-use super::value::Value;
+use crate::passwork::value::Value;
 use keyferry_core::secret::{SecretBytes, SecretString};
 use std::fmt::Write as _;
 

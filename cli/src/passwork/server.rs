@@ -1,8 +1,10 @@
 //! Calls as the official client makes them: one request, one answer, no second try, no renewed token.
 
-use super::failure::{Failure, Result, elements, member};
-use super::python::{decode_base64, decode_utf8, dumps_compact, quote_plus, repr, shown, text_repr};
-use super::value::Value;
+use crate::passwork::failure::{Failure, Result, elements, member};
+use crate::passwork::python::{
+    decode_base64, decode_utf8, dumps_compact, quote_plus, repr, shown, text_repr,
+};
+use crate::passwork::value::Value;
 use http::{HeaderValue, Request, header};
 use keyferry_core::client::{REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport_trusting};
 use keyferry_core::secret::{SecretBytes, SecretString};

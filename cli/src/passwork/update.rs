@@ -1,10 +1,10 @@
 //! `update`: changes one item where it stands.
 
-use super::failure::{Failure, Result, member, text};
-use super::items::Client;
-use super::python::strip;
-use super::value::Value;
-use super::{Parsed, complain, get};
+use crate::passwork::failure::{Failure, Result, member, text};
+use crate::passwork::items::Client;
+use crate::passwork::python::strip;
+use crate::passwork::value::Value;
+use crate::passwork::{Parsed, complain, get};
 use keyferry_core::crypto::envelope;
 use keyferry_core::secret::SecretString;
 use std::ffi::OsString;

@@ -66,7 +66,7 @@ const MAX_RENEWALS: u32 = 2;
 pub struct Client {
     shared: Arc<Shared>,
     batch_count: usize,
-    patience: Duration,
+    request_timeout: Duration,
 }
 
 struct Shared {
@@ -113,7 +113,7 @@ impl Client {
                 batched_creates: AtomicBool::new(true),
             }),
             batch_count: api::BATCH_LIMIT,
-            patience: 2 * REQUEST_TIMEOUT,
+            request_timeout: 2 * REQUEST_TIMEOUT,
         }
     }
 
@@ -121,15 +121,15 @@ impl Client {
     /// twice the request's timeout: what is still on its way when the client gives up is given as
     /// long again. Nothing in this process, since the environment ends with it.
     #[must_use]
-    pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn with_patience(mut self, request_timeout: Duration) -> Self {
+        self.request_timeout = request_timeout;
         self
     }
 
     /// How long an answer that never came may still have an effect.
     #[must_use]
-    pub fn patience(&self) -> Duration {
-        self.patience
+    pub fn request_timeout(&self) -> Duration {
+        self.request_timeout
     }
 
     /// Puts up to `count` requests into one batch; right for an environment in this process.

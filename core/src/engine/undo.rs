@@ -76,8 +76,8 @@ pub async fn undo(
 }
 
 /// Whether the item is as the job left it.
-fn untouched(job: &Job, item: &Item, print: Option<&[u8]>) -> bool {
-    match (job.print_item(item), print) {
+fn untouched(job: &Job, item: &Item, digest: Option<&[u8]>) -> bool {
+    match (job.digest_of_item(item), digest) {
         (Some(now), Some(then)) => now[..] == *then,
         _ => false,
     }
@@ -106,10 +106,10 @@ async fn restore(
         };
         let before = job.open_before(&update.item, sealed)?;
         // An update that was announced and never arrived, or was taken back already.
-        if job.print_item(&before) == job.print_item(&item) {
+        if job.digest_of_item(&before) == job.digest_of_item(&item) {
             continue;
         }
-        if !untouched(job, &item, update.print.as_deref()) {
+        if !untouched(job, &item, update.digest.as_deref()) {
             undone.spared.push(label(&item));
             continue;
         }
@@ -175,7 +175,7 @@ async fn remove(
         for (one, item) in chunk.iter().zip(client.items(&ids).await) {
             match item {
                 Ok(item) if item.is_deleted => undone.gone += 1,
-                Ok(item) if untouched(job, &item, one.print.as_deref()) => own.push(item.id),
+                Ok(item) if untouched(job, &item, one.digest.as_deref()) => own.push(item.id),
                 Ok(item) => undone.spared.push(label(&item)),
                 Err(error) if error.kind() == ErrorKind::NotFound => undone.gone += 1,
                 Err(error) => return Err(error),

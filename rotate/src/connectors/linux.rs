@@ -18,7 +18,7 @@ const WRONG: i32 = 7;
 pub struct Linux {
     check: PathBuf,
     set: PathBuf,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Linux {
@@ -26,7 +26,7 @@ impl Linux {
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] for others than root, [`ErrorKind::Refused`] where a program is missing.
-    pub fn new(patience: Duration) -> Result<Self> {
+    pub fn new(timeout: Duration) -> Result<Self> {
         if !is_root() {
             return Err(Error::new(ErrorKind::NotAllowed, "only root may change the accounts of a machine")
                 .next_step("run this as root, on the machine that the accounts are on"));
@@ -39,7 +39,7 @@ impl Linux {
                 .find(|path| path.exists())
                 .ok_or_else(|| Error::new(ErrorKind::Refused, format!("this machine has no {name}")))
         };
-        Ok(Self { check: find("unix_chkpwd")?, set: find("chpasswd")?, patience })
+        Ok(Self { check: find("unix_chkpwd")?, set: find("chpasswd")?, timeout })
     }
 
     async fn set(&self, account: &Account, secret: &SecretString) -> Result<()> {
@@ -47,7 +47,7 @@ impl Linux {
             return Err(refused(account, "no account has a password of several lines"));
         }
         let line = Zeroizing::new(format!("{}:{}\n", account.login, secret.expose()));
-        let ended = run(Command::new(&self.set), line.as_bytes(), self.patience).await?;
+        let ended = run(Command::new(&self.set), line.as_bytes(), self.timeout).await?;
         match ended.code {
             Some(0) => Ok(()),
             // PAM's reason is in the second half of its lines, and never repeats what was typed.
@@ -90,7 +90,7 @@ impl Connector for Linux {
             let mut command = Command::new(&self.check);
             command.args([account.login.as_str(), "nonull"]);
             let input = Zeroizing::new([secret.expose().as_bytes(), b"\0"].concat());
-            match run(command, &input, self.patience).await?.code {
+            match run(command, &input, self.timeout).await?.code {
                 Some(0) => Ok(true),
                 Some(WRONG) => Ok(false),
                 _ => Err(refused(account, "unix_chkpwd could not tell: is there such an account")),

@@ -35,18 +35,18 @@ impl Kind {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] for an empty program; [`ErrorKind::Refused`] where this machine lacks what it needs.
-    pub fn connector(&self, patience: Duration) -> Result<Arc<dyn Connector>> {
+    pub fn connector(&self, timeout: Duration) -> Result<Arc<dyn Connector>> {
         Ok(match self {
-            Kind::Postgres => Arc::new(postgres::Postgres::new(patience)?),
-            Kind::Mysql => Arc::new(mysql::Mysql::new(patience)),
-            Kind::Redis => Arc::new(redis::Redis::new(patience)),
-            Kind::Linux => Arc::new(linux::Linux::new(patience)?),
-            Kind::Ssh => Arc::new(ssh::Ssh::new(patience)?),
+            Kind::Postgres => Arc::new(postgres::Postgres::new(timeout)?),
+            Kind::Mysql => Arc::new(mysql::Mysql::new(timeout)),
+            Kind::Redis => Arc::new(redis::Redis::new(timeout)),
+            Kind::Linux => Arc::new(linux::Linux::new(timeout)?),
+            Kind::Ssh => Arc::new(ssh::Ssh::new(timeout)?),
             Kind::Program(words, pass) => {
                 let [program, arguments @ ..] = words.as_slice() else {
                     return Err(Error::new(ErrorKind::Usage, "no program is named"));
                 };
-                Arc::new(program::Program::new(program.clone(), arguments.to_vec(), *pass, patience))
+                Arc::new(program::Program::new(program.clone(), arguments.to_vec(), *pass, timeout))
             }
         })
     }
@@ -66,7 +66,7 @@ pub(crate) struct Ended {
 pub(crate) async fn run(
     mut command: tokio::process::Command,
     input: &[u8],
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Ended> {
     use std::process::Stdio;
     use tokio::io::AsyncWriteExt as _;
@@ -83,7 +83,7 @@ pub(crate) async fn run(
         }
         child.wait_with_output().await
     };
-    let ended = tokio::time::timeout(patience, work).await;
+    let ended = tokio::time::timeout(timeout, work).await;
     let ended = ended
         .map_err(|_| Error::new(ErrorKind::Unanswered, format!("{name} did not end in time")))?
         .map_err(|error| Error::new(ErrorKind::Unanswered, format!("{name} was lost")).because(error))?;

@@ -30,7 +30,7 @@ const DENIED: [u16; 2] = [1045, 1698];
 
 /// Users of MySQL and MariaDB.
 pub struct Mysql {
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// What a server can do.
@@ -53,8 +53,8 @@ enum Plugin {
 
 impl Mysql {
     /// Each call may take so long.
-    pub fn new(patience: Duration) -> Self {
-        Self { patience }
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout }
     }
 
     fn options(account: &Account, login: &str, secret: &SecretString) -> Result<Opts> {
@@ -87,7 +87,7 @@ impl Mysql {
 
     async fn attempt(&self, account: &Account, login: &str, secret: &SecretString) -> Result<Option<Conn>> {
         let options = Self::options(account, login, secret)?;
-        match tokio::time::timeout(self.patience, Conn::new(options)).await {
+        match tokio::time::timeout(self.timeout, Conn::new(options)).await {
             Err(_) => Err(unreachable(account, "it did not answer in time")),
             Ok(Ok(connection)) => Ok(Some(connection)),
             Ok(Err(mysql_async::Error::Server(error))) if DENIED.contains(&error.code) => Ok(None),
@@ -112,7 +112,7 @@ impl Mysql {
             let _ = connection.disconnect().await;
             done
         };
-        match tokio::time::timeout(self.patience * 2, work).await {
+        match tokio::time::timeout(self.timeout * 2, work).await {
             Ok(ended) => ended,
             Err(_) => Err(unanswered(account, "the time was up")),
         }

@@ -22,16 +22,16 @@ const DATABASE: &str = "postgres";
 /// Users of PostgreSQL.
 pub struct Postgres {
     tls: MakeRustlsConnect,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Postgres {
     /// Trusts whom the system trusts.
-    pub fn new(patience: Duration) -> Result<Self> {
+    pub fn new(timeout: Duration) -> Result<Self> {
         let tls = rustls::ClientConfig::with_platform_verifier().map_err(|error| {
             Error::new(ErrorKind::Io, "the system's trusted certificates could not be read").because(error)
         })?;
-        Ok(Self { tls: MakeRustlsConnect::new(tls), patience })
+        Ok(Self { tls: MakeRustlsConnect::new(tls), timeout })
     }
 
     fn config(&self, account: &Account, login: &str, secret: &SecretString) -> Result<Config> {
@@ -50,7 +50,7 @@ impl Postgres {
             .user(login)
             .password(secret.expose())
             .application_name("keyferry")
-            .connect_timeout(self.patience)
+            .connect_timeout(self.timeout)
             .ssl_mode(ssl_mode);
         Ok(config)
     }
@@ -58,7 +58,7 @@ impl Postgres {
     /// `None` where the server says that it is not this secret.
     async fn connect(&self, account: &Account, login: &str, secret: &SecretString) -> Result<Option<Client>> {
         let config = self.config(account, login, secret)?;
-        match tokio::time::timeout(self.patience, config.connect(self.tls.clone())).await {
+        match tokio::time::timeout(self.timeout, config.connect(self.tls.clone())).await {
             Err(_) => Err(unreachable(account, "it did not answer in time")),
             Ok(Ok((client, connection))) => {
                 // It ends with its client.
@@ -78,7 +78,7 @@ impl Postgres {
         let client = self.connect(account, login, key).await?.ok_or_else(|| not_let_in(account, login))?;
         let verifier = postgres_protocol::password::scram_sha_256(secret.expose().as_bytes());
         let statement = format!("ALTER ROLE {} PASSWORD {}", identifier(&account.login), literal(&verifier));
-        match tokio::time::timeout(self.patience, client.batch_execute(&statement)).await {
+        match tokio::time::timeout(self.timeout, client.batch_execute(&statement)).await {
             Err(_) => Err(unanswered(account, "the time was up")),
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.code().is_some() => Err(said(account, &error)),

@@ -26,7 +26,7 @@ pub struct Program {
     path: String,
     arguments: Vec<String>,
     pass: Pass,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// What a program is asked to do, and the secrets for it.
@@ -38,8 +38,8 @@ struct Request<'a> {
 
 impl Program {
     /// Each of its runs may take so long.
-    pub fn new(path: String, arguments: Vec<String>, pass: Pass, patience: Duration) -> Self {
-        Self { path, arguments, pass, patience }
+    pub fn new(path: String, arguments: Vec<String>, pass: Pass, timeout: Duration) -> Self {
+        Self { path, arguments, pass, timeout }
     }
 
     /// Runs it and gives its exit code.
@@ -77,7 +77,7 @@ impl Program {
                     .map_err(|_| Error::new(ErrorKind::Internal, "secrets could not be written down"))?;
             }
         }
-        Ok(run(command, &input, self.patience).await?.code)
+        Ok(run(command, &input, self.timeout).await?.code)
     }
 
     async fn change(&self, account: &Account, request: Request<'_>) -> Result<()> {

@@ -19,13 +19,13 @@ const PORT: u16 = 6379;
 
 /// ACL users of Redis.
 pub struct Redis {
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Redis {
     /// Each call may take so long.
-    pub fn new(patience: Duration) -> Self {
-        Self { patience }
+    pub fn new(timeout: Duration) -> Self {
+        Self { timeout }
     }
 
     /// `None` where the server says that it is not this secret.
@@ -45,10 +45,10 @@ impl Redis {
         let info = place.into_connection_info().map_err(|error| unreachable(account, error))?;
         let client = Client::open(info.set_redis_settings(settings));
         let client = client.map_err(|error| unreachable(account, error))?;
-        let patience = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.patience))
-            .set_response_timeout(Some(self.patience));
-        let connection = client.get_multiplexed_async_connection_with_config(&patience).await;
+        let timeout = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout));
+        let connection = client.get_multiplexed_async_connection_with_config(&timeout).await;
         let mut connection = connection.map_err(|error| unreachable(account, error))?;
         // By hand: the driver takes every error here, such as too many clients, for a wrong password.
         let mut sign_in = redis::cmd("AUTH");

@@ -24,7 +24,7 @@ use std::time::Duration;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_whole_api.sql"),
-    include_str!("../../migrations/0003_makers_of_shortcuts.sql"),
+    include_str!("../../migrations/0003_shortcut_creators.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;

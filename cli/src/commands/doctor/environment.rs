@@ -1,9 +1,10 @@
 //! One environment: its address, the way to it, its clock, what lets us in, the user's keys.
 
-use super::{Findings, machine};
+use crate::commands::doctor::{Findings, machine};
 use crate::config::Config;
-use crate::credentials::{self, Asked, Credentials, Side, process};
-use crate::resolve::{Location, Target};
+use crate::credentials;
+use crate::credentials::{Asked, Credentials, Side, process};
+use crate::location::{Location, Target};
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -131,7 +132,7 @@ async fn way(url: &Url, about: &str, findings: &mut Findings) -> bool {
             findings.add(
                 about,
                 "connection",
-                super::State::Fail,
+                crate::commands::doctor::State::Fail,
                 told(&error),
                 error.next().map(str::to_owned),
             );
@@ -195,7 +196,7 @@ fn told_session(found: &Credentials, asked: &Asked<'_>, findings: &mut Findings)
         return findings.fail(about, "credentials", "no token is at hand", next);
     };
     findings.ok(about, "credentials", format!("tokens from {source}"));
-    if let Some(file) = found.kept.as_ref().and_then(credentials::Kept::file) {
+    if let Some(file) = found.kept.as_ref().and_then(credentials::StoredSession::file) {
         match machine::others(file) {
             machine::Others::Nothing => {
                 findings.ok(about, "session", format!("{} is yours alone", file.display()));

@@ -1,9 +1,9 @@
 //! Config, journal, keyring, link.
 
-use super::Findings;
+use crate::commands::doctor::Findings;
 use crate::config::Config;
 use crate::credentials::{Keyring, process};
-use crate::jobs::Jobs;
+use crate::journal::Jobs;
 use std::path::Path;
 
 /// The config's file, and who else can read and change it.

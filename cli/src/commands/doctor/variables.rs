@@ -1,6 +1,6 @@
 //! Variables that are set and do not do what they seem to.
 
-use super::Findings;
+use crate::commands::doctor::Findings;
 use crate::config::Configured;
 use crate::credentials::{Lookup, Side, prefixes};
 use std::collections::BTreeMap;

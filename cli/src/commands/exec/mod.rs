@@ -1,19 +1,20 @@
 //! `exec`: runs a program with secrets in its environment or in files, or writes the variables down instead.
 
-mod asked;
+mod variables;
 
 use crate::args::exec::{Exec, Format, MaskCommands};
-use crate::child::environment::{self, Existing, Named, Variable};
+use crate::child::environment;
+use crate::child::environment::{Existing, Named, Variable};
 use crate::child::files::SecretFiles;
 use crate::child::forms::SHORTEST;
 use crate::child::mask::Patterns;
 use crate::child::{NotRun, Program, Signals};
+use crate::commands::exec::variables::{Asked, InFile};
 use crate::config::Config;
 use crate::exit::usage;
-use crate::opened::Opened;
 use crate::output::{Output, clean};
-use crate::{dotenv, manifest, private};
-use asked::{Asked, InFile};
+use crate::secrets::environments::Opened;
+use crate::secrets::{dotenv, kubernetes, private_file};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::ffi::OsString;
@@ -155,10 +156,10 @@ fn write(exec: &Exec, format: Format, variables: Vec<Variable>, output: Output) 
             })?;
             SecretString::new(text + "\n")
         }
-        Format::Kubernetes => manifest::secret(exec.secret_name.as_deref().unwrap_or_default(), pairs())?,
+        Format::Kubernetes => kubernetes::secret(exec.secret_name.as_deref().unwrap_or_default(), pairs())?,
     };
     if let Some(path) = &exec.output_file {
-        private::write(path, text.expose().as_bytes())?;
+        private_file::write(path, text.expose().as_bytes())?;
         output.say(&format!("written: {}", path.display()));
     } else {
         if stdout().is_terminal() {

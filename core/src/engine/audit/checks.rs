@@ -79,7 +79,7 @@ pub(crate) fn strength(record: &Record, password: &SecretString) -> (u8, &'stati
     (u8::from(entropy.score()), reason(warning))
 }
 
-/// What makes a password weak. Told so that it does not narrow down which one it is: a place among the ten
+/// What makes a password weak. Pending so that it does not narrow down which one it is: a place among the ten
 /// most common ones would.
 fn reason(warning: Option<Warning>) -> &'static str {
     match warning {

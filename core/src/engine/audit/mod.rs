@@ -35,7 +35,7 @@ pub use crate::engine::audit::changes::{Changed, Changes, Deed};
 pub use crate::engine::audit::finding::{Field, Finding, Kind, Severity};
 
 use crate::engine::audit::breached::List;
-use crate::engine::audit::reuse::Prints;
+use crate::engine::audit::reuse::DigestStore;
 use crate::engine::audit::work::{Looked, Work};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::{Environment, paths};
@@ -175,7 +175,7 @@ pub async fn audit(
     }
     let wanted = rules.breached.as_deref().filter(|_| rules.wants(Kind::Breached));
     let list = wanted.map(|path| tokio::task::block_in_place(|| List::open(path))).transpose()?;
-    let prints = Prints::new()?;
+    let digests = DigestStore::new()?;
     let mut work = Work::new(rules, options.filter.changed_since);
     progress.begin(Step::Planning, None);
     let options = Options { attachments: Attachments::Left, ..options.clone() };
@@ -185,7 +185,7 @@ pub async fn audit(
         let count = chunk.len() as u64;
         // On this thread, which belongs to the audit: rayon's workers do the work.
         let looked = tokio::task::block_in_place(|| {
-            let looked = chunk.into_par_iter().map(|entry| Looked::at(entry, rules, &prints, list.as_ref()));
+            let looked = chunk.into_par_iter().map(|entry| Looked::at(entry, rules, &digests, list.as_ref()));
             looked.collect::<Result<Vec<_>>>()
         })?;
         looked.into_iter().try_for_each(|looked| work.take(looked))?;

@@ -24,9 +24,9 @@ pub(crate) struct Subject {
 }
 
 /// Digests under a key that lives as long as the audit.
-pub(crate) struct Prints(Digester);
+pub(crate) struct DigestStore(Digester);
 
-impl Prints {
+impl DigestStore {
     pub fn new() -> Result<Self> {
         Ok(Self(Digester::new()?))
     }
@@ -49,13 +49,13 @@ impl Reuse {
     }
 
     /// Adds a record with the digests of its passwords. One that it holds twice is no reuse.
-    pub fn add(&mut self, subject: &Subject, prints: &[(Field, Short)]) -> Result<()> {
-        if prints.is_empty() {
+    pub fn add(&mut self, subject: &Subject, digests: &[(Field, Short)]) -> Result<()> {
+        if digests.is_empty() {
             return Ok(());
         }
         let mut own = HashSet::new();
-        let fresh = prints.iter().filter(|(_, print)| own.insert(*print));
-        self.seen.extend(fresh.map(|(field, print)| (*print, self.end, *field)));
+        let fresh = digests.iter().filter(|(_, digest)| own.insert(*digest));
+        self.seen.extend(fresh.map(|(field, digest)| (*digest, self.end, *field)));
         let text = serde_json::to_vec(subject).map_err(|error| spilled(error.into()))?;
         let length = text.len() as u64;
         self.names.write_all(&length.to_ne_bytes()).map_err(spilled)?;
@@ -101,18 +101,20 @@ mod tests {
 
     #[test]
     fn groups_come_in_the_order_of_reading_also_from_the_disk() {
-        let prints = Prints::new().unwrap();
-        let print = |word: String| prints.of(&SecretString::new(word));
+        let digests = DigestStore::new().unwrap();
+        let digest = |word: String| digests.of(&SecretString::new(word));
         let mut reuse = Reuse::new();
         let many = 40_000_u32;
         for number in 0..many {
             let subject = Subject { record: format!("{number} {}", "x".repeat(100)), ..Subject::default() };
             // Every record holds one password twice; those of a thousand, and of one more field, repeat.
             let word = if number < 2_000 { number % 1_000 } else { number };
-            let mut held =
-                vec![(Field::Password, print(word.to_string())), (Field::Custom(2), print(word.to_string()))];
+            let mut held = vec![
+                (Field::Password, digest(word.to_string())),
+                (Field::Custom(2), digest(word.to_string())),
+            ];
             if number % (many - 1) == 0 {
-                held.push((Field::Custom(3), print("first and last".to_owned())));
+                held.push((Field::Custom(3), digest("first and last".to_owned())));
             }
             reuse.add(&subject, &held).unwrap();
         }

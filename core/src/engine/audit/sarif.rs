@@ -58,7 +58,7 @@ impl Audit {
                 },
                 "logicalLocations": [{ "fullyQualifiedName": finding.record, "kind": "resource" }],
             }],
-            // The same finding tomorrow has the same print: it is made of names.
+            // The same finding tomorrow has the same digest: it is made of names.
             "partialFingerprints": {
                 "keyferry/v1": format!("{}:{}:{place}:{}", finding.kind.name(), finding.record, finding.field),
             },

@@ -4,7 +4,7 @@ use crate::engine::audit::breached::{Answer, List};
 use crate::engine::audit::checks;
 use crate::engine::audit::checks::Seen;
 use crate::engine::audit::finding::{Field, Finding, Kind};
-use crate::engine::audit::reuse::{Prints, Reuse, Subject};
+use crate::engine::audit::reuse::{DigestStore, Reuse, Subject};
 use crate::engine::audit::{Age, Audit, Changed, Changes, Rules};
 use crate::engine::compare::digest::Short;
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub(crate) enum Looked {
 pub(crate) struct Seeing {
     subject: Subject,
     seen: Vec<Seen>,
-    prints: Vec<(Field, Short)>,
+    digests: Vec<(Field, Short)>,
     strengths: Vec<u8>,
     changed_at: Option<i64>,
     unclear_dates: u64,
@@ -33,14 +33,14 @@ pub(crate) struct Seeing {
 }
 
 impl Looked {
-    pub fn at(entry: Entry, rules: &Rules, prints: &Prints, list: Option<&List>) -> Result<Self> {
+    pub fn at(entry: Entry, rules: &Rules, digests: &DigestStore, list: Option<&List>) -> Result<Self> {
         Ok(match entry {
             Entry::Record(record, at) => {
                 let in_file = at.line.is_some() || at.column.is_some();
                 let id = at.pointer.clone().filter(|pointer| !pointer.starts_with('/'));
                 let at = (in_file || id.is_none()).then(|| at.to_string()).filter(|at| !at.is_empty());
                 let subject = Subject { record: record.label(), id, at };
-                Looked::Record(Box::new(Seeing::of(&record, subject, rules, prints, list)?))
+                Looked::Record(Box::new(Seeing::of(&record, subject, rules, digests, list)?))
             }
             Entry::Reject(reject) => Looked::Unread(reject),
             Entry::Note(note) => Looked::Note(note),
@@ -54,13 +54,13 @@ impl Seeing {
         record: &Record,
         subject: Subject,
         rules: &Rules,
-        prints: &Prints,
+        digests: &DigestStore,
         list: Option<&List>,
     ) -> Result<Self> {
         let mut seeing = Self {
             subject,
             seen: checks::look(record, rules),
-            prints: Vec::new(),
+            digests: Vec::new(),
             strengths: Vec::new(),
             changed_at: record.changed_at,
             unclear_dates: checks::unclear_dates(record),
@@ -68,7 +68,7 @@ impl Seeing {
         };
         let is_login = seeing.seen.iter().any(|seen| seen.kind == Kind::SameAsLogin);
         for (field, password) in checks::passwords(record) {
-            seeing.prints.push((field, prints.of(password)));
+            seeing.digests.push((field, digests.of(password)));
             let (score, reason) = checks::strength(record, password);
             seeing.strengths.push(score);
             // That it is the login says it already, and better.
@@ -124,7 +124,7 @@ impl<'a> Work<'a> {
 
     fn record(&mut self, seeing: Seeing) -> Result<()> {
         self.audit.records += 1;
-        self.audit.passwords += seeing.prints.len() as u64;
+        self.audit.passwords += seeing.digests.len() as u64;
         for score in &seeing.strengths {
             self.audit.strengths[usize::from(*score).min(4)] += 1;
         }
@@ -143,7 +143,7 @@ impl<'a> Work<'a> {
         self.unclear_dates += seeing.unclear_dates;
         self.not_looked_up += seeing.not_looked_up;
         if self.rules.wants(Kind::Reused) {
-            self.reuse.add(&seeing.subject, &seeing.prints)?;
+            self.reuse.add(&seeing.subject, &seeing.digests)?;
         }
         self.audit
             .findings

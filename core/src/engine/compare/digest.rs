@@ -25,7 +25,7 @@ const FIELDS: [&str; 8] =
 
 /// The digests of one record: 64 bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Print {
+pub(crate) struct RecordDigest {
     /// Place, name and login.
     pub identity: Short,
     /// Every other field, and the record key of a record that is carried sealed. This decides.
@@ -34,7 +34,7 @@ pub(crate) struct Print {
     fields: [u32; FIELDS.len()],
 }
 
-impl Print {
+impl RecordDigest {
     fn equals(&self, other: &Self) -> bool {
         self.identity == other.identity && self.content == other.content
     }
@@ -62,7 +62,7 @@ impl Digester {
         Self(mac)
     }
 
-    fn digest<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
+    fn labelled<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
         let mut mac = self.0.clone();
         mac.update(label.as_bytes());
         for part in parts {
@@ -77,18 +77,19 @@ impl Digester {
 
     /// The digest of one secret.
     pub(crate) fn secret(&self, secret: &SecretString) -> Short {
-        wiped(|| self.digest("secret", [secret.expose().as_bytes()]))
+        wiped(|| self.labelled("secret", [secret.expose().as_bytes()]))
     }
 
     /// The digests of a record.
-    pub(crate) fn print(&self, record: &Record) -> Print {
-        wiped(|| self.print_whole(record))
+    pub(crate) fn digest(&self, record: &Record) -> RecordDigest {
+        wiped(|| self.digest_whole(record))
     }
 
-    fn print_whole(&self, record: &Record) -> Print {
+    fn digest_whole(&self, record: &Record) -> RecordDigest {
         let vault = record.path.vault.iter().map(String::as_bytes);
         let path = vault.chain(record.path.folders.iter().map(String::as_bytes));
-        let identity = self.digest("identity", path.chain([record.name.as_bytes(), record.login.as_bytes()]));
+        let identity =
+            self.labelled("identity", path.chain([record.name.as_bytes(), record.login.as_bytes()]));
         let color = record.color.unwrap_or_default().to_be_bytes();
         let password = record.password.as_ref().map(|password| password.expose().as_bytes());
         let tags = record.tags.iter().map(String::as_bytes);
@@ -98,28 +99,28 @@ impl Digester {
         let attachments =
             record.attachments.iter().flat_map(|one| [one.name.as_bytes(), one.content.expose()]);
         let fields = [
-            self.digest("password", password),
-            self.digest("url", [record.url.as_bytes()]),
-            self.digest("description", [record.description.as_bytes()]),
-            self.digest("tags", tags),
-            self.digest("color", [&color[..]]),
-            self.digest("favorite", [&[u8::from(record.favorite)][..]]),
-            self.digest("customs", customs),
-            self.digest("attachments", attachments),
+            self.labelled("password", password),
+            self.labelled("url", [record.url.as_bytes()]),
+            self.labelled("description", [record.description.as_bytes()]),
+            self.labelled("tags", tags),
+            self.labelled("color", [&color[..]]),
+            self.labelled("favorite", [&[u8::from(record.favorite)][..]]),
+            self.labelled("customs", customs),
+            self.labelled("attachments", attachments),
         ];
         let key = record.sealed_under.iter().map(|key| key.expose().as_bytes());
-        Print {
+        RecordDigest {
             identity,
-            content: self.digest("content", fields.iter().map(<[u8; 16]>::as_slice).chain(key)),
+            content: self.labelled("content", fields.iter().map(<[u8; 16]>::as_slice).chain(key)),
             fields: fields.map(|[a, b, c, d, ..]| u32::from_be_bytes([a, b, c, d])),
         }
     }
 }
 
-/// The prints of any number of records, each with a note: its label, its id. They wait in parts by
+/// The digests of any number of records, each with a note: its label, its id. They wait in parts by
 /// identity, each on the disk once it is large, so that two multitudes can be compared part by part
 /// in little memory. Whoever finds the files (they have no names) learns record names at most.
-pub(crate) struct Prints {
+pub(crate) struct DigestStore {
     parts: Vec<BufWriter<SpooledTempFile>>,
     count: u64,
 }
@@ -129,20 +130,20 @@ const PARTS: usize = 64;
 /// A part larger than this goes to the disk.
 const IN_MEMORY: usize = 64 << 10;
 
-impl Prints {
+impl DigestStore {
     pub(crate) fn new() -> Self {
         let part = || BufWriter::with_capacity(4 << 10, SpooledTempFile::new(IN_MEMORY));
         Self { parts: std::iter::repeat_with(part).take(PARTS).collect(), count: 0 }
     }
 
     /// Adds a record; its number is the count before.
-    pub(crate) fn add(&mut self, print: &Print, note: &str) -> Result<()> {
-        let part = &mut self.parts[usize::from(print.identity[0]) % PARTS];
+    pub(crate) fn add(&mut self, digest: &RecordDigest, note: &str) -> Result<()> {
+        let part = &mut self.parts[usize::from(digest.identity[0]) % PARTS];
         let write = |part: &mut BufWriter<SpooledTempFile>| {
             part.write_all(&self.count.to_be_bytes())?;
-            part.write_all(&print.identity)?;
-            part.write_all(&print.content)?;
-            print.fields.iter().try_for_each(|field| part.write_all(&field.to_be_bytes()))?;
+            part.write_all(&digest.identity)?;
+            part.write_all(&digest.content)?;
+            digest.fields.iter().try_for_each(|field| part.write_all(&field.to_be_bytes()))?;
             part.write_all(&u32::try_from(note.len()).unwrap_or(u32::MAX).to_be_bytes())?;
             part.write_all(note.as_bytes())
         };
@@ -156,14 +157,14 @@ impl Prints {
         self.count
     }
 
-    /// Shows every print, without taking any.
-    pub(crate) fn visit(&mut self, mut show: impl FnMut(&Print) -> Result<()>) -> Result<()> {
+    /// Shows every digest, without taking any.
+    pub(crate) fn visit(&mut self, mut show: impl FnMut(&RecordDigest) -> Result<()>) -> Result<()> {
         for part in &mut self.parts {
             part.flush().map_err(spilled)?;
             part.get_mut().rewind().map_err(spilled)?;
             let mut reader = BufReader::with_capacity(64 << 10, part.get_mut());
             while let Some(noted) = Noted::read(&mut reader).map_err(spilled)? {
-                show(&noted.print)?;
+                show(&noted.digest)?;
             }
         }
         Ok(())
@@ -184,10 +185,10 @@ impl Prints {
     }
 }
 
-/// A print with its number and note.
+/// A digest with its number and note.
 pub(crate) struct Noted {
     pub number: u64,
-    pub print: Print,
+    pub digest: RecordDigest,
     pub note: Box<str>,
 }
 
@@ -211,7 +212,7 @@ impl Noted {
         let mut note = vec![0; u32::from_be_bytes(take(from)?) as usize];
         from.read_exact(&mut note)?;
         let note = String::from_utf8_lossy(&note).into();
-        Ok(Some(Self { number, print: Print { identity, content, fields }, note }))
+        Ok(Some(Self { number, digest: RecordDigest { identity, content, fields }, note }))
     }
 }
 
@@ -221,13 +222,13 @@ fn spilled(error: io::Error) -> Error {
 
 /// A multiset of records, by digest: alike records count as often as they occur.
 #[derive(Default)]
-pub(crate) struct Ledger(HashMap<Short, Vec<(Print, Box<str>)>>);
+pub(crate) struct Ledger(HashMap<Short, Vec<(RecordDigest, Box<str>)>>);
 
 impl FromIterator<Noted> for Ledger {
     fn from_iter<T: IntoIterator<Item = Noted>>(notes: T) -> Self {
         let mut ledger = Self::default();
         for noted in notes {
-            ledger.0.entry(noted.print.identity).or_default().push((noted.print, noted.note));
+            ledger.0.entry(noted.digest.identity).or_default().push((noted.digest, noted.note));
         }
         ledger
     }
@@ -235,22 +236,25 @@ impl FromIterator<Noted> for Ledger {
 
 impl Ledger {
     /// Removes one record equal in everything; false if there is none.
-    pub(crate) fn take_equal(&mut self, print: &Print) -> bool {
-        let Some(alike) = self.0.get_mut(&print.identity) else { return false };
-        let Some(index) = alike.iter().position(|(held, _)| held.equals(print)) else { return false };
+    pub(crate) fn take_equal(&mut self, digest: &RecordDigest) -> bool {
+        let Some(alike) = self.0.get_mut(&digest.identity) else { return false };
+        let Some(index) = alike.iter().position(|(held, _)| held.equals(digest)) else { return false };
         alike.swap_remove(index);
         true
     }
 
     /// Removes one record of the same place, name and login; answers it, its note and what differs.
-    pub(crate) fn take_alike(&mut self, print: &Print) -> Option<(Print, String, Vec<String>)> {
-        let (held, note) = self.0.get_mut(&print.identity)?.pop()?;
-        let what = held.differing(print);
+    pub(crate) fn take_alike(
+        &mut self,
+        digest: &RecordDigest,
+    ) -> Option<(RecordDigest, String, Vec<String>)> {
+        let (held, note) = self.0.get_mut(&digest.identity)?.pop()?;
+        let what = held.differing(digest);
         Some((held, note.into_string(), what))
     }
 
     /// What is left.
-    pub(crate) fn into_rest(self) -> impl Iterator<Item = (Print, Box<str>)> {
+    pub(crate) fn into_rest(self) -> impl Iterator<Item = (RecordDigest, Box<str>)> {
         self.0.into_values().flatten()
     }
 
@@ -266,20 +270,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prints_come_back_whole_from_memory_and_from_disk() {
+    fn digests_come_back_whole_from_memory_and_from_disk() {
         let digester = Digester::new().unwrap();
-        let print = |n: u32| digester.print(&Record { name: n.to_string(), ..Record::default() });
-        let mut prints = Prints::new();
+        let digest = |n: u32| digester.digest(&Record { name: n.to_string(), ..Record::default() });
+        let mut digests = DigestStore::new();
         // Some parts stay in memory, some outgrow it.
         let large = "note ".repeat(10_000);
         for n in 0..500 {
-            prints.add(&print(n), if n == 77 { &large } else { "é" }).unwrap();
+            digests.add(&digest(n), if n == 77 { &large } else { "é" }).unwrap();
         }
         let mut numbers = Vec::new();
-        for part in prints.into_parts() {
+        for part in digests.into_parts() {
             for noted in part.unwrap() {
                 let n = u32::try_from(noted.number).unwrap();
-                assert!(noted.print.equals(&print(n)) && noted.print.fields == print(n).fields);
+                assert!(noted.digest.equals(&digest(n)) && noted.digest.fields == digest(n).fields);
                 assert_eq!(&*noted.note, if n == 77 { &large } else { "é" });
                 numbers.push(n);
             }

@@ -1,6 +1,6 @@
 //! A few of many records, chosen at random while all of them pass by.
 
-use crate::engine::compare::digest::{Print, Prints};
+use crate::engine::compare::digest::{DigestStore, RecordDigest};
 use crate::error::Result;
 use std::collections::HashSet;
 
@@ -11,15 +11,15 @@ const SIZE: usize = 400;
 /// Each record offered is in it with the same probability (Vitter's algorithm R).
 #[derive(Default)]
 pub(crate) struct Sample {
-    chosen: Vec<(String, Print, String)>,
+    chosen: Vec<(String, RecordDigest, String)>,
     offered: usize,
 }
 
 impl Sample {
     /// A record that was written: its id, its digests, its label.
-    pub(crate) fn offer(&mut self, id: &str, print: &Print, label: &str) {
+    pub(crate) fn offer(&mut self, id: &str, digest: &RecordDigest, label: &str) {
         self.offered += 1;
-        let one = || (id.to_owned(), print.clone(), label.to_owned());
+        let one = || (id.to_owned(), digest.clone(), label.to_owned());
         if self.chosen.len() < SIZE {
             self.chosen.push(one());
         } else if let Some(place) = self.chosen.get_mut(fastrand::usize(..self.offered)) {
@@ -28,11 +28,11 @@ impl Sample {
     }
 
     /// The ids to read, and what they must hold.
-    pub(crate) fn into_parts(self) -> Result<(HashSet<String>, Prints)> {
-        let mut expected = Prints::new();
+    pub(crate) fn into_parts(self) -> Result<(HashSet<String>, DigestStore)> {
+        let mut expected = DigestStore::new();
         let mut ids = HashSet::with_capacity(self.chosen.len());
-        for (id, print, label) in self.chosen {
-            expected.add(&print, &label)?;
+        for (id, digest, label) in self.chosen {
+            expected.add(&digest, &label)?;
             ids.insert(id);
         }
         Ok((ids, expected))
@@ -47,10 +47,10 @@ mod tests {
 
     #[test]
     fn a_sample_takes_from_everywhere_and_never_too_many() {
-        let print = Digester::new().unwrap().print(&Record::default());
+        let digest = Digester::new().unwrap().digest(&Record::default());
         let mut sample = Sample::default();
         for n in 0..20 * SIZE {
-            sample.offer(&n.to_string(), &print, "");
+            sample.offer(&n.to_string(), &digest, "");
         }
         let (ids, expected) = sample.into_parts().unwrap();
         let numbers: Vec<usize> = ids.iter().map(|id| id.parse().unwrap()).collect();

@@ -1,6 +1,6 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
-use crate::engine::compare::digest::{Digester, Ledger, Prints};
+use crate::engine::compare::digest::{DigestStore, Digester, Ledger};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
 use crate::engine::report::progress::{Progress, Step, Timed};
@@ -28,7 +28,7 @@ pub async fn verify(
     options.filter.check(a)?;
     let digester = Digester::new()?;
     let mut report = Report::default();
-    let mut expected = Prints::new();
+    let mut expected = DigestStore::new();
     progress.begin(Step::Planning, None);
     let inside = inside(a);
     let mut chunks = source::open(a, options);
@@ -39,7 +39,7 @@ pub async fn verify(
             match entry {
                 Entry::Record(mut record, _) => {
                     record.path = source::relative(&inside, record.path);
-                    expected.add(&digester.print(&record), &record.label())?;
+                    expected.add(&digester.digest(&record), &record.label())?;
                     report.read += 1;
                 }
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
@@ -77,7 +77,7 @@ pub(crate) enum Extras {
 /// Checks what a location holds off against a ledger; `inside` is taken off its paths.
 pub(crate) async fn compare(
     mut chunks: Receiver<Result<Vec<Entry>>>,
-    expected: Prints,
+    expected: DigestStore,
     digester: &Digester,
     extras: Extras,
     inside: &RecordPath,
@@ -85,7 +85,7 @@ pub(crate) async fn compare(
     report: &mut Report,
 ) -> Result<()> {
     progress.begin(Step::Verifying, Some(expected.len()));
-    let mut held = Prints::new();
+    let mut held = DigestStore::new();
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let count = chunk.len() as u64;
@@ -93,7 +93,7 @@ pub(crate) async fn compare(
             match entry {
                 Entry::Record(mut record, _) => {
                     record.path = source::relative(inside, record.path);
-                    held.add(&digester.print(&record), &record.label())?;
+                    held.add(&digester.digest(&record), &record.label())?;
                 }
                 // What cannot be read shows as missing, if it was expected.
                 Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
@@ -107,12 +107,12 @@ pub(crate) async fn compare(
         let mut expected: Ledger = expected?.into_iter().collect();
         let mut unmatched = held?;
         let count = unmatched.len();
-        unmatched.retain(|noted| !expected.take_equal(&noted.print));
+        unmatched.retain(|noted| !expected.take_equal(&noted.digest));
         report.verified += (count - unmatched.len()) as u64;
         // Only now is it known which of the expected have no equal.
         for noted in unmatched {
             let record = noted.note.into_string();
-            match expected.take_alike(&noted.print) {
+            match expected.take_alike(&noted.digest) {
                 Some((_, _, what)) => report.different.push(Difference { record, what }),
                 None if extras == Extras::Differ => {
                     report.different.push(Difference { record, what: vec!["extra".to_owned()] });

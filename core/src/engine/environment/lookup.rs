@@ -3,7 +3,7 @@
 //! What lists say is asked once, and the items come in batches: five hundred records take a handful of requests.
 
 use crate::client::Search;
-use crate::engine::environment::record::{Picked, is_id};
+use crate::engine::environment::record::{FetchedRecord, is_id};
 use crate::engine::environment::{Environment, paths};
 use crate::engine::source::filter::Filter;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +20,7 @@ impl Environment {
     ///
     /// # Errors
     /// Where a list could not be read, which is an error of all.
-    pub async fn pick_each(&self, wanted: &[Vec<String>]) -> Result<Vec<Result<Picked>>> {
+    pub async fn fetch_each(&self, wanted: &[Vec<String>]) -> Result<Vec<Result<FetchedRecord>>> {
         let by_path: Vec<&[String]> =
             wanted.iter().map(Vec::as_slice).filter(|names| !by_id(names)).collect();
         let mut found = self.find_all(&by_path).await?.into_iter();
@@ -32,7 +32,7 @@ impl Environment {
             });
         }
         let known: Vec<String> = ids.iter().filter_map(|id| id.as_ref().ok()).cloned().collect();
-        let mut picked = self.pick_ids(&known).await.into_iter();
+        let mut picked = self.fetch_ids(&known).await.into_iter();
         let all = ids.into_iter().zip(wanted).map(|(id, names)| {
             let id = id?;
             let mut one = picked.next().unwrap_or_else(|| Err(gone(&id)))?;
@@ -49,7 +49,7 @@ impl Environment {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such vault or folder; otherwise the first record's that cannot be
     /// read.
-    pub async fn pick_below(&self, place: &RecordPath) -> Result<Vec<Picked>> {
+    pub async fn fetch_below(&self, place: &RecordPath) -> Result<Vec<FetchedRecord>> {
         let mut ids = Vec::new();
         let mut places = Vec::new();
         let mut there = false;
@@ -82,7 +82,7 @@ impl Environment {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no folder `{place}`"))
                 .next_step(format!("keyferry tree {} shows what there is", self.label())));
         }
-        let picked = self.pick_ids(&ids).await.into_iter().zip(places).map(|(one, path)| {
+        let picked = self.fetch_ids(&ids).await.into_iter().zip(places).map(|(one, path)| {
             let mut one = one?;
             one.record.path = path;
             Ok(one)
@@ -91,7 +91,11 @@ impl Environment {
     }
 
     /// The records in a place and below it that a filter takes, opened. Each succeeds or fails by itself.
-    pub async fn pick_filtered(&self, inside: &RecordPath, filter: &Filter) -> Result<Vec<Result<Picked>>> {
+    pub async fn fetch_filtered(
+        &self,
+        inside: &RecordPath,
+        filter: &Filter,
+    ) -> Result<Vec<Result<FetchedRecord>>> {
         let mut all = Vec::new();
         for vault in self.vaults(inside).await? {
             let folders = self.client().folders(Some(&vault.id)).await?;
@@ -106,7 +110,7 @@ impl Environment {
                     places.insert(item.id, path.clone());
                 }
             }
-            for picked in self.pick_ids(&ids).await {
+            for picked in self.fetch_ids(&ids).await {
                 match picked {
                     Ok(mut picked) => {
                         picked.record.path = places.remove(&picked.id).unwrap_or_default();
@@ -128,14 +132,14 @@ impl Environment {
     ///
     /// # Errors
     /// The first record's that cannot be read.
-    pub async fn pick_found(&self, search: &Search) -> Result<Vec<Picked>> {
+    pub async fn fetch_found(&self, search: &Search) -> Result<Vec<FetchedRecord>> {
         let items = self.client().search_items(search).await?.into_iter().map(|item| item.id);
         let shortcuts = self.client().search_shortcuts(search).await?;
         let mut seen = HashSet::new();
         let mut ids: Vec<String> =
             items.chain(shortcuts.into_iter().map(|found| found.shortcut.id)).collect();
         ids.retain(|id| seen.insert(id.clone()));
-        self.pick_ids(&ids).await.into_iter().collect()
+        self.fetch_ids(&ids).await.into_iter().collect()
     }
 
     /// What stands at each path, by name: several where names repeat.

@@ -15,7 +15,7 @@ use keyferry_api::vault::Vault;
 use std::sync::Arc;
 
 /// An opened record, and what it takes to change it.
-pub struct Picked {
+pub struct FetchedRecord {
     /// The record, without its attachments' contents. Its path is empty where it was asked for by id.
     pub record: Record,
     /// The item's id, or the shortcut's where that was asked for.
@@ -46,7 +46,7 @@ pub struct Change {
     pub regardless: bool,
 }
 
-impl Picked {
+impl FetchedRecord {
     /// The ids of its vault and of its folder.
     #[must_use]
     pub fn place(&self) -> (&str, Option<&str>) {
@@ -79,27 +79,27 @@ impl Environment {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none; [`ErrorKind::Usage`] where there are several: the error
     /// names their ids.
-    pub async fn pick(&self, names: &[String]) -> Result<Picked> {
+    pub async fn fetch(&self, names: &[String]) -> Result<FetchedRecord> {
         if let [id] = names
             && is_id(id)
         {
-            return self.pick_id(id).await;
+            return self.fetch_id(id).await;
         }
         let item = self.only(names, self.find(names).await?)?;
-        let mut picked = self.pick_id(&item.id).await?;
+        let mut picked = self.fetch_id(&item.id).await?;
         picked.record.path = names[..names.len() - 1].iter().cloned().collect();
         Ok(picked)
     }
 
     /// One record by the id of its item, or of a shortcut to it.
-    pub async fn pick_id(&self, id: &str) -> Result<Picked> {
+    pub async fn fetch_id(&self, id: &str) -> Result<FetchedRecord> {
         let item = self.client().item(id).await?;
         self.opened(vec![item], &RecordPath::default()).await.pop().unwrap_or_else(|| Err(vanished(id)))
     }
 
     /// Records by id, in the order asked for, fetched in batches. Each succeeds or fails by itself.
-    pub async fn pick_ids(&self, ids: &[String]) -> Vec<Result<Picked>> {
-        let mut picked: Vec<Option<Result<Picked>>> = ids.iter().map(|_| None).collect();
+    pub async fn fetch_ids(&self, ids: &[String]) -> Vec<Result<FetchedRecord>> {
+        let mut picked: Vec<Option<Result<FetchedRecord>>> = ids.iter().map(|_| None).collect();
         let (mut items, mut numbers) = (Vec::new(), Vec::new());
         for (number, answer) in self.client().items(ids).await.into_iter().enumerate() {
             match answer {
@@ -126,7 +126,7 @@ impl Environment {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none, [`ErrorKind::Usage`] where there are several.
-    pub async fn attachment(&self, picked: &Picked, name: &str) -> Result<Attachment> {
+    pub async fn attachment(&self, picked: &FetchedRecord, name: &str) -> Result<Attachment> {
         let place = || Place::Record(picked.label());
         let mut named = picked.item.attachments.iter().filter(|info| info.name == name);
         let info = match (named.next(), named.next()) {
@@ -153,7 +153,7 @@ impl Environment {
     /// # Errors
     /// [`ErrorKind::Conflict`] where another changed it since it was picked, on servers that tell;
     /// [`ErrorKind::Refused`] for an empty name.
-    pub async fn change(&self, picked: &Picked, change: &Change) -> Result<()> {
+    pub async fn change(&self, picked: &FetchedRecord, change: &Change) -> Result<()> {
         if change.name.as_deref() == Some("") {
             return Err(Error::new(ErrorKind::Refused, "a record needs a name"));
         }
@@ -206,7 +206,11 @@ impl Environment {
     }
 
     /// The record key; a new one, named in `draft`, for a record that has secrets for the first time.
-    async fn key_to_write(&self, picked: &Picked, draft: &mut ItemDraft) -> Result<Option<SecretString>> {
+    async fn key_to_write(
+        &self,
+        picked: &FetchedRecord,
+        draft: &mut ItemDraft,
+    ) -> Result<Option<SecretString>> {
         if picked.key.is_some() {
             return Ok(picked.key.clone());
         }
@@ -226,8 +230,8 @@ impl Environment {
     }
 
     /// Opens items, each under the vault key that its own answer holds.
-    async fn opened(&self, items: Vec<Item>, path: &RecordPath) -> Vec<Result<Picked>> {
-        let mut opened: Vec<Option<Result<Picked>>> = items.iter().map(|_| None).collect();
+    async fn opened(&self, items: Vec<Item>, path: &RecordPath) -> Vec<Result<FetchedRecord>> {
+        let mut opened: Vec<Option<Result<FetchedRecord>>> = items.iter().map(|_| None).collect();
         let mut left: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
         while let Some((_, first)) = left.first() {
             let vault = first.vault_id.clone();
@@ -275,7 +279,11 @@ impl Environment {
     }
 }
 
-async fn open(items: Vec<Item>, key: Option<Arc<SecretString>>, path: RecordPath) -> Vec<Result<Picked>> {
+async fn open(
+    items: Vec<Item>,
+    key: Option<Arc<SecretString>>,
+    path: RecordPath,
+) -> Vec<Result<FetchedRecord>> {
     let count = items.len();
     let work = move || {
         let protection = key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey);
@@ -287,7 +295,7 @@ async fn open(items: Vec<Item>, key: Option<Arc<SecretString>>, path: RecordPath
         };
         let picked = items.into_iter().zip(opened).map(|(item, opened)| {
             let opened = opened.map_err(|error| error.at(Place::Record(item.name.clone())))?;
-            Ok(Picked { record: opened.record, id: item.id.clone(), key: opened.key, item })
+            Ok(FetchedRecord { record: opened.record, id: item.id.clone(), key: opened.key, item })
         });
         picked.collect()
     };

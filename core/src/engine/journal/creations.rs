@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 
 /// `SHA-256(keyEncrypted)`: which creation an item came from.
-pub(crate) type Wrap = [u8; 32];
+pub(crate) type WrappedKeyHash = [u8; 32];
 
 /// The wrap of a record key; `None` where nothing is encrypted, as then nothing tells twins apart.
-pub(crate) fn wrap(key_encrypted: Option<&str>) -> Option<Wrap> {
+pub(crate) fn wrapped_key_hash(key_encrypted: Option<&str>) -> Option<WrappedKeyHash> {
     key_encrypted.filter(|key| !key.is_empty()).map(|key| Sha256::digest(key).into())
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn wrap(key_encrypted: Option<&str>) -> Option<Wrap> {
 pub(crate) struct Created {
     pub item: String,
     /// `None` where the job has no key.
-    pub print: Option<Vec<u8>>,
+    pub digest: Option<Vec<u8>>,
 }
 
 impl Job {
@@ -35,13 +35,13 @@ impl Job {
                 db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
             let mut numbers = Vec::with_capacity(drafts.len());
             for draft in drafts {
-                let wrap = wrap(draft.key_encrypted.as_deref());
-                let print = self.print_draft(draft);
+                let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
+                let digest = self.digest_of_draft(draft);
                 insert.execute(params![
                     self.id(),
                     sent,
                     wrap.as_ref().map_or(&[][..], |wrap| wrap),
-                    print
+                    digest
                 ])?;
                 numbers.push(db.last_insert_rowid());
             }
@@ -66,7 +66,7 @@ impl Job {
     }
 
     /// Creations whose answer never came: wrap to number. Those without a wrap are left out.
-    pub(crate) fn open_creations(&self) -> Result<HashMap<Wrap, i64>> {
+    pub(crate) fn open_creations(&self) -> Result<HashMap<WrappedKeyHash, i64>> {
         let rows = self.read("SELECT wrap, seq FROM creations WHERE job = ?1 AND open = 1", |row| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))
         })?;
@@ -74,19 +74,22 @@ impl Job {
     }
 
     /// Which of these marks and digests are those of a record that the job sent.
-    pub(crate) fn own_among(&self, prints: &HashMap<Wrap, [u8; 32]>) -> Result<HashSet<Wrap>> {
+    pub(crate) fn own_among(
+        &self,
+        digests: &HashMap<WrappedKeyHash, [u8; 32]>,
+    ) -> Result<HashSet<WrappedKeyHash>> {
         let mut own = HashSet::new();
-        if prints.is_empty() {
+        if digests.is_empty() {
             return Ok(own);
         }
-        let find = |db: &Connection, own: &mut HashSet<Wrap>| {
+        let find = |db: &Connection, own: &mut HashSet<WrappedKeyHash>| {
             let mut query =
                 db.prepare("SELECT wrap, print FROM creations WHERE job = ?1 AND print IS NOT NULL")?;
             let mut rows = query.query([self.id()])?;
             while let Some(row) = rows.next()? {
-                let (wrap, print): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                if let Ok(wrap) = Wrap::try_from(wrap)
-                    && prints.get(&wrap).is_some_and(|known| known[..] == print)
+                let (wrap, digest): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                if let Ok(wrap) = WrappedKeyHash::try_from(wrap)
+                    && digests.get(&wrap).is_some_and(|known| known[..] == digest)
                 {
                     own.insert(wrap);
                 }
@@ -110,7 +113,7 @@ impl Job {
     pub(crate) fn created(&self) -> Result<Vec<Created>> {
         self.read(
             "SELECT item, print FROM creations WHERE job = ?1 AND item IS NOT NULL ORDER BY seq",
-            |row| Ok(Created { item: row.get(0)?, print: row.get(1)? }),
+            |row| Ok(Created { item: row.get(0)?, digest: row.get(1)? }),
         )
     }
 
@@ -121,7 +124,7 @@ impl Job {
         Ok(ids.into_iter().collect())
     }
 
-    pub(crate) fn print_draft(&self, draft: &ItemDraft) -> Option<[u8; 32]> {
-        self.key().map(|key| key.print(&Content::of_draft(draft)))
+    pub(crate) fn digest_of_draft(&self, draft: &ItemDraft) -> Option<[u8; 32]> {
+        self.key().map(|key| key.digest(&Content::of_draft(draft)))
     }
 }

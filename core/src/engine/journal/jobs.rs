@@ -109,7 +109,7 @@ impl Journal {
     /// Writes down a new job that will write to `sink`.
     pub fn begin(&self, new: &NewJob<'_>, sink: &Environment) -> Result<Job> {
         let keychain = sink.keychain().ok();
-        let patience = sink.client().patience();
+        let request_timeout = sink.client().request_timeout();
         let key = keychain.map(|_| JobKey::generate()).transpose()?;
         let wrapped = match (keychain, &key) {
             (Some(keychain), Some(key)) => Some(keychain.public().wrap(&key.to_text())?),
@@ -126,7 +126,7 @@ impl Journal {
                     words,
                     new.folder.to_string_lossy(),
                     sink.place(),
-                    i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+                    i64::try_from(request_timeout.as_secs()).unwrap_or(i64::MAX),
                     wrapped
                 ],
             )
@@ -134,7 +134,7 @@ impl Journal {
             db.last_insert_rowid()
         };
         crash::point("job begun");
-        Ok(Job { journal: self.clone(), id, patience, key: key.map(Arc::new) })
+        Ok(Job { journal: self.clone(), id, request_timeout, key: key.map(Arc::new) })
     }
 
     /// Takes up a job again, to go on with it.
@@ -154,7 +154,7 @@ impl Journal {
     pub(crate) fn reopen(&self, id: i64, sink: &Environment) -> Result<Job> {
         let (keychain, sink) = (sink.keychain().ok(), sink.place());
         let summary = self.job(id)?;
-        let (wrote_to, patience, wrapped): (String, i64, Option<String>) = self
+        let (wrote_to, request_timeout, wrapped): (String, i64, Option<String>) = self
             .db()
             .query_row("SELECT sink, patience, job_key FROM jobs WHERE id = ?1", [id], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -189,7 +189,7 @@ impl Journal {
         Ok(Job {
             journal: self.clone(),
             id,
-            patience: Duration::from_secs(u64::try_from(patience).unwrap_or_default()),
+            request_timeout: Duration::from_secs(u64::try_from(request_timeout).unwrap_or_default()),
             key: key.map(Arc::new),
         })
     }
@@ -250,7 +250,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
 pub struct Job {
     journal: Journal,
     id: i64,
-    patience: Duration,
+    request_timeout: Duration,
     key: Option<Arc<JobKey>>,
 }
 
@@ -274,8 +274,8 @@ impl Job {
     }
 
     /// How long a request may have an effect after it was sent.
-    pub(crate) fn patience(&self) -> Duration {
-        self.patience
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
     }
 
     /// What it seals with; `None` where the user has no keys.
@@ -363,7 +363,7 @@ impl Job {
     }
 
     /// The keyed digest of an item as it is now.
-    pub(crate) fn print_item(&self, item: &Item) -> Option<[u8; 32]> {
-        self.key.as_ref().map(|key| key.print(&Content::of_item(item)))
+    pub(crate) fn digest_of_item(&self, item: &Item) -> Option<[u8; 32]> {
+        self.key.as_ref().map(|key| key.digest(&Content::of_item(item)))
     }
 }

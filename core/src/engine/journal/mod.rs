@@ -29,7 +29,7 @@ mod sealing;
 mod updates;
 
 pub(crate) use content::Content;
-pub(crate) use creations::wrap;
+pub(crate) use creations::wrapped_key_hash;
 pub use jobs::{Job, NewJob, State, Summary};
 
 use crate::error::{Error, ErrorKind, Place, Result};

@@ -67,7 +67,7 @@ impl Job {
     /// How long a request may have an effect after it was sent.
     #[must_use]
     pub fn request_outlives(&self) -> Duration {
-        self.patience()
+        self.request_timeout()
     }
 
     /// Before a secret is set at its target. Answers the rotation's number.

@@ -37,7 +37,7 @@ impl JobKey {
     }
 
     /// `HMAC-SHA-256[job key](length ‖ bytes ‖ …)` over an item's content.
-    pub(crate) fn print(&self, content: &Content<'_>) -> [u8; 32] {
+    pub(crate) fn digest(&self, content: &Content<'_>) -> [u8; 32] {
         #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
         let mut mac = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&*self.0).expect("any length");
         content.feed(|bytes| mac.update(bytes));

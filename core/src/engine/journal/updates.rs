@@ -12,7 +12,7 @@ use rusqlite::params;
 pub(crate) struct Updated {
     pub item: String,
     pub before: Option<Vec<u8>>,
-    pub print: Option<Vec<u8>>,
+    pub digest: Option<Vec<u8>>,
 }
 
 impl Job {
@@ -23,11 +23,11 @@ impl Job {
             Some(key) => Some(key.seal(before)?),
             None => None,
         };
-        let print = self.key().map(|key| key.print(&Content::after(before, draft)));
+        let digest = self.key().map(|key| key.digest(&Content::after(before, draft)));
         let number = self.change(|db| {
             db.execute(
                 "INSERT INTO updates (job, sent, item, before, print) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![self.id(), now(), before.id, sealed, print],
+                params![self.id(), now(), before.id, sealed, digest],
             )?;
             Ok(db.last_insert_rowid())
         })?;
@@ -46,7 +46,7 @@ impl Job {
     /// Every update that the job sent, the newest first: an item updated twice goes back step by step.
     pub(crate) fn updates(&self) -> Result<Vec<Updated>> {
         self.read("SELECT item, before, print FROM updates WHERE job = ?1 ORDER BY seq DESC", |row| {
-            Ok(Updated { item: row.get(0)?, before: row.get(1)?, print: row.get(2)? })
+            Ok(Updated { item: row.get(0)?, before: row.get(1)?, digest: row.get(2)? })
         })
     }
 

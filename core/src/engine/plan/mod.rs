@@ -6,7 +6,7 @@
 
 pub mod preflight;
 
-use crate::engine::compare::digest::{Digester, Ledger, Noted, Print, Prints};
+use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
 use crate::engine::compare::verify::check;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::{Conflict, Keys, Options};
@@ -58,7 +58,7 @@ pub struct Plan {
     others: u64,
     /// Drifted records, whose past the next sync has to know.
     #[serde(skip)]
-    pub(crate) past: Vec<Print>,
+    pub(crate) past: Vec<RecordDigest>,
 }
 
 /// What is to be done with each record of the source, in its order: five bytes a record.
@@ -97,10 +97,10 @@ impl Verdicts {
     }
 
     /// What to do with the next record; `None` where the source is not as it was planned.
-    pub(crate) fn next(&mut self, print: &Print) -> Option<Verdict> {
+    pub(crate) fn next(&mut self, digest: &RecordDigest) -> Option<Verdict> {
         let number = self.next;
         self.next += 1;
-        if *self.identities.get(number)? != short(print) {
+        if *self.identities.get(number)? != short(digest) {
             return None;
         }
         Some(match self.kinds.get(number)? {
@@ -132,7 +132,7 @@ impl Plan {
     /// records have no equal in the source.
     fn without_equal(&mut self, held: &mut Ledger, wanted: Vec<Noted>) -> Vec<Noted> {
         let (equal, others): (Vec<_>, Vec<_>) =
-            wanted.into_iter().partition(|noted| held.take_equal(&noted.print));
+            wanted.into_iter().partition(|noted| held.take_equal(&noted.digest));
         for noted in equal {
             self.unchanged += 1;
             self.decide(noted.number, Kind::Unchanged);
@@ -140,10 +140,10 @@ impl Plan {
         others
     }
 
-    /// Judges those records whose identities share a part of the prints.
+    /// Judges those records whose identities share a part of the digests.
     fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
         for noted in self.without_equal(&mut held, wanted) {
-            let Some((_, held, what)) = held.take_alike(&noted.print) else {
+            let Some((_, held, what)) = held.take_alike(&noted.digest) else {
                 self.create += 1;
                 continue;
             };
@@ -169,12 +169,12 @@ impl Plan {
         on_conflict: Conflict,
         sync: &Sync,
     ) -> Result<()> {
-        let knows = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.knows(print));
-        let brought = |print: &Print| sync.base.as_ref().map_or(Ok(false), |base| base.holds(print));
+        let knows = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.knows(digest));
+        let brought = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.holds(digest));
         for noted in self.without_equal(&mut held, wanted) {
-            let Some((theirs, note, mut what)) = held.take_alike(&noted.print) else {
+            let Some((theirs, note, mut what)) = held.take_alike(&noted.digest) else {
                 self.create += 1;
-                if knows(&noted.print)? {
+                if knows(&noted.digest)? {
                     self.drift(
                         noted.note.into_string(),
                         vec!["was missing in the sink, made again".to_owned()],
@@ -288,7 +288,7 @@ pub(crate) async fn make_plan(
 ) -> Result<Plan> {
     progress.begin(Step::Planning, None);
     let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
-    let mut held = Prints::new();
+    let mut held = DigestStore::new();
     if let Endpoint::Environment(environment, inside) = to
         && !environment.is_empty(inside).await?
     {
@@ -297,13 +297,13 @@ pub(crate) async fn make_plan(
             for entry in chunk? {
                 if let Entry::Record(record, at) = entry {
                     let id = at.pointer.as_deref().unwrap_or_default();
-                    held.add(&digester.print(&record), &format!("{id}\n{}", record.label()))?;
+                    held.add(&digester.digest(&record), &format!("{id}\n{}", record.label()))?;
                 }
             }
             check(progress)?;
         }
     }
-    let mut wanted = Prints::new();
+    let mut wanted = DigestStore::new();
     let mut chunks = source::open(from, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -314,9 +314,9 @@ pub(crate) async fn make_plan(
                     plan.read += 1;
                     match fit(record, &at, to) {
                         Ok(record) => {
-                            let print = digester.print(&record);
-                            plan.verdicts.identities.push(short(&print));
-                            wanted.add(&print, &record.label())?;
+                            let digest = digester.digest(&record);
+                            plan.verdicts.identities.push(short(&digest));
+                            wanted.add(&digest, &record.label())?;
                         }
                         Err(rejected) => plan.rejected.push(rejected),
                     }
@@ -365,8 +365,8 @@ pub(crate) fn digester(options: &Options) -> Result<Digester> {
 }
 
 /// Enough of an identity to notice that the source is not what it was.
-fn short(print: &Print) -> u32 {
-    let [a, b, c, d, ..] = print.identity;
+fn short(digest: &RecordDigest) -> u32 {
+    let [a, b, c, d, ..] = digest.identity;
     u32::from_be_bytes([a, b, c, d])
 }
 

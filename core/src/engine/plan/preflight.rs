@@ -26,7 +26,8 @@ pub struct Preflight {
 #[derive(Debug, Serialize)]
 pub struct Check {
     /// How it stands.
-    pub standing: Standing,
+    #[serde(rename = "standing")]
+    pub status: CheckStatus,
     /// What was found.
     pub what: String,
     /// What to do about it, where it does not stand well.
@@ -36,7 +37,7 @@ pub struct Check {
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Standing {
+pub enum CheckStatus {
     /// As it should be.
     Good,
     /// It may stop the transfer on its way.
@@ -47,10 +48,10 @@ pub enum Standing {
 
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.standing {
-            Standing::Good => "ok",
-            Standing::Doubtful => "doubtful",
-            Standing::Bad => "not possible",
+        let word = match self.status {
+            CheckStatus::Good => "ok",
+            CheckStatus::Doubtful => "doubtful",
+            CheckStatus::Bad => "not possible",
         };
         write!(f, "{word}: {}", self.what)?;
         self.next.map_or(Ok(()), |next| write!(f, " ({next})"))
@@ -76,7 +77,7 @@ impl Preflight {
 
     /// The first check that makes the transfer impossible, as an error.
     pub(crate) fn passes(&self) -> Result<()> {
-        match self.checks.iter().find(|check| check.standing == Standing::Bad) {
+        match self.checks.iter().find(|check| check.status == CheckStatus::Bad) {
             None => Ok(()),
             Some(check) => {
                 let error = Error::new(ErrorKind::NotAllowed, format!("{}; nothing was written", check.what));
@@ -87,14 +88,14 @@ impl Preflight {
 
     /// What a user should know before a long job.
     pub(crate) fn doubts(&self) -> impl Iterator<Item = String> {
-        self.checks.iter().filter(|check| check.standing == Standing::Doubtful).map(|check| {
+        self.checks.iter().filter(|check| check.status == CheckStatus::Doubtful).map(|check| {
             let next = check.next.map_or_else(String::new, |next| format!(": {next}"));
             format!("{}{next}", check.what)
         })
     }
 
-    fn add(&mut self, standing: Standing, what: String, next: Option<&'static str>) {
-        self.checks.push(Check { standing, what, next });
+    fn add(&mut self, status: CheckStatus, what: String, next: Option<&'static str>) {
+        self.checks.push(Check { status, what, next });
     }
 
     /// Whether the session can outlive the job.
@@ -102,10 +103,10 @@ impl Preflight {
         let session = environment.client().session();
         let label = environment.label();
         if session.refresh_token.is_some() {
-            self.add(Standing::Good, format!("{side}, {label}, renews its session by itself"), None);
+            self.add(CheckStatus::Good, format!("{side}, {label}, renews its session by itself"), None);
         } else {
             self.add(
-                Standing::Doubtful,
+                CheckStatus::Doubtful,
                 format!("{side}, {label}, has no refresh token: when its access token expires, the job stops and can be resumed"),
                 Some("give a refresh token as well"),
             );
@@ -114,28 +115,28 @@ impl Preflight {
 
     /// What becomes of encryption on the way.
     fn modes(&mut self, source: Option<bool>, sink: bool, options: &Options) {
-        let (standing, what, next) = match (source, sink) {
-            (Some(true), true) => (Standing::Good, "both sides encrypt", None),
+        let (status, what, next) = match (source, sink) {
+            (Some(true), true) => (CheckStatus::Good, "both sides encrypt", None),
             (Some(false) | None, true) => {
-                (Standing::Good, "what the source holds in the clear is encrypted on the way", None)
+                (CheckStatus::Good, "what the source holds in the clear is encrypted on the way", None)
             }
             (Some(false) | None, false) => (
-                Standing::Good,
+                CheckStatus::Good,
                 "the sink does not use client-side encryption: its server can read what it stores",
                 None,
             ),
             (Some(true), false) if options.allow_unencrypted_target => (
-                Standing::Good,
+                CheckStatus::Good,
                 "encryption ends here: the sink's server will be able to read every secret, as you allowed",
                 None,
             ),
             (Some(true), false) => (
-                Standing::Bad,
+                CheckStatus::Bad,
                 "the source is encrypted and the sink is not",
                 Some("add --allow-unencrypted-target if the server may read these secrets"),
             ),
         };
-        self.add(standing, what.to_owned(), next);
+        self.add(status, what.to_owned(), next);
     }
 
     /// Whether the user may write where records will go.
@@ -144,7 +145,7 @@ impl Preflight {
         let mut vaults = client.vaults().await?;
         vaults.retain(|vault| wanted.is_none_or(|wanted| wanted == vault.name));
         if vaults.is_empty() {
-            self.add(Standing::Good, "the vaults that are needed will be made".to_owned(), None);
+            self.add(CheckStatus::Good, "the vaults that are needed will be made".to_owned(), None);
             return Ok(());
         }
         let user = client.user_info().await?.id;
@@ -154,7 +155,7 @@ impl Preflight {
         for (vault, users) in vaults.iter().zip(answers) {
             let Some(users) = if_told(users)? else {
                 self.add(
-                    Standing::Doubtful,
+                    CheckStatus::Doubtful,
                     format!("{} does not tell what this user may do in its vaults", sink.label()),
                     None,
                 );
@@ -167,10 +168,10 @@ impl Preflight {
             }
             let next = Some("ask an administrator of the vault for the right to edit");
             let what = format!("this user may not write to vault {}", vault.name);
-            let standing = if wanted.is_some() { Standing::Bad } else { Standing::Doubtful };
-            self.add(standing, what, next);
+            let status = if wanted.is_some() { CheckStatus::Bad } else { CheckStatus::Doubtful };
+            self.add(status, what, next);
         }
-        self.add(Standing::Good, format!("this user may write to {writable} vaults of the sink"), None);
+        self.add(CheckStatus::Good, format!("this user may write to {writable} vaults of the sink"), None);
         Ok(())
     }
 }
@@ -218,11 +219,11 @@ async fn not_movable(source: &Environment) -> Result<Vec<NotMovable>> {
 mod tests {
     use super::*;
 
-    fn modes(source: Option<bool>, sink: bool, allowed: bool) -> (Standing, bool) {
+    fn modes(source: Option<bool>, sink: bool, allowed: bool) -> (CheckStatus, bool) {
         let mut found = Preflight::default();
         let options = Options { allow_unencrypted_target: allowed, ..Options::default() };
         found.modes(source, sink, &options);
-        (found.checks[0].standing, found.passes().is_ok())
+        (found.checks[0].status, found.passes().is_ok())
     }
 
     #[test]
@@ -233,8 +234,12 @@ mod tests {
             (None, false, false),
             (Some(true), false, true),
         ] {
-            assert_eq!(modes(source, sink, allowed), (Standing::Good, true), "{source:?} {sink} {allowed}");
+            assert_eq!(
+                modes(source, sink, allowed),
+                (CheckStatus::Good, true),
+                "{source:?} {sink} {allowed}"
+            );
         }
-        assert_eq!(modes(Some(true), false, false), (Standing::Bad, false));
+        assert_eq!(modes(Some(true), false, false), (CheckStatus::Bad, false));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How far a step has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct ProgressUpdate {
     /// The step.
     pub step: Step,
     /// Records that are through it.
@@ -17,67 +17,67 @@ pub struct News {
 
 /// Keeps what a job tells until somebody asks for it, and passes a wish to stop on to the job.
 #[derive(Debug)]
-pub struct Watched {
+pub struct ProgressQueue {
     stop: Arc<AtomicBool>,
-    told: Mutex<Told>,
+    pending: Mutex<Pending>,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Pending {
     /// Steps with news, the present one last.
-    steps: Vec<News>,
+    steps: Vec<ProgressUpdate>,
     fresh: bool,
     notes: Vec<String>,
 }
 
-impl Watched {
+impl ProgressQueue {
     /// `stop` asks the job to end once it is set; what is in flight ends first.
     #[must_use]
     pub fn new(stop: Arc<AtomicBool>) -> Self {
-        Self { stop, told: Mutex::default() }
+        Self { stop, pending: Mutex::default() }
     }
 
     /// The steps that have come further since the last call, in order.
     #[must_use]
-    pub fn news(&self) -> Vec<News> {
-        let mut told = self.told();
-        if !std::mem::take(&mut told.fresh) {
+    pub fn news(&self) -> Vec<ProgressUpdate> {
+        let mut pending = self.pending();
+        if !std::mem::take(&mut pending.fresh) {
             return Vec::new();
         }
-        let news = told.steps.clone();
-        let past = told.steps.len().saturating_sub(1);
-        told.steps.drain(..past);
+        let news = pending.steps.clone();
+        let past = pending.steps.len().saturating_sub(1);
+        pending.steps.drain(..past);
         news
     }
 
     /// The sentences that were noted since the last call.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut self.told().notes)
+        std::mem::take(&mut self.pending().notes)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Progress for Watched {
+impl Progress for ProgressQueue {
     fn begin(&self, step: Step, total: Option<u64>) {
-        let mut told = self.told();
-        told.steps.push(News { step, done: 0, total });
-        told.fresh = true;
+        let mut pending = self.pending();
+        pending.steps.push(ProgressUpdate { step, done: 0, total });
+        pending.fresh = true;
     }
 
     fn advance(&self, records: u64) {
-        let mut told = self.told();
-        if let Some(present) = told.steps.last_mut() {
+        let mut pending = self.pending();
+        if let Some(present) = pending.steps.last_mut() {
             present.done += records;
         }
-        told.fresh = true;
+        pending.fresh = true;
     }
 
     fn note(&self, sentence: &str) {
-        self.told().notes.push(sentence.to_owned());
+        self.pending().notes.push(sentence.to_owned());
     }
 
     fn interrupted(&self) -> bool {

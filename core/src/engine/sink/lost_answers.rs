@@ -23,11 +23,12 @@ pub(crate) type Mark = [u8; 32];
 const CHUNK: usize = 256;
 
 pub(crate) fn mark_of_draft(draft: &ItemDraft) -> Mark {
-    journal::wrap(draft.key_encrypted.as_deref()).unwrap_or_else(|| plain(&Content::of_draft(draft)))
+    journal::wrapped_key_hash(draft.key_encrypted.as_deref())
+        .unwrap_or_else(|| plain(&Content::of_draft(draft)))
 }
 
 fn mark_of_item(item: &Item) -> Mark {
-    journal::wrap(item.key_encrypted.as_deref()).unwrap_or_else(|| plain(&Content::of_item(item)))
+    journal::wrapped_key_hash(item.key_encrypted.as_deref()).unwrap_or_else(|| plain(&Content::of_item(item)))
 }
 
 /// Kept in memory only: a digest without a key would betray guesses.
@@ -54,7 +55,7 @@ pub(crate) struct Stranger {
     pub id: String,
     pub mark: Mark,
     /// Its keyed digest, where there is a job with a key.
-    pub print: Option<[u8; 32]>,
+    pub digest: Option<[u8; 32]>,
 }
 
 /// The items of these vaults (of all, where `None`) that `known` does not know.
@@ -83,7 +84,7 @@ pub(crate) async fn strangers(
                     Ok(item) => strangers.push(Stranger {
                         id: id.clone(),
                         mark: mark_of_item(&item),
-                        print: job.and_then(|job| job.print_item(&item)),
+                        digest: job.and_then(|job| job.digest_of_item(&item)),
                     }),
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
@@ -102,7 +103,7 @@ pub(crate) async fn earlier_run(
     progress: &dyn Progress,
 ) -> Result<usize> {
     let Some(sent) = tokio::task::block_in_place(|| job.last_open())? else { return Ok(0) };
-    wait(sent, job.patience(), progress).await?;
+    wait(sent, job.request_timeout(), progress).await?;
     let (known, mut open) =
         tokio::task::block_in_place(|| Ok::<_, Error>((job.created_ids()?, job.open_creations()?)))?;
     let mut found = Vec::new();
@@ -126,9 +127,9 @@ pub(crate) async fn remove_doubles(
     environment: &Environment,
     strangers: Vec<Stranger>,
 ) -> Result<usize> {
-    let prints: HashMap<Mark, [u8; 32]> =
-        strangers.iter().filter_map(|stranger| Some((stranger.mark, stranger.print?))).collect();
-    let own = tokio::task::block_in_place(|| job.own_among(&prints))?;
+    let digests: HashMap<Mark, [u8; 32]> =
+        strangers.iter().filter_map(|stranger| Some((stranger.mark, stranger.digest?))).collect();
+    let own = tokio::task::block_in_place(|| job.own_among(&digests))?;
     let mut removed = 0;
     for stranger in strangers.iter().filter(|stranger| own.contains(&stranger.mark)) {
         environment.client().delete_item(&stranger.id).await?;

@@ -7,7 +7,7 @@ pub mod job;
 pub mod sync;
 
 use crate::archive;
-use crate::engine::compare::digest::{Digester, Print, Prints};
+use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
 use crate::engine::compare::verify::{Extras, check};
@@ -100,7 +100,7 @@ async fn into_environment(
     let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
-    let expected = Prints::new();
+    let expected = DigestStore::new();
     let mut writing = Writing {
         digester: &digester,
         to,
@@ -155,7 +155,7 @@ async fn remove(
     base: &Base,
     digester: &Digester,
     progress: &dyn Progress,
-    past: &mut Vec<Print>,
+    past: &mut Vec<RecordDigest>,
     report: &mut Report,
 ) -> Result<()> {
     while let Some(chunk) = items.recv().await {
@@ -169,8 +169,8 @@ async fn remove(
                 }
                 Entry::Folder(_) | Entry::Note(_) => continue,
             };
-            let print = digester.print(&record);
-            if base.holds(&print)? {
+            let digest = digester.digest(&record);
+            if base.holds(&digest)? {
                 match sink.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
                     Ok(()) => report.removed += 1,
                     // Someone else was faster.
@@ -180,7 +180,7 @@ async fn remove(
             } else {
                 let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
                 report.drifted.push(Difference { record: record.label(), what });
-                past.push(print);
+                past.push(digest);
             }
         }
     }
@@ -197,7 +197,7 @@ struct Writing<'a> {
     verdicts: Option<Verdicts>,
     report: Report,
     /// What the sink must hold at the end.
-    expected: Prints,
+    expected: DigestStore,
     /// Which of the records written are read back, where not all are.
     sample: Option<Sample>,
     /// Oldest first.
@@ -206,7 +206,7 @@ struct Writing<'a> {
 
 /// A chunk that is encrypted or sent.
 struct OnTheWay {
-    facts: Vec<Facts>,
+    facts: Vec<Identified>,
     weight: usize,
     creation: Creation,
 }
@@ -217,7 +217,7 @@ const IN_FLIGHT: usize = 6;
 const IN_FLIGHT_BYTES: usize = 8 << 20;
 
 /// What a record on its way will be accounted by: its label, position and digests.
-type Facts = (String, Position, Print);
+type Identified = (String, Position, RecordDigest);
 
 impl Writing<'_> {
     /// Does what the plan says with every entry, until the source ends or the user asks to stop.
@@ -253,24 +253,24 @@ impl Writing<'_> {
                             continue;
                         }
                     };
-                    let print = self.digester.print(&record);
+                    let digest = self.digester.digest(&record);
                     let verdict = match &mut self.verdicts {
-                        Some(verdicts) => verdicts.next(&print).ok_or_else(|| changed(from))?,
+                        Some(verdicts) => verdicts.next(&digest).ok_or_else(|| changed(from))?,
                         None => Verdict::Create,
                     };
                     match verdict {
                         Verdict::Create => {
-                            facts.push((record.label(), at, print));
+                            facts.push((record.label(), at, digest));
                             fresh.push(record);
                         }
                         Verdict::Update(id) => {
                             self.sink.update(&id, &record).await?;
                             self.report.updated += 1;
-                            self.written(&id, &print, &record.label())?;
+                            self.written(&id, &digest, &record.label())?;
                         }
                         Verdict::Unchanged => {
                             self.report.unchanged += 1;
-                            self.expected.add(&print, &record.label())?;
+                            self.expected.add(&digest, &record.label())?;
                         }
                         Verdict::Skip => self.report.skipped.push(record.label()),
                         Verdict::Drifted => {}
@@ -298,11 +298,11 @@ impl Writing<'_> {
     async fn settle_one(&mut self) -> Result<()> {
         let Some(OnTheWay { facts, creation, .. }) = self.on_the_way.pop_front() else { return Ok(()) };
         let results = creation.await.map_err(ended_early)??;
-        for ((label, at, print), result) in facts.into_iter().zip(results) {
+        for ((label, at, digest), result) in facts.into_iter().zip(results) {
             match result {
                 Ok(id) => {
                     self.report.created += 1;
-                    self.written(&id, &print, &label)?;
+                    self.written(&id, &digest, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
                     let why = error.what().to_owned();
@@ -315,16 +315,16 @@ impl Writing<'_> {
     }
 
     /// Notes what was written, so that it can be read back.
-    fn written(&mut self, id: &str, print: &Print, label: &str) -> Result<()> {
+    fn written(&mut self, id: &str, digest: &RecordDigest, label: &str) -> Result<()> {
         if let Some(sample) = &mut self.sample {
-            sample.offer(id, print, label);
+            sample.offer(id, digest, label);
         }
-        self.expected.add(print, label)
+        self.expected.add(digest, label)
     }
 
     /// Waits for what is on the way, also after an error or an interruption, so that the journal
     /// knows its end; answers the report and what the sink must hold now.
-    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, Prints, Option<Sample>)> {
+    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, DigestStore, Option<Sample>)> {
         while !self.on_the_way.is_empty() {
             let settled = self.settle_one().await;
             carried = carried.and(settled);

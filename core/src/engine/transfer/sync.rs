@@ -6,7 +6,7 @@
 //! wrapped to the user's public key.
 
 use crate::crypto::generate;
-use crate::engine::compare::digest::{Digester, Print, Prints, Short};
+use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest, Short};
 use crate::engine::environment::Environment;
 use crate::engine::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
@@ -81,26 +81,26 @@ impl Base {
     }
 
     /// Whether a record of this place, name and login was brought.
-    pub(crate) fn knows(&self, print: &Print) -> Result<bool> {
-        self.find("SELECT 1 FROM synced WHERE sync = ?1 AND generation = ?2 AND identity = ?3", print, None)
+    pub(crate) fn knows(&self, digest: &RecordDigest) -> Result<bool> {
+        self.find("SELECT 1 FROM synced WHERE sync = ?1 AND generation = ?2 AND identity = ?3", digest, None)
     }
 
     /// Whether it was brought with this very content.
-    pub(crate) fn holds(&self, print: &Print) -> Result<bool> {
+    pub(crate) fn holds(&self, digest: &RecordDigest) -> Result<bool> {
         self.find(
             "SELECT 1 FROM synced WHERE sync = ?1 AND generation = ?2 AND identity = ?3 AND content = ?4",
-            print,
-            Some(&print.content),
+            digest,
+            Some(&digest.content),
         )
     }
 
-    fn find(&self, sql: &str, print: &Print, content: Option<&Short>) -> Result<bool> {
+    fn find(&self, sql: &str, digest: &RecordDigest, content: Option<&Short>) -> Result<bool> {
         let find = || {
             let db = self.journal.db();
             let mut query = db.prepare_cached(sql)?;
             match content {
-                Some(content) => query.exists(params![self.id, self.generation, print.identity, content]),
-                None => query.exists(params![self.id, self.generation, print.identity]),
+                Some(content) => query.exists(params![self.id, self.generation, digest.identity, content]),
+                None => query.exists(params![self.id, self.generation, digest.identity]),
             }
         };
         find().map_err(|error| self.journal.failed(error))
@@ -108,7 +108,7 @@ impl Base {
 
     /// Notes what the sink holds now, and what of the past still counts. It takes effect with
     /// [`Base::commit`].
-    pub(crate) fn note(&self, now: &mut Prints, past: &[Print]) -> Result<()> {
+    pub(crate) fn note(&self, now: &mut DigestStore, past: &[RecordDigest]) -> Result<()> {
         let next = self.generation + 1;
         let db = self.journal.db();
         let failed = |error| self.journal.failed(error);
@@ -122,8 +122,8 @@ impl Base {
                 "INSERT OR IGNORE INTO synced (sync, generation, identity, content) VALUES (?1, ?2, ?3, ?4)",
             )
             .map_err(failed)?;
-        now.visit(|print| {
-            insert.execute(params![self.id, next, print.identity, print.content]).map_err(failed)?;
+        now.visit(|digest| {
+            insert.execute(params![self.id, next, digest.identity, digest.content]).map_err(failed)?;
             Ok(())
         })?;
         drop(insert);
@@ -134,8 +134,8 @@ impl Base {
                  WHERE sync = ?1 AND generation = ?2 AND identity = ?4",
             )
             .map_err(failed)?;
-        for print in past {
-            keep.execute(params![self.id, self.generation, next, print.identity]).map_err(failed)?;
+        for digest in past {
+            keep.execute(params![self.id, self.generation, next, digest.identity]).map_err(failed)?;
         }
         drop(keep);
         change.commit().map_err(failed)

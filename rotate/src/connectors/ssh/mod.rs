@@ -29,7 +29,7 @@ const SSH_FAILED: i32 = 255;
 
 /// SSH key pairs.
 pub struct Ssh {
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Ssh {
@@ -37,9 +37,9 @@ impl Ssh {
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] on systems without a Unix shell.
-    pub fn new(patience: Duration) -> Result<Self> {
+    pub fn new(timeout: Duration) -> Result<Self> {
         if cfg!(unix) {
-            return Ok(Self { patience });
+            return Ok(Self { timeout });
         }
         Err(Error::new(ErrorKind::Refused, "SSH keys are rotated from Unix systems only"))
     }
@@ -59,7 +59,7 @@ impl Ssh {
             "IdentityFile=none".to_owned(),
             "PreferredAuthentications=publickey".to_owned(),
             "StrictHostKeyChecking=yes".to_owned(),
-            format!("ConnectTimeout={}", self.patience.as_secs().max(1)),
+            format!("ConnectTimeout={}", self.timeout.as_secs().max(1)),
         ];
         command.args(["-F", "none", "-p", &address.port(PORT).to_string(), "-l", login]);
         command.args(options.iter().flat_map(|option| ["-o", option]));
@@ -67,7 +67,7 @@ impl Ssh {
             command.args(["-o", &format!("UserKnownHostsFile={file}")]);
         }
         command.args(["--", &address.host()?, script]);
-        run(command, key.expose().as_bytes(), self.patience * 2).await
+        run(command, key.expose().as_bytes(), self.timeout * 2).await
     }
 
     async fn change(&self, account: &Account, actor: Actor<'_>, script: &str) -> Result<()> {
@@ -87,7 +87,7 @@ impl Ssh {
 
     /// The public halves, as `authorized_keys` writes them: kind and base64.
     async fn public(&self, account: &Account, key: &SecretString) -> Result<String> {
-        let ended = run(with_agent("ssh-add -L"), key.expose().as_bytes(), self.patience).await?;
+        let ended = run(with_agent("ssh-add -L"), key.expose().as_bytes(), self.timeout).await?;
         let words: Vec<&str> = ended.output.split_whitespace().take(2).collect();
         let plain = |word: &str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-@.".contains(&b));
         match (ended.code, words.as_slice()) {

@@ -5,8 +5,8 @@
 //! the next `|` or `}` part of a name, besides what [`Reference::parse`] takes.
 
 use crate::exit::usage;
-use crate::reference::Reference;
-use crate::written;
+use crate::secrets::quoting;
+use crate::secrets::reference::Reference;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_core::error::{Place, Position};
@@ -260,8 +260,8 @@ impl Filter {
             Self::Base64 => STANDARD.encode(text),
             // A text always has a form in JSON.
             Self::Json => serde_json::to_string(text).unwrap_or_default(),
-            Self::UrlEncode => written::percent(text, b"-._~"),
-            Self::Shell => written::shell_word(text),
+            Self::UrlEncode => quoting::percent(text, b"-._~"),
+            Self::Shell => quoting::shell_word(text),
         })
     }
 }

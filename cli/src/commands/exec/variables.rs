@@ -2,13 +2,13 @@
 
 use crate::args::exec::{Exec, Mapping};
 use crate::child::environment::{Named, Variable, name_of};
-use crate::dotenv;
 use crate::exit::usage;
-use crate::fetched::Fetched;
-use crate::opened::Opened;
 use crate::output::{Output, clean};
+use crate::secrets::dotenv;
+use crate::secrets::environments::Opened;
+use crate::secrets::fetch::Fetched;
 use keyferry_core::client::Search;
-use keyferry_core::engine::Picked;
+use keyferry_core::engine::FetchedRecord;
 use keyferry_core::error::Place;
 use keyferry_core::model::{CustomKind, RecordPath};
 use keyferry_core::secret::SecretString;
@@ -105,7 +105,7 @@ impl Asked {
         output: Output,
     ) -> Result<()> {
         let mut seen = HashSet::new();
-        let mut add = |environment: Option<&str>, picked: &Picked| {
+        let mut add = |environment: Option<&str>, picked: &FetchedRecord| {
             // A record that is chosen in two ways is one record.
             if seen.insert((environment.map(str::to_owned), picked.id.clone())) {
                 self.variables.extend(variables(exec, picked, output)?);
@@ -117,13 +117,13 @@ impl Asked {
         }
         for folder in &exec.folder {
             let place: RecordPath = folder.names.iter().cloned().collect();
-            for picked in opened.of(folder).await?.pick_below(&place).await? {
+            for picked in opened.of(folder).await?.fetch_below(&place).await? {
                 add(folder.environment.as_deref(), &picked)?;
             }
         }
         let ids = listed(exec.password_id.iter().chain(&exec.shortcut_id));
         if !ids.is_empty() {
-            for picked in opened.named(None).await?.pick_ids(&ids).await {
+            for picked in opened.named(None).await?.fetch_ids(&ids).await {
                 add(None, &picked?)?;
             }
         }
@@ -133,7 +133,7 @@ impl Asked {
             tags: listed(&exec.tags),
         };
         if !search.is_empty() {
-            for picked in opened.named(None).await?.pick_found(&search).await? {
+            for picked in opened.named(None).await?.fetch_found(&search).await? {
                 add(None, &picked)?;
             }
         }
@@ -155,7 +155,7 @@ fn asks_for_something(exec: &Exec) -> bool {
 
 /// The variables of a whole record: its password under its own name, text and password fields under theirs. One-time
 /// codes are none: their secret is not what a program wants.
-fn variables(exec: &Exec, picked: &Picked, output: Output) -> Result<Vec<Variable>> {
+fn variables(exec: &Exec, picked: &FetchedRecord, output: Output) -> Result<Vec<Variable>> {
     let record = &picked.record;
     let from = format!("record {}", picked.label());
     let named = |name: &str| {

@@ -1,5 +1,7 @@
 //! The one place that writes: results to standard output, everything else to standard error.
 
+pub mod progress;
+
 use crate::args::Global;
 use keyferry_core::engine::Report;
 use keyferry_core::{Error, ErrorKind, Result};

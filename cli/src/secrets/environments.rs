@@ -4,9 +4,10 @@ use crate::args::secrets::Access;
 use crate::config::Config;
 use crate::credentials::{Given, Side, process};
 use crate::exit::usage;
+use crate::location;
+use crate::location::Need;
 use crate::output::Output;
-use crate::reference::Reference;
-use crate::resolve::{self, Need};
+use crate::secrets::reference::Reference;
 use keyferry_core::client::Trust;
 use keyferry_core::engine::Environment;
 use keyferry_core::secret::SecretString;
@@ -53,10 +54,10 @@ impl<'a> Opened<'a> {
             return Ok(open.clone());
         }
         let environment = if let Some(name) = name {
-            resolve::environment(&format!("{name}:"), Side::Only, Need::Contents, self.config).await?.0
+            location::environment(&format!("{name}:"), Side::Only, Need::Contents, self.config).await?.0
         } else {
             let (word, given) = (self.word()?, self.given()?);
-            resolve::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
+            location::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
         };
         let environment = Arc::new(environment);
         self.open.insert(key.to_owned(), environment.clone());

@@ -3,9 +3,9 @@
 //! Tokens that are renewed are put back, under a lock that every keyferry takes: whoever finds newer tokens
 //! there than it holds uses those, since a refresh token works once.
 
-use super::keyring::Keyring;
+use crate::credentials::keyring::Keyring;
 use crate::output::Output;
-use crate::private;
+use crate::secrets::private_file;
 use keyferry_core::client::{Held, Session, SessionStore};
 use keyferry_core::crypto::session_file::{self, Content};
 use keyferry_core::engine::Journal;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
-pub enum Shelf {
+pub enum SessionPlace {
     /// In the system's keyring, under this name.
     Keyring(Keyring, String),
     /// In a file, encrypted under this key.
@@ -28,9 +28,9 @@ pub enum Shelf {
 
 /// A kept session and how to reach it.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct StoredSession {
     /// Where it is.
-    pub shelf: Shelf,
+    pub shelf: SessionPlace,
     /// The environment's name, where it has one.
     pub name: Option<String>,
     /// The environment's address: tokens are for it alone.
@@ -39,7 +39,7 @@ pub struct Kept {
     pub output: Output,
 }
 
-impl Kept {
+impl StoredSession {
     /// The environment as `login` takes it.
     pub fn label(&self) -> String {
         self.name.as_ref().map_or_else(|| self.location.clone(), |name| format!("{name}:"))
@@ -48,16 +48,16 @@ impl Kept {
     /// Where it is, for people.
     pub fn place(&self) -> String {
         match &self.shelf {
-            Shelf::Keyring(..) => "the keyring".to_owned(),
-            Shelf::File(path, _) => format!("the session file {}", path.display()),
+            SessionPlace::Keyring(..) => "the keyring".to_owned(),
+            SessionPlace::File(path, _) => format!("the session file {}", path.display()),
         }
     }
 
     /// The file, where it is one.
     pub fn file(&self) -> Option<&Path> {
         match &self.shelf {
-            Shelf::Keyring(..) => None,
-            Shelf::File(path, _) => Some(path),
+            SessionPlace::Keyring(..) => None,
+            SessionPlace::File(path, _) => Some(path),
         }
     }
 
@@ -67,11 +67,11 @@ impl Kept {
     /// Where it cannot be read: the key is another one's, the file is damaged, the keyring fails.
     pub fn load(&self) -> Result<Option<Content>> {
         match &self.shelf {
-            Shelf::Keyring(keyring, account) => match keyring.get(account)? {
+            SessionPlace::Keyring(keyring, account) => match keyring.get(account)? {
                 None => Ok(None),
                 Some(json) => Content::from_json(&json).map(Some).map_err(|error| self.unusable(error)),
             },
-            Shelf::File(path, key) => match read(path)? {
+            SessionPlace::File(path, key) => match read(path)? {
                 None => Ok(None),
                 Some(text) => session_file::open(&text, key)
                     .map(Some)
@@ -91,14 +91,14 @@ impl Kept {
     pub fn save(&self, content: Content) -> Result<()> {
         let content = Content { location: Some(self.location.clone()), ..content };
         match &self.shelf {
-            Shelf::Keyring(keyring, account) => keyring.set(account, &content.to_json()?),
-            Shelf::File(path, key) => write(path, &session_file::seal(&content, key)?),
+            SessionPlace::Keyring(keyring, account) => keyring.set(account, &content.to_json()?),
+            SessionPlace::File(path, key) => write(path, &session_file::seal(&content, key)?),
         }
     }
 
     /// Makes sure that a session can be kept here, before anybody signs in.
     pub fn check(&self) -> Result<()> {
-        if let Shelf::File(path, _) = &self.shelf {
+        if let SessionPlace::File(path, _) = &self.shelf {
             check(path)?;
         }
         self.lock().map(drop)
@@ -107,8 +107,8 @@ impl Kept {
     /// Forgets the session; nothing kept is no error.
     pub fn remove(&self) -> Result<()> {
         match &self.shelf {
-            Shelf::Keyring(keyring, account) => keyring.remove(account),
-            Shelf::File(path, _) => match std::fs::remove_file(path) {
+            SessionPlace::Keyring(keyring, account) => keyring.remove(account),
+            SessionPlace::File(path, _) => match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, error)),
                 _ => Ok(()),
             },
@@ -118,8 +118,8 @@ impl Kept {
     /// Waits until no other keyferry renews this session, and keeps the others out until it is dropped.
     pub fn lock(&self) -> Result<File> {
         let path = match &self.shelf {
-            Shelf::Keyring(..) => default_file(self.name.as_deref(), &self.location)?,
-            Shelf::File(path, _) => path.clone(),
+            SessionPlace::Keyring(..) => default_file(self.name.as_deref(), &self.location)?,
+            SessionPlace::File(path, _) => path.clone(),
         };
         // A file beside it: the session file itself is replaced, and a lock on it would be of the old one.
         let mut path = path.into_os_string();
@@ -137,7 +137,7 @@ impl Kept {
     }
 }
 
-impl SessionStore for Kept {
+impl SessionStore for StoredSession {
     fn take(&self) -> Result<Held> {
         let lock = self.lock()?;
         let content = self.load()?.ok_or_else(|| {
@@ -157,7 +157,7 @@ impl SessionStore for Kept {
 
     fn save(&self, held: Held, session: &Session) {
         let saved = self.load().and_then(|content| {
-            Kept::save(
+            StoredSession::save(
                 self,
                 Content {
                     access_token: session.access_token.clone(),
@@ -179,14 +179,14 @@ impl SessionStore for Kept {
 }
 
 /// Tokens that came from where nothing can be put back: says once that the new ones are lost with the command.
-pub struct Unkept {
+pub struct UnstoredSession {
     label: String,
     source: String,
     output: Output,
     said: std::sync::Once,
 }
 
-impl Unkept {
+impl UnstoredSession {
     /// `source` is where the tokens came from.
     pub fn new(label: &str, source: &str, output: Output) -> Arc<Self> {
         Arc::new(Self {
@@ -198,7 +198,7 @@ impl Unkept {
     }
 }
 
-impl SessionStore for Unkept {
+impl SessionStore for UnstoredSession {
     fn take(&self) -> Result<Held> {
         Ok(Held::new(None, ()))
     }
@@ -246,7 +246,7 @@ fn read(path: &Path) -> Result<Option<String>> {
 fn write(path: &Path, text: &str) -> Result<()> {
     check(path)?;
     make_folder(path)?;
-    private::write(path, text.as_bytes())
+    private_file::write(path, text.as_bytes())
 }
 
 /// Makes sure that the file is a session file or nothing: anything else stays as it is.
@@ -263,7 +263,7 @@ fn check(path: &Path) -> Result<()> {
 
 /// The file's folder, made where it is missing, for its owner alone.
 fn make_folder(path: &Path) -> Result<()> {
-    let folder = private::folder(path);
+    let folder = private_file::folder(path);
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

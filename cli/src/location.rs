@@ -1,7 +1,8 @@
 //! Turns a word of the command line into a location, and a location into something to read or write.
 
 use crate::config::Config;
-use crate::credentials::{self, Asked, Given, Side, Unkept};
+use crate::credentials;
+use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use keyferry_core::Result;
 use keyferry_core::client::{Client, Session, http_transport_trusting};
@@ -139,7 +140,9 @@ pub async fn environment_with(
             let client = Client::new(transport, label.clone(), session).with_patience(2 * config.timeout);
             match (&found.kept, &found.tokens_from) {
                 (Some(kept), _) => client.keep_session_in(Arc::new(kept.clone())),
-                (None, Some(source)) => client.keep_session_in(Unkept::new(&label, source, config.output)),
+                (None, Some(source)) => {
+                    client.keep_session_in(UnstoredSession::new(&label, source, config.output))
+                }
                 (None, None) => {}
             }
             Ok((client, true))

@@ -4,9 +4,9 @@
 //! the one that the command names. In place of the path an item's id may stand.
 
 use crate::exit::usage;
-use crate::resolve::is_name;
+use crate::location::is_name;
 use keyferry_core::crypto::totp::Totp;
-use keyferry_core::engine::Picked;
+use keyferry_core::engine::FetchedRecord;
 use keyferry_core::error::Place;
 use keyferry_core::model::escapes::{escaped, split, unescaped};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
@@ -94,7 +94,7 @@ impl Wanted {
     /// # Errors
     /// [`ErrorKind::NotFound`] where the record has no such field, or the field nothing in it: what is
     /// missing must not look like an empty secret.
-    pub fn of(&self, picked: &Picked) -> Result<SecretString> {
+    pub fn of(&self, picked: &FetchedRecord) -> Result<SecretString> {
         self.value(&picked.record).map_err(|error| error.at(Place::Record(picked.label())))
     }
 

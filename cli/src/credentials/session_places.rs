@@ -1,9 +1,9 @@
 //! Where an environment's session may be kept, in order: a file that a variable names, the keyring, the file in
 //! the platform's state folder.
 
-use super::kept::{Kept, Shelf, account, default_file, key_account};
-use super::keyring::Keyring;
-use super::{Asked, Lookup, command, prefixes, secret};
+use crate::credentials::keyring::Keyring;
+use crate::credentials::session::{SessionPlace, StoredSession, account, default_file, key_account};
+use crate::credentials::{Asked, Lookup, command, prefixes, secret};
 use crate::exit::usage;
 use keyferry_core::Result;
 use keyferry_core::crypto::session_file::{self, Content};
@@ -35,7 +35,7 @@ pub fn find(
     asked: &Asked<'_>,
     lookup: Lookup<'_>,
     hints: &mut Vec<String>,
-) -> Result<Option<(Kept, Content)>> {
+) -> Result<Option<(StoredSession, Content)>> {
     for named in named_files(asked, lookup) {
         if !named.path.exists() {
             hints.push(format!(
@@ -49,7 +49,7 @@ pub fn find(
         }
     }
     if let Some(keyring) = Keyring::at_hand() {
-        let kept = asked.kept(Shelf::Keyring(keyring, account(asked.name, asked.location)));
+        let kept = asked.kept(SessionPlace::Keyring(keyring, account(asked.name, asked.location)));
         if let Some(found) = loaded(kept, true, asked, hints)? {
             return Ok(Some(found));
         }
@@ -64,20 +64,20 @@ fn in_file(
     own: bool,
     lookup: Lookup<'_>,
     hints: &mut Vec<String>,
-) -> Result<Option<(Kept, Content)>> {
+) -> Result<Option<(StoredSession, Content)>> {
     let Some(key) = key(asked, path, lookup)? else {
         hints.push(format!("session file {} is there: set KEYFERRY_SESSION_KEY to open it", path.display()));
         return Ok(None);
     };
-    loaded(asked.kept(Shelf::File(path.to_owned(), key)), own, asked, hints)
+    loaded(asked.kept(SessionPlace::File(path.to_owned(), key)), own, asked, hints)
 }
 
 fn loaded(
-    kept: Kept,
+    kept: StoredSession,
     own: bool,
     asked: &Asked<'_>,
     hints: &mut Vec<String>,
-) -> Result<Option<(Kept, Content)>> {
+) -> Result<Option<(StoredSession, Content)>> {
     let Some(content) = kept.load()? else { return Ok(None) };
     match &content.location {
         Some(location) if location == asked.location => Ok(Some((kept, content))),
@@ -115,7 +115,7 @@ fn key(asked: &Asked<'_>, file: &Path, lookup: Lookup<'_>) -> Result<Option<Secr
 /// Where a login is to be kept.
 pub struct Chosen {
     /// The place.
-    pub kept: Kept,
+    pub kept: StoredSession,
     /// The key of its file, where it is new and nobody but the user can keep it.
     pub new_key: Option<SecretString>,
 }
@@ -131,7 +131,7 @@ pub fn choose(asked: &Asked<'_>, typed: Option<&Path>, shows: bool, lookup: Look
     let file = match (typed.map(Path::to_owned).or(own), keyring) {
         (Some(file), _) => file,
         (None, Some(keyring)) => {
-            let kept = asked.kept(Shelf::Keyring(keyring, account(asked.name, asked.location)));
+            let kept = asked.kept(SessionPlace::Keyring(keyring, account(asked.name, asked.location)));
             kept.check()?;
             return Ok(Chosen { kept, new_key: None });
         }
@@ -146,7 +146,7 @@ pub fn choose(asked: &Asked<'_>, typed: Option<&Path>, shows: bool, lookup: Look
         ));
     }
     let key = known.map_or_else(session_file::new_key, Ok)?;
-    let kept = asked.kept(Shelf::File(file.clone(), key.clone()));
+    let kept = asked.kept(SessionPlace::File(file.clone(), key.clone()));
     kept.check()?;
     let new_key = match keyring {
         Some(keyring) if is_new => {
@@ -164,7 +164,7 @@ pub fn to_end(
     typed: Option<&Path>,
     lookup: Lookup<'_>,
     hints: &mut Vec<String>,
-) -> Result<Option<(Kept, Content)>> {
+) -> Result<Option<(StoredSession, Content)>> {
     match typed {
         Some(path) if path.exists() => in_file(asked, path, true, lookup, hints),
         Some(_) => Ok(None),
@@ -173,10 +173,10 @@ pub fn to_end(
 }
 
 /// Forgets a session and the key of its file.
-pub fn forget(kept: &Kept) -> Result<()> {
+pub fn forget(kept: &StoredSession) -> Result<()> {
     kept.remove()?;
     match (&kept.shelf, Keyring::at_hand()) {
-        (Shelf::File(path, _), Some(keyring)) => keyring.remove(&key_account(path)),
+        (SessionPlace::File(path, _), Some(keyring)) => keyring.remove(&key_account(path)),
         _ => Ok(()),
     }
 }

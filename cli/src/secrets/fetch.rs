@@ -1,8 +1,8 @@
 //! The records that references name, fetched together: each once, in batches.
 
-use crate::opened::Opened;
-use crate::reference::Reference;
-use keyferry_core::engine::Picked;
+use crate::secrets::environments::Opened;
+use crate::secrets::reference::Reference;
+use keyferry_core::engine::FetchedRecord;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Records by environment and path.
 #[derive(Default)]
 pub struct Fetched {
-    records: HashMap<(Option<String>, Vec<String>), Result<Picked>>,
+    records: HashMap<(Option<String>, Vec<String>), Result<FetchedRecord>>,
 }
 
 impl Fetched {
@@ -31,7 +31,7 @@ impl Fetched {
         }
         let mut fetched = Self::default();
         for (environment, names) in wanted {
-            let picked = opened.named(environment).await?.pick_each(&names).await?;
+            let picked = opened.named(environment).await?.fetch_each(&names).await?;
             let keys = names.into_iter().map(|names| (environment.map(str::to_owned), names));
             fetched.records.extend(keys.zip(picked));
         }
@@ -39,7 +39,7 @@ impl Fetched {
     }
 
     /// The record that a reference names.
-    pub fn record(&self, reference: &Reference) -> Result<&Picked> {
+    pub fn record(&self, reference: &Reference) -> Result<&FetchedRecord> {
         let key = (reference.environment.clone(), reference.names.clone());
         match self.records.get(&key) {
             Some(Ok(picked)) => Ok(picked),

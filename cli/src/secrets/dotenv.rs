@@ -5,8 +5,8 @@
 //! quotes it is kept as it is, over several lines where it has them; `'\''` stands for one such quote, as in a shell.
 //! Empty lines and those that begin with `#` are skipped; `export` before a name too.
 
-use crate::template::Template;
-use crate::written::shell_word;
+use crate::secrets::quoting::shell_word;
+use crate::secrets::template::Template;
 use keyferry_core::error::{Place, Position};
 use keyferry_core::{Error, ErrorKind, Result};
 use std::path::Path;

@@ -1,0 +1,54 @@
+//! `env`.
+
+use super::Switch;
+use clap::Subcommand;
+
+/// `env`
+#[derive(Debug, Subcommand)]
+pub enum Env {
+    /// Make an embedded environment and its first user
+    Init {
+        /// embedded:DIR
+        location: String,
+        /// The first user's name
+        #[arg(long, value_name = "NAME")]
+        user: String,
+        /// Generate the master password and show it once
+        #[arg(long)]
+        generate: bool,
+        /// Whether clients encrypt before they send
+        #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
+        client_encryption: Switch,
+    },
+    /// Give an environment a name
+    Add {
+        /// Begins with a letter; lower-case letters, digits, _ and -
+        name: String,
+        /// https://… or embedded:DIR
+        location: String,
+    },
+    /// List the named environments
+    List,
+    /// Sign in and unlock, change nothing
+    Test {
+        /// The environment
+        location: String,
+    },
+    /// Print the public key of an environment's user, for `archive create --recipient`
+    PublicKey {
+        /// The environment
+        location: String,
+    },
+    /// Believe the next public key that an environment shows for one of its users
+    Unpin {
+        /// The environment
+        location: String,
+        /// The user's id, as the error names it
+        user: String,
+    },
+    /// Forget a name; the environment itself stays
+    Remove {
+        /// The name
+        name: String,
+    },
+}

@@ -1,0 +1,228 @@
+//! `import`, `export`, `migrate`, `sync`, `verify`, and what they share.
+
+use crate::time::When;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// See `Conflict` of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnConflict {
+    /// Leave what is there, list the record
+    Skip,
+    /// Overwrite what is there
+    Update,
+    /// Create beside what is there
+    Duplicate,
+    /// Write nothing at all
+    Fail,
+}
+
+/// See `Verify` of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VerifyHow {
+    /// Read back and compare every record
+    Full,
+    /// Read back 400 records chosen at random
+    Sample,
+    /// Trust
+    None,
+}
+
+/// What to do with columns that no field takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExtraColumns {
+    /// Make them custom fields
+    Custom,
+    /// Leave them out
+    Ignore,
+    /// Refuse the file
+    Fail,
+}
+
+/// Which records count, for every command that reads them.
+#[derive(Debug, Default, Args)]
+pub struct Select {
+    /// Only from this vault of the source; several times for any of them
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub vault: Vec<String>,
+    /// Only from this folder and those below it: names from the vault down, as in a location
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    pub folder: Option<String>,
+    /// Only with this tag; several times for any of them
+    #[arg(long, value_name = "TAG", value_parser = NonEmptyStringValueParser::new())]
+    pub tag: Vec<String>,
+    /// Only with this text in name, login, url, description or a tag, in upper or lower case
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub query: Option<String>,
+    /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
+    #[arg(long, value_name = "WHEN", value_parser = crate::time::parse)]
+    pub changed_since: Option<When>,
+}
+
+/// What every transfer into an environment takes.
+#[derive(Debug, Args)]
+pub struct Into {
+    /// Show what would happen, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// When a record's place and name are taken by other content
+    #[arg(long, value_enum, default_value = "fail", value_name = "HOW")]
+    pub on_conflict: OnConflict,
+    /// Read back what was written
+    #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
+    pub verify: VerifyHow,
+    /// List records that could not be taken in this file: positions, names, reasons, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub rejects: Option<PathBuf>,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// `import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; - or FORMAT:- for standard input
+    pub file: String,
+    /// The environment, and a vault and folder in it
+    pub environment: String,
+    /// The file's format [default: found from its content, then its ending]
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Take this column as this field; may be given several times
+    #[arg(long, value_name = "COL=FIELD")]
+    pub map: Vec<String>,
+    /// One character, or `tab` [default: found from content]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// utf-8, utf-16le, windows-1251 … [default: found from content]
+    #[arg(long)]
+    pub encoding: Option<String>,
+    /// Columns that no field takes
+    #[arg(long, value_enum, default_value = "custom", value_name = "HOW")]
+    pub extra_columns: ExtraColumns,
+    /// The first line is a record already
+    #[arg(long)]
+    pub no_header: bool,
+    /// The columns' names in order, for a file without a header
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// How to write.
+    #[command(flatten)]
+    pub into: Into,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The environment, and a vault and folder in it
+    pub environment: String,
+    /// The file; FORMAT:- for standard output
+    pub file: String,
+    /// The file's format [default: from its ending]
+    #[arg(long)]
+    pub format: Option<String>,
+    /// Secrets may be written in the clear; the file is readable by you alone
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// Disarm cells that a spreadsheet would run as formulas (they are changed)
+    #[arg(long)]
+    pub spreadsheet_safe: bool,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `migrate`
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The source
+    pub from: String,
+    /// The sink
+    pub to: String,
+    /// How to write.
+    #[command(flatten)]
+    pub into: Into,
+    /// Records may go from an encrypted vault into one that is not
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
+    /// Where the sink is a file: secrets may be written in the clear; the file is readable by you alone
+    #[arg(long)]
+    pub allow_plaintext: bool,
+    /// Keep ciphertext as it is and wrap only the record keys anew: nothing is decrypted
+    #[arg(long)]
+    pub rewrap: bool,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// `sync`
+#[derive(Debug, Args)]
+pub struct SyncArguments {
+    /// The source
+    pub from: String,
+    /// The environment that is kept in step, and a vault and folder in it
+    pub to: String,
+    /// Show what would happen, write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// What was edited in the sink since the last time
+    #[arg(long, value_enum, default_value = "skip", value_name = "HOW")]
+    pub on_conflict: OnDrift,
+    /// Move to the bin what an earlier sync brought and the source no longer holds
+    #[arg(long)]
+    pub delete: bool,
+    /// Read back what was written
+    #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
+    pub verify: VerifyHow,
+    /// Records may go from an encrypted vault into one that is not
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What to read.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+/// What a sync does about drift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDrift {
+    /// Leave it, list the record
+    Skip,
+    /// Overwrite it
+    Update,
+}
+
+/// Two locations.
+#[derive(Debug, Args)]
+pub struct Two {
+    /// The first location
+    pub a: String,
+    /// The second location
+    pub b: String,
+    /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What to compare.
+    #[command(flatten)]
+    pub select: Select,
+}
+
+impl From<OnDrift> for OnConflict {
+    fn from(drift: OnDrift) -> Self {
+        match drift {
+            OnDrift::Skip => Self::Skip,
+            OnDrift::Update => Self::Update,
+        }
+    }
+}
