@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --bins --tests
 
-.PHONY: help setup demo test test-official test-py wheel .venv-wheel/ready lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: FORCE help setup demo test test-official test-py wheel lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -38,14 +38,19 @@ test-official: .venv/ready ## the official client and made-up requests against `
 	$(BUILD)
 	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official tests/api tests/archive tests/ci
 
+MATURIN = cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
 	rm -rf dist
-	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin build --release --locked --out ../dist --interpreter python3
-	cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin sdist --out ../dist
+	$(MATURIN) build --release --locked --out ../dist --interpreter python3
+	$(MATURIN) sdist --out ../dist
 
-.venv-wheel/ready: wheel
-	rm -rf .venv-wheel && python3 -m venv .venv-wheel
-	.venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt dist/keyferry-*-abi3-*.whl
+# The tests' own, in the profile that everything else is tested in.
+.venv-wheel/ready: .venv-py/ready FORCE
+	rm -rf .cache/wheel && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
+	[ -e $@ ] || (python3 -m venv .venv-wheel && .venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt)
+	.venv-wheel/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall .cache/wheel/keyferry-*-abi3-*.whl
+	touch $@
+FORCE:
 
 # What runs in this process, and not in a command line's: only that is accelerated.
 SDK := $(addprefix tests/official/test_,methods.py refusals.py round_trip.py zero_knowledge.py)
@@ -68,8 +73,9 @@ test-image: image ## the image, run against a real server
 	tests/image.sh $(STATIC)
 
 PREFIX ?= /usr/local
+PROFILE ?= release
 install: ## the C library: DESTDIR and PREFIX say where
-	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
+	PROFILE=$(PROFILE) CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 install-cli: ## the command line, its manual pages and completions, and the link passwork-cli
 	$(CARGO) build --release --locked --bin keyferry
@@ -77,7 +83,7 @@ install-cli: ## the command line, its manual pages and completions, and the link
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
 	$(BUILD)
-	$(MAKE) install DESTDIR= PREFIX=$(abspath .cache/c)
+	$(MAKE) install PROFILE=dev DESTDIR= PREFIX=$(abspath .cache/c)
 	capi/test.sh $(abspath .cache/c) $(abspath $(TARGET))/debug/keyferry
 
 header: ## keyferry.h anew, from the source of the C library
@@ -107,7 +113,7 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 
 torture: ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test kill --test faults -- --test-threads 1
+	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: --test-threads 1
 
 FUZZ_SECONDS ?= 600
 fuzz: ## any bytes into the C library, by cargo-fuzz on a nightly compiler

@@ -1,9 +1,12 @@
 #!/bin/sh
-# Builds and installs the C library: install.sh DESTDIR PREFIX (what CARGO names, or cargo, builds it)
+# Builds and installs the C library: install.sh DESTDIR PREFIX (what CARGO names, or cargo, builds it; PROFILE is
+# release unless it says otherwise)
 set -eu
 destination=$1 prefix=$2
 here=$(cd "$(dirname "$0")" && pwd)
-built=${CARGO_TARGET_DIR:-$here/../target}/release
+profile=${PROFILE:-release}
+# Cargo keeps what the profile `dev` makes in a folder named `debug`.
+built=${CARGO_TARGET_DIR:-$here/../target}/$(echo "$profile" | sed "s/^dev$/debug/")
 abi=$(sed -n 's/^#define KF_ABI_VERSION //p' "$here/include/keyferry.h")
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
 
@@ -13,7 +16,7 @@ Darwin) name=-Wl,-install_name,@rpath/libkeyferry.$abi.dylib ;;
 *) name=-Wl,-soname,libkeyferry.so.$abi ;;
 esac
 cd "$here"
-"${CARGO:-cargo}" rustc --release --locked --crate-type cdylib,staticlib -- -C "link-arg=$name"
+"${CARGO:-cargo}" rustc --profile "$profile" --locked --crate-type cdylib,staticlib -- -C "link-arg=$name"
 
 install -d "$destination$prefix/lib/pkgconfig" "$destination$prefix/include"
 install -m 644 "$here/include/keyferry.h" "$here/include/keyferry.hpp" "$destination$prefix/include"

@@ -1,6 +1,6 @@
 //! `generate`, and the rules of an environment.
 
-use crate::world::{Dev, run_with};
+use super::world::{Dev, run_with};
 use keyferry_tests::Scene;
 use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use serde_json::json;

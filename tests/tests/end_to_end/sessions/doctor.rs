@@ -1,6 +1,6 @@
 //! `doctor`: broken configurations, and what it says about each.
 
-use crate::world::{FILE, kept, login, run, run_with, scene, tokens};
+use super::world::{FILE, kept, login, run, run_with, scene, tokens};
 use keyferry_tests::{MASTER_PASSWORD, Run, Scene};
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn a_configuration_in_order_has_nothing_wrong() {
     let (scene, dev) = scene(&[]);
     login(&scene, &dev, &["--keep-master-key"]).succeeds();
     let run = run_with(&scene, &[FILE], &["--json", "doctor"]);
-    run.succeeds().hides(dev.get("master_key")).hides(crate::world::KEY);
+    run.succeeds().hides(dev.get("master_key")).hides(super::world::KEY);
     for check in
         ["config/file", "prod:/connection", "prod:/clock", "prod:/token", "prod:/keys", "prod:/session"]
     {

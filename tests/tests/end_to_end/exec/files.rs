@@ -1,6 +1,6 @@
 //! Secrets in files, and signals: whatever happens, nothing stays behind.
 
-use crate::{KEY, MYSQL, PIN, exec, scene};
+use super::{KEY, MYSQL, PIN, exec, scene};
 use keyferry_tests::Scene;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};

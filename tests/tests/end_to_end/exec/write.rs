@@ -1,6 +1,6 @@
 //! Variables written down instead of a program that runs.
 
-use crate::{KEY, MYSQL, PIN, exec, scene};
+use super::{KEY, MYSQL, PIN, exec, scene};
 use std::os::unix::fs::PermissionsExt as _;
 
 const VARIABLES: [&str; 6] = ["--record", "Infra/db/mysql", "--env", "KEY=Infra/app/key", "--prefix", "DB_"];

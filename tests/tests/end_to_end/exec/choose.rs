@@ -1,6 +1,6 @@
 //! Whole records: by reference, folder, id and tag; files of variables; and how many requests it takes.
 
-use crate::{MYSQL, PIN, exec, scene};
+use super::{MYSQL, PIN, exec, scene};
 use keyferry_api::BATCH_LIMIT;
 use keyferry_tests::Scene;
 use keyferry_tests::proxy::Proxy;

@@ -1,6 +1,6 @@
 //! Masked output: through pipes, and through a terminal of the test's own.
 
-use crate::{KEY, MYSQL, PIN, exec, scene};
+use super::{KEY, MYSQL, PIN, exec, scene};
 use keyferry_tests::Scene;
 use pty_process::Size;
 use pty_process::blocking::{self, Pty};

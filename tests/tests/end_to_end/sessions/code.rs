@@ -1,6 +1,6 @@
 //! Two-factor: a login that owes a one-time code.
 
-use crate::world::{Dev, FILE, command, feed, login, run_with, scene};
+use super::world::{Dev, FILE, command, feed, login, run_with, scene};
 use keyferry_core::crypto::totp::Totp;
 use keyferry_core::secret::SecretString;
 use keyferry_tests::Scene;

@@ -1,6 +1,6 @@
 //! Tokens that were renewed are put back, by many at once.
 
-use crate::world::{FILE, command, kept, login, run_with, scene, tokens};
+use super::world::{FILE, command, kept, login, run_with, scene, tokens};
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The system's keyring, for real: a Secret Service on a bus of its own.
 
-use crate::world::{Dev, command};
+use super::world::{Dev, command};
 use keyferry_tests::Scene;
 use std::process::Command;
 
@@ -37,7 +37,7 @@ fn beside_a_keyring(scene: &Scene, dev: &Dev, lines: &str) -> Option<(Option<i32
 
 #[test]
 fn a_session_in_the_keyring_is_used_renewed_and_forgotten() {
-    let (scene, dev) = crate::world::scene(&["--token-life", "1"]);
+    let (scene, dev) = super::world::scene(&["--token-life", "1"]);
     let lines = r#"
 KEYFERRY_PROD_PASSWORD="$PASSWORD" KEYFERRY_PROD_MASTER_PASSWORD="$MASTER_PASSWORD" "$KF" login prod: --user admin --keep-master-key
 sleep 1.5
@@ -60,7 +60,7 @@ test ! -e .local/state/keyferry/sessions/prod.session
 
 #[test]
 fn a_session_files_key_is_kept_in_the_keyring() {
-    let (scene, dev) = crate::world::scene(&[]);
+    let (scene, dev) = super::world::scene(&[]);
     let lines = r#"
 KEYFERRY_PROD_PASSWORD="$PASSWORD" "$KF" login prod: --user admin --session-file s
 KEYFERRY_PROD_SESSION_FILE=s "$KF" ls prod:

@@ -3,7 +3,7 @@
 use keyferry_tests::{MASTER_PASSWORD, Scene};
 use std::process::Command;
 
-const PAGE: &str = include_str!("../../../docs/secrets.md");
+const PAGE: &str = include_str!("../../../../docs/secrets.md");
 
 const RECORDS: &str = concat!(
     r#"{"vault":"Infra","path":["db"],"name":"mysql","login":"root","password":"s3cr3t/9","customs":["#,

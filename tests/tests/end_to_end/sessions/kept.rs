@@ -1,6 +1,6 @@
 //! A session is kept, used by the commands that follow, and ended.
 
-use crate::world::{Dev, FILE, KEY, command, feed, kept, login, run, run_with, scene};
+use super::world::{Dev, FILE, KEY, command, feed, kept, login, run, run_with, scene};
 use keyferry_core::crypto::session_file;
 
 #[test]

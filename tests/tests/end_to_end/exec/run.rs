@@ -1,6 +1,6 @@
 //! Arguments, environment, exit codes, and what is refused.
 
-use crate::{MYSQL, PIN, exec, scene};
+use super::{MYSQL, PIN, exec, scene};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 

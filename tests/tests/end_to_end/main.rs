@@ -1,0 +1,33 @@
+//! The command line against real environments, servers, databases and faults; and what holds for the whole
+//! project. One binary, since each would link everything once more:
+//! `cargo test -p keyferry-tests --test end_to_end sync::` runs one module.
+
+mod archive;
+mod arrows;
+mod audit;
+mod bad_input;
+mod docs;
+mod environments;
+mod exec;
+mod faults;
+mod filters;
+mod fsck;
+mod full_disk;
+mod hostile_server;
+mod inject;
+mod journal;
+mod kill;
+mod main_job;
+mod proxies;
+mod report;
+mod rewrap;
+mod rotate_mariadb;
+mod rotate_postgres;
+mod rotate_programs;
+mod rotate_redis;
+mod rotate_tls;
+mod server_kill;
+mod sessions;
+mod single;
+mod sync;
+mod wiping;
