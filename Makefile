@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --bins --tests
 
-.PHONY: FORCE help setup demo test test-official test-py wheel lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: FORCE help setup demo test test-official record-official test-py wheel lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -37,6 +37,10 @@ test: lint ## everything
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(BUILD)
 	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official tests/api tests/archive tests/ci
+
+record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed
+	$(BUILD)
+	KEYFERRY_RECORD=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official/test_drop_in.py
 
 MATURIN = cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin
 wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source

@@ -1,9 +1,15 @@
 """The binary called `passwork-cli` against the official one, on the same environment: what both print, how both end,
 what a child of `exec` sees, and what `update` leaves. Each case is a line of a table; `docs/passwork-cli.md` lists what
 differs.
+
+The official command's answers are kept in `answers.json`, by `make record-official`: ours is compared with them. A tenth
+of the cases, another one each day, runs the official command too, so that they stay its answers: `KEYFERRY_OFFICIAL=all`
+runs all, and `KEYFERRY_OFFICIAL=3` the tenth of that number.
 """
 
 import argparse
+import base64
+import copy
 import json
 import os
 import re
@@ -11,11 +17,15 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import answers
 import pytest
 from cli.commands import COMMAND_STRATEGIES
 from conftest import BINARY, Server, credentials, servers
@@ -26,6 +36,8 @@ OFFICIAL = Path(sys.executable).parent / "passwork-cli"
 SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 # Longer than any answer takes, so that nothing hangs.
 PATIENCE = 60
+# What the fields of one-time codes say, by the name of the field: computed here too, since no code can be kept.
+CODES = {"otp": ("sha1", 6, 30), "otp-url": ("sha256", 8, 60), "otp-512": ("sha512", 7, 30), "otp-long": ("sha1", 12, 30), "otp-none": ("sha1", 0, 30)}
 
 
 @dataclass
@@ -39,12 +51,22 @@ class Case:
     env: dict = field(default_factory=dict)
     # Another exit code than 0; `None` where it is the shell's affair.
     code: int | None = 0
-    # Standard output: "all", "sorted" for an environment, "code" for what changes with the time, "shape" for what
-    # holds new ids, "some" for texts of our own.
+    # Standard output: "all", "code" for a one-time code, "shape" for what holds new ids, "some" for texts of our own.
     out: str = "all"
     # Only with client-side encryption on, or off.
     only: str | None = None
     stdin: str = ""
+
+    @property
+    def name(self) -> str:
+        """In the file of answers: much as one would type it."""
+        env = [f"-u {name}" if value is None else f"{name}={value}" for name, value in self.env.items()]
+        words = [word if len(word.split()) == 1 else f"'{word}'" for word in self.words]
+        return " ".join([*env, *words, *(["<<<", self.stdin] if self.stdin else [])])
+
+    @property
+    def changes(self) -> bool:
+        return any(word.startswith("{copy") or word.startswith("v1/items/{copy") or word == "{bare}" for word in self.words)
 
 
 def case(*words: str, **options: object) -> Case:
@@ -433,8 +455,11 @@ class Strange(BaseHTTPRequestHandler):
 class World:
     """A server with items made by the official client, and both command lines beside it."""
 
-    def __init__(self, server: Server, folder: Path):
-        self.server, self.folder = server, folder
+    def __init__(self, mode: str, server: Server, folder: Path):
+        self.mode, self.server, self.folder = mode, server, folder
+        # What the official command answers, where it is recorded anew.
+        self.answers: dict[str, dict] = {}
+        self.untouched: dict | None = None
         self.ours = folder / "passwork-cli"
         self.ours.symlink_to(BINARY.resolve())
         self.client = client = server.client()
@@ -485,15 +510,15 @@ class World:
                 {"name": "ключ", "type": "text", "value": "'"},
             ],
         }
-        self.new("item", self.full, folderId=ids["folder"])
-        self.new("odd", odd, folderId=ids["folder"])
-        self.new("same", {"name": "db main", "password": "another", "customs": [{"name": "note", "type": "text", "value": "n-2"}]})
-        self.new("empty", {"name": "empty", "password": ""})
+        ids["item"] = self.new(self.full, folderId=ids["folder"])
+        ids["odd"] = self.new(odd, folderId=ids["folder"])
+        ids["same"] = self.new({"name": "db main", "password": "another", "customs": [{"name": "note", "type": "text", "value": "n-2"}]})
+        ids["empty"] = self.new({"name": "empty", "password": ""})
         # Not where a search for a vault finds it.
-        self.new("nul", {"name": "nul", "password": "a\0b"}, vaultId=ids["aside"])
-        self.new("unnamed", {"name": "x", "password": "p", "customs": [{"name": "", "type": "text", "value": "v"}]}, vaultId=ids["aside"])
-        self.bare("bare")
-        self.new("deleted", self.full, vaultId=ids["aside"])
+        ids["nul"] = self.new({"name": "nul", "password": "a\0b"}, vaultId=ids["aside"])
+        ids["unnamed"] = self.new({"name": "x", "password": "p", "customs": [{"name": "", "type": "text", "value": "v"}]}, vaultId=ids["aside"])
+        ids["bare"] = self.bare("vault")
+        ids["deleted"] = self.new(self.full, vaultId=ids["aside"])
         client.delete_item(ids["deleted"])
         ids["shortcut"] = client.create_shortcut(ids["item"], ids["other"])
         ids["shortcut2"] = client.create_shortcut(ids["odd"], ids["other"])
@@ -516,19 +541,39 @@ class World:
             ids |= {"certificate": str(server.certificate), "folder_of_authorities": str(hashed)}
             name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", server.certificate], capture_output=True, text=True, check=True)
             (hashed / f"{name.stdout.strip()}.0").symlink_to(server.certificate)
+        self.values, self.times = self.volatile()
 
-    def new(self, key: str, item: dict, **place: str) -> None:
+    def volatile(self) -> tuple[dict[str, str], dict[str, str]]:
+        """What no two worlds have in common, by its name: ids, tokens, ciphertext, addresses, folders; and times."""
+        values = {f"{{{key}}}": value for key, value in self.ids.items() if key not in ("closed", "strange")}
+        values |= {f"127.0.0.1:{{{key}}}": f"127.0.0.1:{self.ids[key]}" for key in ("closed", "strange")}
+        values |= {"{refresh_token}": self.client.refresh_token, "{cwd}": str(self.folder)}
+        values["{user}"] = self.client.call("GET", "/api/v1/users/info")["id"]
+        times = {}
+        paths = {key: f"/api/v1/vaults/{self.ids[key]}" for key in ("vault", "other", "aside")}
+        paths |= {key: f"/api/v1/items/{self.ids[key]}" for key in ("item", "odd", "same", "empty", "nul", "unnamed", "bare", "shortcut")}
+        for key, path in paths.items():
+            found = self.client.call("GET", path)
+            times |= {f"{{{key}.{name}}}": str(found[name]) for name in ("createdAt", "updatedAt") if name in found}
+            if not self.server.ready["master_key"]:
+                continue
+            secret = {name: value for name, value in found.items() if name.endswith(("Encrypted", "Hash")) or name == "salt"}
+            for number, custom in enumerate(found.get("customs", [])):
+                secret |= {f"customs[{number}].{name}": value for name, value in custom.items()}
+            values |= {f"{{{key}.{name}}}": value for name, value in secret.items() if value}
+        return values, times
+
+    def new(self, item: dict, **place: str) -> str:
         # The official client encrypts in place.
-        made = json.loads(json.dumps({"vaultId": self.ids["vault"]} | item | place))
-        self.ids[key] = self.client.create_item(made)
+        return self.client.create_item(copy.deepcopy({"vaultId": self.ids["vault"]} | item | place))
 
-    def bare(self, key: str) -> None:
+    def bare(self, vault: str) -> str:
         """An item without a password and without custom fields, but with a key where there are keys."""
-        draft = {"vaultId": self.ids["vault"], "name": "bare"}
+        draft = {"vaultId": self.ids[vault], "name": "bare"}
         if self.client.is_encrypt:
-            vault = self.client.get_vault_password(self.client.get_vault(self.ids["vault"]))
-            draft["keyEncrypted"] = encrypt_aes(generate_key(), vault)
-        self.ids[key] = self.client.call("POST", "/api/v1/items", draft)["id"]
+            password = self.client.get_vault_password(self.client.get_vault(self.ids[vault]))
+            draft["keyEncrypted"] = encrypt_aes(generate_key(), password)
+        return self.client.call("POST", "/api/v1/items", draft)["id"]
 
     def strangers(self) -> None:
         """Another user's vault."""
@@ -539,80 +584,124 @@ class World:
         self.ids["foreign_vault"] = other.create_vault("Foreign")
         self.ids["foreign"] = other.create_item({"vaultId": self.ids["foreign_vault"], "name": "f", "password": "p"})
 
-    def copy(self) -> dict:
-        """An item that one of the two may change, and a shortcut to it."""
-        self.new("copy", self.full, vaultId=self.ids["aside"])
-        self.bare("bare")
-        self.ids["copy_shortcut"] = self.client.create_shortcut(self.ids["copy"], self.ids["other"])
-        return dict(self.ids)
+    @contextmanager
+    def copy(self):
+        """An item that one of the two may change, a shortcut to it, and a bare one; no search finds them afterwards."""
+        ids = self.ids | {"copy": self.new(self.full, vaultId=self.ids["aside"]), "bare": self.bare("aside")}
+        ids["copy_shortcut"] = self.client.create_shortcut(ids["copy"], ids["other"])
+        yield ids
+        self.client.call("DELETE", f"/api/v1/shortcuts/{ids['copy_shortcut']}")
+        for key in ("copy", "bare"):
+            # The case may have been to delete it.
+            with suppress(PassworkResponseError):
+                self.client.delete_item(ids[key])
 
     def run(self, program: Path, one: Case, ids: dict) -> subprocess.CompletedProcess:
         env = {"PATH": "/usr/bin:/bin", "NO_PROXY": "127.0.0.1", "PASSWORK_HOST": self.server.url}
         env |= credentials(self.server.ready, "PASSWORK") | one.env
         env = {name: value.format_map(ids) for name, value in env.items() if value is not None}
         words = [word.format_map(ids) for word in one.words]
-        return subprocess.run([program, *words], env=env, input=one.stdin.encode(), capture_output=True, timeout=PATIENCE, check=False)
+        return subprocess.run([program, *words], cwd=self.folder, env=env, input=one.stdin.encode(), capture_output=True, timeout=PATIENCE, check=False)
 
     def compare(self, one: Case) -> None:
-        """Runs both, and compares what each says and does."""
-        changes = any(word.startswith("{copy") or word.startswith("v1/items/{copy") or word == "{bare}" for word in one.words)
-        theirs_ids = self.copy() if changes else self.ids
-        theirs = self.run(OFFICIAL, one, theirs_ids)
-        ours_ids = self.copy() if changes else self.ids
-        ours = self.run(self.ours, one, ours_ids)
-        told = f"\nofficial: {theirs}\n    ours: {ours}"
-        assert one.code in (None, theirs.returncode), f"the official one ends otherwise{told}"
-        assert ours.returncode == theirs.returncode, told
-        match one.out:
-            case "all":
-                assert same(ours.stdout, ours_ids) == same(theirs.stdout, theirs_ids), told
-            case "shape":
-                assert shape(ours.stdout) == shape(theirs.stdout), told
-            case "code":
-                again = self.run(OFFICIAL, one, theirs_ids)
-                assert ours.stdout in (theirs.stdout, again.stdout), told
-            case "some":
-                assert ours.stdout and theirs.stdout, told
-        if one.errors == "all":
-            assert same(ours.stderr, ours_ids) == same(theirs.stderr, theirs_ids), told
-        elif one.errors == "some":
-            assert ours.stderr and theirs.stderr, told
-        else:
-            assert begins(ours.stderr, one.errors) == begins(theirs.stderr, one.errors), told
-        if changes:
-            assert self.state(ours_ids) == self.state(theirs_ids), told
+        """Runs ours, and on its day the official one, and compares what they say and do with what is recorded."""
+        if answers.RECORDING:
+            self.record(one)
+        known = self.answers.get(one.name) or answers.recorded()["answers"].get(self.mode, {}).get(one.name)
+        assert known, f"no answer is recorded to {self.mode}: {one.name}; `make record-official` asks the official command"
+        self.agrees(self.ours, one, known)
+        chosen = answers.tenth()
+        if not answers.RECORDING and answers.is_live(f"{self.mode} {one.name}", chosen):
+            stale = f"the official command, run with KEYFERRY_OFFICIAL={chosen}, differs from what is recorded: {answers.recorded()['made_by']}"
+            self.agrees(OFFICIAL, one, known, stale)
 
-    def state(self, ids: dict) -> list:
+    def agrees(self, program: Path, one: Case, known: dict, otherwise: str = "ours differs") -> None:
+        """Asserts that the program says and does what is known."""
+        with self.copy() if one.changes else nullcontext(self.ids) as ids:
+            done, answer = self.asked(program, one, ids)
+            names = self.names(ids)
+            expected = {name: value for name, value in known.items() if name != "state"}
+            expected |= {name: names.fill("".join(known[name])) for name in ("stdout", "stderr") if known[name] is not True}
+            told = f"{otherwise}\n{self.mode}: {one.name}\nexpected: {expected}\n     got: {done}"
+            assert one.code in (None, known["code"]), told
+            assert answer == expected, told
+            if one.changes:
+                untouched = self.untouched or answers.recorded()["untouched"][self.mode]
+                state = answers.through(names.fill, answers.patched(untouched, known["state"]))
+                assert self.state(ids) == state, told
+
+    def record(self, one: Case) -> None:
+        """Keeps what the official command answers, by names in the place of what is this world's own."""
+        with self.copy() if one.changes else nullcontext(self.ids) as ids:
+            names = self.names(ids)
+            before = answers.through(names.hide, self.state(ids)) if one.changes else None
+            _, answer = self.asked(OFFICIAL, one, ids)
+            known = dict(answer)
+            for name in ("stdout", "stderr"):
+                if answer[name] is not True:
+                    known[name] = names.hide(answer[name]).splitlines(keepends=True)
+                    assert names.fill("".join(known[name])) == answer[name]
+            if one.changes:
+                after = answers.through(names.hide, self.state(ids))
+                known["state"] = answers.difference(before, after)
+                assert answers.patched(before, known["state"]) == after
+                assert self.untouched in (None, before), "one world, two beginnings"
+                self.untouched = before
+        self.answers[one.name] = known
+
+    def names(self, ids: dict) -> answers.Names:
+        return answers.Names(self.values | {f"{{{key}}}": ids[key] for key in ("copy", "copy_shortcut", "bare") if key in ids}, self.times)
+
+    def asked(self, program: Path, one: Case, ids: dict) -> tuple[subprocess.CompletedProcess, dict]:
+        """What was printed, and what of it is compared."""
+        begin = time.time()
+        done = self.run(program, one, ids)
+        stdout, stderr = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
+        match one.out:
+            case "shape":
+                stdout = shape(stdout)
+            case "code":
+                stdout = self.without_code(one, stdout, begin)
+            case "some":
+                assert stdout, done
+                stdout = True
+            case other:
+                assert other == "all"
+        if one.errors == "some":
+            assert stderr, done
+            stderr = True
+        elif one.errors != "all":
+            stderr = begins(stderr, one.errors)
+        return done, {"code": done.returncode, "stdout": stdout, "stderr": stderr}
+
+    def without_code(self, one: Case, text: str, begin: float) -> str:
+        """With a name for a one-time code that was right at some moment since; any other stays."""
+        algorithm, digits, period = CODES[one.words[one.words.index("--totp-code") + 1]]
+        right = answers.codes(base64.b32decode(SECRET), algorithm, digits, period, begin, time.time())
+        return f"{{code of {len(right[0])} digits}}\n" if text.removesuffix("\n") in right and text.endswith("\n") else text
+
+    def state(self, ids: dict) -> dict:
         """What the official client finds of the items that were changed."""
-        found = []
+        found = {}
         for key in ("copy", "copy_shortcut", "bare"):
             try:
                 item = self.client.get_item(ids[key])
             except PassworkResponseError as error:
-                found.append(error.message)
+                found[key] = error.message
                 continue
             item["hasPassword"] = item.pop("passwordEncrypted") is not None
             for name in ("id", "keyEncrypted", "createdAt", "updatedAt", "revision"):
                 item.pop(name)
-            found.append(item)
+            found[key] = item
         return found
 
 
-def same(text: bytes, ids: dict) -> bytes:
-    """With the ids of copies by their names."""
-    for key in ("copy", "copy_shortcut", "bare"):
-        if key in ids:
-            text = text.replace(ids[key].encode(), key.encode())
-    return text
+def shape(text: str) -> str:
+    return re.sub(r'"[0-9a-f]{24}"', '"id"', text)
 
 
-def shape(text: bytes) -> bytes:
-    return re.sub(rb'"[0-9a-f]{24}"', b'"id"', text)
-
-
-def begins(text: bytes, beginning: str) -> str:
+def begins(text: str, beginning: str) -> str:
     """The beginning that a case names, or else the words up to the first colon."""
-    text = text.decode()
     return text[: len(beginning)] if beginning else text.split(":")[0]
 
 
@@ -621,15 +710,33 @@ def named(value: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    with servers(tmp_path_factory.mktemp("http")) as start:
-        yield World(start(request.param), tmp_path_factory.mktemp(request.param))
+def worlds(tmp_path_factory: pytest.TempPathFactory):
+    """One world for each mode, made when the first test asks for it."""
+    with servers(tmp_path_factory.mktemp("servers")) as start:
+
+        made: dict[str, World] = {}
+
+        def world(mode: str) -> World:
+            if mode not in made:
+                server = start("on", "--tls") if mode == "tls" else start(mode)
+                made[mode] = World(mode, server, tmp_path_factory.mktemp(mode))
+            return made[mode]
+
+        yield world
+        if answers.RECORDING:
+            untouched = {mode: one.untouched for mode, one in made.items() if one.untouched}
+            answers.write({mode: one.answers for mode, one in made.items()}, untouched, case_names())
+
+
+# Of the module, so that the tests stay in the order of their modes.
+@pytest.fixture(scope="module")
+def world(request: pytest.FixtureRequest, worlds) -> World:
+    return worlds(request.param)
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory):
-    with servers(tmp_path_factory.mktemp("https")) as start:
-        yield World(start("on", "--tls"), tmp_path_factory.mktemp("secure"))
+def secure(worlds) -> World:
+    return worlds("tls")
 
 
 def in_both_modes(cases: list[Case]):
@@ -639,6 +746,14 @@ def in_both_modes(cases: list[Case]):
             usage = one.code == 2 or one.out == "some"
             if one.only in (None, mode) and not (usage and mode == "on"):
                 yield pytest.param(mode, one, id=f"{mode}-{named(one)}")
+
+
+def case_names() -> dict[str, set[str]]:
+    """The names of all cases by mode, as in the file of answers."""
+    names = {"on": set(), "off": set(), "tls": {one.name for one in TLS}}
+    for mode, one in (param.values for param in in_both_modes([*GET, *EXEC, *UPDATE, *API])):
+        names[mode].add(one.name)
+    return names
 
 
 @pytest.mark.parametrize(("world", "one"), list(in_both_modes(GET)), indirect=["world"])
@@ -701,3 +816,56 @@ def test_a_reader_that_goes_away_is_met_as_the_official_one_meets_it(world: Worl
             done = subprocess.run([program, "get", "--password-id", world.ids["item"]], env=env, stdout=pipe, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=False)
         ended.append(done.returncode)
     assert set(ended) == {120}
+
+
+# The others look at the file, which is written when the last of the module has run.
+kept = pytest.mark.skipif(answers.RECORDING, reason="the answers are being recorded")
+
+
+@kept
+def test_the_answers_are_of_the_installed_version_and_of_these_cases() -> None:
+    known = answers.recorded()
+    assert known["made_by"]["passwork-python"] == version("passwork-python"), "`make record-official` asks the new one"
+    assert {mode: set(found) for mode, found in known["answers"].items()} == case_names()
+    # No two cases share an answer.
+    assert sum(map(len, case_names().values())) == len(TLS) + len(list(in_both_modes([*GET, *EXEC, *UPDATE, *API])))
+
+
+def test_ten_days_run_the_official_command_on_every_case() -> None:
+    names = [f"{mode} {name}" for mode, found in case_names().items() for name in found]
+    days = [{name for name in names if answers.is_live(name, str(day))} for day in range(10)]
+    assert sorted(name for day in days for name in day) == sorted(names)
+    assert max(map(len, days)) < len(names) / 5
+
+
+@kept
+def test_nothing_of_the_machine_that_recorded_is_in_the_answers() -> None:
+    text = answers.FILE.read_text("utf-8")
+    assert set(re.findall(r"\b[0-9a-f]{24}\b", text)) <= {"0" * 24, "1" * 24}
+    assert not re.search(r"127\.0\.0\.1:\d|/(tmp|root|home|Users)\b|\b1[789]\d{8}\b", text)
+    # Ciphertext and keys; what is not encrypted is base64 of texts above.
+    encrypted = json.dumps([answers.recorded()["answers"][mode] for mode in ("on", "tls")])
+    assert not re.search(r"\b(?!0x)[0-9A-Za-z+/]{40,}", encrypted)
+    addresses = {"http://", "http://127.0.0.1:{closed}", "http://127.0.0.1:{strange}", "https://", "https://db.example", "https://nowhere", "https://x", "ftp://nowhere"}
+    assert set(re.findall(r"\b(?:https?|ftp)://[\w.:{}]*", text)) <= addresses
+
+
+@kept
+@pytest.mark.parametrize("world", ["on"], indirect=True)
+def test_a_comparison_can_fail(world: World) -> None:
+    for one in (case("get", *ID), case("exec", *ID, "--cmd", ENV), case("update", *COPY, "--password", "p 2"), case("get", "--password-id", "no id", code=1)):
+        known = answers.recorded()["answers"]["on"][one.name]
+        world.agrees(world.ours, one, known)
+        flipped = [known | {"code": 9}, known | {"stdout": [*known["stdout"], "\n"]}, known | {"stderr": [*known["stderr"], "x"]}]
+        flipped += [known | {name: [known[name][0].replace("e", "E", 1), *known[name][1:]]} for name in ("stdout", "stderr") if "e" in "".join(known[name][:1])]
+        if one.changes:
+            flipped += [known | {"state": {}}, known | {"state": known["state"] | {"bare": {"name": "another"}}}]
+        for wrong in flipped:
+            with pytest.raises(AssertionError, match="ours differs|assert 9"):
+                world.agrees(world.ours, one, wrong)
+    # An id in the place of another.
+    one = case("get", *ID, "--field", "id")
+    with pytest.raises(AssertionError, match="ours differs"):
+        world.agrees(world.ours, one, {"code": 0, "stdout": ["{odd}\n"], "stderr": []})
+    for text in ("1234567\n", "\n", ""):
+        assert world.without_code(case("get", *ID, "--totp-code", "otp", out="code"), text, time.time()) == text
