@@ -137,11 +137,12 @@ pub async fn environment_with(
                 ..Session::default()
             };
             let transport = http_transport_trusting(url, config.timeout, &trust)?;
-            let client = Client::new(transport, label.clone(), session).with_patience(2 * config.timeout);
+            let client =
+                Client::new(transport, label.clone(), session).with_request_timeout(2 * config.timeout);
             match (&found.kept, &found.tokens_from) {
                 (Some(kept), _) => client.keep_session_in(Arc::new(kept.clone())),
                 (None, Some(source)) => {
-                    client.keep_session_in(UnstoredSession::new(&label, source, config.output))
+                    client.keep_session_in(UnstoredSession::new(&label, source, config.output));
                 }
                 (None, None) => {}
             }

@@ -106,7 +106,7 @@ pub fn connect(location: &str, session: Session, timeout: Duration) -> Result<(C
     }
     let place = url.as_str().trim_end_matches('/').to_owned();
     let client = Client::new(http_transport(&url, timeout)?, location.to_owned(), session);
-    Ok((client.with_patience(2 * timeout), place))
+    Ok((client.with_request_timeout(2 * timeout), place))
 }
 
 /// A signed-in client of an open environment.
@@ -124,7 +124,7 @@ pub fn client_of(environment: &ServerEnvironment, folder: &Path, label: &str) ->
     let router = environment.router(ServeOptions::default());
     let client = Client::new(in_process(router), label.to_owned(), session);
     // It ends with this process: a request without an answer has no effect later.
-    Ok(client.with_batch_limit(BATCH).with_patience(Duration::ZERO))
+    Ok(client.with_batch_limit(BATCH).with_request_timeout(Duration::ZERO))
 }
 
 fn failed(folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {

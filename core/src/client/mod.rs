@@ -121,7 +121,7 @@ impl Client {
     /// twice the request's timeout: what is still on its way when the client gives up is given as
     /// long again. Nothing in this process, since the environment ends with it.
     #[must_use]
-    pub fn with_patience(mut self, request_timeout: Duration) -> Self {
+    pub fn with_request_timeout(mut self, request_timeout: Duration) -> Self {
         self.request_timeout = request_timeout;
         self
     }

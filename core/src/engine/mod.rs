@@ -5,13 +5,13 @@
 //! | [`endpoint`], [`options`] | what a transfer is asked for: two locations, and how |
 //! | [`environment`] | an environment, signed in and unlocked; single records in use |
 //! | [`source`] | one stream of entries from any location |
-//! | [`plan`] | what a transfer would do, found out before anything is written |
-//! | [`transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
-//! | [`sink`] | vaults, folders and records are made; requests whose answer was lost are settled |
-//! | [`compare`] | records compared by keyed digest: all of them, or a sample |
+//! | [`mod@plan`] | what a transfer would do, found out before anything is written |
+//! | [`mod@transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
+//! | `sink` | vaults, folders and records are made; requests whose answer was lost are settled |
+//! | `compare` | records compared by keyed digest: all of them, or a sample |
 //! | [`journal`] | what a job means to do, on the disk before it does it, and what came of it |
 //! | [`report`] | progress, the outcome in numbers and names, and the page that shows it |
-//! | [`undo`], [`fsck`], [`audit`] | takes a job back; finds what cannot be read; finds what is weak |
+//! | [`mod@undo`], [`mod@fsck`], [`mod@audit`] | takes a job back; finds what cannot be read; finds what is weak |
 //! | [`crash`] | the places where tests end the process, as a power cut would |
 
 pub mod audit;

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 const FEW: usize = 8;
 
 impl Environment {
-    /// The records at these paths, in their order, each found or not; see [`Environment::pick`].
+    /// The records at these paths, in their order, each found or not; see [`Environment::fetch`].
     ///
     /// # Errors
     /// Where a list could not be read, which is an error of all.

@@ -139,10 +139,10 @@ pub(crate) async fn remove_doubles(
 }
 
 /// Waits until a request sent at `sent` (Unix seconds) can have no effect any more.
-async fn wait(sent: i64, patience: Duration, progress: &dyn Progress) -> Result<()> {
+async fn wait(sent: i64, timeout: Duration, progress: &dyn Progress) -> Result<()> {
     // A clock that went backwards says nothing: then the whole time is waited.
     let since = u64::try_from(journal::now() - sent).map_or(Duration::ZERO, Duration::from_secs);
-    let mut left = patience.saturating_sub(since);
+    let mut left = timeout.saturating_sub(since);
     if !left.is_zero() {
         progress.note(&format!(
             "waiting {} s, until requests of the earlier run can have no effect any more",

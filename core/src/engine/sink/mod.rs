@@ -277,8 +277,8 @@ impl Writer {
     /// Gives the environment the time in which it may yet act.
     async fn wait(&self, sent: Instant, errors: impl Iterator<Item = &Error>) {
         if errors.into_iter().any(lost_answers::may_yet_act) {
-            let patience = self.client().request_timeout();
-            tokio::time::sleep(patience.saturating_sub(sent.elapsed())).await;
+            let timeout = self.client().request_timeout();
+            tokio::time::sleep(timeout.saturating_sub(sent.elapsed())).await;
         }
     }
 
