@@ -5,7 +5,7 @@
 //! No type can hold C to that, so these helpers are crate-private and each names the promise that it relies on.
 
 use crate::last_error::Failure;
-use crate::log;
+use crate::listener::{self, KF_LOG_ERROR};
 use crate::status::{self, KF_NOT_UTF8, KF_NULL, KF_OK, KF_PANIC, KF_TOO_LONG, kf_status};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use std::cell::Cell;
@@ -45,7 +45,7 @@ fn panicked() -> Failure {
     let place = PANICKED.lock().unwrap_or_else(PoisonError::into_inner).take();
     let place = place.unwrap_or_else(|| "an unknown place".to_owned());
     let told = format!("a promise of keyferry's own was broken at {place}: please report it");
-    log::error(&told);
+    listener::tell(KF_LOG_ERROR, &told);
     Failure::new(KF_PANIC, told)
 }
 
@@ -173,6 +173,13 @@ pub fn usage(told: impl Into<String>) -> Failure {
 /// Where a callback's `context` is kept for another thread. C promises that its callback may be called there.
 #[derive(Clone, Copy)]
 pub struct Context(pub *mut c_void);
+
+impl Context {
+    /// What C gave.
+    pub fn pointer(self) -> *mut c_void {
+        self.0
+    }
+}
 
 // SAFETY: the pointer is never followed here, only handed back to the callback that it came with, which the
 // header says must work from any thread, and from several at once.

@@ -3,8 +3,8 @@
 use crate::boundary::{Out, Outcome, call, lent, name, optional_name};
 use crate::buffer::kf_buffer;
 use crate::handle::Table;
-use crate::job::Choice;
 use crate::last_error::Failure;
+use crate::options::Choice;
 use crate::runtime;
 use crate::status::{KF_CALLBACK, KF_NULL, kf_status};
 use keyferry_core::client::Session;

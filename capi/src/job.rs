@@ -1,23 +1,18 @@
 //! Jobs: records moved or compared, with progress told and a wish to stop heard.
 
-use crate::boundary::{Context, Out, Outcome, call, call_with_outcome, name, optional_name, secret, usage};
+use crate::boundary::{Context, Out, Outcome, call, call_with_outcome, name, secret};
 use crate::buffer::kf_buffer;
 use crate::environment::{ENVIRONMENTS, at, kf_environment, to_json};
 use crate::handle::Table;
+use crate::listener::{self, KF_LOG_INFO};
+use crate::options::Choice;
+use crate::runtime;
 use crate::status::{KF_DIFFERENT, KF_LEFT_OUT, KF_OK, kf_status};
-use crate::{log, runtime};
 use keyferry_core::engine::job::{self, Begin};
-use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, ProgressQueue, Report, Step,
-    Verify,
-};
-use keyferry_core::model::RecordPath;
+use keyferry_core::engine::{self, ArchiveKeys, Endpoint, Journal, Options, ProgressQueue, Report, Step};
 use keyferry_core::secret::SecretString;
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::ffi::{c_char, c_void};
 use std::panic::resume_unwind;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -282,7 +277,7 @@ fn run(
     loop {
         let running = end.recv_timeout(TICK) == Err(std::sync::mpsc::RecvTimeoutError::Timeout);
         for note in watched.notes() {
-            log::info(&note);
+            listener::tell(KF_LOG_INFO, &note);
         }
         if let Some((callback, context)) = progress {
             for news in watched.news() {
@@ -306,7 +301,7 @@ fn run(
 /// Hands the report over, and says in a code how the job ended.
 fn finish(report: &Report, out: Option<Out<kf_buffer>>) -> Outcome<kf_status> {
     for note in &report.notes {
-        log::info(note);
+        listener::tell(KF_LOG_INFO, note);
     }
     if let Some(out) = out {
         out.set(kf_buffer::lend(to_json(report)?));
@@ -316,65 +311,4 @@ fn finish(report: &Report, out: Option<Out<kf_buffer>>) -> Outcome<kf_status> {
         4 => KF_DIFFERENT,
         _ => KF_LEFT_OUT,
     })
-}
-
-/// The options of a call, as their JSON has them.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Choice {
-    on_conflict: Option<String>,
-    verify: Option<String>,
-    rewrap: bool,
-    allow_plaintext: bool,
-    allow_unencrypted_target: bool,
-    vaults: Vec<String>,
-    folder: Option<String>,
-    tags: Vec<String>,
-    query: Option<String>,
-    changed_since: Option<i64>,
-    map: BTreeMap<String, String>,
-    rejects: Option<PathBuf>,
-    journal: Option<PathBuf>,
-}
-
-impl Choice {
-    pub fn parse(options: *const c_char) -> Outcome<Self> {
-        let Some(text) = optional_name(options, "options")?.filter(|text| !text.trim().is_empty()) else {
-            return Ok(Self::default());
-        };
-        // A struct could also be read from a list.
-        let members: serde_json::Result<serde_json::Map<String, serde_json::Value>> =
-            serde_json::from_str(text);
-        members
-            .and_then(|members| Self::deserialize(serde_json::Value::Object(members)))
-            .map_err(|error| usage(format!("options: {error}")))
-    }
-
-    pub fn into_filter(self) -> Filter {
-        Filter {
-            vaults: self.vaults,
-            folder: self.folder.as_deref().map(RecordPath::names),
-            tags: self.tags,
-            query: self.query,
-            changed_since: self.changed_since,
-        }
-    }
-
-    fn into_options(mut self) -> Outcome<Options> {
-        let on_conflict = self.on_conflict.as_deref();
-        let on_conflict = on_conflict.map_or_else(|| Ok(Conflict::default()), Conflict::from_name)?;
-        let verify = self.verify.as_deref().map_or_else(|| Ok(Verify::default()), Verify::from_name)?;
-        let mut options = Options {
-            on_conflict,
-            verify,
-            keys: if self.rewrap { Keys::Kept } else { Keys::Fresh },
-            allow_plaintext: self.allow_plaintext,
-            allow_unencrypted_target: self.allow_unencrypted_target,
-            rejects: self.rejects.take(),
-            ..Options::default()
-        };
-        options.read.map = std::mem::take(&mut self.map).into_iter().collect();
-        options.filter = self.into_filter();
-        Ok(options)
-    }
 }

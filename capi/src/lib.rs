@@ -14,7 +14,9 @@ mod environment;
 mod handle;
 mod job;
 mod last_error;
+mod listener;
 mod log;
+mod options;
 mod status;
 
 pub use buffer::{kf_buffer, kf_buffer_free};

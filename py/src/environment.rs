@@ -1,9 +1,9 @@
 //! An environment, opened once and used by many threads.
 
 use crate::error::{Raise, usage};
-use crate::job::filter;
 use crate::record::Record;
 use crate::runtime;
+use crate::select::filter;
 use keyferry_core::client::Session;
 use keyferry_core::engine::{self, Endpoint, Options, Unlock};
 use keyferry_core::error::Place;

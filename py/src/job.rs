@@ -3,10 +3,11 @@
 use crate::environment::Environment;
 use crate::error::{Raise, usage};
 use crate::runtime;
+use crate::select::{filter, option};
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Journal, Keys, Options, ProgressQueue, Report, Verify,
+    self, ArchiveKeys, Conflict, Endpoint, Journal, Keys, Options, ProgressQueue, Report, Verify,
 };
 use keyferry_core::secret::SecretString;
 use pyo3::prelude::*;
@@ -107,32 +108,6 @@ impl Place<'_> {
             },
         }
     }
-}
-
-macro_rules! option {
-    ($options:expr, $name:literal) => {
-        match $options {
-            Some(options) => options
-                .get_item($name)?
-                .filter(|value| !value.is_none())
-                .map(|value| value.extract())
-                .transpose()?,
-            None => None,
-        }
-    };
-}
-
-/// Which records count.
-pub fn filter(select: Option<&Bound<'_, PyDict>>) -> PyResult<Filter> {
-    let vaults: Option<Vec<String>> = option!(select, "vaults");
-    let tags: Option<Vec<String>> = option!(select, "tags");
-    Ok(Filter {
-        vaults: vaults.unwrap_or_default(),
-        folder: option!(select, "folder"),
-        tags: tags.unwrap_or_default(),
-        query: option!(select, "query"),
-        changed_since: option!(select, "changed_since"),
-    })
 }
 
 fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyResult<Options> {

@@ -11,6 +11,7 @@ mod error;
 mod job;
 mod record;
 mod records;
+mod select;
 mod table;
 
 use pyo3::prelude::*;

@@ -1,11 +1,11 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use crate::client::{Body, retry};
+use crate::client::Body;
 use crate::error::Place;
 use crate::{Error, ErrorKind, Result};
 use base64::Engine as _;
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use keyferry_api::error::{ErrorBody, code};
 use keyferry_api::{BASE_PATH, wrapping::Wrapped};
@@ -44,7 +44,7 @@ pub(super) async fn open(method: &Method, path: &str, response: http::Response<B
     if status.is_success() {
         return Ok(response.into_body());
     }
-    let retry_after = retry::retry_after(response.headers());
+    let retry_after = retry_after(response.headers());
     // An error whose body cannot be read is still told by its status.
     let body = whole(response.into_body(), MAX_ERROR).await.and_then(unwrap).unwrap_or_default();
     let errors = serde_json::from_slice(&body).unwrap_or_default();
@@ -177,4 +177,9 @@ pub(super) fn status_and_code(error: &Error) -> (Option<u16>, Option<&str>) {
 /// Text of a server, fit for a terminal.
 fn clean(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).collect()
+}
+
+/// What `Retry-After` asks for, in seconds; a date counts as not given.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }

@@ -2,7 +2,6 @@
 
 use crate::client::answer;
 use crate::{Error, ErrorKind};
-use http::{HeaderMap, header};
 use std::time::Duration;
 
 /// Requests that one call may cost.
@@ -36,11 +35,6 @@ pub(super) fn pause(error: &Error, tries: u32, repeat: Repeat) -> Option<Duratio
         None => FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(MAX_PAUSE),
     };
     Some(longest.mul_f64(0.5 + random() / 2.0))
-}
-
-/// What `Retry-After` asks for, in seconds; a date counts as not given.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// From 0 to 1. Only pauses depend on it, so a failing source of randomness is no failure.

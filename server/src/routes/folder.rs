@@ -6,7 +6,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{FolderId, VaultId};
 use crate::json::text;
 use crate::store::folder;
-use crate::store::item::Place;
+use crate::store::place::{self, Place};
 use keyferry_api::folder::{Binned, MoveFolder, NewFolder};
 use keyferry_api::vault::{Rename, VaultUser};
 use keyferry_api::{Created, Empty, List};
@@ -14,7 +14,7 @@ use keyferry_api::{Created, Empty, List};
 /// A folder that the caller may not see is a folder that is not there.
 fn find(context: &Context<'_>, request: &Request) -> Result<(FolderId, Reader)> {
     let id = request.id::<FolderId>()?;
-    let vault = folder::vault_of(context.conn, &id)?;
+    let vault = place::vault_of(context.conn, &id)?;
     let reader = Reader::at(context.conn, context.caller, &vault, Some(&id), "folder")?;
     Ok((id, reader))
 }

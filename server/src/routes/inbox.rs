@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::id::InboxItemId;
 use crate::json::text;
 use crate::store::inbox;
-use crate::store::item::Target;
+use crate::store::target::Target;
 use keyferry_api::inbox::NewInboxItem;
 use keyferry_api::{Created, Empty, List};
 

@@ -5,7 +5,10 @@ use crate::access::Reader;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, FolderId, InboxItemId, VaultId};
 use crate::json::text;
-use crate::store::item::{self, Filter, Place, Target};
+use crate::store::place::Place;
+use crate::store::search::{self, Filter};
+use crate::store::target::Target;
+use crate::store::{attachment, item};
 use keyferry_api::folder::Binned;
 use keyferry_api::item::{ItemDraft, MoveItem};
 use keyferry_api::{Created, Empty};
@@ -32,7 +35,7 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         offset: request.number("offset")?.unwrap_or(0),
         ..Filter::default()
     };
-    item::search(context.conn, context.caller, &filter)
+    search::items(context.conn, context.caller, &filter)
 }
 
 /// The conditions of a search, of items or of shortcuts.
@@ -53,7 +56,7 @@ pub(super) fn filter(request: &Request) -> Result<Filter> {
 }
 
 pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    item::search(context.conn, context.caller, &filter(&request)?)
+    search::items(context.conn, context.caller, &filter(&request)?)
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
@@ -138,7 +141,7 @@ pub(super) fn attachment(context: &Context<'_>, request: Request) -> Result<Vec<
     };
     let attachment = request.segment("attachmentId").parse::<AttachmentId>()?;
     context.record("attachment.read", attachment.as_str(), Some(&target.vault));
-    text(&item::attachment_of(context.conn, &target.item, &attachment, false)?)
+    text(&attachment::get(context.conn, &target.item, &attachment, false)?)
 }
 
 pub(super) fn remove_attachment(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

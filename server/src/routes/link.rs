@@ -5,8 +5,8 @@ use crate::error::{Refusal, Result};
 use crate::id::LinkId;
 use crate::json::text;
 use crate::store::activity::{Event, append};
-use crate::store::item::Target;
 use crate::store::link::{self, Opening};
+use crate::store::target::Target;
 use keyferry_api::link::{LinkMade, NewLink, OpenLink};
 use keyferry_api::{Empty, List};
 

@@ -5,13 +5,14 @@ use crate::access::Reader;
 use crate::error::{Refusal, Result};
 use crate::id::ShortcutId;
 use crate::json::text;
-use crate::store::item::{Place, Target};
-use crate::store::shortcut::{self, Stored};
+use crate::store::place::Place;
+use crate::store::shortcut;
+use crate::store::target::{self, Target};
 use keyferry_api::shortcut::NewShortcut;
 use keyferry_api::{Created, Empty};
 
-fn find(context: &Context<'_>, request: &Request) -> Result<(Stored, Reader)> {
-    let stored = shortcut::find(context.conn, &request.id::<ShortcutId>()?)?
+fn find(context: &Context<'_>, request: &Request) -> Result<(target::Shortcut, Reader)> {
+    let stored = target::find_shortcut(context.conn, &request.id::<ShortcutId>()?)?
         .ok_or_else(|| Refusal::not_found("shortcut"))?;
     let reader = shortcut::reader(context.conn, context.caller, &stored)?;
     Ok((stored, reader))
@@ -33,7 +34,7 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 /// Whoever edits the shortcut's place may remove it, and so may whoever administers the item's.
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let stored = shortcut::find(context.conn, &request.id::<ShortcutId>()?)?
+    let stored = target::find_shortcut(context.conn, &request.id::<ShortcutId>()?)?
         .ok_or_else(|| Refusal::not_found("shortcut"))?;
     let owns_item = Target::find(context.conn, context.caller, stored.item.as_str())
         .is_ok_and(|target| target.is_owned());

@@ -4,8 +4,8 @@ use super::{Context, Request};
 use crate::error::Result;
 use crate::id::{AttachmentId, SnapshotId};
 use crate::json::text;
-use crate::store::item::Target;
 use crate::store::snapshot;
+use crate::store::target::Target;
 
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let target = Target::find(context.conn, context.caller, request.segment("id"))?;

@@ -1,7 +1,7 @@
 //! Folders. A folder goes to the bin with everything below it, under one bin item.
 
 use super::check_name;
-use super::item::Place;
+use super::place::Place;
 use crate::access::{
     Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, role_number, role_of,
 };
@@ -10,29 +10,6 @@ use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
 use keyferry_api::folder::{Folder, Step};
 use keyferry_api::vault::{Role, VaultUser};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-
-/// The vault that a folder stands in; a folder in the bin is not there.
-pub(crate) fn vault_of(conn: &Connection, folder: &FolderId) -> Result<VaultId> {
-    conn.prepare_cached("SELECT vault_id FROM folders WHERE id = ?1 AND bin_item_id IS NULL")?
-        .query_row([folder], |row| row.get(0))
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("folder"))
-}
-
-/// The folder must stand in the vault that the caller has proven access to.
-pub(crate) fn check_within(
-    conn: &Connection,
-    reader: &Reader,
-    folder: &FolderId,
-    field: &'static str,
-) -> Result<()> {
-    match vault_of(conn, folder) {
-        Ok(vault) if vault == *reader.vault() => Ok(()),
-        // Not there and in another vault get one answer: it does not tell which.
-        Ok(_) | Err(Refusal::Answer(_)) => Err(Refusal::invalid(field, "The vault has no such folder.")),
-        Err(error) => Err(error),
-    }
-}
 
 /// Makes a folder.
 pub(crate) fn create(conn: &Connection, place: &Place, name: &str) -> Result<FolderId> {

@@ -1,12 +1,13 @@
 //! The inbox: whoever may edit an item may send it to another user, who then reads it as it is.
 
-use super::item::{Editable, Target, attachment_list};
+use super::attachment;
+use super::target::{Editable, Target};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
-use crate::id::{InboxItemId, ItemId, UserId, now};
+use crate::id::{InboxItemId, UserId, now};
 use crate::json::Object;
 use keyferry_api::inbox::{InboxInfo, NewInboxItem};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// Sends an item.
 pub(crate) fn create(
@@ -43,19 +44,7 @@ pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<InboxInfo>>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The item that was sent under this id, if it was sent to the caller, and who sent it.
-pub(crate) fn item_of(
-    conn: &Connection,
-    caller: &Caller,
-    id: &InboxItemId,
-) -> Result<Option<(ItemId, UserId)>> {
-    Ok(conn
-        .prepare_cached("SELECT item_id, sender_id FROM inbox_items WHERE id = ?1 AND user_id = ?2")?
-        .query_row(params![id, caller.user], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
-}
-
-/// One item as the inbox shows it; the target comes from [`item_of`].
+/// One item as the inbox shows it; the target comes from [`Target::of_inbox`].
 pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted, i.customs,
@@ -83,7 +72,7 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
         .put("color", &row.get::<_, i64>(5)?)?
         .put("passwordEncrypted", &text_at(6)?)?
         .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
-        .put_json("attachments", &attachment_list(conn, &target.item, None)?)
+        .put_json("attachments", &attachment::list(conn, &target.item, None)?)
         .put_json("inbox", &inbox);
     object.end();
     Ok(out)

@@ -1,7 +1,8 @@
 //! Links. The token of the address opens, a client-side code decrypts; neither is stored.
 
-use super::item::{Editable, attachment_of};
+use super::attachment;
 use super::session::{after, hash};
+use super::target::Editable;
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, LinkId, UserId, VaultId, now, random};
@@ -127,7 +128,7 @@ pub(crate) fn open(conn: &Connection, token: &str, key_hash: Option<&str>) -> Re
             // What the link names is of its item, or it is not shown; and it is shown once.
             if let (Some(Ok(named)), Some(object)) = (named, attachment.as_object_mut())
                 && shown.insert(named.clone())
-                && let Ok(found) = attachment_of(conn, &item, &named, true)
+                && let Ok(found) = attachment::get(conn, &item, &named, true)
             {
                 object.insert("encryptedData".to_owned(), found.encrypted_data.into());
                 object.insert("hash".to_owned(), found.hash.into());

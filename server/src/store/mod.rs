@@ -1,14 +1,18 @@
 //! The database: one writer, because `SQLite` has one, and a few readers that it does not block.
 
 pub(crate) mod activity;
+pub(crate) mod attachment;
 pub(crate) mod bin;
 pub(crate) mod folder;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
+pub(crate) mod place;
+pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod shortcut;
 pub(crate) mod snapshot;
+pub(crate) mod target;
 pub(crate) mod totp;
 pub(crate) mod user;
 pub(crate) mod vault;
@@ -160,4 +164,9 @@ fn migrate(conn: &mut Connection) -> Result<(), Error> {
 /// A name that people read: anything but nothing.
 fn check_name(name: &str) -> Result<(), Refusal> {
     if name.is_empty() { Err(Refusal::invalid("name", "A name is needed.")) } else { Ok(()) }
+}
+
+/// A value as the JSON text that a column keeps, or that `json_each` reads.
+pub(crate) fn json_text<T: serde::Serialize>(value: &T) -> crate::error::Result<String> {
+    serde_json::to_string(value).map_err(|_| Refusal::internal())
 }

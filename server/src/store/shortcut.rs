@@ -3,42 +3,14 @@
 
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
-use crate::id::{FolderId, ItemId, ShortcutId, UserId, VaultId};
+use crate::id::ShortcutId;
 use crate::json::{Object, text};
 use keyferry_api::shortcut::Shortcut;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::item::{Editable, Filter, Hits, Place};
-
-/// A shortcut as it is stored.
-pub(crate) struct Stored {
-    pub id: ShortcutId,
-    pub vault: VaultId,
-    pub folder: Option<FolderId>,
-    pub item: ItemId,
-    pub key_encrypted: Option<String>,
-    /// Who made it, where that is known.
-    pub maker: Option<UserId>,
-}
-
-/// The shortcut of this id; whether the caller may know is not decided here.
-pub(crate) fn find(conn: &Connection, id: &ShortcutId) -> Result<Option<Stored>> {
-    Ok(conn
-        .prepare_cached(
-            "SELECT id, vault_id, folder_id, item_id, key_encrypted, user_id FROM shortcuts WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
-            Ok(Stored {
-                id: row.get(0)?,
-                vault: row.get(1)?,
-                folder: row.get(2)?,
-                item: row.get(3)?,
-                key_encrypted: row.get(4)?,
-                maker: row.get(5)?,
-            })
-        })
-        .optional()?)
-}
+use super::place::Place;
+use super::search::{Filter, Hits};
+use super::target::{self, Editable};
 
 /// Makes a shortcut. Whoever makes one lets others do what they may do in its place, and so must be
 /// able to edit the item as well as the place.
@@ -67,7 +39,7 @@ pub(crate) fn create(
 }
 
 /// One shortcut.
-pub(crate) fn get(stored: Stored) -> Result<Vec<u8>> {
+pub(crate) fn get(stored: target::Shortcut) -> Result<Vec<u8>> {
     text(&Shortcut {
         id: stored.id.into(),
         vault_id: stored.vault.into(),
@@ -84,7 +56,7 @@ pub(crate) fn delete(conn: &Connection, id: &ShortcutId) -> Result<()> {
 }
 
 /// The place of a shortcut, as the caller may see it.
-pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &Stored) -> Result<Reader> {
+pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &target::Shortcut) -> Result<Reader> {
     Reader::at(conn, caller, &stored.vault, stored.folder.as_ref(), "shortcut")
 }
 

@@ -1,6 +1,7 @@
 //! Snapshots: what an item was before each change. Taking one costs nothing until an item is changed.
 
-use super::item::{Target, attachment_list, attachment_of};
+use super::attachment;
+use super::target::Target;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, SnapshotId};
 use crate::json::{Object, text};
@@ -66,7 +67,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         .put("passwordEncrypted", &text_at(6)?)?
         .put("keyEncrypted", &key)?
         .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
-        .put_json("attachments", &attachment_list(conn, &target.item, text_at(11)?)?);
+        .put_json("attachments", &attachment::list(conn, &target.item, text_at(11)?)?);
     object.end();
     Ok(out)
 }
@@ -95,5 +96,5 @@ pub(crate) fn attachment(
     if !named {
         return Err(Refusal::not_found("attachment"));
     }
-    text(&attachment_of(conn, &target.item, id, true)?)
+    text(&attachment::get(conn, &target.item, id, true)?)
 }

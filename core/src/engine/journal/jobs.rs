@@ -4,7 +4,7 @@ use crate::engine::crash;
 use crate::engine::environment::Environment;
 use crate::engine::journal::content::Content;
 use crate::engine::journal::sealing::JobKey;
-use crate::engine::journal::{Journal, now, rotations};
+use crate::engine::journal::{Journal, now};
 use crate::engine::report::Report;
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::Item;
@@ -202,7 +202,7 @@ impl Journal {
     /// at their targets and stand nowhere else.
     pub fn forget(&self, id: i64) -> Result<()> {
         self.job(id)?;
-        if rotations::are_open(&self.db(), id).map_err(|error| self.failed(error))? {
+        if holds_open_secrets(&self.db(), id).map_err(|error| self.failed(error))? {
             let what = "it holds secrets that may work at their targets and stand nowhere else";
             return Err(Error::new(ErrorKind::Refused, what).next_step(format!("keyferry resume {id}")));
         }
@@ -366,4 +366,11 @@ impl Job {
     pub(crate) fn digest_of_item(&self, item: &Item) -> Option<[u8; 32]> {
         self.key.as_ref().map(|key| key.digest(&Content::of_item(item)))
     }
+}
+
+/// Whether a job has begun a rotation that has not ended.
+fn holds_open_secrets(db: &Connection, job: i64) -> rusqlite::Result<bool> {
+    let open =
+        "SELECT EXISTS (SELECT 1 FROM rotations WHERE job = ?1 AND outcome IS NULL AND secrets IS NOT NULL)";
+    db.query_row(open, [job], |row| row.get(0))
 }

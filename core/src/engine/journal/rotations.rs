@@ -8,17 +8,10 @@ use crate::engine::crash;
 use crate::engine::journal::{Job, now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// Whether a job has begun a rotation that has not ended.
-pub(crate) fn are_open(db: &Connection, job: i64) -> rusqlite::Result<bool> {
-    let open =
-        "SELECT EXISTS (SELECT 1 FROM rotations WHERE job = ?1 AND outcome IS NULL AND secrets IS NOT NULL)";
-    db.query_row(open, [job], |row| row.get(0))
-}
 
 /// The secret that worked, and the one that takes its place.
 #[derive(Clone, Debug)]

@@ -1,0 +1,166 @@
+//! Lists and searches of items, and what a search through shortcuts shares with them.
+
+use super::json_text;
+use crate::access::{Caller, FOLDER_ROLES, is_limited};
+use crate::error::{Refusal, Result};
+use crate::json::Object;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, params_from_iter};
+
+/// What a list or search asks for; all conditions hold together.
+#[derive(Default)]
+pub(crate) struct Filter {
+    pub query: Option<String>,
+    pub vaults: Vec<String>,
+    pub folders: Vec<String>,
+    pub tags: Vec<String>,
+    pub colors: Vec<i64>,
+    pub limit: Option<usize>,
+    pub offset: usize,
+}
+
+/// A search being put together and run: items, or shortcuts to them.
+pub(crate) struct Hits<'a> {
+    filter: &'a Filter,
+    sql: String,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+/// Each is a condition of its own, and `SQLite` nests no more than a thousand.
+const MOST_TAGS: usize = 100;
+
+impl<'a> Hits<'a> {
+    /// `sql` selects the eleven columns of a summary, for the user `?1`, from `items i` and from `place`,
+    /// which has the vault and folder.
+    pub fn new(caller: &Caller, filter: &'a Filter, sql: String, place: &str) -> Result<Self> {
+        let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())] };
+        // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
+        // SQLite from the vault's, as the CROSS JOIN of `search` does.
+        let in_folders = !filter.folders.is_empty();
+        for (list, column) in [(&filter.vaults, "vault_id"), (&filter.folders, "folder_id")] {
+            if !list.is_empty() {
+                let number = hits.bind(json_text(list)?);
+                let plus = if in_folders && column == "vault_id" { "+" } else { "" };
+                hits.and(&format!("{plus}{place}.{column} IN (SELECT value FROM json_each(?{number}))"));
+            }
+        }
+        if !filter.colors.is_empty() {
+            let number = hits.bind(json_text(&filter.colors)?);
+            hits.and(&format!("i.color IN (SELECT value FROM json_each(?{number}))"));
+        }
+        if filter.tags.len() > MOST_TAGS {
+            return Err(Refusal::invalid("tags", format!("A search takes at most {MOST_TAGS} tags.")));
+        }
+        for tag in &filter.tags {
+            let number = hits.bind(tag.clone());
+            hits.and(&format!("i.seq IN (SELECT item FROM item_tags WHERE tag = ?{number})"));
+        }
+        if let Some(words) = filter.query.as_deref().and_then(trigrams) {
+            let number = hits.bind(words);
+            hits.and(&format!("i.seq IN (SELECT rowid FROM item_text WHERE item_text MATCH ?{number})"));
+        }
+        Ok(hits)
+    }
+
+    fn and(&mut self, condition: &str) {
+        self.sql.extend([" AND ", condition]);
+    }
+
+    fn bind(&mut self, value: String) -> usize {
+        self.values.push(Box::new(value));
+        self.values.len()
+    }
+
+    /// The text of the answer; `more` adds members to each entry.
+    pub fn each(
+        &mut self,
+        conn: &Connection,
+        order: &str,
+        more: impl Fn(&rusqlite::Row<'_>, &mut Object<'_>) -> Result<()>,
+    ) -> Result<Vec<u8>> {
+        self.sql += order;
+        let filter = self.filter;
+        let query = filter.query.as_deref().map(str::to_lowercase).filter(|query| !query.is_empty());
+        let mut statement = conn.prepare_cached(&self.sql)?;
+        let mut rows = statement.query(params_from_iter(std::mem::take(&mut self.values)))?;
+        let mut out = br#"{"items":["#.to_vec();
+        let (mut skipped, mut taken) = (0, 0);
+        while filter.limit.is_none_or(|limit| taken < limit)
+            && let Some(row) = rows.next()?
+        {
+            let text_at = |index: usize| -> Result<Option<&str>> {
+                row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+            };
+            if let Some(query) = &query {
+                let mut hit = false;
+                for index in 3..=7 {
+                    hit = hit
+                        || text_at(index)?.is_some_and(|text| text.to_lowercase().contains(query.as_str()));
+                }
+                if !hit {
+                    continue;
+                }
+            }
+            if skipped < filter.offset {
+                skipped += 1;
+                continue;
+            }
+            if taken > 0 {
+                out.push(b',');
+            }
+            taken += 1;
+            let mut object = Object::new(&mut out);
+            object
+                .put("id", &text_at(0)?)?
+                .put("vaultId", &text_at(1)?)?
+                .put("folderId", &text_at(2)?)?
+                .put("name", &text_at(3)?)?
+                .put("login", &text_at(4)?)?
+                .put("url", &text_at(5)?)?
+                .put("description", &text_at(6)?)?
+                .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
+                .put("color", &row.get::<_, i64>(8)?)?
+                .put("isFavorite", &row.get::<_, bool>(10)?)?
+                .put("isDeleted", &false)?
+                .put("updatedAt", &row.get::<_, i64>(9)?)?;
+            more(row, &mut object)?;
+            object.end();
+        }
+        out.extend_from_slice(b"]}");
+        Ok(out)
+    }
+}
+
+/// What the index of texts is asked for: every three characters that stand together in the query, but for
+/// those with a NUL, where the index's own language ends. Which hits have them in a row is looked at one by
+/// one. A shorter query has none.
+fn trigrams(query: &str) -> Option<String> {
+    let letters: Vec<char> = query.to_lowercase().chars().collect();
+    let words = letters.windows(3).filter(|three| !three.contains(&'\0')).map(|three| {
+        let word: String = three.iter().collect();
+        format!("\"{}\"", word.replace('"', "\"\""))
+    });
+    // A few dozen narrow it down as far as it goes.
+    let words: Vec<String> = words.take(32).collect();
+    (!words.is_empty()).then(|| words.join(" AND "))
+}
+
+/// Summaries of the items that the caller may see, as the text of the answer.
+pub(crate) fn items(conn: &Connection, caller: &Caller, filter: &Filter) -> Result<Vec<u8>> {
+    let limited = is_limited(conn, caller)?;
+    let readable = if limited {
+        "(u.role >= 1 AND (i.folder_id IS NULL OR i.vault_id NOT IN (SELECT vault_id FROM limited))
+          OR i.folder_id IN (SELECT folder_id FROM access WHERE role >= 1))"
+    } else {
+        "u.role >= 1"
+    };
+    let sql = format!(
+        "{} SELECT i.id, i.vault_id, i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
+                i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id)
+         FROM items i {} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1
+         WHERE i.bin_item_id IS NULL AND {readable}",
+        if limited { FOLDER_ROLES } else { "" },
+        if filter.folders.is_empty() { "JOIN" } else { "CROSS JOIN" }
+    );
+    Hits::new(caller, filter, sql, "i")?.each(conn, " ORDER BY i.seq", |_, _| Ok(()))
+}
