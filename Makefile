@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --bins --tests
 
-.PHONY: FORCE help setup demo test test-official record-official test-py wheel lint fmt header static image test-image install install-cli test-c openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: FORCE help setup demo test test-rust check test-official record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -17,6 +17,7 @@ setup: ## what tests need of the system
 	@command -v pkg-config >/dev/null || (apt-get update -q && apt-get install -qy pkg-config)
 	@command -v go >/dev/null || (apt-get update -q && apt-get install -qy golang-go)
 	@command -v npm >/dev/null || (apt-get update -q && apt-get install -qy nodejs npm)
+	@rustup target list --installed 2>/dev/null | grep -q wasm32-unknown-unknown || [ -d /usr/src/rustc-*/library ] || (apt-get update -q && apt-get install -qy --no-install-recommends rustc-web rust-web-src)
 	@command -v mvn >/dev/null || (apt-get update -q && apt-get install -qy default-jdk-headless maven)
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -q && apt-get install -qy postgresql)
 	@command -v mariadbd >/dev/null || (apt-get update -q && apt-get install -qy mariadb-server)
@@ -24,15 +25,22 @@ setup: ## what tests need of the system
 	@[ -x /usr/sbin/sshd ] || (apt-get update -q && apt-get install -qy openssh-server)
 	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
+# What takes long to compile and has no part in it is left out.
 demo: ## the main job on two embedded environments
-	$(CARGO) run --release --locked --bin keyferry -- demo
+	$(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
 
-test: lint ## everything
+test: ## everything, and the seconds that each step took
+	MAKE=$(MAKE) tests/steps.sh lint test-rust test-official test-py test-c test-wasm
+
+test-rust: ## unit tests, and the command line against real servers, databases and faults
 	$(BUILD)
 	$(CARGO) test --locked
-	$(MAKE) test-official
-	$(MAKE) test-py
-	$(MAKE) test-c
+
+check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --locked --quiet --lib --bins
+	$(CARGO) test --locked --quiet --test end_to_end -- arrows:: docs::
 
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(BUILD)
@@ -77,9 +85,8 @@ test-image: image ## the image, run against a real server
 	tests/image.sh $(STATIC)
 
 PREFIX ?= /usr/local
-PROFILE ?= release
 install: ## the C library: DESTDIR and PREFIX say where
-	PROFILE=$(PROFILE) CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
+	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
 
 install-cli: ## the command line, its manual pages and completions, and the link passwork-cli
 	$(CARGO) build --release --locked --bin keyferry
@@ -87,8 +94,21 @@ install-cli: ## the command line, its manual pages and completions, and the link
 
 test-c: ## programs in six languages against the installed C library, and attacks on it
 	$(BUILD)
-	$(MAKE) install PROFILE=dev DESTDIR= PREFIX=$(abspath .cache/c)
+	capi/install.sh "" $(abspath .cache/c) $(abspath $(TARGET))/debug
 	capi/test.sh $(abspath .cache/c) $(abspath $(TARGET))/debug/keyferry
+
+# Debian's compiler comes with the sources that a target's standard library is built from; rustup's own target is taken
+# where it is installed. Randomness is the embedding page's affair, so the test is built without any.
+WASM := $(CARGO) build --locked -p keyferry-wasm-test --target wasm32-unknown-unknown --target-dir target/wasm
+WASM_FLAGS := --cfg getrandom_backend="unsupported"
+test-wasm: ## the pure crates as WebAssembly, in Node.js
+	if rustup target list --installed 2>/dev/null | grep -q wasm32-unknown-unknown; then \
+		RUSTFLAGS='$(WASM_FLAGS)' $(WASM); \
+	else \
+		RUSTFLAGS='$(WASM_FLAGS)' RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 PATH="$$(rustc --print sysroot)/lib/rustlib/$$(rustc -vV | sed -n 's/host: //p')/bin:$$PATH" \
+			$(WASM) -Zbuild-std=std,panic_abort; \
+	fi
+	node tests/wasm/run.mjs target/wasm/wasm32-unknown-unknown/debug/keyferry-wasm-test.wasm
 
 header: ## keyferry.h anew, from the source of the C library
 	KEYFERRY_WRITE_HEADER=1 $(CARGO) test --locked -p keyferry-capi --test header the_header

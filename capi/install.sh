@@ -1,22 +1,13 @@
 #!/bin/sh
-# Builds and installs the C library: install.sh DESTDIR PREFIX (what CARGO names, or cargo, builds it; PROFILE is
-# release unless it says otherwise)
+# Installs the C library: install.sh DESTDIR PREFIX [BUILT]. BUILT is the folder of a library that is built already;
+# without it what CARGO names, or cargo, builds one.
 set -eu
 destination=$1 prefix=$2
 here=$(cd "$(dirname "$0")" && pwd)
-profile=${PROFILE:-release}
-# Cargo keeps what the profile `dev` makes in a folder named `debug`.
-built=${CARGO_TARGET_DIR:-$here/../target}/$(echo "$profile" | sed "s/^dev$/debug/")
+built=${3:-${CARGO_TARGET_DIR:-$here/../target}/release}
 abi=$(sed -n 's/^#define KF_ABI_VERSION //p' "$here/include/keyferry.h")
 version=$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
-
-# The name under which programs look for it.
-case $(uname -s) in
-Darwin) name=-Wl,-install_name,@rpath/libkeyferry.$abi.dylib ;;
-*) name=-Wl,-soname,libkeyferry.so.$abi ;;
-esac
-cd "$here"
-"${CARGO:-cargo}" rustc --profile "$profile" --locked --crate-type cdylib,staticlib -- -C "link-arg=$name"
+[ $# -gt 2 ] || (cd "$here" && "${CARGO:-cargo}" build --release --locked --lib)
 
 install -d "$destination$prefix/lib/pkgconfig" "$destination$prefix/include"
 install -m 644 "$here/include/keyferry.h" "$here/include/keyferry.hpp" "$destination$prefix/include"

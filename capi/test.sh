@@ -82,6 +82,7 @@ if there nm; then
     nm -D --defined-only "$prefix/lib/libkeyferry.so" | awk '{print $3}' | sort >"$work/exported"
     grep -o 'kf_[a-z0-9_]* (' "$here"/abi/1.txt | tr -d ' (' | grep -v _callback | sort >"$work/declared"
     diff "$work/declared" "$work/exported"
+    readelf -d "$prefix/lib/libkeyferry.so" | grep -q "soname: \[$(basename "$KEYFERRY_LIBRARY")\]"
     echo "symbols: ok"
     while read -r function; do
         grep -q "\b$function(" "$here/tests/c/arguments.c" || { echo "$function: no wrong argument was tried" && exit 1; }
