@@ -15,8 +15,10 @@ pub mod server;
 #[cfg(unix)]
 pub mod target;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// A folder of its own in which the real binary runs with an empty environment.
 pub struct Scene {
@@ -34,13 +36,43 @@ impl Scene {
     }
 
     /// A scene with embedded environments, each with the user `admin`.
+    ///
+    /// Making one takes as long as an RSA key pair, so each name is made once in a process and copied: two names
+    /// in a scene have keys and ids of their own, the same name in two scenes has the same.
     #[must_use]
     pub fn with_environments(names: &[&str]) -> Self {
         let scene = Self::new();
         for name in names {
-            scene.run(&["env", "init", &format!("embedded:{name}"), "--user", "admin"]).succeeds();
+            scene.make_environment(name, "on");
         }
         scene
+    }
+
+    /// Copies an environment of this name into the scene, with what `env init` said of it.
+    pub(crate) fn make_environment(&self, name: &str, client_encryption: &str) -> serde_json::Value {
+        static MADE: Mutex<BTreeMap<String, (Scene, serde_json::Value)>> = Mutex::new(BTreeMap::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let (first, said) = made.entry(format!("{name} {client_encryption}")).or_insert_with(|| {
+            // Kept until the process ends, and so where `cargo clean` finds it.
+            let kept = binary().with_file_name("environments-of-tests");
+            std::fs::create_dir_all(&kept).expect("a folder");
+            let first = Self { folder: tempfile::tempdir_in(kept).expect("a temporary folder") };
+            let place = format!("embedded:{name}");
+            let words = [
+                "--json",
+                "env",
+                "init",
+                &place,
+                "--user",
+                "admin",
+                "--client-encryption",
+                client_encryption,
+            ];
+            let said = first.run(&words).succeeds().json();
+            (first, said)
+        });
+        copy_folder(&first.path(name), &self.path(name));
+        said.clone()
     }
 
     /// A path in the scene's folder.
@@ -194,6 +226,12 @@ impl Run {
         self
     }
 
+    /// Insists on words in standard output.
+    pub fn prints(&self, words: &str) -> &Self {
+        assert!(self.stdout().contains(words), "expected {words:?}\n{}", self.whole());
+        self
+    }
+
     /// Insists that neither output holds a secret.
     pub fn hides(&self, secret: &str) -> &Self {
         let both = self.stdout() + &self.stderr();
@@ -221,4 +259,20 @@ fn binary() -> PathBuf {
     let binary = folder.join(format!("keyferry{}", std::env::consts::EXE_SUFFIX));
     assert!(binary.exists(), "{} is missing: run `cargo build` first", binary.display());
     binary
+}
+
+/// Copies a folder and all in it, rights included.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new folder");
+    std::fs::set_permissions(to, std::fs::metadata(from).expect("a folder").permissions())
+        .expect("its rights");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let copy = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).expect("a copy");
+        }
+    }
 }

@@ -17,9 +17,7 @@ pub struct Served {
 impl Served {
     /// Makes an environment in the scene and serves it. `encryption` by clients is `on` or `off`.
     pub fn new(scene: &Scene, name: &str, encryption: &str) -> Self {
-        let place = format!("embedded:{name}");
-        let words = ["--json", "env", "init", &place, "--user", "admin", "--client-encryption", encryption];
-        let made = scene.run(&words).succeeds().json();
+        let made = scene.make_environment(name, encryption);
         let (child, url) = start(scene, name);
         let token = |which: &str| made[which].as_str().expect("a token").to_owned();
         let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));

@@ -7,6 +7,7 @@ mod arrows;
 mod audit;
 mod bad_input;
 mod docs;
+mod earlier_versions;
 mod environments;
 mod exec;
 mod faults;
