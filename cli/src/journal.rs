@@ -2,10 +2,12 @@
 
 use crate::args::Global;
 use jiff::Timestamp;
+use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
-use keyferry_core::engine::journal::{Lock, Summary};
-use keyferry_core::engine::{Endpoint, Environment, Job, Journal, NewJob, Options, Progress, Report};
-use keyferry_core::{Error, Result};
+use keyferry_core::engine::journal::Summary;
+use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report};
+#[cfg(feature = "rotate")]
+use keyferry_core::engine::{Environment, Job, NewJob, journal::Lock};
 use std::path::{Path, PathBuf};
 
 /// The journal, and what was typed.
@@ -60,13 +62,14 @@ impl Jobs {
     }
 
     /// Begins a job that is no transfer, or takes one up again; nobody else writes there meanwhile.
+    #[cfg(feature = "rotate")]
     pub fn begin(&self, sink: &Environment) -> Result<(Lock, Job)> {
         let journal = self.journal()?;
         let held = journal.lock(sink.place())?;
         let job = if let Some(id) = self.resumed {
             journal.resume(id, sink)?
         } else {
-            let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
+            let folder = std::env::current_dir().map_err(|error| keyferry_core::Error::io(".", error))?;
             let started = self.started.as_second();
             journal.begin(&NewJob { command: &self.words, folder: &folder, started }, sink)?
         };

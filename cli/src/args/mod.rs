@@ -7,6 +7,7 @@ pub mod environment;
 pub mod exec;
 pub mod generate;
 pub mod inject;
+#[cfg(feature = "rotate")]
 pub mod rotate;
 pub mod secrets;
 pub mod serve;
@@ -117,6 +118,7 @@ pub enum Command {
     /// Change one record where it stands
     Update(secrets::Update),
     /// Change secrets at their targets and in the environment
+    #[cfg(feature = "rotate")]
     Rotate(rotate::Rotate),
     /// Run a program with secrets in its environment
     Exec(exec::Exec),

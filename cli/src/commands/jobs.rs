@@ -86,6 +86,7 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
         Command::Sync(sync) => (sync.to, Side::To),
         Command::Program(program) => (program.to, Side::To),
         Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
+        #[cfg(feature = "rotate")]
         Command::Rotate(_) => {
             return Err(usage(
                 format!("job {id} is a rotation: the old secrets do not work any more"),

@@ -20,6 +20,7 @@ mod list;
 mod login;
 mod man;
 mod migrate;
+#[cfg(feature = "rotate")]
 mod rotate;
 mod serve;
 mod sync;
@@ -68,6 +69,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Get(get) => get::run(get, &config()?, output).await,
         Command::Update(update) => update::run(update, &config()?, output).await,
+        #[cfg(feature = "rotate")]
         Command::Rotate(rotate) => rotate::run(rotate, &config()?, &jobs, output).await,
         Command::Exec(exec) => exec::run(exec, &config()?, output).await,
         Command::Inject(inject) => inject::run(inject, &config()?, output).await,

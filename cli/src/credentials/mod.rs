@@ -9,6 +9,10 @@
 //! | `command` | a secret that a program gives |
 
 mod command;
+#[cfg(feature = "keyring")]
+mod keyring;
+#[cfg(not(feature = "keyring"))]
+#[path = "no_keyring.rs"]
 mod keyring;
 mod session;
 pub mod session_places;
