@@ -159,7 +159,7 @@ pub extern "C" fn kf_environment_records(
                         let at = Place::Record(format!("{} ({})", reject.label, reject.at));
                         unread.get_or_insert_with(|| Error::new(ErrorKind::Decrypt, reject.why).at(at));
                     }
-                    Entry::Folder(_) | Entry::Note(_) => {}
+                    Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
                 }
             }
         }

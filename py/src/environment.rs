@@ -156,7 +156,7 @@ impl Stream {
                         let at = Place::Record(format!("{} ({})", reject.label, reject.at));
                         self.ready.push_back(Err(Error::new(ErrorKind::Decrypt, reject.why).at(at)));
                     }
-                    Entry::Folder(_) | Entry::Note(_) => {}
+                    Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
                 }
             }
         }

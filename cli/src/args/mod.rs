@@ -18,7 +18,7 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Export, ExtraColumns, Import, Into, Migrate, OnConflict, Select, SyncArguments, Two, VerifyHow,
+    Export, ExtraColumns, Import, Into, Migrate, OnConflict, Select, SyncArguments, Table, Two, VerifyHow,
 };
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};

@@ -40,6 +40,42 @@ pub enum ExtraColumns {
     Fail,
 }
 
+/// How to read a CSV, for every command that reads files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading CSV")]
+pub struct Table {
+    /// Take this column (its name or number) as this field; may be given several times
+    #[arg(long, value_name = "COL=FIELD")]
+    pub map: Vec<String>,
+    /// One character, or `tab` [default: found from content]
+    #[arg(long, value_name = "CHAR")]
+    pub delimiter: Option<String>,
+    /// utf-8, utf-16le, windows-1251 … [default: found from content]
+    #[arg(long)]
+    pub encoding: Option<String>,
+    /// Columns that no field takes
+    #[arg(long, value_enum, default_value = "custom", value_name = "HOW")]
+    pub extra_columns: ExtraColumns,
+    /// A character, mostly \\, that makes the next one part of its cell
+    #[arg(long, value_name = "CHAR")]
+    pub escape: Option<String>,
+    /// One character between folders in a path cell
+    #[arg(long, value_name = "CHAR", default_value = "/")]
+    pub folder_separator: String,
+    /// Take rows with too few or too many cells: missing ones are empty, surplus ones become custom fields
+    #[arg(long)]
+    pub flexible: bool,
+    /// That no column is a secret is no mistake
+    #[arg(long)]
+    pub no_password: bool,
+    /// The first line is a record already
+    #[arg(long)]
+    pub no_header: bool,
+    /// The columns' names in order, for a file without a header
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub columns: Vec<String>,
+}
+
 /// Which records count, for every command that reads them.
 #[derive(Debug, Default, Args)]
 pub struct Select {
@@ -90,24 +126,9 @@ pub struct Import {
     /// The file's format [default: found from its content, then its ending]
     #[arg(long)]
     pub format: Option<String>,
-    /// Take this column as this field; may be given several times
-    #[arg(long, value_name = "COL=FIELD")]
-    pub map: Vec<String>,
-    /// One character, or `tab` [default: found from content]
-    #[arg(long, value_name = "CHAR")]
-    pub delimiter: Option<String>,
-    /// utf-8, utf-16le, windows-1251 … [default: found from content]
-    #[arg(long)]
-    pub encoding: Option<String>,
-    /// Columns that no field takes
-    #[arg(long, value_enum, default_value = "custom", value_name = "HOW")]
-    pub extra_columns: ExtraColumns,
-    /// The first line is a record already
-    #[arg(long)]
-    pub no_header: bool,
-    /// The columns' names in order, for a file without a header
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
-    pub columns: Vec<String>,
+    /// How to read a table.
+    #[command(flatten)]
+    pub table: Table,
     /// How to write.
     #[command(flatten)]
     pub into: Into,
@@ -162,6 +183,9 @@ pub struct Migrate {
     /// What to read.
     #[command(flatten)]
     pub select: Select,
+    /// How to read a table.
+    #[command(flatten)]
+    pub table: Table,
 }
 
 /// `sync`
@@ -192,6 +216,9 @@ pub struct SyncArguments {
     /// What to read.
     #[command(flatten)]
     pub select: Select,
+    /// How to read a table.
+    #[command(flatten)]
+    pub table: Table,
 }
 
 /// What a sync does about drift.
@@ -216,6 +243,9 @@ pub struct Two {
     /// What to compare.
     #[command(flatten)]
     pub select: Select,
+    /// How to read a table.
+    #[command(flatten)]
+    pub table: Table,
 }
 
 impl From<OnDrift> for OnConflict {

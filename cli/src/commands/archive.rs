@@ -80,7 +80,7 @@ async fn list(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8>
         let (kind, name) = match entry.map_err(|error| in_file(&path, error))? {
             Entry::Record(record, _) => (&mut records, record.label()),
             Entry::Folder(folder) => (&mut folders, folder.to_string()),
-            Entry::Reject(_) | Entry::Note(_) => continue,
+            Entry::Reject(_) | Entry::Note(_) | Entry::Values(_) => continue,
         };
         if output.json {
             kind.push(name);
@@ -106,7 +106,7 @@ async fn verify(file: &ArchiveFile, config: &Config, output: Output) -> Result<u
                 bytes += record.attachments.iter().map(|one| one.content.len() as u64).sum::<u64>();
             }
             Entry::Folder(_) => folders += 1,
-            Entry::Reject(_) | Entry::Note(_) => {}
+            Entry::Reject(_) | Entry::Note(_) | Entry::Values(_) => {}
         }
     }
     if output.json {

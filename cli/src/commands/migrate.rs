@@ -1,6 +1,7 @@
 //! `migrate FROM TO`.
 
 use crate::args::Migrate;
+use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -23,6 +24,7 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
         report: report.as_deref(),
     };
     let mut options = options(migrate.into, migrate.select, jobs);
+    options.read = read_options(&migrate.table)?;
     options.allow_unencrypted_target = migrate.allow_unencrypted_target;
     options.allow_plaintext = migrate.allow_plaintext;
     if migrate.rewrap {

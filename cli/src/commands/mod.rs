@@ -24,6 +24,7 @@ mod migrate;
 mod rotate;
 mod serve;
 mod sync;
+mod table;
 mod update;
 mod verify;
 

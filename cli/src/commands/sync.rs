@@ -1,6 +1,7 @@
 //! `sync FROM TO`.
 
 use crate::args::{Into, SyncArguments};
+use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -40,6 +41,7 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         report: None,
     };
     let mut options = options(into, sync.select, jobs);
+    options.read = read_options(&sync.table)?;
     options.allow_unencrypted_target = sync.allow_unencrypted_target;
     // Another source, place or choice of records is another sync, with a memory of its own.
     let between = serde_json::json!([

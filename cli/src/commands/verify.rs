@@ -1,6 +1,7 @@
 //! `verify A B`.
 
 use crate::args::Two;
+use crate::commands::table::read_options;
 use crate::commands::{Typed, archive_keys, filter};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -22,6 +23,7 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let options = Options {
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,
+        read: read_options(&two.table)?,
         ..Options::default()
     };
     let progress = Shown::new(output);

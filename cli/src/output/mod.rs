@@ -4,6 +4,7 @@ pub mod progress;
 
 use crate::args::Global;
 use keyferry_core::engine::Report;
+use keyferry_core::engine::report::values_line;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::error::Error as _;
@@ -105,6 +106,7 @@ impl Output {
         parts.extend(
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")),
         );
+        parts.extend(report.values.as_ref().map(values_line));
         self.line(&format!(
             "{} in {:.1} s ({:.0} records/s)",
             parts.join(", "),

@@ -1,8 +1,13 @@
 //! From the header of a table to fields of a record.
+//!
+//! What columns are called in many languages stands in `header_names.txt`. A file without a header has its first record
+//! where names are expected, so nothing here repeats a name that is not of that table: columns go by number and length.
 
 use crate::{ExtraColumns, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::CustomKind;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Where a cell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,58 +33,82 @@ pub(super) enum Field {
     Favorite,
 }
 
-/// Each field with the names it goes by, the best first. Normalised: see [`normal`].
-const NAMES: &[(Field, &str, &[&str])] = &[
-    (Field::Vault, "vault", &["vault", "safe", "collection", "сейф"]),
-    (
-        Field::Folder,
-        "folder",
-        &["folder", "folderpath", "path", "group", "grouping", "category", "папка", "путь"],
-    ),
-    (Field::Name, "name", &["name", "title", "account", "item", "entry", "название", "имя"]),
-    (Field::Login, "login", &["login", "username", "user", "loginname", "email", "логин", "пользователь"]),
-    (Field::Password, "password", &["password", "pass", "pwd", "secret", "пароль"]),
-    (Field::Url, "url", &["url", "uri", "website", "site", "link", "address", "loginuri", "адрес", "ссылка"]),
-    (
-        Field::Description,
-        "description",
-        &[
-            "description",
-            "notes",
-            "note",
-            "comment",
-            "comments",
-            "extra",
-            "memo",
-            "описание",
-            "заметки",
-            "комментарий",
-        ],
-    ),
-    (Field::Tags, "tags", &["tags", "labels", "теги", "метки"]),
-    (Field::Totp, "totp", &["totp", "otp", "otpauth", "logintotp", "2fa", "onetimepassword"]),
-    (Field::Color, "color", &["color", "colour"]),
-    (Field::Favorite, "favorite", &["favorite", "favourite", "fav", "starred"]),
+/// The word of each field in `header_names.txt`, in `--map` and in messages.
+const FIELDS: &[(&str, Field)] = &[
+    ("vault", Field::Vault),
+    ("folder", Field::Folder),
+    ("name", Field::Name),
+    ("login", Field::Login),
+    ("password", Field::Password),
+    ("url", Field::Url),
+    ("description", Field::Description),
+    ("tags", Field::Tags),
+    ("totp", Field::Totp),
+    ("color", Field::Color),
+    ("favorite", Field::Favorite),
 ];
 
-/// Words that mark a column as secret when they stand alone in its name.
-const SECRET_WORDS: &[&str] =
-    &["key", "token", "secret", "pin", "password", "пароль", "секрет", "ключ", "токен", "пин"];
+/// What `header_names.txt` says.
+struct Names {
+    /// By normalised name: the field, and how well the name fits it; 0 is best.
+    fields: HashMap<String, (Field, usize)>,
+    secret_words: Vec<String>,
+    /// Normalised, as labels of several words are compared whole.
+    secret_phrases: Vec<String>,
+    secret_endings: Vec<String>,
+    /// Of scripts without spaces.
+    secret_parts: Vec<String>,
+}
 
-/// Case, spaces, `_` and `-` do not count.
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let mut names = Names {
+        fields: HashMap::new(),
+        secret_words: Vec::new(),
+        secret_phrases: Vec::new(),
+        secret_endings: Vec::new(),
+        secret_parts: Vec::new(),
+    };
+    let mut ranks: HashMap<&str, usize> = HashMap::new();
+    let lines = include_str!("header_names.txt").lines().filter(|line| !line.starts_with('#'));
+    for (word, listed) in lines.filter_map(|line| line.split_once(": ")) {
+        let field = FIELDS.iter().find(|(name, _)| *name == word).map(|(_, field)| *field);
+        for name in listed.split(',').map(str::trim) {
+            if let Some(field) = field {
+                let rank = ranks.entry(word).or_default();
+                names.fields.entry(normal(name)).or_insert((field, *rank));
+                *rank += 1;
+            } else if let Some(ending) = name.strip_prefix('*') {
+                names.secret_endings.push(ending.to_lowercase());
+            } else if !is_spaced(name) {
+                names.secret_parts.push(name.to_lowercase());
+            } else if name.contains([' ', '-']) {
+                names.secret_phrases.push(normal(name));
+            } else {
+                names.secret_words.push(name.to_lowercase());
+            }
+        }
+    }
+    names
+});
+
+/// Whether words of this script stand apart.
+fn is_spaced(text: &str) -> bool {
+    !text
+        .chars()
+        .any(|c| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}'))
+}
+
+/// Case, white space, `_`, `-` and `.` do not count.
 fn normal(name: &str) -> String {
     name.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-'))
+        .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-' | '.' | '\u{feff}' | '\u{200b}'))
         .flat_map(char::to_lowercase)
         .collect()
 }
 
 /// The field that a header means, and how well: 0 is best.
 fn lookup(name: &str) -> Option<(Field, usize)> {
-    let name = normal(name);
-    NAMES.iter().find_map(|(field, _, names)| {
-        names.iter().position(|known| *known == name).map(|rank| (*field, rank))
-    })
+    NAMES.fields.get(&normal(name)).copied()
 }
 
 /// Whether a header names a field or a typed custom field.
@@ -99,12 +128,20 @@ fn typed(name: &str) -> Option<Target> {
     Some(Target::Custom(rest.to_owned(), kind))
 }
 
-/// A custom field of the column's own name.
-fn custom(name: &str, meant: Option<Field>) -> Target {
+/// Whether a label is that of a secret, in any language of the table: `API key` is, `monkey` and `public key` are not.
+pub(crate) fn is_secret(label: &str) -> bool {
+    let lower = label.to_lowercase();
+    if NAMES.secret_parts.iter().any(|part| lower.contains(part.as_str())) {
+        return true;
+    }
+    let whole = normal(label);
+    if NAMES.secret_phrases.iter().any(|phrase| whole.contains(phrase.as_str())) {
+        return true;
+    }
     // `apiKey` counts as two words, `monkey` as one.
     let mut words = vec![String::new()];
     let mut lower_before = false;
-    for c in name.chars() {
+    for c in label.chars() {
         if !c.is_alphanumeric() || (c.is_uppercase() && lower_before) {
             words.push(String::new());
         }
@@ -113,27 +150,40 @@ fn custom(name: &str, meant: Option<Field>) -> Target {
         {
             word.extend(c.to_lowercase());
         }
-        lower_before = c.is_lowercase();
+        lower_before = c.is_lowercase() || c.is_numeric();
     }
+    let public = words.iter().any(|word| word == "public");
+    words.iter().any(|word| {
+        (NAMES.secret_words.contains(word) && !(public && word == "key"))
+            || NAMES.secret_endings.iter().any(|ending| word.ends_with(ending.as_str()))
+    })
+}
+
+/// The kind of a custom field whose source gives none.
+pub(crate) fn kind_of(label: &str) -> CustomKind {
+    if is_secret(label) { CustomKind::Password } else { CustomKind::Text }
+}
+
+/// A custom field of the column's own name.
+fn custom(name: &str, meant: Option<Field>) -> Target {
     let kind = match meant {
         Some(Field::Totp) => CustomKind::Totp,
         Some(Field::Password) => CustomKind::Password,
-        _ if words.iter().any(|word| SECRET_WORDS.contains(&word.as_str())) => CustomKind::Password,
-        _ => CustomKind::Text,
+        _ => kind_of(name),
     };
     Target::Custom(name.to_owned(), kind)
 }
 
 /// The target of a `--map`.
-fn map_target(column: &str, field: &str) -> Result<Target> {
+fn map_target(column: &str, field: &str, name: &str) -> Result<Target> {
     if let Some(target) = typed(field) {
         return Ok(target);
     }
     match normal(field).as_str() {
         "ignore" => Ok(Target::Ignore),
-        "custom" => Ok(custom(column, None)),
+        "custom" => Ok(custom(name, None)),
         _ => lookup(field).map(|(field, _)| Target::Field(field)).ok_or_else(|| {
-            let fields: Vec<_> = NAMES.iter().map(|(_, name, _)| *name).collect();
+            let fields: Vec<_> = FIELDS.iter().map(|(name, _)| *name).collect();
             Error::new(ErrorKind::Usage, format!("the mapping of column {column} names no field: {field}"))
                 .next_step(format!(
                     "fields are {}, custom, ignore, text:NAME, password:NAME and totp:NAME",
@@ -143,52 +193,47 @@ fn map_target(column: &str, field: &str) -> Result<Target> {
     }
 }
 
-/// What each column means.
-pub(super) fn resolve(header: &[String], line: u64, options: &ReadOptions) -> Result<Vec<Target>> {
-    let listed = || header.iter().map(|name| format!("“{name}”")).collect::<Vec<_>>().join(", ");
-    let mut targets: Vec<Option<Target>> = vec![None; header.len()];
-    for (index, name) in header.iter().enumerate() {
-        // Untyped names are compared as fields are; typed ones hold a name of the user's own.
-        let same = |other: &String| {
-            if typed(name).is_some() || typed(other).is_some() {
-                other == name
-            } else {
-                normal(other) == normal(name)
-            }
-        };
-        if !name.is_empty() && header.iter().take(index).any(same) {
-            return Err(Error::new(ErrorKind::Input, format!("line {line}: two columns are called {name}"))
-                .next_step("rename one of them, or use --no-header with --columns"));
-        }
+/// A column as it can be shown: by its number, and by its name only where that is a word of ours.
+fn shown(index: usize, name: &str) -> String {
+    let number = index + 1;
+    if lookup(name).is_some() {
+        format!("{number} {}", name.trim())
+    } else {
+        format!("{number} ({})", length(name))
     }
-    for (column, field) in &options.map {
-        let exact = header.iter().position(|name| name == column);
-        let index = exact.or_else(|| header.iter().position(|name| normal(name) == normal(column)));
-        let slot = index.and_then(|index| targets.get_mut(index)).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("there is no column {column} to map"))
-                .next_step(format!("the columns are {}", listed()))
-        })?;
-        if slot.is_some() {
-            return Err(Error::new(ErrorKind::Usage, format!("column {column} is mapped twice")));
-        }
-        let target = map_target(column, field)?;
-        if matches!(target, Target::Field(_)) && targets.contains(&Some(target.clone())) {
-            return Err(Error::new(ErrorKind::Usage, format!("two columns are mapped to {field}")));
-        }
-        if let Some(slot) = index.and_then(|index| targets.get_mut(index)) {
-            *slot = Some(target);
-        }
+}
+
+fn length(name: &str) -> String {
+    match name.chars().count() {
+        1 => "1 character".to_owned(),
+        count => format!("{count} characters"),
     }
+}
+
+fn listed(header: &[String]) -> String {
+    header.iter().enumerate().map(|(index, name)| shown(index, name)).collect::<Vec<_>>().join(", ")
+}
+
+/// What each column means. `sample` has cells of the rows that follow, to make a proposal of.
+pub(super) fn resolve(
+    header: &[String],
+    line: u64,
+    options: &ReadOptions,
+    sample: &[Vec<String>],
+) -> Result<Vec<Target>> {
+    refuse_twins(header, line)?;
+    let mapped = mapped(header, options)?;
     let meanings: Vec<_> = header.iter().map(|name| lookup(name)).collect();
-    let mapped = targets.clone();
+    let mut targets = Vec::with_capacity(header.len());
     for (index, name) in header.iter().enumerate() {
-        let Some(slot) = targets.get_mut(index).filter(|slot| slot.is_none()) else { continue };
         let meaning = meanings.get(index).copied().flatten();
-        *slot = Some(if let Some((field, rank)) = meaning {
+        targets.push(if let Some(Some(target)) = mapped.get(index) {
+            target.clone()
+        } else if let Some((field, rank)) = meaning {
             // The best-ranked name wins the field; the others keep their content as custom fields.
             let taken = mapped.contains(&Some(Target::Field(field)))
-                || meanings.iter().zip(&mapped).any(|(other, mapped)| {
-                    mapped.is_none() && other.is_some_and(|(f, r)| f == field && r < rank)
+                || meanings.iter().zip(&mapped).enumerate().any(|(other, (meaning, mapped))| {
+                    mapped.is_none() && meaning.is_some_and(|(f, r)| f == field && (r, other) < (rank, index))
                 });
             if taken { custom(name, Some(field)) } else { Target::Field(field) }
         } else if let Some(target) = typed(name) {
@@ -200,22 +245,180 @@ pub(super) fn resolve(header: &[String], line: u64, options: &ReadOptions) -> Re
                 ExtraColumns::Fail => {
                     return Err(Error::new(
                         ErrorKind::Input,
-                        format!("line {line}: column {name} means no field"),
+                        format!("line {line}: column {} means no field", shown(index, name)),
                     )
-                    .next_step("map it with --map, or allow it with --extra-columns custom or ignore"));
+                    .next_step(format!(
+                        "map it with --map {}=FIELD, or allow it with --extra-columns custom or ignore",
+                        index + 1
+                    )));
                 }
             }
         });
     }
-    let targets: Vec<Target> = targets.into_iter().flatten().collect();
     if meanings.iter().all(Option::is_none)
         && !targets.iter().any(|target| matches!(target, Target::Field(_)))
     {
-        return Err(Error::new(
-            ErrorKind::Input,
-            format!("line {line}: no column of the header is known: {}", listed()),
+        return Err(unknown_header(header, line));
+    }
+    let secret = |target: &Target| {
+        matches!(
+            target,
+            Target::Field(Field::Password | Field::Totp)
+                | Target::Custom(_, CustomKind::Password | CustomKind::Totp)
         )
-        .next_step("name the columns with --map, or with --no-header and --columns"));
+    };
+    if !options.no_password && !targets.iter().any(secret) {
+        return Err(no_password(header, line, &targets, sample));
     }
     Ok(targets)
+}
+
+fn refuse_twins(header: &[String], line: u64) -> Result<()> {
+    for (index, name) in header.iter().enumerate() {
+        // Untyped names are compared as fields are; typed ones hold a name of the user's own.
+        let same = |other: &String| {
+            if typed(name).is_some() || typed(other).is_some() {
+                other == name
+            } else {
+                normal(other) == normal(name)
+            }
+        };
+        let twin = header.iter().take(index).position(same);
+        if let Some(twin) = twin.filter(|_| !name.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::Input,
+                format!("line {line}: columns {} and {} have the same name", twin + 1, shown(index, name)),
+            )
+            .next_step("rename one of them, or use --no-header with --columns"));
+        }
+    }
+    Ok(())
+}
+
+/// What `--map` says of each column: it names one exactly, or as names are compared, or by its number.
+fn mapped(header: &[String], options: &ReadOptions) -> Result<Vec<Option<Target>>> {
+    let mut targets: Vec<Option<Target>> = vec![None; header.len()];
+    for (column, field) in &options.map {
+        let exact = header.iter().position(|name| name == column);
+        let alike = || header.iter().position(|name| normal(name) == normal(column));
+        let number = || column.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let index = exact.or_else(alike).or_else(number).filter(|index| *index < header.len());
+        let (Some(index), Some(name)) = (index, index.and_then(|index| header.get(index))) else {
+            return Err(Error::new(ErrorKind::Usage, format!("there is no column {column} to map"))
+                .next_step(format!("name a column or its number; the columns are {}", listed(header))));
+        };
+        let target = map_target(column, field, name)?;
+        if matches!(target, Target::Field(_)) && targets.contains(&Some(target.clone())) {
+            return Err(Error::new(ErrorKind::Usage, format!("two columns are mapped to {field}")));
+        }
+        let Some(slot) = targets.get_mut(index) else { continue };
+        if slot.replace(target).is_some() {
+            return Err(Error::new(ErrorKind::Usage, format!("column {column} is mapped twice")));
+        }
+    }
+    Ok(targets)
+}
+
+fn unknown_header(header: &[String], line: u64) -> Error {
+    let error =
+        Error::new(ErrorKind::Input, format!("line {line}: no column has a known name: {}", listed(header)));
+    // One more layer of quotes around each whole line.
+    if let [only] = header
+        && [',', ';', '\t'].into_iter().any(|delimiter| only.split(delimiter).any(is_known))
+    {
+        return error.next_step("each line stands in quotes as a whole: take that layer off first");
+    }
+    error.next_step(
+        "name the columns by number, for instance --map 1=name --map 2=password; where the first line is a record already, --no-header --columns name,login,password",
+    )
+}
+
+fn no_password(header: &[String], line: u64, targets: &[Target], sample: &[Vec<String>]) -> Error {
+    let others = || targets.iter().enumerate().filter(|(_, target)| matches!(target, Target::Custom(..)));
+    let likely = others().map(|(index, _)| index).find(|index| looks_secret(sample, *index));
+    let only = || if others().count() == 1 { others().next().map(|(index, _)| index) } else { None };
+    let error =
+        Error::new(ErrorKind::Input, format!("line {line}: no column is the password: {}", listed(header)));
+    match likely.or_else(only) {
+        Some(index) => error.next_step(format!(
+            "if it is column {0}, add --map {0}=password; --no-password if the file has none",
+            index + 1
+        )),
+        None => error.next_step(
+            "add --map NUMBER=password with the number of the column that is; --no-password if the file has none",
+        ),
+    }
+}
+
+/// Whether the values of a column look like passwords: long enough, without spaces, of many kinds of characters.
+/// Good enough for a proposal, never for a decision: another file of the same kind would be read otherwise.
+pub(super) fn looks_secret(sample: &[Vec<String>], column: usize) -> bool {
+    let values: Vec<_> =
+        sample.iter().filter_map(|row| row.get(column)).filter(|value| !value.is_empty()).collect();
+    let secret = |value: &&String| {
+        let kinds = [
+            value.chars().any(char::is_lowercase),
+            value.chars().any(char::is_uppercase),
+            value.chars().any(char::is_numeric),
+            value.chars().any(|c| !c.is_alphanumeric()),
+        ];
+        let is_address = value.contains("://") || (value.contains('@') && value.contains('.'));
+        (8..=128).contains(&value.len())
+            && !value.contains(char::is_whitespace)
+            && !is_address
+            && kinds.into_iter().filter(|kind| *kind).count() >= 3
+    };
+    !values.is_empty() && values.iter().all(secret)
+}
+
+/// The mapping, column by column, for plan and report.
+pub(super) fn mapping(header: &[String], targets: &[Target]) -> String {
+    let column = |(index, (name, target)): (usize, (&String, &Target))| {
+        let meaning = match target {
+            Target::Field(field) => {
+                FIELDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| *word).to_owned()
+            }
+            Target::Custom(_, kind) => format!("field of type {}", kind.as_str()),
+            Target::Ignore => "left out".to_owned(),
+        };
+        format!("{} → {meaning}", shown(index, name))
+    };
+    let columns: Vec<_> = header.iter().zip(targets).enumerate().map(column).collect();
+    format!("columns: {}", columns.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_names_a_field() {
+        let lines = include_str!("header_names.txt").lines();
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (word, names) = line.split_once(": ").unwrap_or_else(|| panic!("{line}"));
+            assert!(word == "secret" || FIELDS.iter().any(|(name, _)| *name == word), "{line}");
+            assert!(names.split(',').all(|name| !normal(name).is_empty()), "{line}");
+        }
+    }
+
+    #[test]
+    fn labels_of_secrets_are_known_in_many_languages() {
+        for label in [
+            "API key",
+            "apiKey",
+            "PIN",
+            "Sicherheitsschlüssel",
+            "Codice segreto",
+            "Clé",
+            "секретный ключ",
+            "API密钥",
+            "Master-Passwort",
+        ] {
+            assert!(is_secret(label), "{label}");
+        }
+        for label in ["monkey", "Public key", "Postcode", "keyboard", "Schlüsselbund", "город", "住所"]
+        {
+            assert!(!is_secret(label), "{label}");
+        }
+    }
 }

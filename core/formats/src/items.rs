@@ -31,10 +31,10 @@ pub fn encrypt_lines(input: impl Read, output: impl Write, protection: Protectio
         match records.next().transpose()? {
             Some(Entry::Record(record, _)) => group.push((record, protection)),
             Some(Entry::Reject(reject)) => {
-                let at = Place::Record(format!("{} ({})", reject.label, reject.at));
+                let at = Place::Record(format!("in {}", reject.at));
                 return Err(Error::new(ErrorKind::Input, reject.why).at(at));
             }
-            Some(Entry::Folder(_) | Entry::Note(_)) => {}
+            Some(Entry::Folder(_) | Entry::Note(_) | Entry::Values(_)) => {}
             None => ended = true,
         }
         if group.len() < GROUP && !ended {

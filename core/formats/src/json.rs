@@ -36,6 +36,35 @@ impl Value {
         }
     }
 
+    /// The member of that name, where this is an object that has it.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        match self {
+            Value::Object(members) => {
+                members.iter().find(|(member, _)| member == name).map(|(_, value)| value)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    pub(super) fn any_member(&self, is: impl Fn(&str) -> bool) -> bool {
+        matches!(self, Value::Object(members) if members.iter().any(|(name, _)| is(name)))
+    }
+
+    /// How many values stand in it: what is null or an empty text is none.
+    pub(super) fn leaves(&self) -> u64 {
+        match self {
+            Value::Null => 0,
+            Value::Text(text) => u64::from(!text.is_empty()),
+            Value::Bool(_) | Value::Number(_) => 1,
+            Value::List(list) => list.iter().map(Value::leaves).sum(),
+            Value::Object(members) => leaves(members),
+        }
+    }
+
     /// A member name that stands twice in one object, here or below.
     pub(super) fn duplicate(&self) -> Option<&str> {
         match self {
@@ -46,6 +75,16 @@ impl Value {
             _ => None,
         }
     }
+}
+
+/// How many values stand in these members.
+pub(super) fn leaves(members: &Members) -> u64 {
+    members.iter().map(|(_, value)| value.leaves()).sum()
+}
+
+/// A member's name in a JSON pointer (RFC 6901).
+pub(super) fn pointer_part(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// A member name that stands twice in this object.
@@ -66,9 +105,14 @@ pub(super) struct Broken {
     pub(super) at: usize,
 }
 
+/// Parses the beginning of a document: what the end cuts is closed there, so that its shape can be looked at.
+pub(super) fn parse_head(text: &str) -> Result<Value, Broken> {
+    Parser { text, bytes: text.as_bytes(), at: 0, is_cut: true }.value(0)
+}
+
 /// Parses one whole document.
 pub(super) fn parse(text: &str) -> Result<Value, Broken> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_cut: false };
     let value = parser.value(0)?;
     parser.space();
     if parser.at < parser.bytes.len() {
@@ -81,6 +125,8 @@ struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// The end of the text is no error.
+    is_cut: bool,
 }
 
 impl Parser<'_> {
@@ -91,6 +137,11 @@ impl Parser<'_> {
 
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
+    }
+
+    /// Whether the text ends here and may.
+    fn cut(&self) -> bool {
+        self.is_cut && self.at >= self.bytes.len()
     }
 
     fn space(&mut self) {
@@ -110,6 +161,9 @@ impl Parser<'_> {
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, Broken> {
         for byte in word.bytes() {
+            if self.cut() {
+                return Ok(Value::Null);
+            }
             self.expect(byte, "an unknown word")?;
         }
         Ok(value)
@@ -120,6 +174,9 @@ impl Parser<'_> {
             return Err(self.broken("nested more than 128 deep"));
         }
         self.space();
+        if self.cut() {
+            return Ok(Value::Null);
+        }
         match self.peek() {
             Some(b'"') => self.string().map(Value::Text),
             Some(b'{') => self.object(depth),
@@ -142,15 +199,24 @@ impl Parser<'_> {
         }
         loop {
             self.space();
+            if self.cut() {
+                return Ok(Value::Object(members));
+            }
             if self.peek() != Some(b'"') {
                 return Err(self.broken("a member name is missing"));
             }
             let mut name = self.string()?;
             self.space();
+            if self.cut() {
+                return Ok(Value::Object(members));
+            }
             self.expect(b':', "a colon is missing")?;
             let value = self.value(depth + 1)?;
             members.push((std::mem::take(&mut *name), value));
             self.space();
+            if self.cut() {
+                return Ok(Value::Object(members));
+            }
             if self.peek() == Some(b',') {
                 self.at += 1;
             } else {
@@ -171,6 +237,9 @@ impl Parser<'_> {
         loop {
             list.push(self.value(depth + 1)?);
             self.space();
+            if self.cut() {
+                return Ok(Value::List(list));
+            }
             if self.peek() == Some(b',') {
                 self.at += 1;
             } else {
@@ -181,7 +250,7 @@ impl Parser<'_> {
     }
 
     fn digits(&mut self) -> Result<(), Broken> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+        if !self.cut() && !matches!(self.peek(), Some(b'0'..=b'9')) {
             return Err(self.broken("a digit is missing"));
         }
         while matches!(self.peek(), Some(b'0'..=b'9')) {
@@ -222,6 +291,10 @@ impl Parser<'_> {
         let mut escaped = false;
         loop {
             match self.bytes.get(end) {
+                None if self.is_cut => {
+                    self.at = self.bytes.len();
+                    return Ok(Zeroizing::new(self.text.get(start..).unwrap_or_default().to_owned()));
+                }
                 None => {
                     self.at = end;
                     return Err(self.broken("unexpected end"));

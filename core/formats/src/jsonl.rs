@@ -1,15 +1,18 @@
 //! JSON lines: one record a line, complete and streaming.
 //!
-//! Signature: a first line that is one whole JSON object without Passwork's lists.
+//! Signature: a first line that is one whole JSON object with a member of ours, and without Passwork's lists.
 //! Mapping: members `vault`, `path`, `name`, `login`, `password`, `url`, `description`,
 //! `tags`, `color`, `favorite`, `customs` (`name`, `type`, `value`), `attachments` (`name`,
 //! `data` in base64). A password left out was never set; an empty one is empty. A folder
-//! without records is a line of `vault`, `path` and `"folder": true`. Unknown members of
-//! text, number or boolean become custom text fields.
+//! without records is a line of `vault`, `path` and `"folder": true`. Every other member becomes custom
+//! fields, one for each value in it: `login.uris[0].uri`.
+//! Resolved: `folder`. Told: nothing but rejected lines.
 //! Cannot hold: nothing is lost.
 
+use crate::decode::Decode;
 use crate::json::{self, Members, Value};
-use crate::{Entries, Writer, is_yes};
+use crate::tally::Tally;
+use crate::{Entries, Writer, as_bool, columns, foreign};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
@@ -19,8 +22,14 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
 
-pub(super) fn read(input: Box<dyn Read + Send>) -> Entries {
-    Box::new(Reader::new(input))
+pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+    let mut reader = Reader::new(Decode::unicode(input)?.into_read());
+    let head = reader.input.fill_buf().map_err(Error::stream)?;
+    foreign::refuse_text(head)?;
+    if let Ok(document) = json::parse_head(&String::from_utf8_lossy(head)) {
+        foreign::refuse_json(&document)?;
+    }
+    Ok(Box::new(reader))
 }
 
 /// Yields the entries of JSON lines.
@@ -29,6 +38,7 @@ pub(super) struct Reader<R> {
     buffer: Zeroizing<Vec<u8>>,
     line: u64,
     queue: VecDeque<Entry>,
+    tally: Tally,
     ended: bool,
 }
 
@@ -39,114 +49,175 @@ impl<R: Read> Reader<R> {
             buffer: Zeroizing::new(Vec::new()),
             line: 0,
             queue: VecDeque::new(),
+            tally: Tally::default(),
             ended: false,
         }
     }
 
-    fn entry(&mut self) -> Result<Entry, Reject> {
+    fn entry(&mut self) -> Entry {
         let at = Position::line(self.line);
-        let reject = |label: String, why: String| Reject { at: at.clone(), label, why };
-        let mut bytes: &[u8] = &self.buffer;
-        if self.line == 1 {
-            bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| reject(String::new(), "not UTF-8".to_owned()))?;
-        let value = json::parse(text.trim_end_matches(['\n', '\r']))
-            .map_err(|broken| reject(String::new(), format!("not JSON: {}", broken.why)))?;
-        if let Some(name) = value.duplicate() {
-            return Err(reject(String::new(), format!("member {name} twice")));
-        }
-        let Value::Object(members) = value else {
-            return Err(reject(String::new(), "not an object: each line is one record".to_owned()));
+        let reject = |why: String| Entry::Reject(Reject { at: at.clone(), label: String::new(), why });
+        // Files put together from several have a mark at the start of each.
+        let bytes = self.buffer.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.buffer);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text.trim_end_matches(['\n', '\r']),
+            Err(error) => return reject(format!("not UTF-8: byte {} of the line", error.valid_up_to() + 1)),
         };
-        let folder =
-            members.iter().any(|(name, value)| name == "folder" && matches!(value, Value::Bool(true)))
-                && members.iter().all(|(name, _)| matches!(name.as_str(), "vault" | "path" | "folder"));
-        let mut path = RecordPath::default();
-        let mut rest = Members::new();
-        for (name, value) in members {
-            match (name.as_str(), value) {
-                ("vault", value) => {
-                    path.vault = text_of(value, "vault").map_err(|why| reject(String::new(), why))?;
-                }
-                ("path", Value::Null) => {}
-                ("path", Value::List(list)) => {
-                    for value in list {
-                        let name = text_of(value, "path").map_err(|why| reject(String::new(), why))?;
-                        path.folders.push(name.unwrap_or_default());
-                    }
-                }
-                ("path", _) => return Err(reject(String::new(), "path is not a list".to_owned())),
-                (_, value) => rest.push((name, value)),
+        let value = match json::parse(text) {
+            Ok(value) => value,
+            Err(broken) => {
+                return reject(format!("not JSON: {} (byte {} of the line)", broken.why, broken.at + 1));
             }
+        };
+        if let Some(name) = value.duplicate() {
+            return reject(twice(name));
         }
-        if folder {
-            return Ok(Entry::Folder(path));
-        }
-        let mut record = Record { path, ..Record::default() };
-        let unknown = fill(&mut record, rest).map_err(|why| reject(record.label(), why))?;
-        for (name, value) in unknown {
-            if matches!(value, Value::Null) {
-                continue;
-            }
-            match value.into_text() {
-                Some(text) => {
-                    self.queue.push_back(Entry::Note(format!(
-                        "line {}: unknown member {name} became a custom field",
-                        self.line
-                    )));
-                    record.customs.push(Custom {
-                        name,
-                        kind: CustomKind::Text,
-                        value: SecretString::new(text),
-                    });
-                }
-                None => {
-                    return Err(reject(
-                        record.label(),
-                        format!("unknown member {name} is a list or an object"),
-                    ));
-                }
-            }
-        }
-        if record.name.is_empty() {
-            self.queue.push_back(Entry::Note(format!("line {}: no name", self.line)));
-        }
-        Ok(Entry::Record(record, at))
+        let leaves = value.leaves();
+        self.tally.read(leaves);
+        let Value::Object(members) = value else {
+            self.tally.rejected(leaves);
+            return reject("not an object: each line is one record".to_owned());
+        };
+        let mark = self.tally.mark();
+        record_of(members, &at, &mut self.tally).unwrap_or_else(|why| {
+            self.tally.back_to(mark);
+            self.tally.rejected(leaves);
+            reject(why)
+        })
     }
+}
+
+/// A line's record or folder.
+fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry, String> {
+    let folder = members.iter().any(|(name, value)| name == "folder" && matches!(value, Value::Bool(true)))
+        && members.iter().all(|(name, _)| matches!(name.as_str(), "vault" | "path" | "folder"));
+    let mut path = RecordPath::default();
+    let mut rest = Members::new();
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            ("vault", value) => path.vault = text_of(value, "vault", tally)?,
+            ("path", Value::Null) => {}
+            ("path", Value::List(list)) => {
+                for value in list {
+                    path.folders.push(text_of(value, "path", tally)?.unwrap_or_default());
+                }
+            }
+            ("path", _) => return Err("path is not a list".to_owned()),
+            ("folder", value) if folder => tally.resolved(value.leaves()),
+            (_, value) => rest.push((name, value)),
+        }
+    }
+    if folder {
+        return Ok(Entry::Folder(path));
+    }
+    let mut record = Record { path, ..Record::default() };
+    let unknown = fill(&mut record, rest, tally)?;
+    spread(&mut record, unknown, at, tally);
+    if record.name.is_empty() {
+        tally.remark("no name", at);
+    }
+    Ok(Entry::Record(record, at.clone()))
 }
 
 impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(entry) = self.queue.pop_front() {
-            return Some(Ok(entry));
-        }
         while !self.ended {
             self.buffer.as_mut_slice().zeroize();
             self.buffer.clear();
             self.line += 1;
             match self.input.read_until(b'\n', &mut self.buffer) {
-                Ok(0) => self.ended = true,
+                Ok(0) => {
+                    self.ended = true;
+                    self.queue.extend(std::mem::take(&mut self.tally).finish());
+                }
                 Ok(_) if self.buffer.iter().all(u8::is_ascii_whitespace) => {}
-                Ok(_) => return Some(Ok(self.entry().unwrap_or_else(Entry::Reject))),
+                Ok(_) => return Some(Ok(self.entry())),
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(Error::stream(error)));
                 }
             }
         }
-        None
+        self.queue.pop_front().map(Ok)
     }
 }
 
-/// The text of a member; `None` for null.
-pub(super) fn text_of(value: Value, name: &str) -> Result<Option<String>, String> {
+/// A member stands twice in one object. Only names that mean something are shown: others come out of the file.
+pub(super) fn twice(name: &str) -> String {
+    let known = [
+        "vault",
+        "path",
+        "name",
+        "login",
+        "password",
+        "url",
+        "description",
+        "tags",
+        "color",
+        "favorite",
+        "customs",
+        "attachments",
+        "type",
+        "value",
+        "data",
+        "items",
+        "folders",
+        "vaults",
+        "id",
+    ];
+    if known.contains(&name) {
+        format!("member {name} twice")
+    } else {
+        "a member stands twice in one object".to_owned()
+    }
+}
+
+/// The text of a member, which is counted as carried; `None` for null.
+pub(super) fn text_of(value: Value, name: &str, tally: &mut Tally) -> Result<Option<String>, String> {
     if matches!(value, Value::Null) {
         return Ok(None);
     }
-    value.into_text().map(Some).ok_or_else(|| format!("{name} is not a text"))
+    let leaves = value.leaves();
+    let text = value.into_text().ok_or_else(|| format!("{name} is not a text"))?;
+    tally.carried(leaves);
+    Ok(Some(text))
+}
+
+/// Members that no field takes, as custom fields: one for each value in them.
+pub(super) fn spread(record: &mut Record, members: Members, at: &Position, tally: &mut Tally) {
+    for (name, value) in members {
+        let leaves = value.leaves();
+        if leaves > 0 {
+            tally.carried(leaves);
+            tally.remark("members that no field takes became custom fields", at);
+        }
+        spread_value(record, name, value);
+    }
+}
+
+fn spread_value(record: &mut Record, label: String, value: Value) {
+    match value {
+        Value::Null => {}
+        Value::Text(text) if text.is_empty() => {}
+        Value::List(list) => {
+            for (index, value) in list.into_iter().enumerate() {
+                spread_value(record, format!("{label}[{index}]"), value);
+            }
+        }
+        Value::Object(members) => {
+            for (name, value) in members {
+                spread_value(record, format!("{label}.{name}"), value);
+            }
+        }
+        scalar @ (Value::Text(_) | Value::Bool(_) | Value::Number(_)) => {
+            // The innermost name says what it is: `card.code`, `keys.api_key`.
+            let kind = columns::kind_of(label.rsplit('.').next().unwrap_or(&label));
+            let value = SecretString::new(scalar.into_text().unwrap_or_default());
+            record.customs.push(Custom { name: label, kind, value });
+        }
+    }
 }
 
 /// Base64, line breaks allowed.
@@ -159,44 +230,44 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Fills what is called the same in all of JSON; gives the members that are not.
-pub(super) fn fill(record: &mut Record, members: Members) -> Result<Members, String> {
+pub(super) fn fill(record: &mut Record, members: Members, tally: &mut Tally) -> Result<Members, String> {
     let mut unknown = Members::new();
     for (name, value) in members {
         match name.as_str() {
-            "name" => record.name = text_of(value, "name")?.unwrap_or_default(),
-            "login" => record.login = text_of(value, "login")?.unwrap_or_default(),
-            "password" => record.password = text_of(value, "password")?.map(SecretString::new),
-            "url" => record.url = text_of(value, "url")?.unwrap_or_default(),
-            "description" => record.description = text_of(value, "description")?.unwrap_or_default(),
+            "name" => record.name = text_of(value, "name", tally)?.unwrap_or_default(),
+            "login" => record.login = text_of(value, "login", tally)?.unwrap_or_default(),
+            "password" => record.password = text_of(value, "password", tally)?.map(SecretString::new),
+            "url" => record.url = text_of(value, "url", tally)?.unwrap_or_default(),
+            "description" => record.description = text_of(value, "description", tally)?.unwrap_or_default(),
             "tags" => match value {
                 Value::Null => {}
                 Value::List(list) => {
                     for tag in list {
-                        record.tags.extend(text_of(tag, "a tag")?);
+                        record.tags.extend(text_of(tag, "a tag", tally)?);
                     }
                 }
                 _ => return Err("tags is not a list".to_owned()),
             },
-            "color" => match text_of(value, "color")? {
-                None => {}
-                Some(text) if text.is_empty() => {}
-                Some(text) => match text.parse() {
-                    Ok(color) => record.color = Some(color),
-                    Err(_) => {
-                        record.customs.push(Custom {
-                            name,
-                            kind: CustomKind::Text,
-                            value: SecretString::new(text),
-                        });
-                    }
-                },
+            "color" => match number(&value) {
+                Some(color) => {
+                    tally.carried(value.leaves());
+                    record.color = Some(color);
+                }
+                None => unknown.push((name, value)),
             },
-            "favorite" => record.favorite = is_yes(&text_of(value, "favorite")?.unwrap_or_default()),
+            "favorite" => match favorite(&value) {
+                Some(is) => {
+                    tally.carried(value.leaves());
+                    record.favorite = is;
+                }
+                None => unknown.push((name, value)),
+            },
             "customs" => match value {
                 Value::Null => {}
                 Value::List(list) => {
-                    for value in list {
-                        record.customs.push(custom(value)?);
+                    for (index, value) in list.into_iter().enumerate() {
+                        let custom = custom(value, &format!("customs[{index}]"), &mut unknown, tally)?;
+                        record.customs.push(custom);
                     }
                 }
                 _ => return Err("customs is not a list".to_owned()),
@@ -204,8 +275,9 @@ pub(super) fn fill(record: &mut Record, members: Members) -> Result<Members, Str
             "attachments" => match value {
                 Value::Null => {}
                 Value::List(list) => {
-                    for value in list {
-                        record.attachments.push(attachment(value)?);
+                    for (index, value) in list.into_iter().enumerate() {
+                        let label = format!("attachments[{index}]");
+                        record.attachments.push(attachment(value, &label, &mut unknown, tally)?);
                     }
                 }
                 _ => return Err("attachments is not a list".to_owned()),
@@ -216,40 +288,67 @@ pub(super) fn fill(record: &mut Record, members: Members) -> Result<Members, Str
     Ok(unknown)
 }
 
-fn custom(value: Value) -> Result<Custom, String> {
-    let Value::Object(members) = value else { return Err("a custom field is not an object".to_owned()) };
+/// A color, where the value is one.
+fn number(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(text) => text.parse().ok(),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A favourite mark, where the value is one.
+fn favorite(value: &Value) -> Option<bool> {
+    match value {
+        Value::Null => Some(false),
+        Value::Bool(is) => Some(*is),
+        Value::Number(text) => as_bool(text),
+        Value::Text(text) => as_bool(text),
+        Value::List(_) | Value::Object(_) => None,
+    }
+}
+
+fn custom(value: Value, label: &str, unknown: &mut Members, tally: &mut Tally) -> Result<Custom, String> {
+    let Value::Object(members) = value else { return Err(format!("{label} is not an object")) };
     let mut custom = Custom { name: String::new(), kind: CustomKind::Text, value: SecretString::default() };
     for (name, value) in members {
         match name.as_str() {
-            "name" => custom.name = text_of(value, "a custom field's name")?.unwrap_or_default(),
+            "name" => custom.name = text_of(value, &format!("{label}.name"), tally)?.unwrap_or_default(),
             "type" => {
-                custom.kind = text_of(value, "a custom field's type")?
+                custom.kind = text_of(value, &format!("{label}.type"), tally)?
                     .map_or(CustomKind::Text, |word| CustomKind::from(word.as_str()));
             }
-            "value" => custom.value = text_of(value, "a custom field's value")?.unwrap_or_default().into(),
-            _ => {}
+            "value" => {
+                custom.value = text_of(value, &format!("{label}.value"), tally)?.unwrap_or_default().into();
+            }
+            _ => unknown.push((format!("{label}.{name}"), value)),
         }
     }
     Ok(custom)
 }
 
-fn attachment(value: Value) -> Result<Attachment, String> {
-    let Value::Object(members) = value else { return Err("an attachment is not an object".to_owned()) };
+fn attachment(
+    value: Value,
+    label: &str,
+    unknown: &mut Members,
+    tally: &mut Tally,
+) -> Result<Attachment, String> {
+    let Value::Object(members) = value else { return Err(format!("{label} is not an object")) };
     let (mut title, mut content) = (String::new(), None);
     for (name, value) in members {
         match name.as_str() {
-            "name" => title = text_of(value, "an attachment's name")?.unwrap_or_default(),
+            "name" => title = text_of(value, &format!("{label}.name"), tally)?.unwrap_or_default(),
             "data" => {
-                if let Some(text) = text_of(value, "an attachment's data")? {
+                if let Some(text) = text_of(value, &format!("{label}.data"), tally)? {
                     let text = SecretString::new(text);
-                    let bytes = base64(text.expose()).ok_or("an attachment's data is not base64")?;
+                    let bytes = base64(text.expose()).ok_or_else(|| format!("{label}.data is not base64"))?;
                     content = Some(SecretBytes::new(bytes));
                 }
             }
-            _ => {}
+            _ => unknown.push((format!("{label}.{name}"), value)),
         }
     }
-    let content = content.ok_or_else(|| format!("attachment {title} has no data"))?;
+    let content = content.ok_or_else(|| format!("{label} has no data"))?;
     Ok(Attachment { name: title, content })
 }
 

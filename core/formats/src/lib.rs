@@ -23,11 +23,14 @@
 pub mod archive;
 mod columns;
 pub mod csv;
+mod decode;
 pub mod detect;
+mod foreign;
 pub mod items;
 mod json;
 mod jsonl;
 mod passwork_json;
+mod tally;
 
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::{Entry, Record, RecordPath};
@@ -89,7 +92,7 @@ pub enum ExtraColumns {
 pub struct ReadOptions {
     /// CSV: the delimiter, an ASCII character; found by consistency when `None`.
     pub delimiter: Option<char>,
-    /// CSV: a label of the Encoding Standard; by byte-order mark and guess when `None`.
+    /// CSV: a label of the Encoding Standard; by byte-order mark, by what fits nearly all lines, and by guess when `None`.
     pub encoding: Option<String>,
     /// CSV: a character, mostly `\`, that makes the next one literal.
     pub escape: Option<char>,
@@ -105,6 +108,8 @@ pub struct ReadOptions {
     pub folder_separator: char,
     /// CSV: rows with too few or too many cells are taken: missing cells are empty, surplus ones become custom fields.
     pub flexible: bool,
+    /// CSV: that no column is a secret is no mistake.
+    pub no_password: bool,
 }
 
 impl Default for ReadOptions {
@@ -119,6 +124,7 @@ impl Default for ReadOptions {
             extra_columns: ExtraColumns::Custom,
             folder_separator: '/',
             flexible: false,
+            no_password: false,
         }
     }
 }
@@ -148,7 +154,7 @@ pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOpt
     match format {
         Format::Csv => csv::read(input, options),
         Format::PassworkJson => passwork_json::read(input),
-        Format::JsonLines => Ok(jsonl::read(input)),
+        Format::JsonLines => jsonl::read(input),
     }
 }
 
@@ -177,9 +183,16 @@ pub fn writer(
     })
 }
 
-/// A favourite mark as files spell it.
-fn is_yes(text: &str) -> bool {
-    matches!(text.trim().to_lowercase().as_str(), "true" | "1" | "yes" | "y" | "x" | "*" | "да")
+/// A favourite mark as files spell it; `None` for any other word.
+fn as_bool(text: &str) -> Option<bool> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "1" | "yes" | "y" | "x" | "*" | "да" | "wahr" | "ja" | "vrai" | "oui" | "sí" | "si"
+        | "sim" => Some(true),
+        "" | "false" | "0" | "no" | "n" | "-" | "нет" | "falsch" | "nein" | "faux" | "non" | "não" => {
+            Some(false)
+        }
+        _ => None,
+    }
 }
 
 /// `1 record has`, `2 records have`.

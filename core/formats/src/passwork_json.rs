@@ -1,17 +1,22 @@
 //! Passwork's JSON export, which varies by version.
 //!
 //! Signature: an object with `vaults`, `groups`, `folders`, `passwords`, `items`, or those
-//! under `response` or `data`; or a list.
+//! under `response`, `data` or `export`; or a list; whose records have a password, or custom fields, themselves.
 //! Mapping: nested (vaults and folders hold their records) and flat (records name a
 //! `folderId`, `groupId` or `vaultId`) shapes, mixed and at any depth. `passwordEncrypted`
 //! and `cryptedPassword` in base64 are decoded, with custom fields in base64 beside them.
-//! Other members of a record (identifiers, dates) are Passwork's own and left behind.
+//! Other members of a record become custom fields, one for each value in them.
+//! Resolved: `id`, `_id`; `folderId`, `groupId`, `vaultId`, `parentId`, `parentFolderId` that lead somewhere.
+//! Told: what an environment keeps of its own ([`OWN`]), members of vaults and folders but their names, and of
+//! the document itself.
 //! Cannot hold: nothing is lost when writing. Two vaults or sibling folders of one name
 //! become one. Both reading and writing keep the whole document in memory.
 
-use crate::json::{self, Members, Value};
-use crate::jsonl::{append, base64, fill, text_of};
-use crate::{Entries, Writer};
+use crate::decode::Decode;
+use crate::json::{self, Members, Value, pointer_part};
+use crate::jsonl::{append, base64, fill, spread, text_of, twice};
+use crate::tally::Tally;
+use crate::{Entries, Writer, foreign};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -26,9 +31,27 @@ const SEALED: &str =
 /// Deeper nesting could not be read back.
 const MAX_FOLDERS: usize = 50;
 
+/// Members of a record that every environment keeps of its own and makes anew.
+const OWN: &[&str] = &[
+    "access",
+    "accessCode",
+    "createdAt",
+    "createdBy",
+    "lastPasswordUpdate",
+    "lastPasswordUpdatedAt",
+    "revision",
+    "updatedAt",
+    "updatedBy",
+];
+
+/// Lists of a document's structure.
+const LISTS: &[&str] = &["vaults", "groups", "folders", "passwords", "items", "records"];
+
 /// A vault or folder of the file.
 struct Node {
     name: String,
+    /// Where it stands, as a JSON pointer.
+    at: String,
     vault: bool,
     /// The node it stands in.
     inside: Option<usize>,
@@ -42,119 +65,193 @@ struct Tree {
     nodes: Vec<Node>,
     vaults: HashMap<String, usize>,
     folders: HashMap<String, usize>,
-    records: Vec<(Members, String, Option<usize>)>,
+    records: Vec<(Value, String, Option<usize>)>,
+    tally: Tally,
 }
 
-pub(super) fn read(mut input: Box<dyn Read + Send>) -> Result<Entries> {
+/// Whether a document, or its beginning, has this format's own shape.
+pub(super) fn is_own(document: &Value) -> bool {
+    fn holds_records(value: &Value, depth: usize) -> bool {
+        let Value::Object(members) = value else { return false };
+        depth < 64
+            && members.iter().any(|(name, value)| match (name.as_str(), value) {
+                ("passwords" | "items" | "records", Value::List(list)) => list.iter().any(is_record),
+                ("vaults" | "groups" | "folders", Value::List(list)) => {
+                    list.iter().any(|node| holds_records(node, depth + 1) || is_place(node))
+                }
+                ("response" | "data" | "export", Value::Object(_)) if depth == 0 => holds_records(value, 1),
+                _ => false,
+            })
+    }
+    match document {
+        Value::List(list) => list.iter().any(|one| is_record(one) || holds_records(one, 1)),
+        _ => holds_records(document, 0),
+    }
+}
+
+/// A record has its secrets itself, not in objects below it.
+fn is_record(value: &Value) -> bool {
+    let scalar =
+        |name: &str| value.get(name).is_some_and(|value| !matches!(value, Value::List(_) | Value::Object(_)));
+    let has_name = value.has("name") || value.has("title");
+    let has_password =
+        ["password", "plainPassword", "passwordEncrypted", "cryptedPassword"].into_iter().any(scalar);
+    has_name
+        && (has_password
+            || ["custom", "customs"].into_iter().any(|name| matches!(value.get(name), Some(Value::List(_)))))
+}
+
+/// A vault or folder has a name and lists of what it holds, which may be empty.
+fn is_place(value: &Value) -> bool {
+    value.has("name") && LISTS.iter().any(|name| matches!(value.get(name), Some(Value::List(_))))
+}
+
+pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
     let mut bytes = Zeroizing::new(Vec::new());
-    input.read_to_end(&mut bytes).map_err(Error::stream)?;
-    let text = match encoding_rs::Encoding::for_bom(&bytes) {
-        Some((encoding, mark)) if encoding != encoding_rs::UTF_8 => {
-            let rest = bytes.get(mark..).unwrap_or_default();
-            encoding
-                .decode_without_bom_handling_and_without_replacement(rest)
-                .map(std::borrow::Cow::into_owned)
-        }
-        _ => std::str::from_utf8(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes))
-            .ok()
-            .map(str::to_owned),
-    };
-    let text = Zeroizing::new(text.ok_or_else(|| Error::new(ErrorKind::Input, "the file is not UTF-8"))?);
-    drop(bytes);
-    let value = json::parse(&text).map_err(|broken| {
-        let before = text.as_bytes().get(..broken.at.min(text.len())).unwrap_or_default();
-        let line = before.split(|byte| *byte == b'\n').count();
+    let mut source = Decode::unicode(input)?;
+    let encoding = source.name;
+    let mut chunk = Zeroizing::new(Vec::new());
+    while source.next(&mut chunk)? {
+        bytes.extend_from_slice(&chunk);
+    }
+    foreign::refuse_text(&bytes)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = line_of(&bytes, error.valid_up_to());
+        Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
+            .next_step("write it in UTF-8; JSON has no other encoding")
+    })?;
+    let value = json::parse(text).map_err(|broken| {
+        let line = line_of(text.as_bytes(), broken.at);
         Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
     })?;
-    drop(text);
+    drop(bytes);
+    foreign::refuse_json(&value)?;
     let mut tree = Tree::default();
+    tree.tally.read(value.leaves());
     match value {
         Value::List(list) => {
             for (index, value) in list.into_iter().enumerate() {
-                let Value::Object(members) = value else { continue };
                 let at = format!("/{index}");
-                if members.iter().any(|(name, _)| is_list_name(name)) {
-                    tree.node(members, &at, true, None)?;
-                } else {
-                    tree.records.push((members, at, None));
+                match value {
+                    Value::Object(members)
+                        if members.iter().any(|(name, _)| LISTS.contains(&name.as_str())) =>
+                    {
+                        tree.node(members, &at, true, None)?;
+                    }
+                    value => tree.records.push((value, at, None)),
                 }
             }
-        }
-        Value::Object(members) => {
-            if !tree.walk(members, "", None)? {
-                return Err(Error::new(
-                    ErrorKind::Input,
-                    "no vaults, folders or passwords: not Passwork's export",
-                ));
+            if !tree.records.is_empty() && !tree.records.iter().any(|(value, ..)| is_record(value)) {
+                return Err(foreign::unknown_json());
             }
         }
-        _ => return Err(Error::new(ErrorKind::Input, "neither an object nor a list: not Passwork's export")),
+        value @ Value::Object(_) => {
+            let is_own = is_own(&value);
+            let Value::Object(members) = value else { return Err(foreign::unknown_json()) };
+            let found = tree.walk(members, "", None)?;
+            // Lists without anything in them tell nothing; they are no one else's either.
+            if !found || !(is_own || (tree.records.is_empty() && tree.nodes.is_empty())) {
+                return Err(foreign::unknown_json());
+            }
+        }
+        _ => return Err(foreign::unknown_json()),
     }
     let records = std::mem::take(&mut tree.records);
-    Ok(Box::new(Reader { tree, records: records.into_iter(), notes: Vec::new(), next_node: 0 }))
+    Ok(Box::new(Reader { tree, records: records.into_iter(), last: Vec::new(), next_node: 0 }))
 }
 
-fn is_list_name(name: &str) -> bool {
-    matches!(name, "vaults" | "groups" | "folders" | "passwords" | "items" | "records")
+fn line_of(text: &[u8], at: usize) -> usize {
+    text.get(..at.min(text.len())).unwrap_or_default().split(|byte| *byte == b'\n').count()
 }
 
-/// An identifier, as text.
-fn id_of(members: &mut Members, names: &[&str]) -> Option<String> {
-    let (_, value) = members
-        .iter_mut()
-        .find(|(name, value)| names.contains(&name.as_str()) && !matches!(value, Value::Null))?;
-    std::mem::replace(value, Value::Null).into_text().filter(|id| !id.is_empty())
+/// An identifier, as text; it is counted as one that led somewhere.
+fn id_of(members: &mut Members, names: &[&str], tally: &mut Tally) -> Option<String> {
+    let (_, value) = members.iter_mut().find(|(name, value)| {
+        names.contains(&name.as_str()) && matches!(value, Value::Bool(_) | Value::Number(_) | Value::Text(_))
+    })?;
+    let value = std::mem::replace(value, Value::Null);
+    tally.resolved(value.leaves());
+    value.into_text().filter(|id| !id.is_empty())
+}
+
+/// A pointer for a remark: the same for every place of its kind.
+fn pattern(at: &str) -> String {
+    let parts = at.split('/').map(|part| {
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 impl Tree {
     /// Takes what an object holds; `false` if it has none of the known lists.
     fn walk(&mut self, members: Members, at: &str, inside: Option<usize>) -> Result<bool> {
         let mut found = false;
-        let duplicate = json::duplicate(&members).map(str::to_owned);
-        if let Some(name) = duplicate {
-            return Err(Error::new(ErrorKind::Input, format!("member {name} twice in the object at {at}/")));
+        if let Some(name) = json::duplicate(&members) {
+            return Err(Error::new(ErrorKind::Input, format!("in the object at {at}/: {}", twice(name))));
         }
         for (name, value) in members {
-            let at = format!("{at}/{name}");
+            let at = format!("{at}/{}", pointer_part(&name));
             match (name.as_str(), value) {
                 ("vaults" | "groups" | "folders", Value::List(list)) => {
                     found = true;
                     for (index, value) in list.into_iter().enumerate() {
+                        let at = format!("{at}/{index}");
                         if let Value::Object(members) = value {
                             let vault = name != "folders" && inside.is_none();
-                            self.node(members, &format!("{at}/{index}"), vault, inside)?;
+                            self.node(members, &at, vault, inside)?;
+                        } else {
+                            self.left_behind(&value, &at);
                         }
                     }
                 }
                 ("passwords" | "items" | "records", Value::List(list)) => {
                     found = true;
                     for (index, value) in list.into_iter().enumerate() {
-                        let members =
-                            if let Value::Object(members) = value { members } else { Members::new() };
-                        self.records.push((members, format!("{at}/{index}"), inside));
+                        self.records.push((value, format!("{at}/{index}"), inside));
                     }
                 }
                 ("response" | "data" | "export", Value::Object(members)) if inside.is_none() => {
                     found |= self.walk(members, &at, inside)?;
                 }
-                _ => {}
+                (_, value) => self.left_behind(&value, &at),
             }
         }
         Ok(found)
     }
 
+    /// Tells of values that belong to no record.
+    fn left_behind(&mut self, value: &Value, at: &str) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    self.left_behind(value, &format!("{at}/{}", pointer_part(name)));
+                }
+            }
+            Value::List(list) => {
+                for (index, value) in list.iter().enumerate() {
+                    self.left_behind(value, &format!("{at}/{index}"));
+                }
+            }
+            value if value.leaves() > 0 => {
+                self.tally.tell(format!("{} stays behind: no record takes it", pattern(at)), at, 1);
+            }
+            _ => {}
+        }
+    }
+
     fn node(&mut self, mut members: Members, at: &str, vault: bool, inside: Option<usize>) -> Result<()> {
         let index = self.nodes.len();
-        let name = members.iter_mut().find(|(name, _)| name == "name");
+        let is_text = |value: &Value| matches!(value, Value::Bool(_) | Value::Number(_) | Value::Text(_));
+        let name = members.iter_mut().find(|(name, value)| name == "name" && is_text(value));
         let name =
             name.and_then(|(_, value)| std::mem::replace(value, Value::Null).into_text()).unwrap_or_default();
-        if let Some(id) = id_of(&mut members, &["id", "_id"]) {
+        if let Some(id) = id_of(&mut members, &["id", "_id"], &mut self.tally) {
             let ids = if vault { &mut self.vaults } else { &mut self.folders };
             ids.entry(id).or_insert(index);
         }
-        let parent_id = id_of(&mut members, &["parentId", "parentFolderId"]);
-        let vault_id = id_of(&mut members, &["vaultId", "groupId"]);
-        self.nodes.push(Node { name, vault, inside, parent_id, vault_id, filled: false });
+        let parent_id = id_of(&mut members, &["parentId", "parentFolderId"], &mut self.tally);
+        let vault_id = id_of(&mut members, &["vaultId", "groupId"], &mut self.tally);
+        self.nodes.push(Node { name, at: at.to_owned(), vault, inside, parent_id, vault_id, filled: false });
         self.walk(members, at, Some(index))?;
         Ok(())
     }
@@ -198,69 +295,92 @@ impl Tree {
 
 struct Reader {
     tree: Tree,
-    records: std::vec::IntoIter<(Members, String, Option<usize>)>,
-    notes: Vec<String>,
+    records: std::vec::IntoIter<(Value, String, Option<usize>)>,
+    /// What is said at the end, the last first.
+    last: Vec<Entry>,
     next_node: usize,
 }
 
 impl Reader {
-    fn record(&mut self, mut members: Members, at: String, inside: Option<usize>) -> Result<Entry, Reject> {
-        let folder = id_of(&mut members, &["folderId"]).or_else(|| id_of(&mut members, &["groupId"]));
-        let vault = id_of(&mut members, &["vaultId"]);
+    /// The record at a place, or why it is none.
+    fn record(&mut self, value: Value, at: &str, inside: Option<usize>) -> Result<Record, String> {
+        let Value::Object(mut members) = value else { return Err("not an object".to_owned()) };
+        let twin = json::duplicate(&members);
+        if let Some(name) = twin.or_else(|| members.iter().find_map(|(_, value)| value.duplicate())) {
+            return Err(twice(name));
+        }
+        let Tree { folders, vaults, tally, .. } = &mut self.tree;
+        id_of(&mut members, &["id"], tally);
+        id_of(&mut members, &["_id"], tally);
+        let folder = id_of(&mut members, &["folderId"], tally);
+        let group = id_of(&mut members, &["groupId"], tally);
+        let vault = id_of(&mut members, &["vaultId"], tally);
         let mut node = inside;
-        if let Some(id) = &folder {
-            match self.tree.folders.get(id).or_else(|| self.tree.vaults.get(id)) {
+        if let Some(id) = folder.or_else(|| group.clone()) {
+            match folders.get(&id).or_else(|| vaults.get(&id)) {
                 Some(found) => node = Some(*found),
-                None if inside.is_none() => self.notes.push(format!("{at}: folder {id} is not in the file")),
+                None => {
+                    tally.unresolved("the folder of a record is not in the file", format!("{at}/folderId"));
+                }
+            }
+        }
+        if let Some(id) = vault.or(group) {
+            match vaults.get(&id).or_else(|| folders.get(&id)) {
+                Some(found) => node = node.or(Some(*found)),
+                None if node.is_none() => {
+                    tally.unresolved("the vault of a record is not in the file", format!("{at}/vaultId"));
+                }
                 None => {}
             }
         }
-        if node.is_none() {
-            node = vault.and_then(|id| self.tree.vaults.get(&id).copied());
-        }
-        let reject = |label: String, why: &str| Reject {
-            at: Position::pointer(at.clone()),
-            label,
-            why: why.to_owned(),
-        };
         let Some(path) = self.tree.path(node, true) else {
-            return Err(reject(String::new(), "its folder is inside itself"));
+            return Err("its folder is inside itself".to_owned());
         };
-        let members = Value::Object(members);
-        if let Some(name) = members.duplicate() {
-            return Err(reject(path.to_string(), &format!("member {name} twice")));
-        }
-        let Value::Object(members) = members else { return Err(reject(path.to_string(), "not an object")) };
+        let tally = &mut self.tree.tally;
         let mut record = Record { path, ..Record::default() };
-        let members = members.into_iter().map(|(name, value)| match name.as_str() {
-            "custom" => ("customs".to_owned(), value),
-            "isFavorite" | "isFavourite" | "favourite" => ("favorite".to_owned(), value),
-            "title" => ("name".to_owned(), value),
-            _ => (name, value),
-        });
-        let rest = fill(&mut record, members.collect()).map_err(|why| reject(record.label(), &why))?;
-        let mut coded = false;
+        // Members under another name of theirs, where the name itself is free.
+        let renamed = [
+            ("custom", "customs"),
+            ("isFavorite", "favorite"),
+            ("isFavourite", "favorite"),
+            ("favourite", "favorite"),
+            ("title", "name"),
+            ("plainPassword", "password"),
+        ];
+        for (from, to) in renamed {
+            if !members.iter().any(|(name, value)| name == to && !matches!(value, Value::Null))
+                && let Some((name, _)) = members.iter_mut().find(|(name, _)| name == from)
+            {
+                to.clone_into(name);
+            }
+        }
+        let rest = fill(&mut record, members, tally)?;
+        let (mut coded, mut unknown) = (false, Members::new());
         for (name, value) in rest {
             match name.as_str() {
-                "plainPassword" if record.password.is_none() => {
-                    let text = text_of(value, "plainPassword").map_err(|why| reject(record.label(), &why))?;
-                    record.password = text.map(SecretString::new);
+                "passwordEncrypted" | "cryptedPassword"
+                    if record.password.is_none() && !matches!(value, Value::List(_) | Value::Object(_)) =>
+                {
+                    if let Some(text) = text_of(value, &name, tally)? {
+                        let text = SecretString::new(text);
+                        record.password = Some(decoded(text.expose()).ok_or(SEALED)?);
+                        coded = true;
+                    }
                 }
-                "passwordEncrypted" | "cryptedPassword" if record.password.is_none() => {
-                    let Ok(Some(text)) = text_of(value, &name) else { continue };
-                    let text = SecretString::new(text);
-                    let plain = decoded(text.expose()).ok_or_else(|| reject(record.label(), SEALED))?;
-                    record.password = Some(plain);
-                    coded = true;
+                own if OWN.contains(&own) && !matches!(value, Value::List(_) | Value::Object(_)) => {
+                    if value.leaves() > 0 {
+                        let what = format!("{own} stays behind: an environment keeps its own");
+                        tally.tell(what, format!("{at}/{own}"), value.leaves());
+                    }
                 }
-                _ => {}
+                _ => unknown.push((name, value)),
             }
         }
         let sealed = |text: &SecretString| text.expose().starts_with(ENVELOPE);
         if record.password.as_ref().is_some_and(sealed)
             || record.customs.iter().any(|custom| sealed(&custom.value))
         {
-            return Err(reject(record.label(), SEALED));
+            return Err(SEALED.to_owned());
         }
         if coded {
             for custom in &mut record.customs {
@@ -274,10 +394,11 @@ impl Reader {
                 }
             }
         }
+        spread(&mut record, unknown, &Position::pointer(at), tally);
         if record.name.is_empty() {
-            self.notes.push(format!("{at}: no name"));
+            tally.remark("no name", at);
         }
-        Ok(Entry::Record(record, Position::pointer(at)))
+        Ok(record)
     }
 }
 
@@ -297,11 +418,16 @@ impl Iterator for Reader {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(note) = self.notes.pop() {
-            return Some(Ok(Entry::Note(note)));
-        }
-        if let Some((members, at, inside)) = self.records.next() {
-            return Some(Ok(self.record(members, at, inside).unwrap_or_else(Entry::Reject)));
+        if let Some((value, at, inside)) = self.records.next() {
+            let (leaves, mark) = (value.leaves(), self.tree.tally.mark());
+            return Some(Ok(match self.record(value, &at, inside) {
+                Ok(record) => Entry::Record(record, Position::pointer(at)),
+                Err(why) => {
+                    self.tree.tally.back_to(mark);
+                    self.tree.tally.rejected(leaves);
+                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
+                }
+            }));
         }
         if self.next_node == 0 {
             // A folder that holds a folder is not empty; paths of children mark their parents.
@@ -312,13 +438,31 @@ impl Iterator for Reader {
         while let Some(node) = self.tree.nodes.get(self.next_node) {
             let index = self.next_node;
             self.next_node += 1;
-            if !node.filled
-                && let Some(path) = self.tree.path(Some(index), false)
-            {
-                return Some(Ok(Entry::Folder(path)));
+            let (filled, at) = (node.filled, node.at.clone());
+            let leads = |id: &String| self.tree.folders.contains_key(id) || self.tree.vaults.contains_key(id);
+            if node.parent_id.as_ref().is_some_and(|id| !leads(id)) {
+                self.tree
+                    .tally
+                    .unresolved("the parent of a folder is not in the file", format!("{at}/parentId"));
+            }
+            let Some(node) = self.tree.nodes.get(index) else { break };
+            let named = u64::from(!node.name.is_empty());
+            match self.tree.path(Some(index), false) {
+                Some(path) => {
+                    self.tree.tally.carried(named);
+                    if !filled {
+                        return Some(Ok(Entry::Folder(path)));
+                    }
+                }
+                None => self.tree.tally.tell("a folder is inside itself", at, named),
             }
         }
-        None
+        if self.next_node < usize::MAX {
+            self.next_node = usize::MAX;
+            self.last = std::mem::take(&mut self.tree.tally).finish();
+            self.last.reverse();
+        }
+        self.last.pop().map(Ok)
     }
 }
 

@@ -4,6 +4,7 @@ pub mod escapes;
 
 use crate::error::Position;
 use crate::secret::{SecretBytes, SecretString};
+use serde::Serialize;
 use std::fmt;
 
 /// One secret item, decrypted.
@@ -189,6 +190,39 @@ pub enum Entry {
     Reject(Reject),
     /// Something the user should know although nothing was lost.
     Note(String),
+    /// What became of the values that were met since the last such entry; files have one at their end.
+    Values(Values),
+}
+
+/// The account of a file's values: table cells, JSON leaves, attachments that are not empty.
+///
+/// Each is carried, resolved or told: a reader that drops one shows by [`Values::lost`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Values {
+    /// Values that the file holds.
+    pub read: u64,
+    /// Values that stand in a field, a custom field or a place of a record.
+    pub carried: u64,
+    /// References that did their work: the id of a folder whose records stand in it now, the code of a type.
+    pub resolved: u64,
+    /// Values that no record takes: a remark or a reject names their place.
+    pub told: u64,
+}
+
+impl Values {
+    /// Values of which nothing is known any more. More than none is a reader's fault.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.read.saturating_sub(self.carried + self.resolved + self.told)
+    }
+
+    /// Adds another account.
+    pub fn add(&mut self, other: Values) {
+        self.read += other.read;
+        self.carried += other.carried;
+        self.resolved += other.resolved;
+        self.told += other.told;
+    }
 }
 
 /// A record that could not be taken: its position and the reason.

@@ -1,8 +1,9 @@
 //! Reading CSV: a state machine over bytes, one row at a time, with exact lines.
 
-use super::decode::Decode;
 use crate::columns::{self, Field, Target};
-use crate::{Entries, ReadOptions, is_yes};
+use crate::decode::Decode;
+use crate::tally::Tally;
+use crate::{Entries, ReadOptions, as_bool, foreign};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -38,8 +39,13 @@ struct Row {
     any_quote: bool,
     state: State,
     escaped: bool,
+    /// Bytes of a byte-order mark that the row began with.
+    mark: usize,
     fault: Option<String>,
 }
+
+/// U+FEFF in UTF-8: files put together from several have one at the start of each.
+const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl Row {
     fn new() -> Self {
@@ -51,6 +57,7 @@ impl Row {
             any_quote: false,
             state: State::Start,
             escaped: false,
+            mark: 0,
             fault: None,
         }
     }
@@ -63,6 +70,7 @@ impl Row {
         self.any_quote = false;
         self.state = State::Start;
         self.escaped = false;
+        self.mark = 0;
         self.fault = None;
     }
 
@@ -114,6 +122,19 @@ impl Splitter {
                 self.after_cr = byte == b'\r';
             }
             let row = &mut self.row;
+            if row.mark < MARK.len() && row.state == State::Start && row.is_blank() {
+                if MARK.get(row.mark) == Some(&byte) {
+                    row.mark += 1;
+                    continue;
+                }
+                // It only began like one.
+                let begun = MARK.get(..row.mark).unwrap_or_default();
+                if !begun.is_empty() {
+                    row.data.extend_from_slice(begun);
+                    row.state = State::Plain;
+                }
+                row.mark = MARK.len();
+            }
             if row.escaped {
                 row.escaped = false;
                 row.data.push(byte);
@@ -156,7 +177,11 @@ impl Splitter {
                 _ if byte == delimiter => row.end_cell(),
                 State::Quote => {
                     row.state = State::Broken;
-                    row.fault = Some("text after a closing quote".to_owned());
+                    row.fault = Some(if row.data.ends_with(b"\\") {
+                        "text after a closing quote; if the backslash before it is an escape: --escape backslash".to_owned()
+                    } else {
+                        "text after a closing quote".to_owned()
+                    });
                 }
                 _ if Some(byte) == escape => {
                     row.escaped = true;
@@ -174,6 +199,10 @@ impl Splitter {
     /// Ends the last row; `false` if there is none.
     fn finish(&mut self) -> bool {
         let row = &mut self.row;
+        if (1..MARK.len()).contains(&row.mark) && row.is_blank() {
+            row.data.extend_from_slice(MARK.get(..row.mark).unwrap_or_default());
+            row.state = State::Plain;
+        }
         if row.state == State::Start && row.is_blank() {
             return false;
         }
@@ -204,6 +233,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     let mut source = Decode::open(input, options.encoding.as_deref())?;
     let mut chunk = Zeroizing::new(Vec::new());
     source.next(&mut chunk)?;
+    foreign::refuse_text(&chunk)?;
     let mut at = 0;
     let mut first_line = 1;
     let mut named = None;
@@ -226,13 +256,16 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     splitter.row.line = first_line;
     let mut reader = Reader {
         queue: VecDeque::new(),
-        targets: Vec::new(),
+        columns: Vec::new(),
+        header: Vec::new(),
+        password: None,
         separator: options.folder_separator,
         flexible: options.flexible,
         splitter,
         chunk,
         at,
         source,
+        tally: Tally::default(),
         ended: false,
     };
     if reader.source.guessed {
@@ -258,14 +291,17 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
                 .next_step("name the encoding with --encoding")
         })?;
         reader.splitter.next_row();
+        reader.header.clone_from(&header);
         options.columns.clone().unwrap_or(header)
     };
     if !header.is_empty() {
-        reader.targets = columns::resolve(&header, header_line, options)?
-            .into_iter()
-            .zip(header)
-            .map(|(target, name)| Column { target, name })
-            .collect();
+        let sample = reader.sample(header.len());
+        let targets = columns::resolve(&header, header_line, options, &sample)?;
+        reader.queue.push_back(Entry::Note(columns::mapping(&header, &targets)));
+        reader.propose(&targets, &sample);
+        reader.password = targets.iter().position(|target| *target == Target::Field(Field::Password));
+        reader.columns =
+            targets.into_iter().zip(header).map(|(target, name)| Column { target, name }).collect();
     }
     Ok(Box::new(reader))
 }
@@ -316,15 +352,23 @@ struct Column {
 
 struct Reader {
     queue: VecDeque<Entry>,
-    targets: Vec<Column>,
+    columns: Vec<Column>,
+    /// As it stands in the file, where it has one: it may stand there again.
+    header: Vec<String>,
+    /// The column of the password.
+    password: Option<usize>,
     separator: char,
     flexible: bool,
     splitter: Splitter,
     chunk: Zeroizing<Vec<u8>>,
     at: usize,
     source: Decode,
+    tally: Tally,
     ended: bool,
 }
+
+/// Rows that are looked at before the first is read.
+const SAMPLE: usize = 50;
 
 impl Reader {
     /// Brings the next row; `false` at the end.
@@ -345,46 +389,156 @@ impl Reader {
         }
     }
 
-    /// The row as an entry.
-    fn entry(&mut self) -> Entry {
-        let row = &self.splitter.row;
+    /// Cells of the rows that come next, without taking them.
+    fn sample(&self, columns: usize) -> Vec<Vec<String>> {
+        let mut splitter = Splitter::new(self.splitter.dialect);
+        let mut rest = self.chunk.get(self.at..).unwrap_or_default();
+        let mut rows = Vec::new();
+        while rows.len() < SAMPLE {
+            let (used, whole) = splitter.feed(rest);
+            rest = rest.get(used..).unwrap_or_default();
+            if !whole && !splitter.finish() {
+                break;
+            }
+            let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+            rows.push(splitter.row.cells().take(columns).map(text).collect());
+            if !whole {
+                break;
+            }
+            splitter.next_row();
+        }
+        rows
+    }
+
+    /// Says what the sample looks like. Nothing is read otherwise for it: a second file might look different.
+    fn propose(&mut self, targets: &[Target], sample: &[Vec<String>]) {
+        for (index, target) in targets.iter().enumerate() {
+            let column = index + 1;
+            match target {
+                Target::Custom(_, CustomKind::Text) if columns::looks_secret(sample, index) => {
+                    self.queue.push_back(Entry::Note(format!(
+                        "column {column} looks like a secret, but its name does not say so: --map {column}=password:NAME would hide it"
+                    )));
+                }
+                Target::Field(Field::Folder) if self.separator != '\\' => {
+                    let paths = sample.iter().filter_map(|row| row.get(index));
+                    let nested = paths.clone().any(|path| path.contains('\\'))
+                        && !paths.clone().any(|path| path.contains(self.separator));
+                    if nested {
+                        self.queue.push_back(Entry::Note(format!(
+                            "column {column} holds backslashes: --folder-separator '\\' would make folders in folders of them"
+                        )));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The row as an entry; `None` where it holds nothing.
+    fn entry(&mut self) -> Option<Entry> {
+        let Self { splitter, columns, header, tally, source, password, separator, flexible, .. } = self;
+        let row = &splitter.row;
         let line = row.line;
-        let reject =
-            |why: String| Entry::Reject(Reject { at: Position::line(line), label: String::new(), why });
+        let filled = row.cells().filter(|cell| !cell.is_empty()).count() as u64;
+        let reject = |at: Position, why: String, tally: &mut Tally| {
+            tally.rejected(filled);
+            Some(Entry::Reject(Reject { at, label: String::new(), why }))
+        };
+        if filled == 0 && row.fault.is_none() {
+            tally.remark("a row of empty cells is no record", format!("line {line}"));
+            return None;
+        }
+        if header.len() > 1
+            && row.ends.len() == header.len()
+            && row.cells().zip(header.iter()).all(|(cell, name)| cell == name.as_bytes())
+        {
+            tally.remark("the header stands there once more, and is no record", format!("line {line}"));
+            return None;
+        }
+        tally.read(filled);
         if let Some(fault) = &row.fault {
-            return reject(fault.clone());
+            return reject(Position::line(line), fault.clone(), tally);
         }
         // Checked once as a whole; a cell's bounds stand on ASCII bytes, so cells are whole too.
         let Ok(text) = std::str::from_utf8(&row.data) else {
-            return reject(format!("not {}", self.source.name));
+            let broken = row.cells().enumerate().find_map(|(index, cell)| {
+                std::str::from_utf8(cell).err().map(|error| (index as u64 + 1, error.valid_up_to() + 1))
+            });
+            let (cell, byte) = broken.unwrap_or((1, 1));
+            let at = Position { column: Some(cell), ..Position::line(line) };
+            let why = format!("not {}: byte {byte} of the cell (--encoding names another)", source.name);
+            return reject(at, why, tally);
         };
-        let (cells, columns) = (row.ends.len(), self.targets.len());
-        if cells != columns && !self.flexible {
+        let (cells, wanted) = (row.ends.len(), columns.len());
+        // What a row lacks at its end was left out because it was empty, unless that would be its password.
+        let short = cells < wanted && password.is_none_or(|password| password < cells);
+        if cells != wanted && !*flexible && !short {
             let noun = if cells == 1 { "cell" } else { "cells" };
-            return reject(format!("{cells} {noun}, header has {columns}"));
+            let why = format!("{cells} {noun}, header has {wanted} (--flexible takes such rows)");
+            return reject(Position::line(line), why, tally);
+        }
+        if cells < wanted {
+            tally.remark(
+                "cells are left out at the end of a row: they count as empty",
+                format!("line {line}"),
+            );
         }
         let mut record = Record::default();
         let mut start = 0;
         for (index, &end) in row.ends.iter().enumerate() {
-            let Some(cell) = text.get(start..end) else { return reject(format!("not {}", self.source.name)) };
+            let Some(cell) = text.get(start..end) else {
+                return reject(Position::line(line), format!("not {}", source.name), tally);
+            };
             start = end;
             if cell.is_empty() {
                 continue;
             }
-            match self.targets.get(index) {
-                Some(column) => set(&mut record, column, cell, self.separator),
-                None => record.customs.push(Custom {
-                    name: format!("Column {}", index + 1),
-                    kind: CustomKind::Text,
-                    value: cell.into(),
-                }),
+            let place = || format!("line {line}, column {}", index + 1);
+            if is_escaped(cell) {
+                tally.remark(
+                    "a cell looks as if it were written for HTML (&amp; and the like): taken as it is",
+                    place(),
+                );
+            }
+            if cell.len() > 2 && cell.starts_with('"') && cell.ends_with('"') {
+                tally.remark("a cell stands in one more layer of quotes: taken as it is", place());
+            }
+            match columns.get(index) {
+                Some(Column { target: Target::Ignore, .. }) => {
+                    tally.tell(format!("column {} is left out, as you said", index + 1), place(), 1);
+                }
+                Some(column) => {
+                    set(&mut record, column, cell, *separator);
+                    tally.carried(1);
+                }
+                None => {
+                    record.customs.push(Custom {
+                        name: format!("Column {}", index + 1),
+                        kind: CustomKind::Text,
+                        value: cell.into(),
+                    });
+                    tally.carried(1);
+                }
             }
         }
         if record.name.is_empty() {
-            self.queue.push_back(Entry::Note(format!("line {line}: no name")));
+            // A name that people can find it by.
+            if let Some(host) = host(&record.url) {
+                host.clone_into(&mut record.name);
+                tally.remark("a record without a name took the host of its url", format!("line {line}"));
+            } else {
+                tally.remark("no name", format!("line {line}"));
+            }
         }
-        Entry::Record(record, Position::line(line))
+        Some(Entry::Record(record, Position::line(line)))
     }
+}
+
+/// Whether a cell holds an entity of HTML.
+fn is_escaped(cell: &str) -> bool {
+    cell.contains('&')
+        && ["&amp;", "&lt;", "&gt;", "&quot;", "&#39;"].iter().any(|entity| cell.contains(entity))
 }
 
 /// Puts a cell that is not empty where its column says.
@@ -418,8 +572,29 @@ fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
             Ok(color) => record.color = Some(color),
             Err(_) => custom(&column.name, CustomKind::Text),
         },
-        Field::Favorite => record.favorite = is_yes(cell),
+        Field::Favorite => match as_bool(cell) {
+            Some(favorite) => record.favorite = favorite,
+            None => custom(&column.name, CustomKind::Text),
+        },
     }
+}
+
+/// The host of an address, which may lack its scheme.
+fn host(url: &str) -> Option<&str> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.rsplit_once(':') {
+        Some((before, port))
+            if port.bytes().all(|byte| byte.is_ascii_digit())
+                && (!before.contains(':') || before.ends_with(']')) =>
+        {
+            before
+        }
+        _ => host,
+    };
+    let host = host.trim();
+    (!host.is_empty() && !host.contains(char::is_whitespace)).then_some(host)
 }
 
 /// `Infra/Net\/Core`: a backslash before the separator makes it part of the name, and
@@ -443,23 +618,50 @@ impl Iterator for Reader {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(entry) = self.queue.pop_front() {
-            return Some(Ok(entry));
-        }
-        if self.ended {
-            return None;
-        }
-        match self.advance() {
-            Ok(true) => {
-                let entry = self.entry();
-                self.splitter.next_row();
-                Some(Ok(entry))
+        loop {
+            if let Some(entry) = self.queue.pop_front() {
+                return Some(Ok(entry));
             }
-            Ok(false) => None,
-            Err(error) => {
-                self.ended = true;
-                Some(Err(error))
+            if self.ended {
+                return None;
             }
+            match self.advance() {
+                Ok(true) => {
+                    // The last row ends the file, and its account.
+                    let entry = self.entry();
+                    self.splitter.next_row();
+                    if self.ended {
+                        self.queue.extend(std::mem::take(&mut self.tally).finish());
+                    }
+                    if let Some(entry) = entry {
+                        return Some(Ok(entry));
+                    }
+                }
+                Ok(false) => self.queue.extend(std::mem::take(&mut self.tally).finish()),
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_found_in_addresses_of_all_kinds() {
+        for (url, wanted) in [
+            ("https://user:pw@mail.example:8443/login?x=1", Some("mail.example")),
+            ("mail.example/login", Some("mail.example")),
+            ("http://[::1]:8080/", Some("[::1]")),
+            ("android://hash==@com.example.app/", Some("com.example.app")),
+            ("", None),
+            ("a word and another", None),
+        ] {
+            assert_eq!(host(url), wanted, "{url}");
         }
     }
 }

@@ -53,6 +53,8 @@ const LOST: &[(&str, &str)] = &[
 struct CsvWriter {
     output: Box<dyn Write + Send>,
     safe: bool,
+    /// Cells that were changed for a spreadsheet's sake.
+    guarded: u64,
     columns: HashMap<(String, String), usize>,
     names: Vec<String>,
     blocks: Vec<Zeroizing<Vec<u8>>>,
@@ -67,6 +69,7 @@ pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Bo
     Box::new(CsvWriter {
         output,
         safe: options.spreadsheet_safe,
+        guarded: 0,
         columns: HashMap::new(),
         names: Vec::new(),
         blocks: Vec::new(),
@@ -85,9 +88,16 @@ impl CsvWriter {
     }
 }
 
-/// Appends a cell; a safe one is not run as a formula.
-pub fn cell(out: &mut Vec<u8>, text: &str, safe: bool) {
-    let guard = if safe && text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+/// Whether a spreadsheet would run a cell: blanks and line ends before a formula do not keep it from that.
+fn runs(text: &str) -> bool {
+    text.starts_with(['\t', '\r'])
+        || text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+/// Appends a cell; a safe one is not run as a formula. Answers whether it had to be changed for that.
+pub fn cell(out: &mut Vec<u8>, text: &str, safe: bool) -> bool {
+    let guarded = safe && runs(text);
+    let guard = if guarded { "'" } else { "" };
     if text.contains(['"', ',', '\r', '\n', '\u{feff}']) {
         out.push(b'"');
         out.extend_from_slice(guard.as_bytes());
@@ -102,6 +112,7 @@ pub fn cell(out: &mut Vec<u8>, text: &str, safe: bool) {
         out.extend_from_slice(guard.as_bytes());
         out.extend_from_slice(text.as_bytes());
     }
+    guarded
 }
 
 impl Writer for CsvWriter {
@@ -156,7 +167,7 @@ impl Writer for CsvWriter {
         let color = record.color.map(|color| color.to_string()).unwrap_or_default();
         if let Some(out) = self.blocks.last_mut() {
             let start = out.len();
-            cell(out, path.vault.as_deref().unwrap_or_default(), safe);
+            let mut guarded = u64::from(cell(out, path.vault.as_deref().unwrap_or_default(), safe));
             for text in [
                 folders.join("/").as_str(),
                 &record.name,
@@ -169,12 +180,13 @@ impl Writer for CsvWriter {
                 if record.favorite { "1" } else { "" },
             ] {
                 out.push(b',');
-                cell(out, text, safe);
+                guarded += u64::from(cell(out, text, safe));
             }
             for value in &customs {
                 out.push(b',');
-                cell(out, value.unwrap_or_default(), safe);
+                guarded += u64::from(cell(out, value.unwrap_or_default(), safe));
             }
+            self.guarded += guarded;
             self.rows.push((out.len() - start, customs.len()));
         }
         if !self.filled.contains(path) {
@@ -192,7 +204,7 @@ impl Writer for CsvWriter {
         let mut header = HEADER.as_bytes().to_vec();
         for name in &self.names {
             header.push(b',');
-            cell(&mut header, name, false);
+            let _ = cell(&mut header, name, self.safe);
         }
         header.push(b'\n');
         self.output.write_all(&header).map_err(Error::stream)?;
@@ -226,11 +238,42 @@ impl Writer for CsvWriter {
         drop(full);
         self.lose(Lost::Folders, empty);
         let mut report = Vec::new();
+        if self.safe {
+            report.push(match self.guarded {
+                0 => "no cell had to be changed so that no spreadsheet runs it".to_owned(),
+                count => counted(
+                    count,
+                    "cell was changed so that no spreadsheet runs it: it is read back with a `'` before it",
+                    "cells were changed so that no spreadsheet runs them: they are read back with a `'` before them",
+                ),
+            });
+        }
         for (&count, (one, many)) in self.lost.iter().zip(LOST) {
             if count > 0 {
                 report.push(counted(count, one, many));
             }
         }
         Ok(report)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formulas_are_guarded_whatever_stands_before_them() {
+        for text in ["=1+1", "  =1", "\n=1", "\r\n @x", "\t+1", "-2", "\u{a0}=1", "\tx"] {
+            let mut out = Vec::new();
+            assert!(cell(&mut out, text, true), "{text:?}");
+            assert!(
+                String::from_utf8(out).expect("text").trim_start_matches('"').starts_with('\''),
+                "{text:?}"
+            );
+            assert!(!cell(&mut Vec::new(), text, false));
+        }
+        for text in ["", "a=1", " x", "1-2", "\n"] {
+            assert!(!cell(&mut Vec::new(), text, true), "{text:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
 //! Sample files and what they must give, and archives that are damaged in every way.
 
 mod archive;
+mod conservation;
 mod samples;

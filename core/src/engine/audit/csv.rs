@@ -28,7 +28,7 @@ impl Audit {
                 if number > 0 {
                     out.push(b',');
                 }
-                cell(&mut out, &text.chars().map(visible).collect::<String>(), true);
+                let _ = cell(&mut out, &text.chars().map(visible).collect::<String>(), true);
             }
             out.extend_from_slice(b"\r\n");
         }

@@ -44,7 +44,7 @@ impl Looked {
             }
             Entry::Reject(reject) => Looked::Unread(reject),
             Entry::Note(note) => Looked::Note(note),
-            Entry::Folder(_) => Looked::Nothing,
+            Entry::Folder(_) | Entry::Values(_) => Looked::Nothing,
         })
     }
 }

@@ -44,6 +44,7 @@ pub async fn verify(
                 }
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
                 Entry::Note(note) => report.notes.push(note),
+                Entry::Values(values) => report.count(values),
                 Entry::Folder(_) => {}
             }
         }
@@ -97,7 +98,9 @@ pub(crate) async fn compare(
                 }
                 // What cannot be read shows as missing, if it was expected.
                 Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
-                Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) => {}
+                Entry::Note(note) if extras == Extras::Differ => report.notes.push(note),
+                Entry::Values(values) if extras == Extras::Differ => report.count(values),
+                Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
             }
         }
         progress.advance(count);

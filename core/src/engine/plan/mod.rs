@@ -12,11 +12,11 @@ use crate::engine::endpoint::Endpoint;
 use crate::engine::options::{Conflict, Keys, Options};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::report::progress::{Progress, Step};
-use crate::engine::report::{Difference, Rejected};
+use crate::engine::report::{Difference, Rejected, values_line};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::model::{Attachment, Entry, Record};
+use crate::model::{Attachment, Entry, Record, Values};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -26,6 +26,8 @@ use std::time::Instant;
 pub struct Plan {
     /// Records that the source yields.
     pub read: u64,
+    /// What became of the values of a file; see [`Values`].
+    pub values: Option<Values>,
     /// Records to be made.
     pub create: u64,
     /// Records to be overwritten.
@@ -323,6 +325,7 @@ pub(crate) async fn make_plan(
                 }
                 Entry::Reject(reject) => plan.rejected.push(reject.into()),
                 Entry::Note(note) => plan.notes.push(note),
+                Entry::Values(values) => plan.values.get_or_insert_default().add(values),
                 Entry::Folder(_) => {}
             }
         }
@@ -392,15 +395,15 @@ pub(crate) fn can_keep_keys(from: &Endpoint, to: &Endpoint, options: &Options) -
 /// The record as the sink will hold it, or why it cannot.
 pub(crate) fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Record, Rejected> {
     let Endpoint::Environment(_, inside) = to else { return Ok(record) };
-    let mut attachments = record.attachments.iter().filter(|_| record.sealed_under.is_none());
-    let too_long = attachments.find(|one| one.content.len() > Attachment::MAX);
-    if let Some(one) = too_long {
+    let attachments = record.attachments.iter().filter(|_| record.sealed_under.is_none());
+    let too_long = attachments.enumerate().find(|(_, one)| one.content.len() > Attachment::MAX);
+    if let Some((index, one)) = too_long {
         return Err(Rejected {
             at: at.to_string(),
             record: record.label(),
             why: format!(
                 "attachment {} has {} bytes; an environment takes {}",
-                one.name,
+                index + 1,
                 one.content.len(),
                 Attachment::MAX
             ),
@@ -426,6 +429,9 @@ impl std::fmt::Display for Plan {
             self.on_conflict,
             self.rejected.len()
         )?;
+        if let Some(values) = &self.values {
+            writeln!(f, "{}", values_line(values))?;
+        }
         if self.remove > 0 {
             writeln!(f, "{} to remove: they are no longer in the source", self.remove)?;
         }

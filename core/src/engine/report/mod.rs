@@ -5,7 +5,7 @@ pub mod progress;
 pub mod queue;
 
 use crate::engine::report::progress::Stage;
-use crate::model::Reject;
+use crate::model::{Reject, Values};
 use serde::Serialize;
 
 /// The end of a transfer, in numbers and names.
@@ -13,6 +13,9 @@ use serde::Serialize;
 pub struct Report {
     /// Records that the source yielded.
     pub read: u64,
+    /// What became of the values of a file; `null` where the source is an environment or an archive, whose records
+    /// have no other form.
+    pub values: Option<Values>,
     /// Records that were made in the sink.
     pub created: u64,
     /// Records that were overwritten.
@@ -58,7 +61,7 @@ impl Report {
     /// DESIGN's exit code: 4 for a difference, 3 for records left out, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if !self.different.is_empty() {
+        if !self.different.is_empty() || self.values.is_some_and(|values| values.lost() > 0) {
             4
         } else if !self.rejected.is_empty() || !self.skipped.is_empty() || !self.drifted.is_empty() {
             3
@@ -67,11 +70,29 @@ impl Report {
         }
     }
 
+    /// Adds what a reader says of its values.
+    pub(crate) fn count(&mut self, values: Values) {
+        self.values.get_or_insert_default().add(values);
+    }
+
     /// Records a second over the whole job.
     #[must_use]
     pub fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.read as f64 / self.seconds } else { 0.0 }
     }
+}
+
+/// The account of a file's values in a line: `29 of 31 values carried, 2 told`.
+#[must_use]
+pub fn values_line(values: &Values) -> String {
+    let others = [
+        (values.resolved, "resolved"),
+        (values.told, "told"),
+        (values.lost(), "lost without a word: please report it"),
+    ];
+    let mut parts = vec![format!("{} of {} values carried", values.carried, values.read)];
+    parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.join(", ")
 }
 
 /// A record that was left out.

@@ -11,10 +11,10 @@ use crate::engine::options::Options;
 use crate::engine::source::environment::Reading;
 use crate::engine::source::filter::Filter;
 use crate::engine::source::stdin::Spool;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, Place, Position, Result};
 use crate::formats;
 use crate::formats::detect;
-use crate::model::{Entry, RecordPath};
+use crate::model::{Entry, RecordPath, Reject};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -154,23 +154,23 @@ fn read_file(
         let whole = Box::new(io::Cursor::new(head).chain(input));
         Box::new(options.archive.open(whole)?)
     } else {
-        let format = format.or_else(|| detect::detect(&head, path.to_str())).ok_or_else(|| {
-            Error::new(ErrorKind::Input, "its format is not known")
-                .next_step("name it: --format csv, or csv:FILE as the location")
-        })?;
+        let format = match format {
+            Some(format) => format,
+            None => detect::detect(&head, path.to_str())?,
+        };
         let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
         formats::reader(format, Box::new(whole), &options.read)?
     };
     let mut chunk = Vec::new();
     let (mut seen, mut weight, mut taken) = (0, 0, 0);
     for entry in entries {
-        let entry = whole_path(entry?);
+        let entry = within_depth(whole_path(entry?));
         seen += 1;
         let wanted = match &entry {
             Entry::Record(record, _) => filter.takes(record),
             Entry::Folder(path) => filter.takes_bare(path),
             // What cannot be read might have been wanted.
-            Entry::Reject(_) | Entry::Note(_) => true,
+            Entry::Reject(_) | Entry::Note(_) | Entry::Values(_) => true,
         };
         if wanted {
             if let Entry::Record(record, _) = &entry {
@@ -189,6 +189,23 @@ fn read_file(
     }
     let _ = to.blocking_send(Ok(chunk));
     Ok(taken)
+}
+
+/// Folders in folders beyond this are no one's tree, and would cost their square.
+const MOST_FOLDERS: usize = 128;
+
+/// What stands too deep is rejected.
+fn within_depth(entry: Entry) -> Entry {
+    let why = || format!("its folders are nested more than {MOST_FOLDERS} deep");
+    match entry {
+        Entry::Record(record, at) if record.path.folders.len() > MOST_FOLDERS => {
+            Entry::Reject(Reject { at, label: String::new(), why: why() })
+        }
+        Entry::Folder(path) if path.folders.len() > MOST_FOLDERS => {
+            Entry::Reject(Reject { at: Position::default(), label: String::new(), why: why() })
+        }
+        entry => entry,
+    }
 }
 
 /// Without a vault the first folder is the vault.

@@ -167,7 +167,7 @@ async fn remove(
                     report.notes.push(format!("{}: not removed: {}", reject.label, reject.why));
                     continue;
                 }
-                Entry::Folder(_) | Entry::Note(_) => continue,
+                Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => continue,
             };
             let digest = digester.digest(&record);
             if base.holds(&digest)? {
@@ -279,6 +279,7 @@ impl Writing<'_> {
                 Entry::Folder(path) => self.sink.folder(&source::beneath(self.inside, path)).await?,
                 Entry::Reject(reject) => self.report.rejected.push(reject.into()),
                 Entry::Note(note) => self.report.notes.push(note),
+                Entry::Values(values) => self.report.count(values),
             }
         }
         let weight: usize = fresh.iter().map(Record::weight).sum();
@@ -403,6 +404,7 @@ async fn into_file(
                 Entry::Folder(path) => writer.folder(&path).map_err(in_file)?,
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
                 Entry::Note(note) => report.notes.push(note),
+                Entry::Values(values) => report.count(values),
             }
         }
         progress.advance(count);

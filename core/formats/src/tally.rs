@@ -1,0 +1,89 @@
+//! The account that a reader keeps of a file's values, so that none goes missing without a word.
+//!
+//! A reader counts what it meets ([`Tally::read`]) apart from what it does with it; at the end both must agree.
+//! Remarks that differ by their place alone are one remark with a count, so a report does not grow with the file.
+
+use keyferry_crypto::model::{Entry, Values};
+use std::collections::HashMap;
+use std::fmt::Display;
+
+/// Values and remarks of one reading.
+#[derive(Default)]
+pub(crate) struct Tally {
+    values: Values,
+    remarks: Vec<Remark>,
+    index: HashMap<String, usize>,
+}
+
+struct Remark {
+    what: String,
+    first: String,
+    count: u64,
+}
+
+impl Tally {
+    /// Values were met.
+    pub(crate) fn read(&mut self, count: u64) {
+        self.values.read += count;
+    }
+
+    /// Values went into a record or are the place of one.
+    pub(crate) fn carried(&mut self, count: u64) {
+        self.values.carried += count;
+    }
+
+    /// References did their work.
+    pub(crate) fn resolved(&mut self, count: u64) {
+        self.values.resolved += count;
+    }
+
+    /// Values stay behind, and a reject names their place.
+    pub(crate) fn rejected(&mut self, count: u64) {
+        self.values.told += count;
+    }
+
+    /// Values stay behind. `what` is a sentence without any of them; `at` says where they stand.
+    pub(crate) fn tell(&mut self, what: impl Into<String>, at: impl Display, count: u64) {
+        self.values.told += count;
+        self.remark(what, at);
+    }
+
+    /// A reference that was taken for resolved leads nowhere.
+    pub(crate) fn unresolved(&mut self, what: impl Into<String>, at: impl Display) {
+        self.values.resolved = self.values.resolved.saturating_sub(1);
+        self.tell(what, at, 1);
+    }
+
+    /// Something to know of values that are carried or were none.
+    pub(crate) fn remark(&mut self, what: impl Into<String>, at: impl Display) {
+        let what = what.into();
+        let next = self.remarks.len();
+        let index = *self.index.entry(what.clone()).or_insert(next);
+        match self.remarks.get_mut(index) {
+            Some(remark) => remark.count += 1,
+            None => self.remarks.push(Remark { what, first: at.to_string(), count: 1 }),
+        }
+    }
+
+    /// What was counted so far, to go back to with [`Tally::back_to`].
+    pub(crate) fn mark(&self) -> Values {
+        self.values
+    }
+
+    /// Forgets what was counted of a record that is refused after all.
+    pub(crate) fn back_to(&mut self, mark: Values) {
+        self.values = mark;
+    }
+
+    /// The remarks and the account, once the file has ended.
+    pub(crate) fn finish(self) -> Vec<Entry> {
+        let remarks = self.remarks.into_iter().map(|Remark { what, first, count }| {
+            Entry::Note(if count == 1 {
+                format!("{first}: {what}")
+            } else {
+                format!("{what} ({count} times, first {first})")
+            })
+        });
+        remarks.chain(std::iter::once(Entry::Values(self.values))).collect()
+    }
+}
