@@ -99,6 +99,29 @@ def test_what_stands_in_the_way_is_told(embedded, people, monkeypatch):
         keyferry.migrate("people.csv", location, on_conflict="whatever")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Router,admin,planted-1,planted-2\nSwitch,x,y,z\n",
+        b"name;planted-1;planted-2\na;b;c\n",
+        b"PK\x03\x04planted-1",
+        b'{"items":[{"login":{"password":"planted-1"}}]}',
+        b'[{"planted": "planted-1"}]',
+        b'name,password\na,"planted-1\n',
+        b"name,password\na,planted-1,planted-2\n\xe9,planted-1\n",
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
+def test_no_error_and_no_report_shows_a_value_of_the_file(embedded, tmp_path, content, ending):
+    file = tmp_path / f"a.{ending}"
+    file.write_bytes(content)
+    try:
+        said = repr(keyferry.import_file(file, embedded("a")).__dict__)
+    except errors.KeyferryError as error:
+        said = f"{error!r} {error} {error.__dict__} {error.__cause__} {error.__context__}"
+    assert "planted" not in said
+
+
 def test_differences_are_named_and_conflicts_stop_everything(embedded, people, tmp_path):
     a = embedded("a")
     keyferry.import_file(people, a)

@@ -89,6 +89,8 @@ int main(int count, char **words) {
     uint64_t number = 0;
     int called = 0;
     kf_credentials credentials;
+    char headless[4096];
+    FILE *written;
     int light = count > 4;
 
     if (strcmp(kf_status_name(12345), "unknown") != 0 || strcmp(kf_status_name(KF_OK), "ok") != 0 ||
@@ -328,6 +330,16 @@ int main(int count, char **words) {
     EXPECT(KF_USAGE, kf_import(job, file, environment, NULL, "{\"on_conflict\": \"maybe\"}", &a));
     EXPECT(KF_USAGE, kf_import(job, file, environment, NULL, "{\"verify\": \"maybe\"}", &a));
     EXPECT(KF_IO, kf_import(job, "/nowhere.csv", environment, NULL, NULL, &a));
+    /* Without a header the first record stands where names are expected: the message shows none of it. */
+    snprintf(headless, sizeof headless, "%s.headless.csv", file);
+    written = fopen(headless, "w");
+    if (written == NULL || fputs("Router,admin,planted-1\nSwitch,admin,planted-2\n", written) < 0 || fclose(written) != 0) {
+        return wrong(__LINE__);
+    }
+    EXPECT(KF_INPUT, kf_import(job, headless, environment, NULL, NULL, &a));
+    if (strstr(kf_last_error(), "planted") != NULL) {
+        return wrong(__LINE__);
+    }
     EXPECT(KF_NULL, kf_export(job, environment, NULL, NULL, NULL, &a));
     EXPECT(KF_USAGE, kf_export(job, environment, NULL, "out.csv", NULL, &a)); /* in the clear, without permission */
     EXPECT(KF_NULL, kf_migrate(job, 0, NULL, environment, NULL, NULL, &a));

@@ -52,6 +52,8 @@ class Report:
     verified: int
     seconds: float
     folders_created: int = 0
+    #: What became of a file's values, by ``read``, ``carried``, ``resolved`` and ``told``; ``None`` where no file was read.
+    values: dict[str, int] | None = None
     skipped: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     different: list[Difference] = field(default_factory=list)
@@ -71,7 +73,7 @@ class Report:
             **{
                 name: members[name]
                 for name in (
-                    "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "skipped", "notes"
+                    "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "values", "skipped", "notes"
                 )
             },
         )  # fmt: skip

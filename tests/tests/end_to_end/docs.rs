@@ -56,6 +56,9 @@ fn every_make_target_that_is_named_exists() {
     let makefile = read("Makefile");
     let documents = [
         "README.md",
+        "CONTRIBUTING.md",
+        "docs/formats.md",
+        "docs/glossary.md",
         "docs/guarantees.md",
         "docs/performance.md",
         "docs/python.md",

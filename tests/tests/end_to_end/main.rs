@@ -6,6 +6,7 @@ mod archive;
 mod arrows;
 mod audit;
 mod bad_input;
+mod conservation;
 mod docs;
 mod earlier_versions;
 mod environments;
