@@ -24,6 +24,9 @@ pub struct Config {
     /// How long one request may take; typed, not read from the file.
     #[serde(skip)]
     pub timeout: Duration,
+    /// Take a key derivation below today's floors; typed as well.
+    #[serde(skip)]
+    pub allow_weak_kdf: bool,
     /// Where remarks go; typed as well.
     #[serde(skip)]
     pub output: Output,

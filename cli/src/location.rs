@@ -6,7 +6,7 @@ use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use keyferry_core::Result;
 use keyferry_core::client::{Client, Session, http_transport_trusting};
-use keyferry_core::engine::{Endpoint, Environment};
+use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind};
@@ -159,11 +159,17 @@ pub async fn environment_with(
         (None, Need::Contents) if encrypts => asked.unlock()?,
         (unlock, _) => unlock,
     };
-    let opened = match Environment::open(first, unlock).await {
+    let permit = |unlock: Unlock| if config.allow_weak_kdf { unlock.allow_weak_derivation() } else { unlock };
+    if config.allow_weak_kdf {
+        config
+            .output
+            .warn("a weak key derivation is taken: a server that lies can guess the master password");
+    }
+    let opened = match Environment::open(first, unlock.map(permit)).await {
         // Some servers tell nothing at all without the hash of the master key.
         Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
             let Some(unlock) = asked.unlock()? else { return Err(error) };
-            Environment::open(client()?.0, Some(unlock)).await?
+            Environment::open(client()?.0, Some(permit(unlock))).await?
         }
         other => other?,
     };

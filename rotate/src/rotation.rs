@@ -190,6 +190,7 @@ impl Rotation<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Holds::Another, None)),
             picked => picked?,
         };
+        self.environment.can_write(&picked).await?;
         let held = self.field.of(&picked.record).ok();
         let holds = match held {
             Some(held) if Some(&held) == self.new.as_ref() => Holds::New,

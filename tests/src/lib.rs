@@ -48,6 +48,11 @@ impl Scene {
         scene
     }
 
+    /// Adds an embedded environment with the user `admin` to the scene.
+    pub fn make(&self, name: &str) {
+        self.make_environment(name, "on");
+    }
+
     /// Copies an environment of this name into the scene, with what `env init` said of it.
     pub(crate) fn make_environment(&self, name: &str, client_encryption: &str) -> serde_json::Value {
         static MADE: Mutex<BTreeMap<String, (Scene, serde_json::Value)>> = Mutex::new(BTreeMap::new());

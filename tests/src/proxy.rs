@@ -55,6 +55,7 @@ pub struct Proxy {
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
     done: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Proxy {
@@ -65,15 +66,21 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let done = Arc::new(Mutex::new(Vec::new()));
         let plan = Arc::new(Mutex::new(plan));
-        let seen = done.clone();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let (seen, heard) = (done.clone(), received.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let (plan, seen) = (plan.clone(), seen.clone());
+                let (plan, seen, heard) = (plan.clone(), seen.clone(), heard.clone());
                 // A broken connection is what this is about.
-                std::thread::spawn(move || drop(serve(client, server, &plan, &seen)));
+                std::thread::spawn(move || drop(serve(client, server, &plan, &seen, &heard)));
             }
         });
-        Self { url, done }
+        Self { url, done, received }
+    }
+
+    /// All that clients sent, in the order of its arrival.
+    pub fn received(&self) -> Vec<u8> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The faults that happened, each with its request.
@@ -93,11 +100,17 @@ fn serve(
     server: SocketAddr,
     plan: &Mutex<Plan>,
     done: &Mutex<Vec<String>>,
+    received: &Mutex<Vec<u8>>,
 ) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let mut from_client = BufReader::new(client.try_clone()?);
     let mut to_client = client;
     while let Some(request) = read(&mut from_client)? {
+        {
+            let mut received = received.lock().unwrap_or_else(PoisonError::into_inner);
+            received.extend_from_slice(&request.head);
+            received.extend_from_slice(&request.body);
+        }
         let line = String::from_utf8_lossy(&request.head).lines().next().unwrap_or_default().to_owned();
         let mut words = line.split(' ').map(str::to_owned);
         let asked =

@@ -67,6 +67,9 @@ pub struct Global {
     /// How long one request may take
     #[arg(long, global = true, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub timeout: u64,
+    /// Take a key derivation below today's floors, as old installations have it
+    #[arg(long, global = true)]
+    pub allow_weak_kdf: bool,
 }
 
 /// The commands.

@@ -51,6 +51,9 @@ pub struct Rotate {
     /// Try every target and every present secret, change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// The new secret may be written where the server can read it, though a key is at hand
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
     /// Which records.
     #[command(flatten)]
     pub select: Select,

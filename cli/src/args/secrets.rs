@@ -108,6 +108,9 @@ pub struct Update {
     /// Overwrite what somebody else changed meanwhile, too
     #[arg(long)]
     pub regardless: bool,
+    /// The new secret may be written where the server can read it, though a key is at hand
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
     /// Where it is.
     #[command(flatten)]
     pub access: Access,

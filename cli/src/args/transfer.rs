@@ -114,6 +114,9 @@ pub struct Into {
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Secrets may be written where the server can read them, though a key is at hand or the source is encrypted
+    #[arg(long)]
+    pub allow_unencrypted_target: bool,
 }
 
 /// `import`
@@ -171,9 +174,6 @@ pub struct Migrate {
     /// How to write.
     #[command(flatten)]
     pub into: Into,
-    /// Records may go from an encrypted vault into one that is not
-    #[arg(long)]
-    pub allow_unencrypted_target: bool,
     /// Where the sink is a file: secrets may be written in the clear; the file is readable by you alone
     #[arg(long)]
     pub allow_plaintext: bool,
@@ -207,7 +207,7 @@ pub struct SyncArguments {
     /// Read back what was written
     #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
     pub verify: VerifyHow,
-    /// Records may go from an encrypted vault into one that is not
+    /// Secrets may be written where the server can read them, though a key is at hand or the source is encrypted
     #[arg(long)]
     pub allow_unencrypted_target: bool,
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets

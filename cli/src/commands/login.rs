@@ -32,7 +32,7 @@ pub async fn login(login: &Login, config: &Config, output: Output) -> Result<u8>
         (client, Some(name))
     };
     let user = who(&client, login, &asked).await?.or(typed_name);
-    let master_key = if login.keep_master_key { master_key(&client, &asked).await? } else { None };
+    let master_key = if login.keep_master_key { master_key(&client, config, &asked).await? } else { None };
     let keeps_key = master_key.is_some();
     let session = client.session();
     let lock = chosen.kept.lock()?;
@@ -206,7 +206,7 @@ fn one_time_code(login: &Login, asked: &Asked<'_>) -> Result<Option<SecretString
 }
 
 /// The master key, given or derived, and proved to open the user's private key; `None` where the user has none.
-async fn master_key(client: &Client, asked: &Asked<'_>) -> Result<Option<SecretString>> {
+async fn master_key(client: &Client, config: &Config, asked: &Asked<'_>) -> Result<Option<SecretString>> {
     let found = credentials::find(asked.name, asked.side, asked.url, &process)?.unlock;
     let unlock = match found {
         Some(unlock) => Some(unlock),
@@ -215,12 +215,14 @@ async fn master_key(client: &Client, asked: &Asked<'_>) -> Result<Option<SecretS
     let key = match unlock {
         None => None,
         Some(Unlock::MasterKey(key)) => Some(key),
-        Some(Unlock::MasterPassword(password)) => {
+        Some(Unlock::MasterPassword(password) | Unlock::WeaklyDerived(password)) => {
             let options = client.master_key_options().await?.master_key_options;
             match options.filter(|options| !options.is_empty()) {
                 None => None,
                 Some(options) => {
-                    let options = options.parse::<master_key::Options>()?.check()?;
+                    let options = options.parse::<master_key::Options>()?;
+                    let options =
+                        if config.allow_weak_kdf { options.check_ceilings()? } else { options.check()? };
                     let derived =
                         tokio::task::spawn_blocking(move || master_key::derive(&password, &options));
                     Some(derived.await.map_err(|error| {

@@ -25,7 +25,6 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
     };
     let mut options = options(migrate.into, migrate.select, jobs);
     options.read = read_options(&migrate.table)?;
-    options.allow_unencrypted_target = migrate.allow_unencrypted_target;
     options.allow_plaintext = migrate.allow_plaintext;
     if migrate.rewrap {
         options.keys = Keys::Kept;

@@ -48,7 +48,11 @@ use std::time::Duration;
 /// Runs the command and gives its exit code.
 pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8> {
     let global = arguments.global;
-    let config = || Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output);
+    let config = || {
+        let mut config = Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output)?;
+        config.allow_weak_kdf = global.allow_weak_kdf;
+        Ok::<_, Error>(config)
+    };
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Env(env) => env::run(env, config()?, &jobs, output).await,
@@ -101,6 +105,7 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
             VerifyHow::None => Verify::None,
         },
         rejects: into.rejects,
+        allow_unencrypted_target: into.allow_unencrypted_target,
         ..Options::default()
     }
 }

@@ -39,10 +39,10 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         verify: sync.verify,
         rejects: None,
         report: None,
+        allow_unencrypted_target: sync.allow_unencrypted_target,
     };
     let mut options = options(into, sync.select, jobs);
     options.read = read_options(&sync.table)?;
-    options.allow_unencrypted_target = sync.allow_unencrypted_target;
     // Another source, place or choice of records is another sync, with a memory of its own.
     let between = serde_json::json!([
         match from.environment() {

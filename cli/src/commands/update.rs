@@ -55,6 +55,7 @@ fn change(update: &Update, output: Output) -> Result<Change> {
         tags,
         customs: Vec::new(),
         regardless: update.regardless,
+        allow_unencrypted: update.allow_unencrypted_target,
     };
     if let Some(length) = update.generate {
         change.password = Some(generate::password(usize::from(length))?);

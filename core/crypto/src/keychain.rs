@@ -162,6 +162,24 @@ impl PublicKey {
         self.0.to_public_key_pem(LineEnding::LF).map_err(|_| damaged("the public key cannot be written"))
     }
 
+    /// The same key, where it is strong enough to wrap for: whoever can factor it reads all that is wrapped. What was
+    /// wrapped for a weak key before, its private half still opens.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] below 2048 bits or an exponent below 65537.
+    pub fn strong(&self) -> Result<&Self> {
+        let bits = self.0.n().bit_width();
+        // 65537 has 17 bits, and no smaller number of 17 bits is odd.
+        if bits < 2048 || self.0.e().bit_width() < 17 {
+            return Err(Error::new(
+                ErrorKind::NotAllowed,
+                format!("a public key of {bits} bits is too weak to wrap keys for, or its exponent is"),
+            )
+            .next_step("have its user make a new key pair of at least 2048 bits first"));
+        }
+        Ok(self)
+    }
+
     /// Wraps a key: `base64(RSA-OAEP(text))`, or PKCS#1 v1.5 where OAEP does not fit (1024 bits).
     pub fn wrap(&self, key: &SecretString) -> Result<String> {
         let text = key.expose().as_bytes();

@@ -30,9 +30,11 @@ enum PrfDigest {
 
 impl Options {
     /// Fewer rounds are refused: a server that names them is trying to make guessing cheap.
-    pub const MIN_ITERATIONS: u32 = 100_000;
+    pub const MIN_ITERATIONS: u32 = 300_000;
     /// More rounds are refused: a server must not make us work for ever.
     pub const MAX_ITERATIONS: u32 = 10_000_000;
+    /// Shorter salts are refused: they let guesses be shared between users.
+    pub const MIN_SALT: usize = 16;
     /// Shorter keys are refused.
     pub const MIN_BYTES: usize = 32;
     /// Longer keys are refused.
@@ -45,22 +47,55 @@ impl Options {
     }
 
     /// Refuses options outside the floors and ceilings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] below the floors, [`ErrorKind::Protocol`] above the ceilings.
     pub fn check(self) -> Result<Self> {
-        let weak = self.iterations < Self::MIN_ITERATIONS || self.bytes < Self::MIN_BYTES;
-        let absurd = self.iterations > Self::MAX_ITERATIONS || self.bytes > Self::MAX_BYTES;
-        if weak || absurd {
-            return Err(Error::new(
-                ErrorKind::Protocol,
-                format!(
-                    "the environment names {} key derivation: {} rounds, {} bytes",
-                    if weak { "too weak a" } else { "too costly a" },
-                    self.iterations,
-                    self.bytes
-                ),
-            )
-            .next_step("give the master key itself if you trust this environment"));
+        let weak = self.iterations < Self::MIN_ITERATIONS
+            || self.bytes < Self::MIN_BYTES
+            || self.salt.chars().count() < Self::MIN_SALT
+            || self.digest == PrfDigest::Sha1;
+        if weak {
+            return Err(self.refused(ErrorKind::NotAllowed, "too weak a").next_step(
+                "give the master key itself, or --allow-weak-kdf for an old installation that you trust: its server can guess the master password from what it is sent",
+            ));
+        }
+        self.check_ceilings()
+    }
+
+    /// Refuses options above the ceilings only: for installations of before the floors.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Protocol`]: a server must not make us work for ever.
+    pub fn check_ceilings(self) -> Result<Self> {
+        // Each block of output costs all rounds.
+        let blocks = self.bytes.div_ceil(20).max(1) as u64;
+        let absurd = self.iterations > Self::MAX_ITERATIONS
+            || self.bytes > Self::MAX_BYTES
+            || u64::from(self.iterations) * blocks > 8 * u64::from(Self::MAX_ITERATIONS);
+        if absurd {
+            return Err(self
+                .refused(ErrorKind::Protocol, "too costly a")
+                .next_step("give the master key itself if you trust this environment"));
         }
         Ok(self)
+    }
+
+    fn refused(&self, kind: ErrorKind, how: &str) -> Error {
+        let digest = match self.digest {
+            PrfDigest::Sha1 => "SHA-1",
+            PrfDigest::Sha256 => "SHA-256",
+            PrfDigest::Sha512 => "SHA-512",
+        };
+        Error::new(
+            kind,
+            format!(
+                "the environment names {how} key derivation: {digest}, {} rounds, {} bytes, a salt of {} characters",
+                self.iterations,
+                self.bytes,
+                self.salt.chars().count()
+            ),
+        )
     }
 }
 

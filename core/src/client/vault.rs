@@ -1,15 +1,21 @@
 //! Vaults and their types.
 
-use crate::Result;
 use crate::client::{Client, segment};
+use crate::error::{Error, ErrorKind, Result};
 use http::Method;
 use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType, VaultUser};
 use keyferry_api::{Created, Empty};
+use std::collections::HashSet;
 
 impl Client {
     /// Every vault that the user may open.
     pub async fn vaults(&self) -> Result<Vec<Vault>> {
-        self.list("/vaults").await
+        let vaults: Vec<Vault> = self.list("/vaults").await?;
+        let mut ids = HashSet::new();
+        if vaults.iter().all(|vault| ids.insert(vault.id.as_str())) {
+            return Ok(vaults);
+        }
+        Err(Error::new(ErrorKind::Protocol, "the environment lists one vault twice"))
     }
 
     /// One vault.

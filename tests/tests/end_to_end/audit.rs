@@ -45,7 +45,9 @@ fn planted(encryption: &str) -> Scene {
     let scene = Scene::new();
     let init = ["env", "init", "embedded:a", "--user", "admin", "--client-encryption", encryption];
     scene.run(&init).succeeds();
-    scene.run(&["import", scene.file("a.jsonl", PLANTED), "embedded:a"]).succeeds();
+    scene
+        .run(&["import", scene.file("a.jsonl", PLANTED), "embedded:a", "--allow-unencrypted-target"])
+        .succeeds();
     scene.run(&["export", "embedded:a", "a.csv", "--allow-plaintext"]).succeeds();
     scene.run_with(&PHRASE, &["export", "embedded:a", "a.kfa"]).succeeds();
     scene

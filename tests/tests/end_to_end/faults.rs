@@ -25,7 +25,8 @@ fn imports_in_spite_of(mode: &str, plan: Plan) -> serde_json::Value {
     write_jsonl(&lifelike(180, 5), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", mode);
     let proxy = Proxy::new(&served.url, plan);
-    let words = ["--json", "--timeout", "2", "import", "people.jsonl", &proxy.url];
+    let words =
+        ["--json", "--timeout", "2", "import", "people.jsonl", &proxy.url, "--allow-unencrypted-target"];
     let output = served.command(&scene, &words).output().unwrap();
     let story = format!("{:?}\n{}", proxy.done(), String::from_utf8_lossy(&output.stderr));
     assert_eq!(proxy.done().len(), 1, "one fault was to happen\n{story}");

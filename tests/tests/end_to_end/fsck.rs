@@ -18,7 +18,9 @@ fn damaged(encryption: &str, statements: &[&str]) -> Scene {
     let scene = Scene::new();
     let init = ["env", "init", "embedded:a", "--user", "admin", "--client-encryption", encryption];
     scene.run(&init).succeeds();
-    scene.run(&["import", scene.file("a.jsonl", RECORDS), "embedded:a"]).succeeds();
+    scene
+        .run(&["import", scene.file("a.jsonl", RECORDS), "embedded:a", "--allow-unencrypted-target"])
+        .succeeds();
     let database = database(&scene);
     for statement in statements {
         assert!(database.execute(statement, []).unwrap() > 0, "{statement} changes nothing");
@@ -218,7 +220,9 @@ fn without_encryption_what_is_no_base64_is_found() {
 fn a_private_key_under_the_bare_master_password_is_found_and_still_opens_everything() {
     let scene = Scene::new();
     let made = scene.run(&["--json", "env", "init", "embedded:a", "--user", "admin"]).succeeds().json();
-    scene.run(&["import", scene.file("a.jsonl", RECORDS), "embedded:a"]).succeeds();
+    scene
+        .run(&["import", scene.file("a.jsonl", RECORDS), "embedded:a", "--allow-unencrypted-target"])
+        .succeeds();
     let master_key = SecretString::from(made["master_key"].as_str().unwrap());
     let database = database(&scene);
     let private: String =

@@ -49,12 +49,15 @@ fn weak_and_absurd_key_derivation_is_refused() {
         move |answer| answer["masterKeyOptions"] = json!(options)
     }
     let path = "/api/v1/users/master-key/options";
-    refuses(
-        path,
-        Fault::Lie(|answer| options("pbkdf:sha256:1:64:abcdefghijabcdefghij")(answer)),
-        1,
-        "rounds",
-    );
+    let weak: [fn(&mut Value); 4] = [
+        |answer| options("pbkdf:sha256:1:64:abcdefghijabcdefghij")(answer),
+        |answer| options("pbkdf:sha256:299999:64:abcdefghijabcdefghij")(answer),
+        |answer| options("pbkdf:sha1:300000:64:abcdefghijabcdefghij")(answer),
+        |answer| options("pbkdf:sha512:300000:64:short")(answer),
+    ];
+    for lie in weak {
+        refuses(path, Fault::Lie(lie), 5, "--allow-weak-kdf");
+    }
     let absurd = Fault::Lie(|answer| options("pbkdf:sha256:4000000000:64:abcdefghijabcdefghij")(answer));
     refuses(path, absurd, 1, "rounds");
     refuses(path, Fault::Lie(|answer| options("none")(answer)), 1, "make no sense");

@@ -88,7 +88,10 @@ fn a_job_that_cannot_be_undone_says_so_and_changes_nothing() {
     let scene = Scene::new();
     scene.run(&["env", "init", "embedded:off", "--user", "admin", "--client-encryption", "off"]).succeeds();
     let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
-    scene.run(&["import", file, "embedded:off"]).succeeds().says("cannot be undone");
+    scene
+        .run(&["import", file, "embedded:off", "--allow-unencrypted-target"])
+        .succeeds()
+        .says("cannot be undone");
     scene.run(&["undo", "1"]).exits(2).says("cannot be undone");
     scene.run(&["verify", file, "embedded:off"]).succeeds();
 }

@@ -8,6 +8,7 @@ mod audit;
 mod bad_input;
 mod conservation;
 mod docs;
+mod downgrade;
 mod earlier_versions;
 mod environments;
 mod exec;

@@ -114,7 +114,7 @@ fn encryption_can_be_gained_by_migrating_and_is_never_lost_unasked() {
     let scene = Scene::with_environments(&["on"]);
     scene.run(&["env", "init", "embedded:off", "--user", "admin", "--client-encryption", "off"]).succeeds();
     write_jsonl(&lifelike(40, SEED), &scene.path("people.jsonl"));
-    scene.run(&["import", "people.jsonl", "embedded:off"]).succeeds();
+    scene.run(&["import", "people.jsonl", "embedded:off", "--allow-unencrypted-target"]).succeeds();
     scene.run(&["migrate", "embedded:off", "embedded:on"]).succeeds();
     scene.run(&["verify", "embedded:off", "embedded:on"]).succeeds();
     scene.run(&["env", "init", "embedded:off2", "--user", "admin", "--client-encryption", "off"]).succeeds();

@@ -330,7 +330,7 @@ fn without_keys_to_seal_with_somebody_must_be_able_to_set_a_secret_anew() {
     let rows =
         [("r", "plain", "planted-plain", url.as_str(), ""), ("boss", KEEPER.0, KEEPER.1, url.as_str(), "")];
     let file = scene.file("rows.csv", csv(&rows));
-    scene.run(&["import", file, "bare:"]).succeeds();
+    scene.run(&["import", file, "bare:", "--allow-unencrypted-target"]).succeeds();
     let rotate = ["rotate", "bare:Infra/db/r", "--with", "postgres"];
     let held = || scene.run(&["get", "-n", "bare:Infra/db/r"]).succeeds().stdout();
     scene.run(&rotate).exits(2).says("--admin");

@@ -35,7 +35,7 @@ impl Place {
         let scene = Scene::new();
         let served = Served::new(&scene, "env", encryption);
         let file = scene.file("records.jsonl", RECORDS);
-        scene.run(&["import", file, "embedded:env"]).succeeds();
+        scene.run(&["import", file, "embedded:env", "--allow-unencrypted-target"]).succeeds();
         Self { scene, served }
     }
 
@@ -154,12 +154,29 @@ fn an_update_changes_what_it_names_and_nothing_else() {
     both(|place| {
         let before = place.run(&["get", "Infra/db/mysql", "--json"]).succeeds().json();
         place
-            .run_with(&["update", "Infra/db/mysql", "--stdin", "password"], "new\n")
+            .run_with(
+                &["update", "Infra/db/mysql", "--stdin", "password", "--allow-unencrypted-target"],
+                "new\n",
+            )
             .succeeds()
             .hides("new\n\n");
         assert_eq!(place.get("Infra/db/mysql"), "new");
-        place.run(&["update", "Infra/db/mysql", "--custom-PIN", "0815", "--custom-added=a=b"]).succeeds();
-        place.run_with(&["update", "Infra/db/mysql", "--stdin", "otp"], "GEZDGNBV").succeeds();
+        place
+            .run(&[
+                "update",
+                "Infra/db/mysql",
+                "--custom-PIN",
+                "0815",
+                "--custom-added=a=b",
+                "--allow-unencrypted-target",
+            ])
+            .succeeds();
+        place
+            .run_with(
+                &["update", "Infra/db/mysql", "--stdin", "otp", "--allow-unencrypted-target"],
+                "GEZDGNBV",
+            )
+            .succeeds();
         let after = place.run(&["get", "Infra/db/mysql", "--json"]).succeeds().json();
         let expected = serde_json::json!([
             {"name": "PIN", "type": "text", "value": "0815"},
@@ -172,9 +189,14 @@ fn an_update_changes_what_it_names_and_nothing_else() {
             assert_eq!(after[same], before[same], "{same}");
         }
         // A record that had no secret at all gets a key with its first one.
-        place.run_with(&["update", "Infra/bare", "--stdin", "password"], "its first").succeeds();
+        place
+            .run_with(
+                &["update", "Infra/bare", "--stdin", "password", "--allow-unencrypted-target"],
+                "its first",
+            )
+            .succeeds();
         assert_eq!(place.get("Infra/bare"), "its first");
-        place.run(&["update", "Infra/bare", "--generate", "40"]).succeeds();
+        place.run(&["update", "Infra/bare", "--generate", "40", "--allow-unencrypted-target"]).succeeds();
         assert_eq!(place.get("Infra/bare").chars().count(), 40);
         place.run(&["update", "Infra/bare", "--name", "renamed", "--tags", "a, b"]).succeeds();
         assert_eq!(place.get("Infra/renamed#tags"), "a,b");
@@ -182,9 +204,17 @@ fn an_update_changes_what_it_names_and_nothing_else() {
         // What could be meant for a field does not fall upon the password, nor does a pipe whose program failed.
         let kept = place.get("Infra/db/mysql");
         place.run(&["update", "Infra/db/mysql#PIN", "--generate"]).exits(2).says("--stdin FIELD");
-        place.run_with(&["update", "Infra/db/mysql", "--stdin", "password"], "\n").exits(2).says("empty");
+        place
+            .run_with(
+                &["update", "Infra/db/mysql", "--stdin", "password", "--allow-unencrypted-target"],
+                "\n",
+            )
+            .exits(2)
+            .says("empty");
         assert_eq!(place.get("Infra/db/mysql"), kept);
-        place.run(&["update", "Infra/db/mysql", "--custom", "void", ""]).succeeds();
+        place
+            .run(&["update", "Infra/db/mysql", "--custom", "void", "", "--allow-unencrypted-target"])
+            .succeeds();
         place.run(&["get", "Infra/db/mysql#void"]).exits(1).says("field `void` is empty");
         place.scene.run(&["fsck", "embedded:env"]).succeeds();
     });

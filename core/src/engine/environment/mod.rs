@@ -23,6 +23,19 @@ pub enum Unlock {
     MasterKey(SecretString),
     /// What a person types.
     MasterPassword(SecretString),
+    /// The same, for an installation whose key derivation is weaker than what is taken today.
+    WeaklyDerived(SecretString),
+}
+
+impl Unlock {
+    /// Takes a key derivation below today's floors, as old installations have it.
+    #[must_use]
+    pub fn allow_weak_derivation(self) -> Self {
+        match self {
+            Unlock::MasterPassword(password) => Unlock::WeaklyDerived(password),
+            other => other,
+        }
+    }
 }
 
 /// A client and, where client-side encryption is on and unlocked, the keys.
@@ -31,6 +44,10 @@ pub struct Environment {
     keychain: Option<Keychain>,
     /// The user has keys, whether or not they are open.
     encrypts: bool,
+    /// A master key or password was given, and the server says that there is nothing to use it for.
+    key_unused: bool,
+    /// Secrets may be written in the clear although a key is at hand.
+    unencrypted_permitted: bool,
     /// The private key opened with the master password itself.
     weakly_guarded: bool,
     /// How to come by a key, for the error that says that none is at hand.
@@ -76,17 +93,24 @@ impl Environment {
     /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
     /// the user has keys.
     pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        let key_given = unlock.is_some();
         let mut password = None;
         let key = match unlock {
             None => None,
             Some(Unlock::MasterKey(key)) => Some(key),
-            Some(Unlock::MasterPassword(given)) => {
+            Some(unlock @ (Unlock::MasterPassword(_) | Unlock::WeaklyDerived(_))) => {
+                let check = match unlock {
+                    Unlock::WeaklyDerived(_) => master_key::Options::check_ceilings,
+                    _ => master_key::Options::check,
+                };
+                let (Unlock::MasterPassword(given) | Unlock::WeaklyDerived(given) | Unlock::MasterKey(given)) =
+                    unlock;
                 let options = client.master_key_options().await?.master_key_options;
                 let given = password.insert(given).clone();
                 match options.filter(|options| !options.is_empty()) {
                     None => None,
                     Some(options) => {
-                        let options = options.parse::<master_key::Options>()?.check()?;
+                        let options = check(options.parse::<master_key::Options>()?)?;
                         Some(blocking(move || master_key::derive(&given, &options)).await?)
                     }
                 }
@@ -112,7 +136,43 @@ impl Environment {
         };
         let advice = "give its master password or its master key".to_owned();
         let place = client.label().to_owned();
-        Ok(Self { client, keychain, encrypts, weakly_guarded, advice, place })
+        let key_unused = key_given && keychain.is_none();
+        let unencrypted_permitted = false;
+        Ok(Self {
+            client,
+            keychain,
+            encrypts,
+            key_unused,
+            unencrypted_permitted,
+            weakly_guarded,
+            advice,
+            place,
+        })
+    }
+
+    /// Permits to write secrets that the server can read, although a key is at hand.
+    #[must_use]
+    pub fn permit_unencrypted(mut self, permitted: bool) -> Self {
+        self.unencrypted_permitted = permitted;
+        self
+    }
+
+    /// Whether a key is at hand and what is written must be encrypted with it. That a user or a vault has no keys is
+    /// the server's word alone: believing it would hand it every secret in the clear.
+    pub(crate) fn must_encrypt(&self) -> bool {
+        (self.keychain.is_some() || self.key_unused) && !self.unencrypted_permitted
+    }
+
+    /// Whether a key was given that the server has no use for.
+    pub(crate) fn key_is_unused(&self) -> bool {
+        self.key_unused && !self.unencrypted_permitted
+    }
+
+    /// Why something is not written in the clear.
+    pub(crate) fn downgraded(&self, what: &str) -> Error {
+        let what = format!("{what} has no key by the word of {}, but a key is at hand", self.label());
+        Error::new(ErrorKind::NotAllowed, format!("{what}: what is written there, its server could read"))
+            .next_step("if that is as it should be: --allow-unencrypted-target, or take the master key or password away")
     }
 
     /// Gives its canonical name: the same for every spelling of its location, so that the journal

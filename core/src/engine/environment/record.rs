@@ -44,6 +44,8 @@ pub struct Change {
     pub customs: Vec<(String, SecretString)>,
     /// Take whatever another has made of the record meanwhile: without this such a change is an error.
     pub regardless: bool,
+    /// Secrets may be written in the clear although a key is at hand.
+    pub allow_unencrypted: bool,
 }
 
 impl FetchedRecord {
@@ -169,7 +171,8 @@ impl Environment {
             ..ItemDraft::default()
         };
         if change.password.is_some() || !change.customs.is_empty() {
-            let key = self.key_to_write(picked, &mut draft).await?;
+            let must_encrypt = self.must_encrypt() && !change.allow_unencrypted;
+            let key = self.key_to_write(picked, must_encrypt, &mut draft).await?;
             let seal = |text: &str| match &key {
                 Some(key) => envelope::encrypt_text(text, key),
                 None => Ok(envelope::encode_plain(text.as_bytes())),
@@ -205,10 +208,22 @@ impl Environment {
         })
     }
 
+    /// Makes sure, before anything else happens, that a secret which is written into a record will be encrypted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where a key is at hand and would not be used.
+    pub async fn can_write(&self, picked: &FetchedRecord) -> Result<()> {
+        if !self.must_encrypt() {
+            return Ok(());
+        }
+        self.key_to_write(picked, true, &mut ItemDraft::default()).await.map(drop)
+    }
+
     /// The record key; a new one, named in `draft`, for a record that has secrets for the first time.
     async fn key_to_write(
         &self,
         picked: &FetchedRecord,
+        must_encrypt: bool,
         draft: &mut ItemDraft,
     ) -> Result<Option<SecretString>> {
         if picked.key.is_some() {
@@ -223,7 +238,12 @@ impl Environment {
                 .at(Place::Record(picked.label()))
                 .next_step("change it where it stands, by its own path or id"));
         }
-        let Some(vault_key) = self.vault_key(&vault)? else { return Ok(None) };
+        let Some(vault_key) = self.vault_key(&vault)? else {
+            if must_encrypt {
+                return Err(self.downgraded("the vault of this record").at(Place::Record(picked.label())));
+            }
+            return Ok(None);
+        };
         let key = generate::key()?;
         draft.key_encrypted = Some(envelope::encrypt_text(key.expose(), &vault_key)?);
         Ok(Some(key))

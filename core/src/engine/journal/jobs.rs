@@ -112,7 +112,7 @@ impl Journal {
         let request_timeout = sink.client().request_timeout();
         let key = keychain.map(|_| JobKey::generate()).transpose()?;
         let wrapped = match (keychain, &key) {
-            (Some(keychain), Some(key)) => Some(keychain.public().wrap(&key.to_text())?),
+            (Some(keychain), Some(key)) => Some(keychain.public().strong()?.wrap(&key.to_text())?),
             _ => None,
         };
         let words = serde_json::to_string(new.command).unwrap_or_default();

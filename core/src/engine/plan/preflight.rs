@@ -69,7 +69,12 @@ impl Preflight {
         }
         if let Endpoint::Environment(sink, inside) = to {
             found.session("the sink", sink);
-            found.modes(source.map(|source| source.encrypts()), sink.encrypts(), options);
+            found.modes(
+                source.map(|source| source.encrypts()),
+                sink.encrypts(),
+                sink.key_is_unused(),
+                options,
+            );
             found.rights(sink, inside.vault.as_deref()).await?;
         }
         Ok(found)
@@ -114,8 +119,14 @@ impl Preflight {
     }
 
     /// What becomes of encryption on the way.
-    fn modes(&mut self, source: Option<bool>, sink: bool, options: &Options) {
+    fn modes(&mut self, source: Option<bool>, sink: bool, key_is_unused: bool, options: &Options) {
+        let unused = key_is_unused && !options.allow_unencrypted_target;
         let (status, what, next) = match (source, sink) {
+            (Some(false) | None, false) if unused => (
+                CheckStatus::Bad,
+                "a master key or password is at hand for the sink, and its server says that its user has no keys: it could read all that is written",
+                Some("if that is as it should be: --allow-unencrypted-target, or take the key away"),
+            ),
             (Some(true), true) => (CheckStatus::Good, "both sides encrypt", None),
             (Some(false) | None, true) => {
                 (CheckStatus::Good, "what the source holds in the clear is encrypted on the way", None)
@@ -222,7 +233,7 @@ mod tests {
     fn modes(source: Option<bool>, sink: bool, allowed: bool) -> (CheckStatus, bool) {
         let mut found = Preflight::default();
         let options = Options { allow_unencrypted_target: allowed, ..Options::default() };
-        found.modes(source, sink, &options);
+        found.modes(source, sink, false, &options);
         (found.checks[0].status, found.passes().is_ok())
     }
 

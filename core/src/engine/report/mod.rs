@@ -91,7 +91,8 @@ pub fn values_line(values: &Values) -> String {
         (values.lost(), "lost without a word: please report it"),
     ];
     let mut parts = vec![format!("{} of {} values carried", values.carried, values.read)];
-    parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts
+        .extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     parts.join(", ")
 }
 

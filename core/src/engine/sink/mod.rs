@@ -140,6 +140,20 @@ impl Sink {
         self.spots.get(path).ok_or_else(|| Error::new(ErrorKind::Internal, "a place was not made"))
     }
 
+    /// A place that may take secrets.
+    fn writable(&self, path: &RecordPath) -> Result<&Spot> {
+        let spot = self.spot(path)?;
+        if spot.key.is_some() || self.allow_unencrypted {
+            return Ok(spot);
+        }
+        let environment = &self.writer.environment;
+        Err(if environment.must_encrypt() {
+            environment.downgraded(&format!("the vault of {path}"))
+        } else {
+            unencrypted(path)
+        })
+    }
+
     pub(crate) async fn folder(&mut self, path: &RecordPath) -> Result<()> {
         self.make([path]).await
     }
@@ -150,11 +164,7 @@ impl Sink {
         self.make(records.iter().map(|record| &record.path)).await?;
         let mut spots = Vec::with_capacity(records.len());
         for record in &records {
-            let spot = self.spot(&record.path)?;
-            if spot.key.is_none() && !self.allow_unencrypted {
-                return Err(unencrypted(&record.path));
-            }
-            spots.push(spot.clone());
+            spots.push(self.writable(&record.path)?.clone());
         }
         let writer = self.writer.clone();
         Ok(tokio::spawn(async move {
@@ -166,7 +176,7 @@ impl Sink {
     /// Overwrites an item's fields under its own record key; attachments that are there stay.
     pub(crate) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
         self.make([&record.path]).await?;
-        self.writer.update(id, record, self.spot(&record.path)?).await
+        self.writer.update(id, record, self.writable(&record.path)?).await
     }
 
     /// Looks for items that a network delivered twice, and moves them to the bin. `created` counts
@@ -349,7 +359,7 @@ impl Writer {
             let fresh = generate::key()?;
             let salt = generate::salt(generate::VAULT_SALT_CHARACTERS)?;
             vault.master_key_hash = Some(vault_key_hash(&fresh, &salt));
-            vault.master_key_encrypted = Some(environment.keychain()?.public().wrap(&fresh)?);
+            vault.master_key_encrypted = Some(environment.keychain()?.public().strong()?.wrap(&fresh)?);
             vault.salt = Some(salt);
             key = Some(Arc::new(fresh));
         }
@@ -400,7 +410,7 @@ impl Writer {
                 } else if let Some(job) = &self.job {
                     job.journal().pin(environment.place(), &administrator.id, &public)?;
                 }
-                keys.insert(administrator.id, public.wrap(key)?);
+                keys.insert(administrator.id, public.strong()?.wrap(key)?);
             }
         }
         vault.type_id = Some(kind.id);

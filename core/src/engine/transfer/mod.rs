@@ -96,7 +96,8 @@ async fn into_environment(
         report.drifted = std::mem::take(&mut plan.drifted);
         (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
     }
-    let allow_unencrypted = options.allow_unencrypted_target || !from.encrypts();
+    let allow_unencrypted =
+        options.allow_unencrypted_target || !(from.encrypts() || environment.must_encrypt());
     let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);

@@ -64,7 +64,7 @@ impl Base {
             (id, generation, key)
         } else {
             let key = generate::key()?;
-            let wrapped = keychain.public().wrap(&key)?;
+            let wrapped = keychain.public().strong()?.wrap(&key)?;
             let db = journal.db();
             db.execute(
                 "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)",
