@@ -1,5 +1,7 @@
 //! A server that says there is nothing to encrypt with, though a key is at hand: it is sent no secret in the clear.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_tests::Scene;
@@ -9,8 +11,10 @@ use serde_json::Value;
 
 const SECRET: &str = "planted-against-the-server";
 
-/// What the server lies about, and how.
-const LIES: &[(&str, &str, fn(&mut Value))] = &[
+type Lie = fn(&mut Value);
+
+/// What the server lies about, where, and how.
+const LIES: &[(&str, &str, Lie)] = &[
     ("the user has no keys", "/api/v1/users/keys", no_user_keys),
     ("the user has no private key", "/api/v1/users/keys", |answer| {
         if let Some(text) = answer.pointer_mut("/keys/privateEncrypted") {
@@ -65,7 +69,7 @@ fn holds(bytes: &[u8]) -> bool {
 }
 
 /// Runs a command against the lying server; the first word of the outcome that matters.
-fn against(lie: fn(&mut Value), path: &'static str, words: &[&str]) -> (Option<i32>, String, bool) {
+fn against(lie: Lie, path: &'static str, words: &[&str]) -> (Option<i32>, String, bool) {
     let scene = Scene::new();
     let _ = scene.file("before.jsonl", r#"{"vault":"V","name":"old","login":"u","password":"before"}"#);
     let planted = format!(r#"{{"vault":"V","name":"new","login":"u","password":"{SECRET}"}}"#);
@@ -81,8 +85,8 @@ fn against(lie: fn(&mut Value), path: &'static str, words: &[&str]) -> (Option<i
     let mut command = served.command(&scene, &words);
     // What a command reads from standard input.
     let _ = scene.file("secret", SECRET);
-    command.stdin(std::fs::File::open(scene.path("secret")).expect("a file"));
-    let output = command.output().expect("a command");
+    command.stdin(std::fs::File::open(scene.path("secret")).unwrap());
+    let output = command.output().unwrap();
     let told =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     (output.status.code(), told, holds(&proxy.received()))

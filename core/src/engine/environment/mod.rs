@@ -38,14 +38,24 @@ impl Unlock {
     }
 }
 
+/// What became of a master key or password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyAtHand {
+    /// None was given.
+    None,
+    /// It opened the private key.
+    Used,
+    /// It was given, and the server says that there is nothing to use it for.
+    Unused,
+}
+
 /// A client and, where client-side encryption is on and unlocked, the keys.
 pub struct Environment {
     client: Client,
     keychain: Option<Keychain>,
     /// The user has keys, whether or not they are open.
     encrypts: bool,
-    /// A master key or password was given, and the server says that there is nothing to use it for.
-    key_unused: bool,
+    key: KeyAtHand,
     /// Secrets may be written in the clear although a key is at hand.
     unencrypted_permitted: bool,
     /// The private key opened with the master password itself.
@@ -136,18 +146,13 @@ impl Environment {
         };
         let advice = "give its master password or its master key".to_owned();
         let place = client.label().to_owned();
-        let key_unused = key_given && keychain.is_none();
+        let key = match &keychain {
+            Some(_) => KeyAtHand::Used,
+            None if key_given => KeyAtHand::Unused,
+            None => KeyAtHand::None,
+        };
         let unencrypted_permitted = false;
-        Ok(Self {
-            client,
-            keychain,
-            encrypts,
-            key_unused,
-            unencrypted_permitted,
-            weakly_guarded,
-            advice,
-            place,
-        })
+        Ok(Self { client, keychain, encrypts, key, unencrypted_permitted, weakly_guarded, advice, place })
     }
 
     /// Permits to write secrets that the server can read, although a key is at hand.
@@ -160,12 +165,12 @@ impl Environment {
     /// Whether a key is at hand and what is written must be encrypted with it. That a user or a vault has no keys is
     /// the server's word alone: believing it would hand it every secret in the clear.
     pub(crate) fn must_encrypt(&self) -> bool {
-        (self.keychain.is_some() || self.key_unused) && !self.unencrypted_permitted
+        self.key != KeyAtHand::None && !self.unencrypted_permitted
     }
 
     /// Whether a key was given that the server has no use for.
     pub(crate) fn key_is_unused(&self) -> bool {
-        self.key_unused && !self.unencrypted_permitted
+        self.key == KeyAtHand::Unused && !self.unencrypted_permitted
     }
 
     /// Why something is not written in the clear.
