@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Tree(one) => list::run(&one.location, true, &config()?, output).await,
         Command::Activity(activity) => activity::run(activity, &config()?, output).await,
         Command::Get(get) => get::run(get, &config()?, output).await,
-        Command::Update(update) => update::run(update, &config()?, output).await,
+        Command::Update(update) => update::run(update, &config()?, &jobs, output).await,
         #[cfg(feature = "rotate")]
         Command::Rotate(rotate) => rotate::run(rotate, &config()?, &jobs, output).await,
         Command::Exec(exec) => exec::run(exec, &config()?, output).await,

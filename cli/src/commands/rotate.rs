@@ -20,6 +20,7 @@ use keyferry_rotate::{
     Address, Admin, Batch, Choice, Kind, Login, Outcome, Pass, Plan, Report, Rotated, Strength, batch,
 };
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Rotates, or tells what would be rotated.
@@ -30,6 +31,7 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
     let (environment, inside) = location::environment(location, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
     let environment = environment.permit_unencrypted(rotate.allow_unencrypted_target);
+    environment.pin_in(Arc::new(jobs.journal()?))?;
     let filter = filter(std::mem::take(&mut rotate.select), jobs.started());
     let choice = choice(&rotate, &environment, config).await?;
     batch::check(&environment, &*connector, &choice)?;

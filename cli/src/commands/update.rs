@@ -4,6 +4,7 @@ use crate::args::secrets::Update;
 use crate::commands::get::pick;
 use crate::config::Config;
 use crate::exit::usage;
+use crate::journal::Jobs;
 use crate::output::{Output, clean};
 use crate::secrets::environments::Opened;
 use crate::secrets::reference::Wanted;
@@ -18,9 +19,10 @@ use std::io::Read as _;
 const LONGEST: u64 = 16 << 20;
 
 /// Makes the change.
-pub async fn run(update: Update, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(update: Update, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let change = change(&update, output)?;
     let mut opened = Opened::new(&update.access, config, output);
+    opened.pin_in(jobs.journal()?, update.allow_unencrypted_target);
     let (environment, picked, wanted) = pick(&update.record, &mut opened).await?;
     if wanted != Wanted::Password {
         return Err(usage(

@@ -9,7 +9,7 @@ use crate::location::Need;
 use crate::output::Output;
 use crate::secrets::reference::Reference;
 use keyferry_core::client::Trust;
-use keyferry_core::engine::Environment;
+use keyferry_core::engine::{Environment, Journal};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, Result};
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ pub struct Opened<'a> {
     config: &'a Config,
     /// By name; the one of references that name none under an empty name.
     open: HashMap<String, Arc<Environment>>,
+    /// Where keys are pinned, for a command that writes, and whether it may write in the clear.
+    pins: Option<(Journal, bool)>,
 }
 
 impl<'a> Opened<'a> {
@@ -39,7 +41,12 @@ impl<'a> Opened<'a> {
         if access.no_ssl_verify {
             output.warn("the server's certificate is not verified: whoever stands in between reads along");
         }
-        Self { access, config, open: HashMap::new() }
+        Self { access, config, open: HashMap::new(), pins: None }
+    }
+
+    /// Compares what servers say of keys with what they said before.
+    pub fn pin_in(&mut self, journal: Journal, permit_unencrypted: bool) {
+        self.pins = Some((journal, permit_unencrypted));
     }
 
     /// The environment of a reference.
@@ -58,6 +65,14 @@ impl<'a> Opened<'a> {
         } else {
             let (word, given) = (self.word()?, self.given()?);
             location::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
+        };
+        let environment = match &self.pins {
+            Some((journal, permitted)) => {
+                let environment = environment.permit_unencrypted(*permitted);
+                environment.pin_in(Arc::new(journal.clone()))?;
+                environment
+            }
+            None => environment,
         };
         let environment = Arc::new(environment);
         self.open.insert(key.to_owned(), environment.clone());

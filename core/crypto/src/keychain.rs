@@ -11,6 +11,7 @@ use crate::{envelope, generate};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use getrandom::SysRng;
+use hmac::{Hmac, KeyInit, Mac};
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, Pkcs1v15Encrypt};
@@ -143,6 +144,23 @@ impl VaultProof<'_> {
 pub fn vault_key_hash(key: &SecretString, salt: &str) -> String {
     let hash = || Sha256::new().chain_update(key.expose()).chain_update(salt).finalize();
     data_encoding::HEXLOWER.encode(&wiped(hash))
+}
+
+/// `HMAC-SHA-256(vault key, "keyferry vault pin" ‖ 0 ‖ vault id)`: tells whether a vault's key is the one that was seen
+/// before, and nothing else about it.
+#[must_use]
+pub fn vault_key_pin(key: &SecretString, vault_id: &str) -> [u8; 32] {
+    wiped(|| {
+        let mut mac = keyed(key);
+        mac.update(b"keyferry vault pin\0");
+        mac.update(vault_id.as_bytes());
+        mac.finalize().into_bytes().into()
+    })
+}
+
+#[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
+fn keyed(key: &SecretString) -> Hmac<Sha256> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes keys of any length")
 }
 
 /// A user's public key.

@@ -14,6 +14,7 @@ mod environments;
 mod exec;
 mod faults;
 mod filters;
+mod forged_keys;
 mod fsck;
 mod full_disk;
 mod hostile_server;

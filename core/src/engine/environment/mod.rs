@@ -1,11 +1,13 @@
 //! An environment, signed in and unlocked: vaults and folders by name.
 
 pub mod lookup;
+pub mod pins;
 pub mod record;
 
 use crate::client::Client;
 use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
 use crate::crypto::master_key;
+use crate::engine::environment::pins::Pins;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::RecordPath;
 use crate::secret::SecretString;
@@ -14,7 +16,7 @@ use keyferry_api::vault::Vault;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What opens a user's private key.
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub struct Environment {
     advice: String,
     /// What it is known by in the journal.
     place: String,
+    /// Where its vault keys are pinned, for whoever writes.
+    pins: OnceLock<Arc<dyn Pins>>,
 }
 
 impl fmt::Debug for Environment {
@@ -152,7 +156,45 @@ impl Environment {
             None => KeyAtHand::None,
         };
         let unencrypted_permitted = false;
-        Ok(Self { client, keychain, encrypts, key, unencrypted_permitted, weakly_guarded, advice, place })
+        let pins = OnceLock::new();
+        Ok(Self {
+            client,
+            keychain,
+            encrypts,
+            key,
+            unencrypted_permitted,
+            weakly_guarded,
+            advice,
+            place,
+            pins,
+        })
+    }
+
+    /// Compares, from now on, what the server says of keys with what it said before; whoever writes wants that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where the environment encrypted before and does not any more.
+    pub fn pin_in(&self, pins: Arc<dyn Pins>) -> Result<()> {
+        if !self.unencrypted_permitted {
+            pins.pin_encryption(&self.place, self.encrypts)?;
+        }
+        let _ = self.pins.set(pins);
+        Ok(())
+    }
+
+    /// Makes sure that a vault's key is the one that was seen first, where somebody remembers.
+    pub(crate) fn pin_vault(&self, id: &str, key: Option<&SecretString>) -> Result<()> {
+        match self.pins.get() {
+            Some(pins) if key.is_some() || !self.unencrypted_permitted => {
+                pins.pin_vault(&self.place, id, key)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a vault's key was seen before; `true` where nobody remembers.
+    pub(crate) fn knows_vault(&self, id: &str) -> Result<bool> {
+        self.pins.get().map_or(Ok(true), |pins| pins.knows_vault(&self.place, id))
     }
 
     /// Permits to write secrets that the server can read, although a key is at hand.
@@ -274,7 +316,15 @@ impl Environment {
         })
     }
 
+    /// A vault's key, which is the one that was seen first where somebody remembers; `None` where it has none.
     pub(crate) fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
+        let key = self.unpinned_vault_key(vault)?;
+        self.pin_vault(&vault.id, key.as_deref())?;
+        Ok(key)
+    }
+
+    /// A vault's key as the server shows it.
+    pub(crate) fn unpinned_vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
         let Some(wrapped) = vault.master_key_encrypted.as_deref().filter(|wrapped| !wrapped.is_empty())
         else {
             return Ok(None);

@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// A request whose answer was lost, and that had no effect, is sent so many times in all.
 const ROUNDS: u32 = 4;
 
+/// Records of a vault that are tried with its key when that is seen first.
+const LOOKED_AT: usize = 3;
+
 /// Vaults and folders that are made at once.
 const AT_ONCE: usize = 16;
 
@@ -378,6 +381,7 @@ impl Writer {
         };
         let vault_id = self.create_place(|| self.client().create_vault(&vault), find).await?;
         crash::point("after place request");
+        self.environment.pin_vault(&vault_id, key.as_deref())?;
         let made = vault_id.clone();
         self.journal(move |job| match (job, number) {
             (Some(job), Some(number)) => job.place_made(number, &made, None),
@@ -458,6 +462,41 @@ impl Writer {
         })
         .await
     }
+}
+
+/// Looks at vaults whose keys are seen for the first time, before anything is written: see [`one_opens`].
+pub(crate) async fn prove_new_keys(environment: &Environment, inside: &RecordPath) -> Result<()> {
+    for vault in environment.vaults(inside).await? {
+        if !environment.knows_vault(&vault.id)?
+            && let Some(key) = environment.unpinned_vault_key(&vault)?
+        {
+            one_opens(environment, &vault.id, &key).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that a vault's key, seen for the first time, opens one of the records that are there: a key that the server
+/// made up does not.
+async fn one_opens(environment: &Environment, vault_id: &str, key: &SecretString) -> Result<()> {
+    let places = environment.client().item_places(vault_id).await?;
+    let mut sealed = false;
+    for place in places.read()?.take(LOOKED_AT) {
+        let item = environment.client().item(&place?.id).await?;
+        match record::record_key(&item, Protection::VaultKey(key)) {
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => {}
+            Err(_) => sealed = true,
+        }
+    }
+    if !sealed {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotAllowed,
+        format!("the key that the server shows for vault {vault_id} opens none of the records in it"),
+    )
+    .next_step("nothing was written: keyferry fsck looks at the whole environment"))
 }
 
 /// What turns an item into a record: every field said, under the item's own record key.

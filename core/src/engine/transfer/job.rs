@@ -7,6 +7,7 @@ use crate::engine::report::Report;
 use crate::engine::report::progress::Progress;
 use crate::engine::transfer::transfer;
 use crate::error::{Error, ErrorKind, Result};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Which job a transfer is.
@@ -50,6 +51,9 @@ pub async fn run(
     let Some(sink) = to.environment() else { return transfer(from, to, options, progress).await };
     let journal = journal()?;
     let _held: Lock = journal.lock(sink.place())?;
+    if !options.allow_unencrypted_target {
+        sink.pin_in(Arc::new(journal.clone()))?;
+    }
     let job = match begin {
         Begin::Again(id) => journal.resume(id, sink)?,
         Begin::New { command, started } => {

@@ -19,7 +19,7 @@ use crate::engine::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_
 use crate::engine::report::progress::{Progress, Step, Timed};
 use crate::engine::report::{Difference, Rejected, Report};
 use crate::engine::sink::lost_answers;
-use crate::engine::sink::{Creation, Sink};
+use crate::engine::sink::{Creation, Sink, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::sync::Base;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
@@ -81,6 +81,7 @@ async fn into_environment(
             report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
         }
     }
+    prove_new_keys(environment, inside).await?;
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
     let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
