@@ -1,7 +1,7 @@
 //! `verify A B`.
 
 use crate::args::Two;
-use crate::commands::{Typed, archive_keys, filter};
+use crate::commands::{Typed, archive_keys, filter, say_if_typed};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::location;
@@ -19,6 +19,7 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let started = Timestamp::now();
     let a = location::endpoint(&two.a, Side::From, config).await?;
     let b = location::endpoint(&two.b, Side::To, config).await?;
+    [&a, &b].into_iter().for_each(|side| say_if_typed(side, output));
     let options = Options {
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,

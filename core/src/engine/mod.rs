@@ -45,7 +45,7 @@ pub use report::progress::{Progress, Silent, Stage, Step};
 pub use report::queue::{ProgressQueue, ProgressUpdate};
 pub use report::{Difference, NotMovable, Report};
 pub use source::filter::Filter;
-pub use source::records;
+pub use source::{Repeatable, records};
 pub use source::stdin::Spool;
 pub use transfer::sync::{Base, Sync};
 pub use transfer::{job, transfer};

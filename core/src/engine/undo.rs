@@ -2,10 +2,9 @@
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
-use crate::engine::compare::verify::check;
 use crate::engine::environment::Environment;
 use crate::engine::journal::{Job, Journal, State};
-use crate::engine::report::progress::{Progress, Step};
+use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::sink::lost_answers;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};

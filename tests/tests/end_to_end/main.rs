@@ -19,6 +19,7 @@ mod inject;
 mod journal;
 mod kill;
 mod main_job;
+mod pipes_and_links;
 mod proxies;
 mod report;
 mod rewrap;

@@ -7,11 +7,10 @@
 pub mod preflight;
 
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
-use crate::engine::compare::verify::check;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::{Conflict, Keys, Options};
 use crate::engine::plan::preflight::Preflight;
-use crate::engine::report::progress::{Progress, Step};
+use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::report::{Difference, Rejected};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;

@@ -5,11 +5,10 @@
 //! is random, so twins are told apart and nothing has to be decrypted. In other vaults it is known
 //! by its content, among what was not there when the job began.
 
-use crate::engine::compare::verify::check;
 use crate::engine::environment::Environment;
 use crate::engine::journal;
 use crate::engine::journal::{Content, Job};
-use crate::engine::report::progress::Progress;
+use crate::engine::report::progress::{Progress, check};
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::{Item, ItemDraft};
 use sha2::{Digest as _, Sha256};

@@ -10,19 +10,20 @@ use crate::archive;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
-use crate::engine::compare::verify::{Extras, check};
+use crate::engine::compare::verify::Extras;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::{Environment, ended_early};
 use crate::engine::options::{Options, Verify};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
-use crate::engine::report::progress::{Progress, Step, Timed};
+use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Difference, Rejected, Report};
 use crate::engine::sink::lost_answers;
 use crate::engine::sink::{Creation, Sink};
 use crate::engine::source;
 use crate::engine::transfer::sync::Base;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
+use crate::files::sink::{self, Draft};
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
 use std::collections::{HashSet, VecDeque};
@@ -45,6 +46,9 @@ pub async fn transfer(
     let start = Instant::now();
     let timed = Timed::new(progress);
     can_keep_keys(from, to, options)?;
+    if let Some(path) = &options.rejects {
+        sink::check(path)?;
+    }
     let preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
     preflight.doubts().for_each(|doubt| progress.note(&doubt));
@@ -86,7 +90,7 @@ async fn into_environment(
     let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
         (from, None)
     } else {
-        kept = source::kept(from).await?;
+        kept = source::kept(from, progress).await?;
         let from = kept.as_ref().unwrap_or(from);
         (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
@@ -360,23 +364,18 @@ async fn into_file(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let sealed = is_archive(path);
+    let sealed = options.sealed || is_archive(path);
     if !sealed && !options.allow_plaintext {
         return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
             .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
     }
-    let failed = |error: io::Error| Error::io(path, error);
     let in_file = |error: Error| error.at(Place::File { path: path.to_owned(), at: None });
-    let to_stdout = path == Path::new("-");
-    // The file appears under its name only when it is whole, and is readable by its owner only.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (output, file): (Box<dyn Write + Send>, _) = if to_stdout {
-        (Box::new(io::stdout()), None)
-    } else {
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        (Box::new(file.reopen().map_err(failed)?), Some(file))
-    };
-    let output = Box::new(io::BufWriter::with_capacity(1 << 18, output));
+    let draft = patiently(progress, {
+        let path = path.to_owned();
+        move || Draft::open(&path)
+    })
+    .await?;
+    let output = Box::new(io::BufWriter::with_capacity(1 << 18, draft.output()?));
     let mut writer: Box<dyn formats::Writer> = if sealed {
         Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
@@ -409,10 +408,7 @@ async fn into_file(
         check(progress)?;
     }
     report.notes.extend(writer.finish().map_err(in_file)?);
-    if let Some(file) = file {
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| Error::io(path, error.error))?;
-    }
+    draft.finish()?;
     Ok(report)
 }
 
@@ -424,10 +420,12 @@ pub fn is_archive(path: &Path) -> bool {
 
 fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
     let failed = |error: io::Error| Error::io(path, error);
-    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    let draft = Draft::open(path)?;
+    let mut file = io::BufWriter::new(draft.output()?);
     for reject in rejected {
         serde_json::to_writer(&mut file, reject).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
     }
-    file.flush().map_err(failed)
+    file.flush().map_err(failed)?;
+    draft.finish()
 }
