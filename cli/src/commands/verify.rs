@@ -19,7 +19,8 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let started = Timestamp::now();
     let a = location::endpoint(&two.a, Side::From, config).await?;
     let b = location::endpoint(&two.b, Side::To, config).await?;
-    [&a, &b].into_iter().for_each(|side| say_if_typed(side, output));
+    say_if_typed(&a, output);
+    say_if_typed(&b, output);
     let options = Options {
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,

@@ -188,10 +188,9 @@ pub fn create(path: &Path, content: &[u8]) -> Result<()> {
     Ok(())
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use super::*;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 

@@ -108,10 +108,9 @@ fn is_device(path: &Path) -> Error {
         .next_step("name a file or a pipe")
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use super::*;
 
     #[test]

@@ -276,10 +276,9 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
     use super::*;
     use std::os::unix::fs::symlink;
 

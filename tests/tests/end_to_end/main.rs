@@ -32,4 +32,5 @@ mod server_kill;
 mod sessions;
 mod single;
 mod sync;
+mod sync_removals;
 mod wiping;

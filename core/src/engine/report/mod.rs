@@ -21,6 +21,8 @@ pub struct Report {
     pub unchanged: u64,
     /// Records that a sync moved to the sink's bin.
     pub removed: u64,
+    /// Records that a sync did not move to the bin, and why.
+    pub held_back: Option<HeldBack>,
     /// Records whose place was taken by other content, left alone.
     pub skipped: Vec<String>,
     /// Records that could not be taken, with the reason.
@@ -60,7 +62,11 @@ impl Report {
     pub fn exit_code(&self) -> u8 {
         if !self.different.is_empty() {
             4
-        } else if !self.rejected.is_empty() || !self.skipped.is_empty() || !self.drifted.is_empty() {
+        } else if !self.rejected.is_empty()
+            || !self.skipped.is_empty()
+            || !self.drifted.is_empty()
+            || self.held_back.is_some()
+        {
             3
         } else {
             0
@@ -71,6 +77,29 @@ impl Report {
     #[must_use]
     pub fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.read as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+/// Removals of a sync that did not happen: all of them, as half of a doubtful removal is as bad.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// Records that would have been moved to the bin.
+    pub removals: u64,
+    /// Records that earlier syncs brought and the sink still holds.
+    pub of: u64,
+    /// The reason.
+    pub why: String,
+    /// What to do about it.
+    pub next: String,
+    /// Whether a person may decide, who is there to be asked.
+    #[serde(skip)]
+    pub(crate) may_ask: bool,
+}
+
+impl std::fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { removals, of, why, next, .. } = self;
+        write!(f, "nothing was removed: {why}; {removals} of {of} records would have been ({next})")
     }
 }
 

@@ -169,6 +169,10 @@ fn read_file(
     let failed = |error| Error::io(path, error);
     let mut head = Vec::with_capacity(HEAD);
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    // What is empty has no format, and no record.
+    if head.is_empty() && format.is_none() && detect::detect(&head, path.to_str()).is_none() {
+        return Ok(0);
+    }
     let entries: Box<dyn Iterator<Item = Result<Entry>>> = if archive::is_archive(&head) {
         let whole = Box::new(io::Cursor::new(head).chain(input));
         Box::new(options.archive.open(whole)?)
