@@ -41,6 +41,9 @@ pub struct Undone {
     pub notes: Vec<String>,
     /// Wall-clock time.
     pub seconds: f64,
+    /// Whether something in the bin can be brought back once its folder has been.
+    #[serde(skip)]
+    waits: bool,
 }
 
 impl Undone {
@@ -75,7 +78,10 @@ pub async fn undo(
     restore(&job, environment, progress, &mut undone).await?;
     remove(&job, environment, progress, &mut undone).await?;
     remove_places(&job, environment, &mut undone).await?;
-    tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
+    // What waits for its folder can come back later, by the same command.
+    if !undone.waits {
+        tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
+    }
     undone.seconds = start.elapsed().as_secs_f64();
     Ok(undone)
 }
@@ -119,7 +125,7 @@ async fn bring_back(
             {
                 // Someone, or an earlier undo, may have brought it back already.
                 match client.item(&one.item).await {
-                    Ok(item) if !item.is_deleted => undone.gone += 1,
+                    Ok(item) if !item.is_deleted => {}
                     Ok(item) => undone.stays(&label(&item), &error),
                     Err(missing) if missing.kind() == ErrorKind::NotFound => undone.stays(&one.item, &error),
                     Err(error) => return Err(error),
@@ -135,7 +141,10 @@ async fn bring_back(
 impl Undone {
     fn stays(&mut self, record: &str, why: &Error) {
         self.not_brought_back += 1;
-        self.notes.push(format!("{record}: not brought back from the bin: {}", why.what()));
+        let waits = why.kind() == ErrorKind::Conflict;
+        let next = if waits { " Then undo the job once more." } else { "" };
+        self.waits |= waits;
+        self.notes.push(format!("{record}: not brought back from the bin: {}{next}", why.what()));
     }
 }
 

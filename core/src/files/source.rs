@@ -71,14 +71,14 @@ pub fn is_terminal(path: &Path) -> bool {
 
 /// A shell can give anything as standard input, also what has no end.
 fn check_standard_input() -> Result<()> {
-    if !cfg!(target_os = "linux") {
+    if !cfg!(unix) {
         return Ok(());
     }
-    let path = Path::new("/proc/self/fd/0");
+    let path = Path::new(if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "/dev/fd/0" });
     match Target::of(path, Purpose::Read).map(|target| target.kind) {
         Ok(Kind::Device | Kind::Disk) => Err(is_device(Path::new(STANDARD_INPUT))),
         Ok(Kind::Folder) => Err(is_folder(Path::new(STANDARD_INPUT))),
-        // Where there is no /proc nothing can be said; reading will tell.
+        // Where there is no such name nothing can be said; reading will tell.
         _ => Ok(()),
     }
 }

@@ -261,6 +261,26 @@ fn what_is_not_in_the_bin_any_more_is_told_by_undo() {
 }
 
 #[test]
+fn what_waits_for_its_folder_comes_back_when_that_does() {
+    let scene = scene(&["one", "two", "three", "four"]);
+    let _ = scene.file("source.csv", csv(&["one", "two"]));
+    sync(&scene, &[], 0);
+    let job = newest_job(&scene)["id"].to_string();
+    let folders = api(&scene, "embedded:a", "GET", "v1/folders");
+    let top = folders["items"].as_array().unwrap().iter().find(|folder| folder["name"] == "F").unwrap();
+    let top = format!("v1/folders/{}", top["id"].as_str().unwrap());
+    let binned = api(&scene, "embedded:a", "DELETE", &top);
+    let undone = scene.run(&["--json", "undo", &job]).exits(3).json();
+    assert_eq!((&undone["brought_back"], &undone["not_brought_back"]), (&0.into(), &2.into()));
+    assert!(undone["notes"][0].as_str().unwrap().contains("undo the job once more"), "{undone}");
+    let restore = format!("v1/bin-items/{}/restore", binned["binItemId"].as_str().unwrap());
+    api(&scene, "embedded:a", "POST", &restore);
+    assert_eq!(scene.run(&["--json", "undo", &job]).succeeds().json()["brought_back"], 2);
+    assert_eq!(names(&scene).len(), 4);
+    scene.run(&["undo", &job]).exits(2).says("undone");
+}
+
+#[test]
 fn a_crash_while_removing_is_resumed_and_undone_with_nothing_lost() {
     for point in crash::REMOVAL_POINTS {
         for resumed in [true, false] {

@@ -31,6 +31,12 @@ impl Brake {
         }
         let held =
             |why: String, next: String| Some(HeldBack { removals, of: brought, why, next, may_ask: false });
+        if rejected > 0 {
+            return held(
+                format!("{rejected} records of the source could not be read"),
+                "mend them, or take them out of the source, and run the same command again".to_owned(),
+            );
+        }
         if read == 0 {
             let (why, next) = if self.filtered {
                 ("no record of the source matches the filter", "look for a slip of the pen in it")
@@ -38,12 +44,6 @@ impl Brake {
                 ("the source holds no record", "see that it is the right one, and whole")
             };
             return held(why.to_owned(), next.to_owned());
-        }
-        if rejected > 0 {
-            return held(
-                format!("{rejected} records of the source could not be read"),
-                "mend them, or take them out of the source, and run the same command again".to_owned(),
-            );
         }
         if !self.missing.is_empty() {
             return held(
