@@ -84,6 +84,9 @@ impl Target {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(named)),
                 Err(error) => return Err(failed(error)),
             };
+            if purpose == Purpose::Write && leads_through_strangers(folder(&at)).map_err(failed)? {
+                return Err(laid_by_another(named));
+            }
             let path = around.join(&name);
             if let Some(open) = open(&around, &name) {
                 let there = fs::metadata(&path).map_err(|error| match error.kind() {
@@ -106,12 +109,7 @@ impl Target {
             };
             let regular = there.is_file() || there.is_dir();
             if purpose == Purpose::Write && !regular && is_strangers(&around, &there).map_err(failed)? {
-                return Err(of_file(
-                    named,
-                    ErrorKind::NotAllowed,
-                    "another user laid this link or pipe in a folder that everybody may write to",
-                )
-                .next_step("name a file in a folder of your own"));
+                return Err(laid_by_another(named));
             }
             if !there.is_symlink() {
                 return Ok(Self { kind: kind(&path, &there), path, open: None });
@@ -125,6 +123,22 @@ impl Target {
 /// An error about a file as the user named it.
 pub(super) fn of_file(path: &Path, kind: ErrorKind, what: &str) -> Error {
     Error::new(kind, what).at(Place::File { path: path.to_owned(), at: None })
+}
+
+fn laid_by_another(path: &Path) -> Error {
+    let what = "another user laid this link or pipe in a folder that everybody may write to";
+    of_file(path, ErrorKind::NotAllowed, what).next_step("name a file in a folder of your own")
+}
+
+/// Whether a folder's own path has a stranger's link in it.
+fn leads_through_strangers(path: &Path) -> io::Result<bool> {
+    for part in path.ancestors().filter(|part| !part.as_os_str().is_empty()) {
+        let there = fs::symlink_metadata(part)?;
+        if there.is_symlink() && is_strangers(&fs::canonicalize(folder(part))?, &there)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The folder that a file stands in.

@@ -217,14 +217,19 @@ fn a_strangers_link_or_pipe_in_a_folder_of_everybody_is_refused() {
     fs::set_permissions(scene.path("target"), fs::Permissions::from_mode(0o666)).unwrap();
     symlink("../target", shared.join("link")).unwrap();
     fifo(&scene, "shared/pipe");
+    fs::create_dir(scene.path("mine")).unwrap();
+    symlink("../mine", shared.join("way")).unwrap();
+    scene.run(&["export", "embedded:a", "jsonl:shared/way/file", "--allow-plaintext"]).succeeds();
     scene.run(&["export", "embedded:a", "jsonl:shared/link", "--allow-plaintext"]).succeeds();
     fs::write(scene.path("target"), "old").unwrap();
     if lchown(shared.join("link"), Some(65_534), None).is_err() {
         eprintln!("SKIPPED: this user cannot give a link away, so there is no stranger's");
         return;
     }
-    lchown(shared.join("pipe"), Some(65_534), None).unwrap();
-    for name in ["link", "pipe"] {
+    for name in ["pipe", "way"] {
+        lchown(shared.join(name), Some(65_534), None).unwrap();
+    }
+    for name in ["link", "pipe", "way/file", "way/new"] {
         let to = format!("jsonl:shared/{name}");
         let run = scene.run(&["export", "embedded:a", &to, "--allow-plaintext"]);
         run.exits(5).says("another user laid this").says("a folder of your own");
