@@ -4,10 +4,10 @@ use crate::exit::usage;
 use crate::output::Output;
 use etcetera::BaseStrategy as _;
 use keyferry_core::error::Place;
+use keyferry_core::files::sink;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,16 +124,10 @@ impl Config {
     /// Writes the file whole, readable by its owner alone.
     pub fn save(&self) -> Result<()> {
         let io = |error| Error::io(&self.path, error);
-        let folder =
-            self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder).map_err(io)?;
+        std::fs::create_dir_all(sink::folder(&self.path)).map_err(io)?;
         let text = toml::to_string_pretty(self).map_err(|error| {
             Error::new(ErrorKind::Internal, "the config could not be written").because(error)
         })?;
-        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        file.write_all(text.as_bytes()).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(&self.path).map_err(|error| io(error.error))?;
-        Ok(())
+        sink::write(&self.path, text.as_bytes())
     }
 }

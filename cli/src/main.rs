@@ -6,7 +6,7 @@
 //! | `config`, `location`, `time` | words become locations and times |
 //! | `credentials` | finds what unlocks an environment, and keeps sessions |
 //! | `commands` | one file a command |
-//! | `secrets` | secrets in use: references, templates, and the files they are written to |
+//! | `secrets` | secrets in use: references and templates |
 //! | `child` | a program that runs with secrets |
 //! | `journal` | writes transfers down, so that they can be resumed and undone |
 //! | `output`, `exit` | what is shown, and how it ends |

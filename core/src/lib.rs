@@ -10,6 +10,7 @@
 //! | [`crypto`] | `keyferry-crypto` | Passwork's scheme: envelopes, keys, records, attachments, one-time codes; in bulk on every core |
 //! | [`formats`] | `keyferry-formats` | CSV, Passwork's JSON, JSON lines: bytes in, records out, and back |
 //! | [`archive`] | `keyferry-formats` | our own sealed file, `.kfa`: compressed, encrypted and authenticated in chunks |
+//! | [`files`] | here | what a path leads to: files, links, pipes and devices, read and written |
 //! | [`client`] | here | how requests reach an environment |
 //! | [`engine`] | here | a source, a sink, a plan, a transfer, a report |
 //!
@@ -32,6 +33,7 @@
 
 pub mod client;
 pub mod engine;
+pub mod files;
 
 pub use keyferry_crypto as crypto;
 pub use keyferry_crypto::{Error, ErrorKind, Result, error, model, secret};

@@ -3,6 +3,7 @@
 use crate::time::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use keyferry_core::engine::MaxDelete;
 use std::path::PathBuf;
 
 /// See `Conflict` of the engine.
@@ -201,9 +202,12 @@ pub struct SyncArguments {
     /// What was edited in the sink since the last time
     #[arg(long, value_enum, default_value = "skip", value_name = "HOW")]
     pub on_conflict: OnDrift,
-    /// Move to the bin what an earlier sync brought and the source no longer holds
+    /// Move to the bin what an earlier sync brought and the source no longer holds; nothing where the source was not read whole
     #[arg(long)]
     pub delete: bool,
+    /// Remove nothing where more than so many would go, of what earlier syncs brought and the sink still holds [default: 50%]
+    #[arg(long, value_name = "N|P%", requires = "delete")]
+    pub max_delete: Option<MaxDelete>,
     /// Read back what was written
     #[arg(long, value_enum, default_value = "full", value_name = "HOW")]
     pub verify: VerifyHow,

@@ -1,7 +1,7 @@
 //! `archive create|list|verify|extract`: records in one sealed file, `.kfa`.
 
 use crate::args::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
-use crate::commands::{Typed, archive_keys, carry, filter, options};
+use crate::commands::{Typed, archive_keys, carry, filter, options, say_if_typed};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
@@ -11,12 +11,12 @@ use crate::location::{Location, Need};
 use crate::output::{Output, clean};
 use keyferry_core::archive::{self, Reader};
 use keyferry_core::crypto::keychain::PublicKey;
-use keyferry_core::engine::{ArchiveKeys, Endpoint, Options};
+use keyferry_core::engine::{ArchiveKeys, Endpoint, Options, Repeatable, Silent};
 use keyferry_core::error::Place;
+use keyferry_core::files;
 use keyferry_core::model::Entry;
 use keyferry_core::{Error, Result};
 use serde_json::json;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,12 +32,13 @@ pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output)
 }
 
 async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let path = archive_path(&create.file)?;
+    let path = sink_path(&create.file)?;
     let recipients = create.recipient.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
     let from = location::endpoint(&create.from, Side::Only, config).await?;
     let options = Options {
         filter: filter(create.select, jobs.started()),
         archive: ArchiveKeys { recipients, ..ArchiveKeys::default() },
+        sealed: true,
         ..Options::default()
     };
     let to = Endpoint::File { path, format: None };
@@ -52,7 +53,7 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
 }
 
 async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let from = Endpoint::File { path: archive_path(&extract.file)?, format: None };
+    let from = Endpoint::File { path: source_path(&extract.file)?, format: None };
     let to = location::endpoint(&extract.to, Side::Only, config).await?;
     let report = extract.into.report.clone();
     let typed = Typed {
@@ -130,10 +131,10 @@ async fn verify(file: &ArchiveFile, config: &Config, output: Output) -> Result<u
 }
 
 async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<String>, Reader)> {
-    let path = archive_path(&file.file)?;
-    let failed = |error| Error::io(&path, error);
-    let header =
-        archive::inspect(File::open(&path).map_err(failed)?).map_err(|error| in_file(&path, error))?;
+    let path = source_path(&file.file)?;
+    say_if_typed(&Endpoint::File { path: path.clone(), format: None }, config.output);
+    let whole = Repeatable::open(&path, &Silent::default()).await?;
+    let header = archive::inspect(whole.read()?).map_err(|error| in_file(&path, error))?;
     let sealed_for = header.locks.iter().map(ToString::to_string).collect();
     let mut keys = archive_keys([])?;
     if let Some(word) = &file.user {
@@ -141,7 +142,7 @@ async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<Strin
         environment.unlocked()?;
         keys.user = Some(Arc::new(environment));
     }
-    let input = Box::new(BufReader::with_capacity(1 << 18, File::open(&path).map_err(failed)?));
+    let input = Box::new(BufReader::with_capacity(1 << 18, whole.read()?));
     let reader = keys.open(input).map_err(|error| in_file(&path, error))?;
     Ok((path, sealed_for, reader))
 }
@@ -150,11 +151,28 @@ fn in_file(path: &Path, error: Error) -> Error {
     error.at(Place::File { path: path.to_owned(), at: None })
 }
 
-/// A file whose name says that it is an archive.
-fn archive_path(word: &str) -> Result<PathBuf> {
+/// Where an archive is read from: its content will tell whether it is one where its name cannot.
+fn source_path(word: &str) -> Result<PathBuf> {
+    archive_path(word, |path| files::source::is_stream(path).unwrap_or_default())
+}
+
+/// Where an archive is written to.
+fn sink_path(word: &str) -> Result<PathBuf> {
+    archive_path(word, files::sink::is_stream)
+}
+
+/// A file whose name says that it is an archive, or what has no such name: a pipe.
+fn archive_path(word: &str, is_stream: impl Fn(&Path) -> bool) -> Result<PathBuf> {
     match Location::parse(word)? {
-        Location::File(path, None) if keyferry_core::engine::transfer::is_archive(&path) => Ok(path),
-        _ => Err(usage(format!("`{word}` is no archive by its name"), "name a file that ends in .kfa")),
+        Location::File(path, None)
+            if keyferry_core::engine::transfer::is_archive(&path) || is_stream(&path) =>
+        {
+            Ok(path)
+        }
+        _ => Err(usage(
+            format!("`{word}` is no archive by its name"),
+            "name a file that ends in .kfa, or a pipe",
+        )),
     }
 }
 
@@ -170,10 +188,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_that_end_in_kfa_are_archives() {
-        assert_eq!(archive_path("./a/b.KFA").unwrap(), Path::new("./a/b.KFA"));
-        for word in ["a.json", "csv:a.kfa", "embedded:a.kfa", "-"] {
-            assert!(archive_path(word).is_err(), "{word}");
+    fn only_files_that_end_in_kfa_and_pipes_are_archives() {
+        for path in [sink_path, source_path] {
+            assert_eq!(path("./a/b.KFA").unwrap(), Path::new("./a/b.KFA"));
+            assert_eq!(path("-").unwrap(), Path::new("-"));
+            for word in ["a.json", "csv:a.kfa", "embedded:a.kfa"] {
+                assert!(path(word).is_err(), "{word}");
+            }
         }
     }
 }

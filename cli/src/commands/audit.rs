@@ -9,17 +9,17 @@ use crate::location;
 use crate::output::Output;
 use crate::output::progress::Shown;
 use jiff::Timestamp;
+use keyferry_core::Result;
 use keyferry_core::engine::audit::{Kind, Severity};
 use keyferry_core::engine::{self, Audit, Options, Rules};
-use keyferry_core::{Error, Result};
-use std::io::Write as _;
+use keyferry_core::files::sink::Draft;
 use std::path::Path;
 
 /// Looks at every record of a location and tells what is wrong.
 pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8> {
     let now = Timestamp::now();
     let format = format(&asked, output)?;
-    let file = asked.output.as_deref().map(Draft::beside).transpose()?;
+    let file = asked.output.as_deref().map(Draft::open).transpose()?;
     let rules = rules(&asked, now);
     let fail_on = match asked.fail_on {
         FailOn::Low => Some(Severity::Low),
@@ -37,7 +37,7 @@ pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8
     let text = written(&audit, format)?;
     match file {
         Some(file) => {
-            file.finish(&text)?;
+            file.complete(text.as_bytes())?;
             output.line(&audit.summary())?;
         }
         None => output.bytes(text.as_bytes())?,
@@ -89,26 +89,5 @@ fn written(audit: &Audit, format: AuditFormat) -> Result<String> {
         AuditFormat::Sarif => audit.sarif(),
         AuditFormat::Csv => Ok(audit.csv()),
         AuditFormat::Html => audit.html(),
-    }
-}
-
-/// A file that appears whole, and only then. What it tells is not for everybody: it is its owner's alone.
-struct Draft<'a> {
-    path: &'a Path,
-    file: tempfile::NamedTempFile,
-}
-
-impl<'a> Draft<'a> {
-    /// Fails before the work begins, where the folder cannot be written to.
-    fn beside(path: &'a Path) -> Result<Self> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| Error::io(path, error))?;
-        Ok(Self { path, file })
-    }
-
-    fn finish(mut self, text: &str) -> Result<()> {
-        let failed = |error| Error::io(self.path, error);
-        self.file.write_all(text.as_bytes()).map_err(failed)?;
-        self.file.persist(self.path).map(drop).map_err(|error| failed(error.error))
     }
 }

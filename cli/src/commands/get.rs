@@ -4,10 +4,10 @@ use crate::args::secrets::{Get, OneRecord};
 use crate::config::Config;
 use crate::output::Output;
 use crate::secrets::environments::Opened;
-use crate::secrets::private_file;
 use crate::secrets::reference::{Reference, Wanted};
 use keyferry_core::Result;
 use keyferry_core::engine::{Environment, FetchedRecord};
+use keyferry_core::files::sink;
 use keyferry_core::secret::{SecretBytes, SecretString};
 use serde_json::json;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn whole(picked: &FetchedRecord) -> serde_json::Value {
 
 fn write(content: &[u8], to: Option<&Path>, output: Output) -> Result<()> {
     let Some(path) = to else { return output.bytes(content) };
-    private_file::create(path, content)?;
+    sink::create(path, content)?;
     output.say(&format!("written: {}", path.display()));
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::output::Output;
 use crate::secrets::environments::Opened;
 use crate::secrets::fetch::Fetched;
-use crate::secrets::private_file;
 use crate::secrets::template::Template;
+use keyferry_core::files::sink;
 use keyferry_core::{Error, Result};
 use std::io::Read as _;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub async fn run(inject: Inject, config: &Config, output: Output) -> Result<u8> 
     if inject.output == Path::new("-") {
         output.bytes(filled.expose())?;
     } else {
-        private_file::write(&inject.output, filled.expose())?;
+        sink::write(&inject.output, filled.expose())?;
         output.say(&format!("written: {}", inject.output.display()));
     }
     Ok(0)

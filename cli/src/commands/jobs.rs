@@ -22,7 +22,12 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
         return Ok(0);
     }
     for job in &all {
-        let counts = [(job.created, "created"), (job.updated, "updated"), (job.open, "unsettled")];
+        let counts = [
+            (job.created, "created"),
+            (job.updated, "updated"),
+            (job.removed, "removed"),
+            (job.open, "unsettled"),
+        ];
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
@@ -105,8 +110,12 @@ pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Resu
         output.document(&undone)?;
         return Ok(undone.exit_code());
     }
+    let back = match undone.brought_back {
+        0 => String::new(),
+        count => format!("{count} brought back, "),
+    };
     output.line(&format!(
-        "{} moved to the bin, {} restored, {} spared, {} gone already, {} vaults and folders removed in {:.1} s",
+        "{} moved to the bin, {} restored, {back}{} spared, {} gone already, {} vaults and folders removed in {:.1} s",
         undone.removed,
         undone.restored,
         undone.spared.len(),

@@ -36,12 +36,13 @@ use crate::journal::Jobs;
 use crate::output::Output;
 use crate::output::progress::Shown;
 use jiff::Timestamp;
+use keyferry_core::Result;
 use keyferry_core::engine::{
     self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Verify,
 };
+use keyferry_core::files;
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
-use keyferry_core::{Error, Result};
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
     let config = || {
         let mut config = Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output)?;
         config.allow_weak_kdf = global.allow_weak_kdf;
-        Ok::<_, Error>(config)
+        Ok::<_, keyferry_core::Error>(config)
     };
     match arguments.command {
         Command::Demo(demo) => demo::run(demo, output).await,
@@ -135,11 +136,7 @@ impl Typed<'_> {
     fn check(&self) -> Result<()> {
         let Some(path) = self.report else { return Ok(()) };
         PageFormat::of(path)?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        match folder.map(std::fs::metadata) {
-            Some(Err(error)) => Err(Error::io(path, error)),
-            _ => Ok(()),
-        }
+        files::sink::check(path)
     }
 
     /// Writes the report, where one was asked for.
@@ -147,7 +144,7 @@ impl Typed<'_> {
         let Some(path) = self.report else { return Ok(()) };
         let started = started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
         let page = Page { what: self.what, from: self.from, to: self.to, started: &started, report };
-        std::fs::write(path, page.render(PageFormat::of(path)?)?).map_err(|error| Error::io(path, error))?;
+        files::sink::write(path, page.render(PageFormat::of(path)?)?.as_bytes())?;
         output.say(&format!("report: {}", path.display()));
         Ok(())
     }
@@ -165,6 +162,7 @@ async fn carry(
     typed.check()?;
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
+    say_if_typed(from, output);
     let options = &Options { archive: with_keys(&options.archive, [to, from])?, ..options.clone() };
     let progress = Shown::new(output);
     if typed.dry_run {
@@ -180,7 +178,7 @@ async fn carry(
     let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
     // A result that shares standard output with the records would spoil both.
-    if matches!(to, Endpoint::File { path, .. } if path.as_os_str() == "-") {
+    if matches!(to, Endpoint::File { path, .. } if files::sink::is_standard_output(path)) {
         output.say(&format!("{} records written in {:.1} s", report.created, report.seconds));
         for reject in &report.rejected {
             output.warn(&crate::output::clean(&format!("rejected: {}: {}", reject.record, reject.why)));
@@ -193,6 +191,13 @@ async fn carry(
     }
     typed.report(&report, jobs.started(), output)?;
     Ok(report.exit_code())
+}
+
+/// A person at a terminal could wait for a program that waits for them.
+fn say_if_typed(from: &Endpoint, output: Output) {
+    if matches!(from, Endpoint::File { path, .. } if files::source::is_terminal(path)) {
+        output.say("reading from the terminal; end with Ctrl-D");
+    }
 }
 
 /// What archives are sealed for and opened with: the passphrase of the variable, and the user of the

@@ -58,6 +58,6 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         format!("{:?}", options.filter),
     ]);
     let base = Base::open(&jobs.journal()?, &between.to_string(), &sink)?;
-    options.sync = Some(Sync { delete: sync.delete, base });
+    options.sync = Some(Sync { delete: sync.delete, max_delete: sync.max_delete, base });
     carry(&typed, &from, &to, &options, jobs, output).await
 }

@@ -2,7 +2,7 @@
 
 use crate::args::Two;
 use crate::commands::table::read_options;
-use crate::commands::{Typed, archive_keys, filter};
+use crate::commands::{Typed, archive_keys, filter, say_if_typed};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::location;
@@ -20,6 +20,8 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let started = Timestamp::now();
     let a = location::endpoint(&two.a, Side::From, config).await?;
     let b = location::endpoint(&two.b, Side::To, config).await?;
+    say_if_typed(&a, output);
+    say_if_typed(&b, output);
     let options = Options {
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,

@@ -5,11 +5,11 @@
 
 use crate::credentials::keyring::Keyring;
 use crate::output::Output;
-use crate::secrets::private_file;
 use keyferry_core::client::{Held, Session, SessionStore};
 use keyferry_core::crypto::session_file::{self, Content};
 use keyferry_core::engine::Journal;
 use keyferry_core::error::Place;
+use keyferry_core::files::sink;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::fs::{File, OpenOptions};
@@ -246,7 +246,7 @@ fn read(path: &Path) -> Result<Option<String>> {
 fn write(path: &Path, text: &str) -> Result<()> {
     check(path)?;
     make_folder(path)?;
-    private_file::write(path, text.as_bytes())
+    sink::write(path, text.as_bytes())
 }
 
 /// Makes sure that the file is a session file or nothing: anything else stays as it is.
@@ -263,7 +263,7 @@ fn check(path: &Path) -> Result<()> {
 
 /// The file's folder, made where it is missing, for its owner alone.
 fn make_folder(path: &Path) -> Result<()> {
-    let folder = private_file::folder(path);
+    let folder = sink::folder(path);
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

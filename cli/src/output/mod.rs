@@ -113,6 +113,9 @@ impl Output {
             report.seconds,
             report.rate()
         ))?;
+        if let Some(held) = &report.held_back {
+            self.line(&format!("  {}", clean(&held.to_string())))?;
+        }
         for name in &report.skipped {
             self.line(&format!("  skipped: {}: its place is taken by other content", clean(name)))?;
         }

@@ -88,6 +88,21 @@ impl Progress for Shown {
         }
     }
 
+    fn confirm(&self, question: &str) -> Option<bool> {
+        if !self.terminal || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        let ask = || {
+            let mut answer = String::new();
+            let _ = write!(std::io::stderr(), "keyferry: {} [y/N] ", clean(question));
+            // An end of input is no.
+            let _ = std::io::stdin().read_line(&mut answer);
+            matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+        };
+        let state = self.state();
+        Some(state.bar.as_ref().map_or_else(ask, |bar| bar.suspend(ask)))
+    }
+
     fn interrupted(&self) -> bool {
         INTERRUPTED.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Secrets in use: which one a word names, texts that hold such words, and where secrets are written.
+//! Secrets in use: which one a word names, texts that hold such words, and where a value is put.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -8,13 +8,11 @@
 //! | `template`, `dotenv` | files with references in them |
 //! | `quoting` | a value where it must not end a word, a text or an address |
 //! | `kubernetes` | a Secret as `kubectl apply -f` takes it |
-//! | `private_file` | files that only their owner reads |
 
 pub mod dotenv;
 pub mod environments;
 pub mod fetch;
 pub mod kubernetes;
-pub mod private_file;
 pub mod quoting;
 pub mod reference;
 pub mod template;

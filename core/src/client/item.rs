@@ -1,6 +1,6 @@
 //! Items one by one; many at once are in `batch`.
 
-use crate::client::{Client, Places, answer, segment};
+use crate::client::{Call, Client, Places, Repeat, answer, segment, to_bytes};
 use crate::{Error, ErrorKind, Result};
 use http::Method;
 use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary, MoveItem};
@@ -44,9 +44,19 @@ impl Client {
         self.act(Method::PATCH, &format!("/items/{}", segment(id)?), draft).await
     }
 
-    /// Moves an item to the bin.
-    pub async fn delete_item(&self, id: &str) -> Result<()> {
-        self.act(Method::DELETE, &format!("/items/{}", segment(id)?), &Empty {}).await
+    /// Moves an item to the bin; its number there, where the server tells.
+    pub async fn delete_item(&self, id: &str) -> Result<Option<String>> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            #[serde(default, rename = "binItemId")]
+            bin_item: Option<String>,
+        }
+        let path = format!("/items/{}", segment(id)?);
+        let body = Some(to_bytes(&Empty {})?);
+        let call = Call { method: Method::DELETE, path: &path, body, repeat: Repeat::IfNotActed };
+        // What matters is that it said yes.
+        let answer = serde_json::from_slice::<Answer>(&self.call(&call).await?);
+        Ok(answer.ok().and_then(|answer| answer.bin_item))
     }
 
     /// Puts an item elsewhere; another vault needs its key wrapped anew. Not every server has this call.

@@ -17,6 +17,15 @@ pub const POINTS: &[&str] = &[
     "before the end",
 ];
 
+/// The places of a removal, which only a sync has.
+pub const REMOVAL_POINTS: &[&str] = &[
+    "before removal intent",
+    "after removal intent",
+    "after removal request",
+    "before removal outcome",
+    "after removal outcome",
+];
+
 /// The places of a rotation, around every step of it.
 pub const ROTATION_POINTS: &[&str] = &[
     "before rotation intent",
@@ -49,7 +58,7 @@ pub fn arm(point: &str, occurrence: u32) {
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {
     debug_assert!(
-        POINTS.contains(&name) || ROTATION_POINTS.contains(&name),
+        [POINTS, REMOVAL_POINTS, ROTATION_POINTS].iter().any(|points| points.contains(&name)),
         "{name} is missing from the list"
     );
     let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -165,6 +165,8 @@ pub struct Options {
     pub write: WriteOptions,
     /// How to seal and open an archive.
     pub archive: ArchiveKeys,
+    /// A file is an archive whatever its name: a pipe has none that ends in `.kfa`.
+    pub sealed: bool,
     /// The sink is kept in step with the source.
     pub sync: Option<Sync>,
     /// A plaintext file may be written.

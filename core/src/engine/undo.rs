@@ -1,11 +1,11 @@
-//! Takes back what a job did: moves to the bin what it created, restores what it overwrote, removes
+//! Takes back what a job did: moves to the bin what it created, restores what it overwrote, brings back what it moved
+//! to the bin, removes
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
-use crate::engine::compare::verify::check;
 use crate::engine::environment::Environment;
 use crate::engine::journal::{Job, Journal, State};
-use crate::engine::report::progress::{Progress, Step};
+use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::sink::lost_answers;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
@@ -27,6 +27,10 @@ pub struct Undone {
     pub removed: u64,
     /// Records that the job had overwritten, now as they were before.
     pub restored: u64,
+    /// Records that the job had moved to the bin, now where they were.
+    pub brought_back: u64,
+    /// Records that the job had moved to the bin and that could not be brought back: the notes say why.
+    pub not_brought_back: u64,
     /// Records that are no longer as the job left them: someone edited or moved them since. They stay.
     pub spared: Vec<String>,
     /// Records that were gone already.
@@ -37,13 +41,16 @@ pub struct Undone {
     pub notes: Vec<String>,
     /// Wall-clock time.
     pub seconds: f64,
+    /// Whether something in the bin can be brought back once its folder has been.
+    #[serde(skip)]
+    waits: bool,
 }
 
 impl Undone {
-    /// 3 where something was spared, else 0.
+    /// 3 where something was spared or stays in the bin, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.spared.is_empty() { 0 } else { 3 }
+        if self.spared.is_empty() && self.not_brought_back == 0 { 0 } else { 3 }
     }
 }
 
@@ -67,10 +74,14 @@ pub async fn undo(
     }
     lost_answers::earlier_run(&job, environment, progress).await?;
     let mut undone = Undone::default();
+    bring_back(&job, environment, progress, &mut undone).await?;
     restore(&job, environment, progress, &mut undone).await?;
     remove(&job, environment, progress, &mut undone).await?;
     remove_places(&job, environment, &mut undone).await?;
-    tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
+    // What waits for its folder can come back later, by the same command.
+    if !undone.waits {
+        tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
+    }
     undone.seconds = start.elapsed().as_secs_f64();
     Ok(undone)
 }
@@ -80,6 +91,60 @@ fn untouched(job: &Job, item: &Item, digest: Option<&[u8]>) -> bool {
     match (job.digest_of_item(item), digest) {
         (Some(now), Some(then)) => now[..] == *then,
         _ => false,
+    }
+}
+
+/// Brings back from the bin what the job moved there.
+async fn bring_back(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+    undone: &mut Undone,
+) -> Result<()> {
+    let client = environment.client();
+    let mut removed = tokio::task::block_in_place(|| job.removed())?;
+    progress.begin(Step::Writing, Some(removed.len() as u64));
+    // Where a request's answer was lost, only the bin knows the number.
+    if removed.iter().any(|one| one.bin.is_none()) {
+        let bin: HashMap<String, String> =
+            client.bin_items().await?.into_iter().map(|binned| (binned.object_id, binned.id)).collect();
+        for one in removed.iter_mut().filter(|one| one.bin.is_none()) {
+            one.bin = bin.get(&one.item).cloned();
+        }
+    }
+    for one in removed {
+        check(progress)?;
+        let restored = match &one.bin {
+            Some(bin) => client.restore(bin).await,
+            None => Err(Error::new(ErrorKind::NotFound, "it is not in the bin")),
+        };
+        match restored {
+            Ok(()) => undone.brought_back += 1,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Refused) =>
+            {
+                // Someone, or an earlier undo, may have brought it back already.
+                match client.item(&one.item).await {
+                    Ok(item) if !item.is_deleted => {}
+                    Ok(item) => undone.stays(&label(&item), &error),
+                    Err(missing) if missing.kind() == ErrorKind::NotFound => undone.stays(&one.item, &error),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        progress.advance(1);
+    }
+    Ok(())
+}
+
+impl Undone {
+    fn stays(&mut self, record: &str, why: &Error) {
+        self.not_brought_back += 1;
+        let waits = why.kind() == ErrorKind::Conflict;
+        let next = if waits { " Then undo the job once more." } else { "" };
+        self.waits |= waits;
+        self.notes.push(format!("{record}: not brought back from the bin: {}{next}", why.what()));
     }
 }
 
@@ -185,7 +250,7 @@ async fn remove(
         let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
         while let Some(deleted) = deletions.next().await {
             match deleted {
-                Ok(()) => undone.removed += 1,
+                Ok(_) => undone.removed += 1,
                 Err(error) if error.kind() == ErrorKind::NotFound => undone.gone += 1,
                 Err(error) => return Err(error),
             }

@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::exit::usage;
 use crate::output::{Output, clean};
 use crate::secrets::environments::Opened;
-use crate::secrets::{dotenv, kubernetes, private_file};
+use crate::secrets::{dotenv, kubernetes};
+use keyferry_core::files::sink;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use std::ffi::OsString;
@@ -159,7 +160,7 @@ fn write(exec: &Exec, format: Format, variables: Vec<Variable>, output: Output) 
         Format::Kubernetes => kubernetes::secret(exec.secret_name.as_deref().unwrap_or_default(), pairs())?,
     };
     if let Some(path) = &exec.output_file {
-        private_file::write(path, text.expose().as_bytes())?;
+        sink::write(path, text.expose().as_bytes())?;
         output.say(&format!("written: {}", path.display()));
     } else {
         if stdout().is_terminal() {

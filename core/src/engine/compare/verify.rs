@@ -3,10 +3,10 @@
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
-use crate::engine::report::progress::{Progress, Step, Timed};
+use crate::engine::report::progress::{Progress, Step, Timed, check};
 use crate::engine::report::{Difference, Report};
 use crate::engine::source;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::model::{Entry, RecordPath};
 use std::time::Instant;
 use tokio::sync::mpsc::Receiver;
@@ -134,14 +134,4 @@ fn inside(endpoint: &Endpoint) -> RecordPath {
         Endpoint::Environment(_, inside) => inside.clone(),
         Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
     }
-}
-
-/// Ends the job where the user asked for it.
-pub(crate) fn check(progress: &dyn Progress) -> Result<()> {
-    if progress.interrupted() {
-        return Err(Error::new(ErrorKind::Interrupted, "interrupted").next_step(
-            "run the same command again with --on-conflict skip: what is done is not done twice",
-        ));
-    }
-    Ok(())
 }

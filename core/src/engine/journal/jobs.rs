@@ -65,6 +65,8 @@ pub struct Summary {
     pub created: u64,
     /// Records that it overwrote.
     pub updated: u64,
+    /// Records that it moved to the bin.
+    pub removed: u64,
     /// Records whose answer never came.
     pub open: u64,
     /// Whether `undo` can take it back.
@@ -223,7 +225,9 @@ const SUMMARY: &str = "SELECT id, state, started, ended, command, folder,
   + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome = 'rotated'),
     (SELECT count(*) FROM creations WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 1)
-  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL)
+  + (SELECT count(*) FROM removals WHERE job = jobs.id AND open = 1)
+  + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL),
+    (SELECT count(DISTINCT item) FROM removals WHERE job = jobs.id AND gone = 1)
     FROM jobs";
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
@@ -242,6 +246,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         created: count(7)?,
         updated: count(8)?,
         open: count(9)?,
+        removed: count(10)?,
     })
 }
 
@@ -322,6 +327,7 @@ impl Job {
             "SELECT max(sent) FROM (
                 SELECT max(sent) AS sent FROM creations WHERE job = ?1 AND open = 1
                 UNION ALL SELECT max(sent) FROM updates WHERE job = ?1 AND open = 1
+                UNION ALL SELECT max(sent) FROM removals WHERE job = ?1 AND open = 1
                 UNION ALL SELECT max(sent) FROM places WHERE job = ?1 AND open = 1)",
             |row| row.get(0),
         )?;
@@ -335,6 +341,7 @@ impl Job {
                 "DELETE FROM jobs WHERE id = ?1
                  AND NOT EXISTS (SELECT 1 FROM creations WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM updates WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM removals WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
                 [self.id],

@@ -9,6 +9,7 @@
 //! | `jobs` | the command as it was typed, its folder, its state, its report |
 //! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, and the item's id once it is known |
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
+//! | `removals` | for each item moved to the bin: its id, and its number there once that is known |
 //! | `places` | vaults and folders that the job made |
 //! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
 //! | `rotations` | for each secret that is changed at its target: old and new, sealed, until it has ended |
@@ -23,6 +24,7 @@ mod creations;
 mod jobs;
 mod pins;
 mod places;
+mod removals;
 pub mod rotations;
 mod schema;
 mod sealing;
@@ -31,6 +33,7 @@ mod updates;
 pub(crate) use content::Content;
 pub(crate) use creations::wrapped_key_hash;
 pub use jobs::{Job, NewJob, State, Summary};
+pub(crate) use removals::Removed;
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use etcetera::BaseStrategy as _;

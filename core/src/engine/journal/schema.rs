@@ -7,6 +7,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_jobs.sql"),
     include_str!("migrations/0002_syncs_and_pins.sql"),
     include_str!("migrations/0003_rotations.sql"),
+    include_str!("migrations/0004_removals.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -4,19 +4,20 @@
 //! changes nothing; what clashes is settled by [`Conflict`]; in a sync, what the source changed is told
 //! from what was edited in the sink.
 
+pub(crate) mod brake;
 pub mod preflight;
 
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
-use crate::engine::compare::verify::check;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::{Conflict, Keys, Options};
+use crate::engine::plan::brake::Brake;
 use crate::engine::plan::preflight::Preflight;
-use crate::engine::report::progress::{Progress, Step};
-use crate::engine::report::{Difference, Rejected, values_line};
+use crate::engine::report::progress::{Progress, Step, check};
+use crate::engine::report::{Difference, HeldBack, Rejected, values_line};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::model::{Attachment, Entry, Record, Values};
+use crate::model::{Attachment, Entry, Record, RecordPath, Values};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub unchanged: u64,
     /// Records that a sync would move to the sink's bin.
     pub remove: u64,
+    /// Those that it would not, and why.
+    pub held_back: Option<HeldBack>,
     /// What was changed in the sink since the last sync.
     pub drifted: Vec<Difference>,
     /// Records whose place is taken by other content, and what differs.
@@ -52,9 +55,12 @@ pub struct Plan {
     pub on_conflict: &'static str,
     #[serde(skip)]
     pub(crate) verdicts: Verdicts,
-    /// Items to be moved to the bin.
+    /// Items to be moved to the bin, as the sink holds them.
     #[serde(skip)]
-    pub(crate) removals: HashSet<String>,
+    pub(crate) removals: HashMap<String, RecordDigest>,
+    /// What is known of the source's reading, by which removals are judged.
+    #[serde(skip)]
+    pub(crate) brake: Brake,
     /// Records of the sink that no sync brought.
     #[serde(skip)]
     others: u64,
@@ -125,7 +131,7 @@ impl Plan {
         match (self.on_conflict, self.conflicts.is_empty()) {
             ("fail", false) => 1,
             ("skip", false) => 3,
-            _ if self.rejected.is_empty() && self.drifted.is_empty() => 0,
+            _ if self.rejected.is_empty() && self.drifted.is_empty() && self.held_back.is_none() => 0,
             _ => 3,
         }
     }
@@ -149,7 +155,7 @@ impl Plan {
                 self.create += 1;
                 continue;
             };
-            let (id, _) = split(&held);
+            let id = split(&held).id;
             self.conflicts.push(Difference { record: noted.note.into_string(), what });
             match on_conflict {
                 Conflict::Duplicate => self.create += 1,
@@ -170,6 +176,7 @@ impl Plan {
         wanted: Vec<Noted>,
         on_conflict: Conflict,
         sync: &Sync,
+        vaults: &Vaults,
     ) -> Result<()> {
         let knows = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.knows(digest));
         let brought = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.holds(digest));
@@ -184,14 +191,15 @@ impl Plan {
                 }
                 continue;
             };
+            self.brake.brought += u64::from(knows(&theirs)?);
             if brought(&theirs)? {
                 self.update += 1;
-                self.overwrite(noted.number, split(&note).0);
+                self.overwrite(noted.number, split(&note).id);
                 continue;
             }
             let said = if on_conflict == Conflict::Update {
                 self.update += 1;
-                self.overwrite(noted.number, split(&note).0);
+                self.overwrite(noted.number, split(&note).id);
                 "edited in the sink, overwritten"
             } else {
                 self.decide(noted.number, Kind::Drifted);
@@ -202,10 +210,13 @@ impl Plan {
             self.drift(noted.note.into_string(), what);
         }
         for (theirs, note) in held.into_rest() {
-            let (id, label) = split(&note);
+            let Held { id, vault, label } = split(&note);
             if !knows(&theirs)? {
                 self.others += 1;
-            } else if !brought(&theirs)? {
+                continue;
+            }
+            self.brake.brought += 1;
+            if !brought(&theirs)? {
                 self.drift(
                     label,
                     vec!["no longer in the source, but edited in the sink: left alone".to_owned()],
@@ -213,13 +224,23 @@ impl Plan {
                 self.past.push(theirs);
             } else if sync.delete {
                 self.remove += 1;
-                self.removals.insert(id);
+                self.removals.insert(id, theirs);
+                vaults.look(vault, &mut self.brake.missing);
             } else {
                 self.drift(label, vec!["no longer in the source; --delete would remove it".to_owned()]);
                 self.past.push(theirs);
             }
         }
         Ok(())
+    }
+
+    /// Keeps what would be removed, where the brake says so: the next sync will judge it anew.
+    pub(crate) fn hold_back(&mut self) {
+        self.held_back = self.brake.look();
+        if self.held_back.is_some() {
+            self.remove = 0;
+            self.past.extend(std::mem::take(&mut self.removals).into_values());
+        }
     }
 
     fn drift(&mut self, record: String, what: Vec<String>) {
@@ -267,6 +288,7 @@ pub async fn plan(
     let digester = digester(options)?;
     let start = Instant::now();
     let mut plan = make_plan(from, to, options, progress, &digester).await?;
+    plan.hold_back();
     // Writing reads the source again, and verifying reads what was written: each about as long as
     // reading was. Requests go out several at a time.
     let written = plan.create + plan.update;
@@ -291,6 +313,7 @@ pub(crate) async fn make_plan(
     progress.begin(Step::Planning, None);
     let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
     let mut held = DigestStore::new();
+    let mut vaults = Vaults::of(from, to).await?;
     if let Endpoint::Environment(environment, inside) = to
         && !environment.is_empty(inside).await?
     {
@@ -299,7 +322,8 @@ pub(crate) async fn make_plan(
             for entry in chunk? {
                 if let Entry::Record(record, at) = entry {
                     let id = at.pointer.as_deref().unwrap_or_default();
-                    held.add(&digester.digest(&record), &format!("{id}\n{}", record.label()))?;
+                    let vault = vaults.number(&record.path);
+                    held.add(&digester.digest(&record), &format!("{id}\n{vault}\n{}", record.label()))?;
                 }
             }
             check(progress)?;
@@ -314,6 +338,7 @@ pub(crate) async fn make_plan(
             match entry {
                 Entry::Record(record, at) => {
                     plan.read += 1;
+                    vaults.read(&record.path);
                     match fit(record, &at, to) {
                         Ok(record) => {
                             let digest = digester.digest(&record);
@@ -336,15 +361,28 @@ pub(crate) async fn make_plan(
     for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
         let held: Ledger = held?.into_iter().collect();
         match &options.sync {
-            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync)?,
+            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync, &vaults)?,
             None => plan.judge(held, wanted?, options.on_conflict),
         }
     }
     plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
     plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
     if plan.others > 0 {
-        plan.notes.push(format!("{} records of the sink came from elsewhere", plan.others));
+        plan.notes
+            .push(format!("{} records of the sink came from elsewhere, or back from the bin", plan.others));
     }
+    vaults.asked_for(&options.filter.vaults, &mut plan.brake.missing);
+    let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
+    let brought = plan.brake.brought + plan.unchanged;
+    plan.brake = Brake {
+        removals: plan.remove,
+        brought: base.map_or(0, |base| base.counted(brought).max(plan.remove)),
+        read: plan.read,
+        rejected: plan.rejected.len() as u64,
+        missing: std::mem::take(&mut plan.brake.missing),
+        filtered: !options.filter.is_empty(),
+        limit: options.sync.as_ref().and_then(|sync| sync.max_delete),
+    };
     if options.sync.as_ref().is_some_and(|sync| sync.base.is_none()) {
         plan.notes.push(
             "nothing is encrypted in the sink, so nothing tells its edits from the source's: all of them count as drift"
@@ -354,10 +392,91 @@ pub(crate) async fn make_plan(
     Ok(plan)
 }
 
-/// An item's id and label, as the notes of what the sink holds have them.
-fn split(note: &str) -> (String, String) {
-    let (id, label) = note.split_once('\n').unwrap_or((note, ""));
-    (id.to_owned(), label.to_owned())
+/// A record of the sink, as the notes of what it holds have it.
+struct Held {
+    id: String,
+    /// Its number among the source's vaults.
+    vault: usize,
+    label: String,
+}
+
+fn split(note: &str) -> Held {
+    let mut parts = note.splitn(3, '\n');
+    let mut next = || parts.next().unwrap_or_default().to_owned();
+    Held { id: next(), vault: next().parse().unwrap_or(usize::MAX), label: next() }
+}
+
+/// The vaults of the source, by name: those that are there, and those that records of the sink came from. That a whole
+/// vault was lost is seen in an environment, which lists its vaults; in a file a vault is no more than its records.
+struct Vaults {
+    /// Of the sink: where the source's paths begin in it.
+    beneath: RecordPath,
+    /// `None`: the source does not list them.
+    listed: Option<HashSet<String>>,
+    read: HashSet<String>,
+    names: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Vaults {
+    async fn of(from: &Endpoint, to: &Endpoint) -> Result<Self> {
+        let listed = match from {
+            Endpoint::Environment(environment, inside) => {
+                Some(environment.vaults(inside).await?.into_iter().map(|vault| vault.name).collect())
+            }
+            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+        };
+        let beneath = match to {
+            Endpoint::Environment(_, inside) => inside.clone(),
+            Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
+        };
+        let (read, names, numbers) = (HashSet::new(), Vec::new(), HashMap::new());
+        Ok(Self { beneath, listed, read, names, numbers })
+    }
+
+    /// Which of the source's vaults a record of the sink came from, if a sync brought it.
+    fn number(&mut self, path: &RecordPath) -> usize {
+        let name = match &self.beneath.vault {
+            None => path.vault.as_deref(),
+            Some(_) => path.folders.get(self.beneath.folders.len()).map(String::as_str),
+        };
+        let name = name.unwrap_or(source::DEFAULT_VAULT);
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.names.push(name.to_owned());
+        self.numbers.insert(name.to_owned(), self.names.len() - 1);
+        self.names.len() - 1
+    }
+
+    /// A record of the source stands there.
+    fn read(&mut self, path: &RecordPath) {
+        if let Some(vault) = &path.vault
+            && !self.read.contains(vault)
+        {
+            self.read.insert(vault.clone());
+        }
+    }
+
+    /// Notes the vault of a record that would be removed, where the source does not list it any more.
+    fn look(&self, vault: usize, missing: &mut Vec<String>) {
+        let (Some(listed), Some(name)) = (&self.listed, self.names.get(vault)) else { return };
+        // Beneath a place of the sink the folders of the default vault stand where other vaults' do.
+        let unclear = self.beneath.vault.is_some() && listed.contains(source::DEFAULT_VAULT);
+        if !unclear && !listed.contains(name) && !missing.contains(name) {
+            missing.push(name.clone());
+        }
+    }
+
+    /// Notes the vaults that a filter names and that the source does not have.
+    fn asked_for(&self, names: &[String], missing: &mut Vec<String>) {
+        let there = self.listed.as_ref().unwrap_or(&self.read);
+        for name in names {
+            if !there.contains(name) && !missing.contains(name) {
+                missing.push(name.clone());
+            }
+        }
+    }
 }
 
 pub(crate) fn digester(options: &Options) -> Result<Digester> {
@@ -434,6 +553,9 @@ impl std::fmt::Display for Plan {
         }
         if self.remove > 0 {
             writeln!(f, "{} to remove: they are no longer in the source", self.remove)?;
+        }
+        if let Some(held) = &self.held_back {
+            writeln!(f, "{held}")?;
         }
         for drift in &self.drifted {
             writeln!(f, "drift: {}: {}", drift.record, drift.what.join(", "))?;

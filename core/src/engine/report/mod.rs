@@ -24,6 +24,8 @@ pub struct Report {
     pub unchanged: u64,
     /// Records that a sync moved to the sink's bin.
     pub removed: u64,
+    /// Records that a sync did not move to the bin, and why.
+    pub held_back: Option<HeldBack>,
     /// Records whose place was taken by other content, left alone.
     pub skipped: Vec<String>,
     /// Records that could not be taken, with the reason.
@@ -63,7 +65,11 @@ impl Report {
     pub fn exit_code(&self) -> u8 {
         if !self.different.is_empty() || self.values.is_some_and(|values| values.lost() > 0) {
             4
-        } else if !self.rejected.is_empty() || !self.skipped.is_empty() || !self.drifted.is_empty() {
+        } else if !self.rejected.is_empty()
+            || !self.skipped.is_empty()
+            || !self.drifted.is_empty()
+            || self.held_back.is_some()
+        {
             3
         } else {
             0
@@ -94,6 +100,29 @@ pub fn values_line(values: &Values) -> String {
     parts
         .extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     parts.join(", ")
+}
+
+/// Removals of a sync that did not happen: all of them, as half of a doubtful removal is as bad.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// Records that would have been moved to the bin.
+    pub removals: u64,
+    /// Records that earlier syncs brought and the sink still holds.
+    pub of: u64,
+    /// The reason.
+    pub why: String,
+    /// What to do about it.
+    pub next: String,
+    /// Whether a person may decide, who is there to be asked.
+    #[serde(skip)]
+    pub(crate) may_ask: bool,
+}
+
+impl std::fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { removals, of, why, next, .. } = self;
+        write!(f, "nothing was removed: {why}; {removals} of {of} records would have been ({next})")
+    }
 }
 
 /// A record that was left out.

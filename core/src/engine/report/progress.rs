@@ -1,9 +1,10 @@
 //! What a job says while it runs: steps, records, sentences; and how it is asked to stop.
 
+use crate::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a job is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,9 +44,45 @@ pub trait Progress: Send + Sync {
     fn note(&self, sentence: &str) {
         let _ = sentence;
     }
+    /// Asks a person a question that is answered with yes or no. `None`: nobody is there to be asked.
+    fn confirm(&self, question: &str) -> Option<bool> {
+        let _ = question;
+        None
+    }
     /// Whether the user asked to stop. What is in flight ends first.
     fn interrupted(&self) -> bool {
         false
+    }
+}
+
+/// Ends the job where the user asked for it.
+pub(crate) fn check(progress: &dyn Progress) -> Result<()> {
+    if progress.interrupted() {
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted").next_step(
+            "run the same command again with --on-conflict skip: what is done is not done twice",
+        ));
+    }
+    Ok(())
+}
+
+/// Between two looks at whether the user asked to stop.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Waits for work that may wait for somebody else, such as the other end of a pipe, until the user asks to stop. The
+/// work has a thread of its own, which does not hold up the end of the process.
+pub(crate) async fn patiently<T: Send + 'static>(
+    progress: &dyn Progress,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (done, mut end) = tokio::sync::oneshot::channel();
+    // Nobody waits any more where the user asked to stop.
+    std::thread::spawn(move || drop(done.send(work())));
+    loop {
+        match tokio::time::timeout(TICK, &mut end).await {
+            Ok(Ok(result)) => return result,
+            Ok(Err(_)) => return Err(Error::new(ErrorKind::Internal, "a worker ended early")),
+            Err(_) => check(progress)?,
+        }
     }
 }
 
@@ -128,6 +165,10 @@ impl Progress for Timed<'_> {
 
     fn note(&self, sentence: &str) {
         self.inner.note(sentence);
+    }
+
+    fn confirm(&self, question: &str) -> Option<bool> {
+        self.inner.confirm(question)
     }
 
     fn interrupted(&self) -> bool {

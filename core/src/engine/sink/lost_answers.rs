@@ -5,11 +5,10 @@
 //! is random, so twins are told apart and nothing has to be decrypted. In other vaults it is known
 //! by its content, among what was not there when the job began.
 
-use crate::engine::compare::verify::check;
 use crate::engine::environment::Environment;
 use crate::engine::journal;
-use crate::engine::journal::{Content, Job};
-use crate::engine::report::progress::Progress;
+use crate::engine::journal::{Content, Job, Removed};
+use crate::engine::report::progress::{Progress, check};
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::{Item, ItemDraft};
 use sha2::{Digest as _, Sha256};
@@ -104,6 +103,7 @@ pub(crate) async fn earlier_run(
 ) -> Result<usize> {
     let Some(sent) = tokio::task::block_in_place(|| job.last_open())? else { return Ok(0) };
     wait(sent, job.request_timeout(), progress).await?;
+    removals(job, environment).await?;
     let (known, mut open) =
         tokio::task::block_in_place(|| Ok::<_, Error>((job.created_ids()?, job.open_creations()?)))?;
     let mut found = Vec::new();
@@ -118,6 +118,26 @@ pub(crate) async fn earlier_run(
     tokio::task::block_in_place(|| job.settle(&outcomes).and_then(|()| job.close_open()))?;
     remove_doubles(job, environment, twice).await?;
     Ok(found.len())
+}
+
+/// Whether an item does not stand in its place any more: it lies in the bin, or nowhere.
+pub(crate) async fn is_gone(environment: &Environment, item: &str) -> Result<bool> {
+    match environment.client().item(item).await {
+        Ok(item) => Ok(item.is_deleted),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Settles what an earlier run of a job left open of its removals.
+async fn removals(job: &Job, environment: &Environment) -> Result<()> {
+    let open = tokio::task::block_in_place(|| job.open_removals())?;
+    let mut outcomes = Vec::with_capacity(open.len());
+    for (number, item) in open {
+        let gone = is_gone(environment, &item).await?;
+        outcomes.push((number, if gone { Removed::ByJob(None) } else { Removed::Not }));
+    }
+    tokio::task::block_in_place(|| job.settle_removals(&outcomes))
 }
 
 /// Moves to the bin what a network delivered twice: strangers that are, byte for byte, what the job

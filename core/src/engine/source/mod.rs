@@ -6,19 +6,20 @@ pub mod stdin;
 
 use crate::archive;
 use crate::engine::endpoint::Endpoint;
-use crate::engine::environment::blocking;
 use crate::engine::options::Options;
+use crate::engine::report::progress::{Progress, patiently};
 use crate::engine::source::environment::Reading;
 use crate::engine::source::filter::Filter;
 use crate::engine::source::stdin::Spool;
 use crate::error::{Error, Place, Position, Result};
+use crate::files;
 use crate::formats;
 use crate::formats::detect;
 use crate::model::{Entry, RecordPath, Reject};
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 /// Where records go that name neither vault nor folder.
@@ -75,38 +76,56 @@ fn start(
             let path = path.clone();
             let input = {
                 let path = path.clone();
-                move || open_file(&path)
+                move || files::source::open(&path)
             };
             spawn_reading(path, input, *format, options, filter.check(from), filter, to);
         }
         Endpoint::Spooled(spool, format) => {
             let spool = spool.clone();
+            let path = spool.path().to_owned();
             let input = move || Ok(Box::new(spool.read()) as Box<dyn Read + Send>);
-            spawn_reading(STANDARD_INPUT.into(), input, *format, options, filter.check(from), filter, to);
+            spawn_reading(path, input, *format, options, filter.check(from), filter, to);
         }
     }
     chunks
 }
 
-/// How standard input is written as a location.
-const STANDARD_INPUT: &str = "-";
-
-/// Standard input, where `from` is that, kept so that it can be read twice.
-pub(crate) async fn kept(from: &Endpoint) -> Result<Option<Endpoint>> {
+/// What `from` gives, kept so that it can be read twice, where it gives that only once: standard input, a pipe.
+pub(crate) async fn kept(from: &Endpoint, progress: &dyn Progress) -> Result<Option<Endpoint>> {
     match from {
-        Endpoint::File { path, format } if path == Path::new(STANDARD_INPUT) => {
-            let spool = blocking(|| Spool::fill(io::stdin())).await??;
+        Endpoint::File { path, format } if files::source::is_stream(path)? => {
+            let path = path.clone();
+            let spool = patiently(progress, move || Spool::fill(&path, files::source::open(&path)?)).await?;
             Ok(Some(Endpoint::Spooled(spool, *format)))
         }
         _ => Ok(None),
     }
 }
 
-fn open_file(path: &Path) -> Result<Box<dyn Read + Send>> {
-    if path == Path::new(STANDARD_INPUT) {
-        return Ok(Box::new(io::stdin()));
+/// A file that can be read from its beginning as often as is needed, whatever the path leads to.
+#[derive(Debug)]
+pub struct Repeatable {
+    path: PathBuf,
+    kept: Option<Arc<Spool>>,
+}
+
+impl Repeatable {
+    /// Reads what can be read only once, and keeps it sealed.
+    pub async fn open(path: &Path, progress: &dyn Progress) -> Result<Self> {
+        let kept = match kept(&Endpoint::File { path: path.to_owned(), format: None }, progress).await? {
+            Some(Endpoint::Spooled(spool, _)) => Some(spool),
+            _ => None,
+        };
+        Ok(Self { path: path.to_owned(), kept })
     }
-    Ok(Box::new(File::open(path).map_err(|error| Error::io(path, error))?))
+
+    /// From the beginning.
+    pub fn read(&self) -> Result<Box<dyn Read + Send>> {
+        match &self.kept {
+            Some(spool) => Ok(Box::new(spool.read())),
+            None => files::source::open(&self.path),
+        }
+    }
 }
 
 fn spawn_reading(
@@ -150,6 +169,10 @@ fn read_file(
     let failed = |error| Error::io(path, error);
     let mut head = Vec::with_capacity(HEAD);
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    // What is empty has no format, and no record.
+    if head.is_empty() && format.is_none() && detect::detect(&head, path.to_str()).is_err() {
+        return Ok(0);
+    }
     let entries: Box<dyn Iterator<Item = Result<Entry>>> = if archive::is_archive(&head) {
         let whole = Box::new(io::Cursor::new(head).chain(input));
         Box::new(options.archive.open(whole)?)
@@ -243,7 +266,7 @@ pub(crate) fn relative(inside: &RecordPath, mut path: RecordPath) -> RecordPath 
 pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
     match endpoint {
         Endpoint::File { path, .. } => Some(path),
-        Endpoint::Spooled(..) => Some(Path::new(STANDARD_INPUT)),
+        Endpoint::Spooled(spool, _) => Some(spool.path()),
         Endpoint::Environment(..) => None,
     }
 }

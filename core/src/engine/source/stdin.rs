@@ -1,4 +1,4 @@
-//! Standard input, kept so that it can be read twice: sealed on the disk, as it holds secrets.
+//! Standard input or a pipe, kept so that it can be read twice: sealed on the disk, as it holds secrets.
 //!
 //! Blocks of 64 KiB under AES-256-GCM. The key is random and never leaves this process; a block's
 //! number is its nonce. The file has no name and is gone with the process, however that ends.
@@ -9,6 +9,7 @@ use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -18,6 +19,8 @@ const TAG: usize = 16;
 /// What was read, sealed.
 pub struct Spool {
     cipher: Aes256Gcm,
+    /// As the user named it.
+    path: PathBuf,
     file: Mutex<File>,
     /// Bytes of plaintext.
     length: u64,
@@ -30,8 +33,8 @@ impl std::fmt::Debug for Spool {
 }
 
 impl Spool {
-    /// Reads to the end.
-    pub(crate) fn fill(mut from: impl Read) -> Result<Arc<Self>> {
+    /// Reads `from`, which the user named by this path, to the end.
+    pub(crate) fn fill(path: &Path, mut from: impl Read) -> Result<Arc<Self>> {
         let mut key = Zeroizing::new([0; 32]);
         generate::random_bytes(&mut *key)?;
         let cipher = Aes256Gcm::new((&*key).into());
@@ -41,17 +44,22 @@ impl Spool {
         let mut block = Zeroizing::new(vec![0; BLOCK]);
         let mut length = 0;
         for number in 0.. {
-            let filled = fill(&mut from, &mut block).map_err(|error| Error::io("-", error))?;
+            let filled = fill(&mut from, &mut block).map_err(|error| Error::io(path, error))?;
             if filled == 0 {
                 break;
             }
             let tag = cipher
                 .encrypt_inout_detached(&nonce(number), b"", (&mut block[..filled]).into())
-                .map_err(|_| Error::new(ErrorKind::Internal, "standard input could not be sealed"))?;
+                .map_err(|_| Error::new(ErrorKind::Internal, "what a pipe gives could not be sealed"))?;
             file.write_all(&block[..filled]).and_then(|()| file.write_all(&tag)).map_err(failed)?;
             length += filled as u64;
         }
-        Ok(Arc::new(Self { cipher, file: Mutex::new(file), length }))
+        Ok(Arc::new(Self { cipher, path: path.to_owned(), file: Mutex::new(file), length }))
+    }
+
+    /// Where it came from, as the user named it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads it from the beginning; several readings do not disturb each other.
@@ -134,7 +142,7 @@ mod tests {
     fn what_went_in_comes_out_twice_and_does_not_lie_on_the_disk() {
         for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
             let text: Vec<u8> = b"planted ".iter().copied().cycle().take(length).collect();
-            let spool = Spool::fill(&*text).unwrap();
+            let spool = Spool::fill(Path::new("-"), &*text).unwrap();
             for _ in 0..2 {
                 let mut back = Vec::new();
                 spool.read().read_to_end(&mut back).unwrap();
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_block_that_was_changed_is_not_believed() {
-        let spool = Spool::fill(&b"a few bytes"[..]).unwrap();
+        let spool = Spool::fill(Path::new("-"), &b"a few bytes"[..]).unwrap();
         {
             let mut file = spool.file.lock().unwrap();
             file.seek(SeekFrom::Start(3)).unwrap();

@@ -4,32 +4,35 @@
 //! error, never a wrong verdict.
 
 pub mod job;
+mod removal;
 pub mod sync;
 
 use crate::archive;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
-use crate::engine::compare::verify::{Extras, check};
+use crate::engine::compare::verify::Extras;
 use crate::engine::endpoint::Endpoint;
-use crate::engine::environment::{Environment, ended_early};
+use crate::engine::environment::ended_early;
 use crate::engine::options::{Options, Verify};
+use crate::engine::plan::brake::Brake;
 use crate::engine::plan::preflight::Preflight;
-use crate::engine::plan::{Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
-use crate::engine::report::progress::{Progress, Step, Timed};
-use crate::engine::report::{Difference, Rejected, Report};
+use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
+use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
+use crate::engine::report::{Rejected, Report};
 use crate::engine::sink::lost_answers;
 use crate::engine::sink::{Creation, Sink, prove_new_keys};
 use crate::engine::source;
-use crate::engine::transfer::sync::Base;
+use crate::engine::transfer::removal::Removal;
+use crate::engine::transfer::sync::MaxDelete;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
+use crate::files::sink::{self, Draft};
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
 
 /// Moves every record of `from` into `to`, then reads back and compares.
 ///
@@ -45,6 +48,9 @@ pub async fn transfer(
     let start = Instant::now();
     let timed = Timed::new(progress);
     can_keep_keys(from, to, options)?;
+    if let Some(path) = &options.rejects {
+        sink::check(path)?;
+    }
     let preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
     preflight.doubts().for_each(|doubt| progress.note(&doubt));
@@ -87,13 +93,17 @@ async fn into_environment(
     let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
         (from, None)
     } else {
-        kept = source::kept(from).await?;
+        kept = source::kept(from, progress).await?;
         let from = kept.as_ref().unwrap_or(from);
         (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
-    let (mut removals, mut past) = (HashSet::new(), Vec::new());
+    let (mut removals, mut past) = (HashMap::new(), Vec::new());
+    let mut brake = Brake::default();
     if let Some(plan) = &mut plan {
         plan.refuse_conflicts(options.on_conflict)?;
+        allow_removals(plan, progress)?;
+        brake = std::mem::take(&mut plan.brake);
+        report.held_back = plan.held_back.take();
         report.drifted = std::mem::take(&mut plan.drifted);
         (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
     }
@@ -121,9 +131,16 @@ async fn into_environment(
     let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
     let whole = Endpoint::Environment(environment.clone(), whole);
     if let Some(base) = base {
+        // What could not be taken on the way counts like what could not be read before.
+        brake.rejected = report.rejected.len() as u64;
+        if let Some(held) = brake.look().filter(|_| brake.rejected > 0 && !removals.is_empty()) {
+            past.extend(std::mem::take(&mut removals).into_values());
+            report.held_back = Some(held);
+        }
         if !removals.is_empty() {
-            let binned = source::open_items(&whole, options, removals);
-            remove(environment, binned, base, &digester, progress, &mut past, &mut report).await?;
+            let binned = source::open_items(&whole, options, removals.into_keys().collect());
+            let removal = Removal { job: options.job.as_ref(), environment, base, digester: &digester };
+            removal.run(binned, progress, &mut past, &mut report).await?;
         }
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
@@ -144,48 +161,30 @@ async fn into_environment(
         verify::compare(back, expected, &digester, Extras::Ignore, &root, progress, &mut report).await?;
     }
     if let Some(base) = base.filter(|_| report.different.is_empty()) {
-        tokio::task::block_in_place(|| base.commit())?;
+        let held_of = match (&report.held_back, &options.sync) {
+            (Some(held), _) => base.held_of().or(Some(held.of)),
+            (None, Some(sync)) if sync.delete => None,
+            // Who does not want to remove has not decided about what was held back.
+            (None, _) => base.held_of(),
+        };
+        tokio::task::block_in_place(|| base.commit(held_of))?;
     }
     Ok(report)
 }
 
-/// Moves to the bin what a sync brought and the source no longer holds. Each is looked at once more, as
-/// someone may have edited it since it was planned.
-async fn remove(
-    sink: &Environment,
-    mut items: Receiver<Result<Vec<Entry>>>,
-    base: &Base,
-    digester: &Digester,
-    progress: &dyn Progress,
-    past: &mut Vec<RecordDigest>,
-    report: &mut Report,
-) -> Result<()> {
-    while let Some(chunk) = items.recv().await {
-        for entry in chunk? {
-            check(progress)?;
-            let (record, at) = match entry {
-                Entry::Record(record, at) => (record, at),
-                Entry::Reject(reject) => {
-                    report.notes.push(format!("{}: not removed: {}", reject.label, reject.why));
-                    continue;
-                }
-                Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => continue,
-            };
-            let digest = digester.digest(&record);
-            if base.holds(&digest)? {
-                match sink.client().delete_item(at.pointer.as_deref().unwrap_or_default()).await {
-                    Ok(()) => report.removed += 1,
-                    // Someone else was faster.
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            } else {
-                let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
-                report.drifted.push(Difference { record: record.label(), what });
-                past.push(digest);
-            }
-        }
+/// Asks whoever is there where everything would be removed; holds back what may not be.
+fn allow_removals(plan: &mut Plan, progress: &dyn Progress) -> Result<()> {
+    let Some(question) = plan.brake.question() else {
+        plan.hold_back();
+        return Ok(());
+    };
+    match tokio::task::block_in_place(|| progress.confirm(&question)) {
+        Some(true) => plan.brake.limit = Some(MaxDelete::Percent(100)),
+        Some(false) => plan.brake.limit = None,
+        None => {}
     }
+    check(progress)?;
+    plan.hold_back();
     Ok(())
 }
 
@@ -363,23 +362,18 @@ async fn into_file(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let sealed = is_archive(path);
+    let sealed = options.sealed || is_archive(path);
     if !sealed && !options.allow_plaintext {
         return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
             .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
     }
-    let failed = |error: io::Error| Error::io(path, error);
     let in_file = |error: Error| error.at(Place::File { path: path.to_owned(), at: None });
-    let to_stdout = path == Path::new("-");
-    // The file appears under its name only when it is whole, and is readable by its owner only.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (output, file): (Box<dyn Write + Send>, _) = if to_stdout {
-        (Box::new(io::stdout()), None)
-    } else {
-        let file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-        (Box::new(file.reopen().map_err(failed)?), Some(file))
-    };
-    let output = Box::new(io::BufWriter::with_capacity(1 << 18, output));
+    let draft = patiently(progress, {
+        let path = path.to_owned();
+        move || Draft::open(&path)
+    })
+    .await?;
+    let output = Box::new(io::BufWriter::with_capacity(1 << 18, draft.output()?));
     let mut writer: Box<dyn formats::Writer> = if sealed {
         Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
@@ -413,10 +407,7 @@ async fn into_file(
         check(progress)?;
     }
     report.notes.extend(writer.finish().map_err(in_file)?);
-    if let Some(file) = file {
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(path).map_err(|error| Error::io(path, error.error))?;
-    }
+    draft.finish()?;
     Ok(report)
 }
 
@@ -428,10 +419,12 @@ pub fn is_archive(path: &Path) -> bool {
 
 fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {
     let failed = |error: io::Error| Error::io(path, error);
-    let mut file = io::BufWriter::new(std::fs::File::create(path).map_err(failed)?);
+    let draft = Draft::open(path)?;
+    let mut file = io::BufWriter::new(draft.output()?);
     for reject in rejected {
         serde_json::to_writer(&mut file, reject).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
     }
-    file.flush().map_err(failed)
+    file.flush().map_err(failed)?;
+    draft.finish()
 }

@@ -20,8 +20,57 @@ pub struct Sync {
     /// Move to the bin what an earlier sync brought, was not edited since, and the source no longer
     /// holds.
     pub delete: bool,
+    /// How many of those may go at once; `None`: half of them.
+    pub max_delete: Option<MaxDelete>,
     /// What was brought before; `None`: nothing tells edits of the sink from those of the source.
     pub base: Option<Base>,
+}
+
+/// How many of the records that earlier syncs brought, and that the sink still holds, one sync may remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxDelete {
+    /// So many.
+    Records(u64),
+    /// So many of a hundred. Exactly so many still may: of two, one is fifty percent.
+    Percent(u8),
+}
+
+impl Default for MaxDelete {
+    fn default() -> Self {
+        Self::Percent(50)
+    }
+}
+
+impl std::fmt::Display for MaxDelete {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Records(records) => write!(f, "{records}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl std::str::FromStr for MaxDelete {
+    type Err = Error;
+
+    /// `20`, or `20%`.
+    fn from_str(word: &str) -> Result<Self> {
+        let parsed = match word.strip_suffix('%') {
+            Some(percent) => percent.parse().ok().filter(|percent| *percent <= 100).map(Self::Percent),
+            None => word.parse().ok().map(Self::Records),
+        };
+        parsed.ok_or_else(|| Error::new(ErrorKind::Usage, "this is a number of records, or 0% to 100%"))
+    }
+}
+
+impl MaxDelete {
+    /// Whether `removals` of `brought` records may go.
+    pub(crate) fn allows(self, removals: u64, brought: u64) -> bool {
+        match self {
+            Self::Records(most) => removals <= most,
+            Self::Percent(percent) => u128::from(removals) * 100 <= u128::from(brought) * u128::from(percent),
+        }
+    }
 }
 
 /// The records that one sync brought last.
@@ -30,6 +79,9 @@ pub struct Base {
     journal: Journal,
     id: i64,
     generation: i64,
+    /// How many records were in step when removals were held back first: what a sync brought since then makes the
+    /// same removals no smaller.
+    held_of: Option<u64>,
     key: Arc<SecretString>,
 }
 
@@ -50,18 +102,20 @@ impl Base {
         let failed = |error| journal.failed(error);
         let found = journal
             .db()
-            .query_row("SELECT id, generation, digest_key FROM syncs WHERE pair = ?1", [between], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?))
-            })
+            .query_row(
+                "SELECT id, generation, digest_key, held_of FROM syncs WHERE pair = ?1",
+                [between],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get::<_, Option<i64>>(3)?)),
+            )
             .optional()
             .map_err(failed)?;
-        let (id, generation, key) = if let Some((id, generation, wrapped)) = found {
+        let (id, generation, key, held_of) = if let Some((id, generation, wrapped, held_of)) = found {
             let key = keychain.unwrap(&wrapped).map_err(|error| {
                 Error::new(ErrorKind::Locked, "another user keeps these places in step with this journal")
                     .next_step("name another journal with --journal")
                     .because(error)
             })?;
-            (id, generation, key)
+            (id, generation, key, held_of)
         } else {
             let key = generate::key()?;
             let wrapped = keychain.public().strong()?.wrap(&key)?;
@@ -71,9 +125,19 @@ impl Base {
                 params![between, wrapped],
             )
             .map_err(failed)?;
-            (db.last_insert_rowid(), 0, key)
+            (db.last_insert_rowid(), 0, key, None)
         };
-        Ok(Some(Self { journal: journal.clone(), id, generation, key: Arc::new(key) }))
+        let held_of = held_of.and_then(|count| u64::try_from(count).ok());
+        Ok(Some(Self { journal: journal.clone(), id, generation, held_of, key: Arc::new(key) }))
+    }
+
+    /// How many of the records in step count, where removals were held back before and are looked at again.
+    pub(crate) fn counted(&self, brought: u64) -> u64 {
+        self.held_of.map_or(brought, |held_of| held_of.min(brought))
+    }
+
+    pub(crate) fn held_of(&self) -> Option<u64> {
+        self.held_of
     }
 
     pub(crate) fn digester(&self) -> Digester {
@@ -141,13 +205,17 @@ impl Base {
         change.commit().map_err(failed)
     }
 
-    /// Makes what was noted what the next sync compares with.
-    pub(crate) fn commit(&self) -> Result<()> {
+    /// Makes what was noted what the next sync compares with; `held_of` as a sync that may remove leaves it.
+    pub(crate) fn commit(&self, held_of: Option<u64>) -> Result<()> {
+        let held_of = held_of.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         let db = self.journal.db();
         let run = || {
             let change = db.unchecked_transaction()?;
             let next = self.generation + 1;
-            change.execute("UPDATE syncs SET generation = ?2 WHERE id = ?1", [self.id, next])?;
+            change.execute(
+                "UPDATE syncs SET generation = ?2, held_of = ?3 WHERE id = ?1",
+                params![self.id, next, held_of],
+            )?;
             change.execute("DELETE FROM synced WHERE sync = ?1 AND generation <> ?2", [self.id, next])?;
             change.commit()
         };

@@ -79,6 +79,7 @@ impl Page<'_> {
     fn verdict(&self) -> (&'static str, String) {
         let report = self.report;
         let different = report.different.len();
+        let held_back = report.held_back.as_ref().map_or(0, |held| held.removals);
         let left_out = report.skipped.len() + report.rejected.len() + report.drifted.len();
         if different > 0 {
             return ("bad", format!("{different} records are not equal on both sides"));
@@ -92,6 +93,9 @@ impl Page<'_> {
             }
         };
         match left_out {
+            0 if held_back > 0 => {
+                ("partly", format!("{verified}. {held_back} removals were held back, see below."))
+            }
             0 => ("good", format!("{verified}. Nothing was left out.")),
             _ => {
                 ("partly", format!("{verified}. {left_out} records were left out or drifted, listed below."))
@@ -140,12 +144,17 @@ impl Page<'_> {
             let count = one.count.map_or_else(|| "\u{2014}".to_owned(), grouped);
             vec![one.what.into(), count.into(), one.why.into()]
         });
+        let held_back = report.held_back.iter().map(|held| {
+            let count = format!("{} of {}", held.removals, held.of);
+            vec![count.into(), (&*held.why).into(), (&*held.next).into()]
+        });
         let notes = report.notes.iter().map(|one| vec![(&**one).into()]);
         let mut tables = vec![
             Table::new("Not equal on both sides", &["record", "what differs"], different),
             Table::new("Rejected", &["where", "record", "why"], rejected),
             Table::new("Skipped: the place is taken by other content", &["record"], skipped),
             Table::new("Drift: changed in the sink since the last time", &["record", "what"], drifted),
+            Table::new("Removals held back", &["how many", "why", "what to do"], held_back),
             Table::new("Not movable", &["what", "how many", "why"], not_movable),
             Table::new("Notes", &["note"], notes),
         ];

@@ -1,0 +1,11 @@
+CREATE TABLE removals (
+    seq  INTEGER PRIMARY KEY,
+    job  INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    sent INTEGER NOT NULL,
+    item TEXT NOT NULL,
+    gone INTEGER NOT NULL DEFAULT 0,
+    bin  TEXT,
+    open INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE INDEX removals_of_job ON removals (job, open);
+ALTER TABLE syncs ADD COLUMN held_of INTEGER;

@@ -1,0 +1,11 @@
+//! Files as people name them: what a path leads to, read as a source and written as a sink.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `target` | follows links to what a path leads to: a file, a pipe, something open already, a device |
+//! | [`source`] | opens it to be read, and knows whether it can be read twice |
+//! | [`sink`] | writes a file whole or not at all; writes through what is no file |
+
+pub mod sink;
+pub mod source;
+mod target;
