@@ -2,7 +2,7 @@
 
 use crate::args::inject::Inject;
 use crate::config::Config;
-use crate::output::Output;
+use crate::output::{Output, clean};
 use crate::secrets::environments::Opened;
 use crate::secrets::fetch::Fetched;
 use crate::secrets::template::Template;
@@ -17,6 +17,17 @@ pub async fn run(inject: Inject, config: &Config, output: Output) -> Result<u8> 
     let mut opened = Opened::new(&inject.access, config, output);
     let references = template.inserts().map(|insert| &insert.reference);
     let fetched = Fetched::of(references, &mut opened).await?;
+    if is_yaml(&inject.input) || is_yaml(&inject.output) {
+        for insert in template.inserts().filter(|insert| insert.is_unfiltered()) {
+            // What cannot be fetched, rendering says with its place.
+            if fetched.value(&insert.reference).is_ok_and(|value| value.expose().contains(['\n', '\r'])) {
+                output.warn(&clean(&format!(
+                    "{}: a value with line breaks breaks YAML: write it through the filter json, {{{{ … | json }}}}",
+                    insert.place()
+                )));
+            }
+        }
+    }
     let filled = template.render(|reference| fetched.value(reference))?;
     if inject.output == Path::new("-") {
         output.bytes(filled.expose())?;
@@ -25,6 +36,12 @@ pub async fn run(inject: Inject, config: &Config, output: Output) -> Result<u8> 
         output.say(&format!("written: {}", inject.output.display()));
     }
     Ok(0)
+}
+
+/// Whether a name says YAML, also before `.tpl` and the like.
+fn is_yaml(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    name.split('.').skip(1).any(|part| part == "yaml" || part == "yml")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

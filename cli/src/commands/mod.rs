@@ -181,7 +181,7 @@ async fn carry(
     if matches!(to, Endpoint::File { path, .. } if files::sink::is_standard_output(path)) {
         output.say(&format!("{} records written in {:.1} s", report.created, report.seconds));
         for reject in &report.rejected {
-            output.warn(&crate::output::clean(&format!("rejected: {}: {}", reject.record, reject.why)));
+            output.warn(&crate::output::clean(&format!("rejected: {reject}")));
         }
         for note in &report.notes {
             output.say(&crate::output::clean(&format!("note: {note}")));

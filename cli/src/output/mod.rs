@@ -120,8 +120,7 @@ impl Output {
             self.line(&format!("  skipped: {}: its place is taken by other content", clean(name)))?;
         }
         for reject in &report.rejected {
-            let at = if reject.at.is_empty() { String::new() } else { format!("{}: ", reject.at) };
-            self.line(&format!("  rejected: {at}{}: {}", clean(&reject.record), clean(&reject.why)))?;
+            self.line(&format!("  rejected: {}", clean(&reject.to_string())))?;
         }
         for difference in &report.different {
             self.line(&format!(

@@ -87,7 +87,7 @@ fn one_time_code(secret: &Value) -> Result<SecretString> {
     let address = SecretString::new(format!(
         "otpauth://totp/x?secret={bare}&algorithm={hash}&digits=10&period={period}"
     ));
-    let totp = Totp::parse(&address).map_err(|error| Failure::value(error.to_string()))?;
+    let totp = Totp::parse_as_sdk(&address).map_err(|error| Failure::value(error.to_string()))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // All that a code is made of has ten digits at most: fewer are its end, more stand behind zeros.
     let code = totp.code(now);

@@ -53,6 +53,11 @@ const OPEN: &[u8] = b"{{";
 const CLOSE: &[u8] = b"}}";
 
 impl Insert {
+    /// Whether the value is written as it is.
+    pub fn is_unfiltered(&self) -> bool {
+        self.filters.is_empty()
+    }
+
     /// Where it stands.
     pub fn place(&self) -> Place {
         Place::File { path: self.file.clone(), at: Some(self.at.clone()) }

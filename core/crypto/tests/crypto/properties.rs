@@ -178,11 +178,20 @@ fn a_wrong_private_key_never_gives_a_vault_key() {
 fn weak_and_endless_key_derivation_is_refused() {
     let check = |text: &str| text.parse::<master_key::Options>().and_then(master_key::Options::check);
     assert!(check("pbkdf:sha256:300000:64:AAAAAAAAAAAAAAAAAAAA").is_ok());
+    let old = |text: &str| text.parse::<master_key::Options>().and_then(master_key::Options::check_ceilings);
     for text in [
-        "pbkdf:sha256:99999:64:A",
-        "pbkdf:sha256:300000:31:A",
-        "pbkdf:sha256:10000001:64:A",
-        "pbkdf:sha256:300000:1025:A",
+        "pbkdf:sha256:299999:64:AAAAAAAAAAAAAAAAAAAA",
+        "pbkdf:sha256:300000:31:AAAAAAAAAAAAAAAAAAAA",
+        "pbkdf:sha1:300000:64:AAAAAAAAAAAAAAAAAAAA",
+        "pbkdf:sha256:300000:64:AAAAAAAAAAAAAAA",
+    ] {
+        assert_eq!(check(text).unwrap_err().kind(), ErrorKind::NotAllowed, "{text}");
+        assert!(old(text).is_ok(), "{text}");
+    }
+    for text in [
+        "pbkdf:sha256:10000001:64:AAAAAAAAAAAAAAAAAAAA",
+        "pbkdf:sha256:10000000:1024:AAAAAAAAAAAAAAAAAAAA",
+        "pbkdf:sha256:300000:1025:AAAAAAAAAAAAAAAAAAAA",
         "pbkdf:md5:300000:64:A",
         "argon2:sha256:300000:64:A",
         "pbkdf:sha256:300000:64",

@@ -572,7 +572,7 @@ impl std::fmt::Display for Plan {
             writeln!(f, "conflict: {} differs in {}", conflict.record, conflict.what.join(", "))?;
         }
         for reject in &self.rejected {
-            writeln!(f, "rejected: {}: {}: {}", reject.at, reject.record, reject.why)?;
+            writeln!(f, "rejected: {reject}")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))
     }

@@ -136,6 +136,14 @@ pub struct Rejected {
     pub why: String,
 }
 
+impl std::fmt::Display for Rejected {
+    /// Place, record and reason; what is not known leaves no colon.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let known = [&self.at, &self.record, &self.why].into_iter().filter(|part| !part.is_empty());
+        f.write_str(&known.map(String::as_str).collect::<Vec<_>>().join(": "))
+    }
+}
+
 impl From<Reject> for Rejected {
     fn from(reject: Reject) -> Self {
         Self { at: reject.at.to_string(), record: reject.label, why: reject.why }

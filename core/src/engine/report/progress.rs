@@ -112,6 +112,8 @@ pub(crate) struct Timed<'a> {
 
 /// Points of a stage: when there are so many, every second one goes.
 const MOST_POINTS: usize = 400;
+/// Points of all stages in a report, whose readers are people and small programs.
+const MOST_IN_REPORT: usize = 100;
 
 impl<'a> Timed<'a> {
     pub(crate) fn new(inner: &'a dyn Progress) -> Self {
@@ -126,6 +128,8 @@ impl<'a> Timed<'a> {
     pub(crate) fn finish(&self) -> Vec<Stage> {
         let mut stages = self.stages();
         self.end_stage(&mut stages);
+        let each = MOST_IN_REPORT / stages.len().max(1);
+        stages.iter_mut().for_each(|stage| thin(&mut stage.points, each));
         std::mem::take(&mut *stages)
     }
 
@@ -133,6 +137,14 @@ impl<'a> Timed<'a> {
         if let Some(last) = stages.last_mut() {
             last.seconds = self.start.elapsed().as_secs_f64() - last.began;
         }
+    }
+}
+
+/// Keeps `count` of the points, evenly, the last among them.
+fn thin(points: &mut Vec<(f64, u64)>, count: usize) {
+    if points.len() > count {
+        let step = |number: usize| (number + 1) * points.len() / count - 1;
+        *points = (0..count).filter_map(|number| points.get(step(number)).copied()).collect();
     }
 }
 
@@ -187,7 +199,7 @@ pub struct Stage {
     pub seconds: f64,
     /// Records that went through it.
     pub records: u64,
-    /// Seconds into the stage, and records that were through by then; a few hundred at most.
+    /// Seconds into the stage, and records that were through by then; a hundred at most in all stages together.
     pub points: Vec<(f64, u64)>,
 }
 
@@ -206,7 +218,10 @@ mod tests {
         }
         let stages = timed.finish();
         assert_eq!((stages.len(), stages[1].records), (2, 10_000));
-        assert!(stages[1].points.len() < MOST_POINTS);
+        assert!(stages.iter().map(|stage| stage.points.len()).sum::<usize>() <= MOST_IN_REPORT);
+        assert!(
+            stages[1].points.len() >= 40 && stages[1].points.last().is_some_and(|point| point.1 >= 9_900)
+        );
         assert!(stages[1].points.windows(2).all(|pair| pair[0].1 < pair[1].1 && pair[0].0 <= pair[1].0));
         assert!(stages[0].began + stages[0].seconds <= stages[1].began);
     }

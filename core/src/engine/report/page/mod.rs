@@ -123,6 +123,11 @@ impl Page<'_> {
             .filter(|(name, count)| *count > 0 || always.contains(name))
             .map(|(name, count)| (name, grouped(count)))
             .collect();
+        if let Some(values) = &report.values {
+            totals
+                .push(("values carried", format!("{} of {}", grouped(values.carried), grouped(values.read))));
+            totals.push(("values told", grouped(values.told)));
+        }
         totals.push(("seconds", format!("{:.1}", report.seconds)));
         totals.push(("records a second", grouped(report.rate().round() as u64)));
         totals
