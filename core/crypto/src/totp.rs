@@ -44,7 +44,7 @@ impl Totp {
     /// - `otpauth://totp/…?secret=…` with `algorithm`, `digits` (6 to 8), `period` and `encoder=steam`, or `otpauth://steam/…`;
     ///   scheme, type and the names of parameters in any case, the label may be missing, others are of no interest;
     /// - `steam://SECRET`;
-    /// - `key=SECRET&step=30&size=6`, as a plug-in of KeePass writes it;
+    /// - `key=SECRET&step=30&size=6`, as a plug-in of `KeePass` writes it;
     /// - a bare secret in base32, with the defaults SHA-1, 6 digits, 30 seconds.
     ///
     /// Secrets may be in lower case, with white space, hyphens, and without padding.
@@ -127,7 +127,7 @@ impl Totp {
         }
     }
 
-    /// Reads parameters, those of `otpauth` and those that the plug-in KeeOtp writes.
+    /// Reads parameters, those of `otpauth` and those that the plug-in `KeeOtp` writes.
     fn query<'a>(
         parameters: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>,
     ) -> Result<Self> {
@@ -146,7 +146,7 @@ impl Totp {
                 }
                 "algorithm" | "otphashmode" if !value.is_empty() => totp.hash = hash(value)?,
                 "digits" | "size" if !value.is_empty() => {
-                    digits = Some(number(value, "digits is no number")?)
+                    digits = Some(number(value, "digits is no number")?);
                 }
                 "period" | "step" if !value.is_empty() => totp.period = number(value, "period is no number")?,
                 "encoder" => match value.to_ascii_lowercase().as_str() {
