@@ -3,7 +3,7 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
-BUILD := $(CARGO) build --locked --bins --tests
+BUILD := $(CARGO) build --locked --lib --bins --tests
 
 .PHONY: FORCE help setup demo test test-rust check test-official record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list

@@ -157,7 +157,7 @@ int main(int count, char **words) {
     EXPECT(KF_NOT_UTF8, kf_master_key(T("x"), bad, 2, &a));
     EXPECT(KF_PROTOCOL, kf_master_key(T("x"), T("nonsense"), &a));
     EXPECT(KF_PROTOCOL, kf_master_key(T("x"), T("pbkdf:sha256:4000000000:64:abcdefghijabcdefghij"), &a));
-    EXPECT(KF_PROTOCOL, kf_master_key(T("x"), T("pbkdf:sha256:1:64:abcdefghijabcdefghij"), &a));
+    EXPECT(KF_NOT_ALLOWED, kf_master_key(T("x"), T("pbkdf:sha256:1:64:abcdefghijabcdefghij"), &a));
     EXPECT(KF_NULL, kf_master_key_hash(NULL, 1, &a));
     EXPECT(KF_NULL, kf_master_key_hash(T("x"), NULL));
     EXPECT(KF_NOT_UTF8, kf_master_key_hash(bad, 2, &a));
