@@ -17,6 +17,8 @@ pub struct Choice {
     rewrap: bool,
     allow_plaintext: bool,
     allow_unencrypted_target: bool,
+    allow_empty: bool,
+    no_password: bool,
     vaults: Vec<String>,
     folder: Option<String>,
     tags: Vec<String>,
@@ -60,9 +62,11 @@ impl Choice {
             keys: if self.rewrap { Keys::Kept } else { Keys::Fresh },
             allow_plaintext: self.allow_plaintext,
             allow_unencrypted_target: self.allow_unencrypted_target,
+            allow_empty: self.allow_empty,
             rejects: self.rejects.take(),
             ..Options::default()
         };
+        options.read.no_password = self.no_password;
         options.read.map = std::mem::take(&mut self.map).into_iter().collect();
         options.filter = self.into_filter();
         Ok(options)

@@ -95,6 +95,9 @@ pub struct Select {
     /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse)]
     pub changed_since: Option<When>,
+    /// A source without records, or a filter that matches none, is no mistake
+    #[arg(long)]
+    pub allow_empty: bool,
 }
 
 /// What every transfer into an environment takes.

@@ -36,6 +36,7 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
     let recipients = create.recipient.iter().map(|path| public_key(path)).collect::<Result<Vec<_>>>()?;
     let from = location::endpoint(&create.from, Side::Only, config).await?;
     let options = Options {
+        allow_empty: create.select.allow_empty,
         filter: filter(create.select, jobs.started()),
         archive: ArchiveKeys { recipients, ..ArchiveKeys::default() },
         sealed: true,

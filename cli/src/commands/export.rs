@@ -38,6 +38,7 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
     };
     let mut options = Options {
         allow_plaintext: export.allow_plaintext,
+        allow_empty: export.select.allow_empty,
         filter: filter(export.select, jobs.started()),
         ..Options::default()
     };

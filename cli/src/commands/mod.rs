@@ -93,6 +93,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
 /// The engine's options for what was typed.
 fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
     Options {
+        allow_empty: select.allow_empty,
         filter: filter(select, jobs.started()),
         on_conflict: match into.on_conflict {
             OnConflict::Skip => Conflict::Skip,
@@ -171,7 +172,9 @@ async fn carry(
         if output.json {
             output.document(&plan)?;
         } else {
-            output.line(plan.to_string().trim_end())?;
+            for line in plan.to_string().lines() {
+                output.line(&crate::output::clean(line))?;
+            }
         }
         return Ok(plan.exit_code());
     }

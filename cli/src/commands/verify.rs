@@ -23,6 +23,7 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     say_if_typed(&a, output);
     say_if_typed(&b, output);
     let options = Options {
+        allow_empty: two.select.allow_empty,
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b])?,
         read: read_options(&two.table)?,

@@ -5,6 +5,7 @@ pub mod progress;
 use crate::args::Global;
 use keyferry_core::engine::Report;
 use keyferry_core::engine::report::values_line;
+use keyferry_core::model::visible::shown;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::error::Error as _;
@@ -147,9 +148,9 @@ impl Output {
     }
 }
 
-/// Names come from files and servers: control characters must not reach a terminal.
+/// Names come from files and servers: what a terminal obeys must not reach it.
 pub fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    shown(text)
 }
 
 fn one_line(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use crate::client::Body;
 use crate::error::Place;
+use crate::model::visible::visible;
 use crate::{Error, ErrorKind, Result};
 use base64::Engine as _;
 use bytes::Bytes;
@@ -176,7 +177,7 @@ pub(super) fn status_and_code(error: &Error) -> (Option<u16>, Option<&str>) {
 
 /// Text of a server, fit for a terminal.
 fn clean(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).collect()
+    text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).flat_map(visible).collect()
 }
 
 /// What `Retry-After` asks for, in seconds; a date counts as not given.

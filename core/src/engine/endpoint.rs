@@ -2,6 +2,7 @@
 
 use crate::engine::environment::Environment;
 use crate::engine::source::stdin::Spool;
+use crate::error::Result;
 use crate::formats::Format;
 use crate::model::RecordPath;
 use std::path::PathBuf;
@@ -39,6 +40,19 @@ impl Endpoint {
         match self {
             Endpoint::Environment(environment, _) => Some(environment),
             Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+        }
+    }
+
+    /// The same place under the names that it has, where it was typed in another Unicode form.
+    pub(crate) async fn settled(&self) -> Result<Option<Self>> {
+        match self {
+            Endpoint::Environment(environment, inside)
+                if inside.vault.iter().chain(&inside.folders).any(|name| !name.is_ascii()) =>
+            {
+                let settled = environment.settled(inside).await?;
+                Ok(Some(Endpoint::Environment(environment.clone(), settled)))
+            }
+            _ => Ok(None),
         }
     }
 

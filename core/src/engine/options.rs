@@ -173,6 +173,8 @@ pub struct Options {
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.
     pub allow_unencrypted_target: bool,
+    /// A source without records, or a filter that matches none, is no mistake.
+    pub allow_empty: bool,
     /// Where the transfer is written down, so that it can be resumed and undone.
     pub job: Option<Job>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).

@@ -120,6 +120,8 @@ def migrate(
     rewrap: bool = False,
     allow_plaintext: bool = False,
     allow_unencrypted_target: bool = False,
+    allow_empty: bool = False,
+    no_password: bool = False,
     vaults: Sequence[str] | None = None,
     folder: str | Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
@@ -141,6 +143,8 @@ def migrate(
         rewrap: between two encrypted environments: keep ciphertext, wrap only the record keys anew.
         allow_plaintext: a file in the clear may be written (CSV, JSON); archives (``.kfa``) need no permission.
         allow_unencrypted_target: the sink's server may read what was encrypted before.
+        allow_empty: a source without records, or a filter that matches none, is no mistake.
+        no_password: that no column of a CSV is a secret is no mistake.
         vaults, folder, tags, query, changed_since: which records of the source count.
         map: CSV columns to fields, such as ``{"Secret": "password"}``.
         rejects: a file that lists what could not be taken.
@@ -157,6 +161,8 @@ def migrate(
         "rewrap": rewrap,
         "allow_plaintext": allow_plaintext,
         "allow_unencrypted_target": allow_unencrypted_target,
+        "allow_empty": allow_empty,
+        "no_password": no_password,
         "vaults": None if vaults is None else list(vaults),
         "folder": None if folder is None else split_path(folder),
         "tags": None if tags is None else list(tags),

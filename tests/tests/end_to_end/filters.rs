@@ -85,13 +85,13 @@ fn secrets_are_not_searched_and_a_slip_of_the_pen_shows() {
         &["migrate", "embedded:a", "embedded:b", "--query", "hidden-word"][..],
         &["import", file, "embedded:b", "--query", "hidden-word"],
         &["verify", "embedded:a", "embedded:b", "--query", "hidden-word"],
-        &["migrate", "embedded:a", "embedded:b", "--vault", "infra"],
     ] {
         let run = scene.run(command);
         let said = run.succeeds().stdout();
         assert!(said.contains("0 records read"), "{command:?}: {said}");
         assert!(said.contains("no record matches the filter"), "{command:?}: {said}");
     }
+    scene.run(&["migrate", "embedded:a", "embedded:b", "--vault", "infra"]).exits(1).says("did you mean Infra");
     let tree = scene.run(&["--json", "tree", "embedded:b"]).succeeds().json();
     assert_eq!(tree, serde_json::json!([]));
     scene.run(&["migrate", "embedded:a", "embedded:b", "--folder", ""]).exits(2).says("--folder");

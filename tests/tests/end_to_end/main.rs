@@ -22,6 +22,7 @@ mod inject;
 mod journal;
 mod kill;
 mod main_job;
+mod names;
 mod one_time_codes;
 mod pipes_and_links;
 mod proxies;

@@ -1,6 +1,7 @@
 //! What moves: records, where they stand, and what they hold.
 
 pub mod escapes;
+pub mod visible;
 
 use crate::error::Position;
 use crate::secret::{SecretBytes, SecretString};

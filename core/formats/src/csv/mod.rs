@@ -7,6 +7,7 @@
 //! tags with separators, an empty password against none, the order of custom fields.
 
 mod reader;
+mod rows;
 mod writer;
 
 pub(crate) use reader::read;

@@ -1,8 +1,8 @@
 //! One finding a row, for spreadsheets: no cell is run as a formula.
 
 use crate::engine::audit::Audit;
-use crate::engine::report::page::visible;
 use crate::formats::csv::cell;
+use crate::model::visible::shown;
 
 const HEADER: &str = "severity,kind,record,field,id,at,group,what,next\r\n";
 
@@ -28,7 +28,7 @@ impl Audit {
                 if number > 0 {
                     out.push(b',');
                 }
-                let _ = cell(&mut out, &text.chars().map(visible).collect::<String>(), true);
+                let _ = cell(&mut out, &shown(text), true);
             }
             out.extend_from_slice(b"\r\n");
         }

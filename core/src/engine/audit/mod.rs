@@ -178,7 +178,7 @@ pub async fn audit(
     let digests = DigestStore::new()?;
     let mut work = Work::new(rules, options.filter.changed_since);
     progress.begin(Step::Planning, None);
-    let options = Options { attachments: Attachments::Left, ..options.clone() };
+    let options = Options { attachments: Attachments::Left, allow_empty: true, ..options.clone() };
     let mut chunks = source::open(location, &options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;

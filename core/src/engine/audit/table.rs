@@ -2,7 +2,7 @@
 
 use crate::engine::audit::checks::counted;
 use crate::engine::audit::{Audit, Severity, moment, roles};
-use crate::engine::report::page::visible;
+use crate::model::visible::shown;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ impl Audit {
         let told = if told.is_empty() { "nothing was found".to_owned() } else { told.join(", ") };
         let (records, passwords) = (counted(self.records, "record"), counted(self.passwords, "password"));
         let line = format!("{}: {records}, {passwords} in {:.1} s: {told}", self.location, self.seconds);
-        line.chars().map(visible).collect()
+        shown(&line)
     }
 
     /// Lines of text, the last one ended.
@@ -28,7 +28,7 @@ impl Audit {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let mut line = |words: &str| {
-            let _ = writeln!(text, "{}", words.chars().map(visible).collect::<String>());
+            let _ = writeln!(text, "{}", shown(words));
         };
         line(&self.summary());
         for severity in Severity::ALL {

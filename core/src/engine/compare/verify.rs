@@ -52,6 +52,7 @@ pub async fn verify(
         check(progress)?;
     }
     let mut of_b = options.clone();
+    of_b.allow_empty = true;
     let since = of_b.filter.changed_since.take();
     let extras = if since.is_some() { Extras::Unasked } else { Extras::Differ };
     let chunks = source::open(b, &of_b);

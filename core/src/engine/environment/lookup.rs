@@ -5,6 +5,7 @@
 use crate::client::Search;
 use crate::engine::environment::record::{FetchedRecord, is_id};
 use crate::engine::environment::{Environment, paths};
+use crate::engine::names;
 use crate::engine::source::filter::Filter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RecordPath;
@@ -56,7 +57,7 @@ impl Environment {
         for vault in self.vaults(place).await? {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders);
-            let within = |path: &RecordPath| path.folders.starts_with(&place.folders);
+            let within = |path: &RecordPath| names::begins_with(&path.folders, &place.folders);
             there |= place.folders.is_empty() || paths.values().any(within);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             let path = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
@@ -105,7 +106,7 @@ impl Environment {
             let mut ids = Vec::new();
             for item in self.client().item_summaries(&vault.id).await? {
                 let path = item.folder_id.as_ref().and_then(|id| paths.get(id)).unwrap_or(&root);
-                if path.folders.starts_with(&inside.folders) && filter.takes_place(path) {
+                if names::begins_with(&path.folders, &inside.folders) && filter.takes_place(path) {
                     ids.push(item.id.clone());
                     places.insert(item.id, path.clone());
                 }
@@ -145,18 +146,27 @@ impl Environment {
     /// What stands at each path, by name: several where names repeat.
     pub(crate) async fn find_all(&self, wanted: &[&[String]]) -> Result<Vec<Vec<ItemSummary>>> {
         let mut found: Vec<Vec<ItemSummary>> = wanted.iter().map(|_| Vec::new()).collect();
-        let mut by_vault: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (number, names) in wanted.iter().enumerate() {
-            if let [vault, .., _] = names {
-                by_vault.entry(vault).or_default().push(number);
+        let mut vaults = None;
+        // What is written exactly so goes before what is only equivalent.
+        for alike in [|one: &str, other: &str| one == other, names::same as fn(&str, &str) -> bool] {
+            let mut open: Vec<usize> = (0..wanted.len()).filter(|number| found[*number].is_empty()).collect();
+            open.retain(|number| wanted[*number].len() > 1);
+            if open.is_empty() {
+                break;
             }
-        }
-        if by_vault.is_empty() {
-            return Ok(found);
-        }
-        for vault in self.vaults(&RecordPath::default()).await? {
-            let Some(numbers) = by_vault.get(vault.name.as_str()) else { continue };
-            self.find_in(&vault, wanted, numbers, &mut found).await?;
+            if vaults.is_none() {
+                vaults = Some(self.vaults(&RecordPath::default()).await?);
+            }
+            for vault in vaults.iter().flatten() {
+                let here = open
+                    .iter()
+                    .copied()
+                    .filter(|number| wanted[*number].first().is_some_and(|name| alike(name, &vault.name)));
+                let here: Vec<usize> = here.collect();
+                if !here.is_empty() {
+                    self.find_in(vault, wanted, &here, alike, &mut found).await?;
+                }
+            }
         }
         Ok(found)
     }
@@ -167,15 +177,19 @@ impl Environment {
         vault: &Vault,
         wanted: &[&[String]],
         numbers: &[usize],
+        alike: fn(&str, &str) -> bool,
         found: &mut [Vec<ItemSummary>],
     ) -> Result<()> {
         let folders = self.client().folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders);
         let stands_at = |item: &ItemSummary, names: &[String]| {
             let [_, folders @ .., name] = names else { return false };
-            item.name == *name
+            alike(&item.name, name)
                 && match &item.folder_id {
-                    Some(id) => paths.get(id).is_some_and(|path| path.folders == folders),
+                    Some(id) => paths.get(id).is_some_and(|path| {
+                        path.folders.len() == folders.len()
+                            && path.folders.iter().zip(folders).all(|(one, other)| alike(one, other))
+                    }),
                     None => folders.is_empty(),
                 }
         };
@@ -198,10 +212,11 @@ impl Environment {
         }
         let mut by_name: HashMap<String, Vec<ItemSummary>> = HashMap::new();
         for item in self.client().item_summaries(&vault.id).await? {
-            by_name.entry(item.name.clone()).or_default().push(item);
+            by_name.entry(names::canonical(&item.name).into_owned()).or_default().push(item);
         }
         for number in left {
-            let namesakes = wanted[number].last().and_then(|name| by_name.get(name)).into_iter().flatten();
+            let namesakes = wanted[number].last().and_then(|name| by_name.get(&*names::canonical(name)));
+            let namesakes = namesakes.into_iter().flatten();
             found[number].extend(namesakes.filter(|item| stands_at(item, wanted[number])).cloned());
         }
         Ok(())

@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
 use crate::crypto::master_key;
 use crate::engine::environment::pins::Pins;
+use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::RecordPath;
 use crate::secret::SecretString;
@@ -347,12 +348,39 @@ impl Environment {
         Ok(true)
     }
 
+    /// A place as it was typed, under the names that it has: what differs in its Unicode form alone is not made anew.
+    pub(crate) async fn settled(&self, inside: &RecordPath) -> Result<RecordPath> {
+        let mut settled = inside.clone();
+        let vaults = self.vaults(inside).await?;
+        let (Some(name), [vault]) = (&mut settled.vault, vaults.as_slice()) else { return Ok(settled) };
+        name.clone_from(&vault.name);
+        let folders = self.client.folders(Some(&vault.id)).await?;
+        let there = paths(vault, &folders);
+        for depth in 0..inside.folders.len() {
+            let typed = &inside.folders[depth];
+            let here: Vec<&String> = there
+                .values()
+                .filter(|path| {
+                    path.folders.len() == depth + 1 && path.folders[..depth] == settled.folders[..depth]
+                })
+                .map(|path| &path.folders[depth])
+                .collect();
+            if !here.contains(&typed)
+                && let Some(name) = here.into_iter().find(|name| names::same(name, typed))
+            {
+                settled.folders[depth].clone_from(name);
+            }
+        }
+        Ok(settled)
+    }
+
     pub(crate) async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
-        let vaults = self.client.vaults().await?;
-        Ok(vaults
-            .into_iter()
-            .filter(|vault| inside.vault.as_ref().is_none_or(|name| *name == vault.name))
-            .collect())
+        let mut vaults = self.client.vaults().await?;
+        if let Some(name) = &inside.vault {
+            let exact = vaults.iter().any(|vault| vault.name == *name);
+            vaults.retain(|vault| if exact { vault.name == *name } else { names::same(&vault.name, name) });
+        }
+        Ok(vaults)
     }
 }
 

@@ -279,6 +279,8 @@ pub async fn plan(
     progress: &dyn Progress,
 ) -> Result<Plan> {
     can_keep_keys(from, to, options)?;
+    let settled = to.settled().await?;
+    let to = settled.as_ref().unwrap_or(to);
     let preflight = Preflight::look(from, to, options).await?;
     let asked = Instant::now();
     if let Some(environment) = to.environment() {

@@ -3,8 +3,10 @@
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
 use crate::engine::environment::{CHUNK, Environment, ended_early, paths};
+use crate::engine::names;
 use crate::engine::options::{Attachments, Keys};
 use crate::engine::source::filter::Filter;
+use crate::engine::source::seen::Seen;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::model::{Attachment, Entry, Record, RecordPath, Reject};
 use crate::secret::SecretString;
@@ -24,6 +26,7 @@ pub(crate) struct Reading<'a> {
     environment: &'a Environment,
     inside: &'a RecordPath,
     filter: &'a Filter,
+    seen: &'a Seen,
     /// Where only these items count.
     items: Option<&'a HashSet<String>>,
     keys: Keys,
@@ -41,14 +44,15 @@ impl<'a> Reading<'a> {
     pub(crate) async fn run(
         environment: &'a Environment,
         inside: &'a RecordPath,
-        filter: &'a Filter,
+        (filter, seen): (&'a Filter, &'a Seen),
         items: Option<&'a HashSet<String>>,
         (keys, attachments): (Keys, Attachments),
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
         let mut reading =
-            Self { environment, inside, filter, items, keys, attachments, to, taken: 0, timeless: 0 };
+            Self { environment, inside, filter, seen, items, keys, attachments, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
+            seen.vault(&vault.name);
             if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
                 break;
             }
@@ -73,9 +77,13 @@ impl<'a> Reading<'a> {
         let paths = paths(vault, &folders);
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
-        let within =
-            |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
+        let within = |path: &RecordPath| {
+            names::begins_with(&path.folders, &inside.folders) && filter.takes_place(path)
+        };
         let places = client.item_places(&vault.id).await?;
+        self.seen.records(places.len());
+        self.seen.folder(&root);
+        paths.values().for_each(|path| self.seen.folder(path));
         let mut filled: HashSet<&str> =
             folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
         filled.extend(places.folders());
@@ -137,8 +145,12 @@ impl<'a> Reading<'a> {
         let mut items = Vec::with_capacity(ids.len());
         for (id, item) in ids.iter().zip(fetched) {
             match item {
-                Ok(item) if self.filter.takes_item(&item) => items.push(item),
-                Ok(_) => {}
+                Ok(item) => {
+                    self.seen.tags(&item.tags);
+                    if self.filter.takes_item(&item) {
+                        items.push(item);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
                 Err(error) => return Err(error),
             }

@@ -1,6 +1,7 @@
 //! Which records of a source count.
 
 use crate::engine::endpoint::Endpoint;
+use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Record, RecordPath};
 use keyferry_api::item::{Item, ItemPlace};
@@ -61,11 +62,11 @@ impl Filter {
     /// The part of [`Filter::takes`] that needs no record.
     pub(crate) fn takes_place(&self, path: &RecordPath) -> bool {
         path.vault.as_ref().is_none_or(|vault| self.takes_vault(vault))
-            && self.folder.as_ref().is_none_or(|folder| path.folders.starts_with(folder))
+            && self.folder.as_ref().is_none_or(|folder| names::begins_with(&path.folders, folder))
     }
 
     pub(crate) fn takes_vault(&self, name: &String) -> bool {
-        self.vaults.is_empty() || self.vaults.contains(name)
+        self.vaults.is_empty() || self.vaults.iter().any(|wanted| names::same(wanted, name))
     }
 
     /// Whether an item may have changed since the time asked for; one without a time may have.
@@ -82,12 +83,13 @@ impl Filter {
     }
 
     fn takes_texts(&self, texts: [&str; 4], tags: &[String]) -> bool {
-        let tagged = self.tags.is_empty() || tags.iter().any(|tag| self.tags.contains(tag));
+        let wanted = |tag: &String| self.tags.iter().any(|one| names::same(one, tag));
+        let tagged = self.tags.is_empty() || tags.iter().any(wanted);
         tagged
             && self.query.as_ref().is_none_or(|query| {
-                let query = query.to_lowercase();
+                let query = names::canonical(query).to_lowercase();
                 let mut all = texts.into_iter().chain(tags.iter().map(String::as_str));
-                all.any(|text| text.to_lowercase().contains(&query))
+                all.any(|text| names::canonical(text).to_lowercase().contains(&query))
             })
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod environment;
 pub mod filter;
+mod seen;
 pub mod stdin;
 
 use crate::archive;
@@ -10,6 +11,7 @@ use crate::engine::options::Options;
 use crate::engine::report::progress::{Progress, patiently};
 use crate::engine::source::environment::Reading;
 use crate::engine::source::filter::Filter;
+use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
 use crate::error::{Error, Place, Position, Result};
 use crate::files;
@@ -35,12 +37,14 @@ const HEAD: usize = 64 << 10;
 /// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
 /// A chunk may be empty.
 pub(crate) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
-    start(from, options, options.filter.clone(), None)
+    // A sync has a brake of its own for a source that yields nothing.
+    let allow_empty = options.allow_empty || options.sync.is_some();
+    start(from, options, options.filter.clone(), None, allow_empty)
 }
 
 /// Starts reading everything, as what a sink holds must be known whole.
 pub(crate) fn open_whole(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
-    start(from, options, Filter::default(), None)
+    start(from, options, Filter::default(), None, true)
 }
 
 /// Starts reading these items of an environment.
@@ -49,7 +53,7 @@ pub(crate) fn open_items(
     options: &Options,
     items: HashSet<String>,
 ) -> Receiver<Result<Vec<Entry>>> {
-    start(from, options, Filter::default(), Some(items))
+    start(from, options, Filter::default(), Some(items), true)
 }
 
 fn start(
@@ -57,6 +61,7 @@ fn start(
     options: &Options,
     filter: Filter,
     items: Option<HashSet<String>>,
+    allow_empty: bool,
 ) -> Receiver<Result<Vec<Entry>>> {
     let (to, chunks) = mpsc::channel(QUEUE);
     match from {
@@ -64,9 +69,10 @@ fn start(
             let (environment, inside) = (environment.clone(), inside.clone());
             let how = (options.keys, options.attachments);
             tokio::spawn(async move {
-                let taken = Reading::run(&environment, &inside, &filter, items.as_ref(), how, &to).await;
-                let end = end(taken, &filter);
-                if let Some(end) = end {
+                let seen = Seen::new(&filter);
+                let taken =
+                    Reading::run(&environment, &inside, (&filter, &seen), items.as_ref(), how, &to).await;
+                if let Some(end) = end(taken, &filter, &seen, allow_empty) {
                     // Nobody listens any more only where the job has ended already.
                     let _ = to.send(end).await;
                 }
@@ -78,13 +84,13 @@ fn start(
                 let path = path.clone();
                 move || files::source::open(&path)
             };
-            spawn_reading(path, input, *format, options, filter.check(from), filter, to);
+            spawn_reading(path, input, *format, options, filter.check(from), (filter, allow_empty), to);
         }
         Endpoint::Spooled(spool, format) => {
             let spool = spool.clone();
             let path = spool.path().to_owned();
             let input = move || Ok(Box::new(spool.read()) as Box<dyn Read + Send>);
-            spawn_reading(path, input, *format, options, filter.check(from), filter, to);
+            spawn_reading(path, input, *format, options, filter.check(from), (filter, allow_empty), to);
         }
     }
     chunks
@@ -134,27 +140,31 @@ fn spawn_reading(
     format: Option<formats::Format>,
     options: &Options,
     check: Result<()>,
-    filter: Filter,
+    (filter, allow_empty): (Filter, bool),
     to: Sender<Result<Vec<Entry>>>,
 ) {
     let options = options.clone();
     tokio::task::spawn_blocking(move || {
-        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &filter, &to));
-        let read = read.map_err(|error| error.at(Place::File { path, at: None }));
-        if let Some(end) = end(read, &filter) {
-            let _ = to.blocking_send(end);
+        let seen = Seen::new(&filter);
+        let read = check.and_then(|()| read_file(&path, input()?, format, &options, (&filter, &seen), &to));
+        let end = end(read, &filter, &seen, allow_empty);
+        if let Some(end) = end {
+            let _ = to.blocking_send(end.map_err(|error| error.at(Place::File { path, at: None })));
         }
     });
 }
 
-/// What is left to say: the error, or that the filter took none of the records, so that a slip of
-/// the pen shows.
-fn end(taken: Result<u64>, filter: &Filter) -> Option<Result<Vec<Entry>>> {
-    match taken {
-        Err(error) => Some(Err(error)),
-        Ok(0) if !filter.is_empty() => Some(Ok(vec![Entry::Note("no record matches the filter".to_owned())])),
-        Ok(_) => None,
+/// What is left to say: the error, or that there was nothing, so that a slip of the pen shows.
+fn end(taken: Result<u64>, filter: &Filter, seen: &Seen, allow_empty: bool) -> Option<Result<Vec<Entry>>> {
+    let taken = match taken {
+        Err(error) => return Some(Err(error)),
+        Ok(taken) => taken,
+    };
+    if !allow_empty && let Err(error) = seen.check(filter, taken) {
+        return Some(Err(error));
     }
+    (taken == 0 && !filter.is_empty())
+        .then(|| Ok(vec![Entry::Note("no record matches the filter".to_owned())]))
 }
 
 /// Sends what the filter takes; answers how many records that were.
@@ -163,7 +173,7 @@ fn read_file(
     mut input: Box<dyn Read + Send>,
     format: Option<formats::Format>,
     options: &Options,
-    filter: &Filter,
+    (filter, seen): (&Filter, &Seen),
     to: &Sender<Result<Vec<Entry>>>,
 ) -> Result<u64> {
     let failed = |error| Error::io(path, error);
@@ -185,15 +195,22 @@ fn read_file(
         formats::reader(format, Box::new(whole), &options.read)?
     };
     let mut chunk = Vec::new();
-    let (mut seen, mut weight, mut taken) = (0, 0, 0);
+    let (mut entries_read, mut weight, mut taken) = (0, 0, 0);
     for entry in entries {
         let entry = within_depth(whole_path(entry?));
-        seen += 1;
+        entries_read += 1;
         let wanted = match &entry {
-            Entry::Record(record, _) => filter.takes(record),
+            Entry::Record(record, _) => {
+                seen.record(&record.path, &record.tags);
+                filter.takes(record)
+            }
             Entry::Folder(path) => filter.takes_bare(path),
             // What cannot be read might have been wanted.
-            Entry::Reject(_) | Entry::Note(_) | Entry::Values(_) => true,
+            Entry::Reject(_) => {
+                seen.reject();
+                true
+            }
+            Entry::Note(_) | Entry::Values(_) => true,
         };
         if wanted {
             if let Entry::Record(record, _) = &entry {
@@ -203,8 +220,8 @@ fn read_file(
             chunk.push(entry);
         }
         // By what was read, not by what was taken: whoever listens may want to stop.
-        if seen >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
-            (seen, weight) = (0, 0);
+        if entries_read >= CHUNK_RECORDS || weight >= CHUNK_BYTES {
+            (entries_read, weight) = (0, 0);
             if to.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
                 return Ok(taken);
             }
@@ -275,5 +292,6 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
 /// the last chunk or the first error; to stop early, drop it. A runtime must be entered.
 #[must_use]
 pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receiver<Result<Vec<Entry>>> {
-    open(from, options)
+    // Whoever shows records one by one sees that there are none.
+    open(from, &Options { allow_empty: true, ..options.clone() })
 }

@@ -47,6 +47,8 @@ pub async fn transfer(
 ) -> Result<Report> {
     let start = Instant::now();
     let timed = Timed::new(progress);
+    let settled = to.settled().await?;
+    let to = settled.as_ref().unwrap_or(to);
     can_keep_keys(from, to, options)?;
     if let Some(path) = &options.rejects {
         sink::check(path)?;

@@ -13,6 +13,7 @@ mod chart;
 
 use crate::engine::report::Report;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::visible::visible;
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
@@ -298,13 +299,6 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// What would turn the text around or hide part of it is shown as a replacement character.
-pub(crate) fn visible(c: char) -> char {
-    let turns =
-        matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}');
-    if c.is_control() || turns { '\u{fffd}' } else { c }
-}
-
 pub(crate) fn html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -314,7 +308,7 @@ pub(crate) fn html(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(visible(c)),
+            c => escaped.extend(visible(c)),
         }
     }
     escaped
@@ -329,7 +323,7 @@ fn markdown(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '&' => escaped.push_str("&amp;"),
             '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' => escaped.extend(['\\', c]),
-            c => escaped.push(visible(c)),
+            c => escaped.extend(visible(c)),
         }
     }
     escaped

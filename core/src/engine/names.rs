@@ -1,0 +1,82 @@
+//! Names as people take them for the same: by canonical equivalence (Unicode Standard Annex 15). What is typed composed finds
+//! what a Mac wrote decomposed. Stored names are never changed.
+
+use std::borrow::Cow;
+use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+
+/// The composed form.
+pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
+    if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
+}
+
+/// Whether two names are canonically equivalent.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one == other || (!(one.is_ascii() && other.is_ascii()) && one.nfc().eq(other.nfc()))
+}
+
+/// Whether a path begins with another.
+pub(crate) fn begins_with(path: &[String], start: &[String]) -> bool {
+    path.len() >= start.len() && path.iter().zip(start).all(|(one, other)| same(one, other))
+}
+
+/// Up to three of the names that somebody may have meant, the nearest first.
+pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let lower = canonical(wanted).to_lowercase();
+    let most = (wanted.chars().count() / 3).clamp(1, 3);
+    let mut near: Vec<_> = names
+        .into_iter()
+        .map(|name| (distance(&lower, &canonical(name).to_lowercase(), most), name))
+        .filter(|(distance, _)| *distance <= most)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.truncate(3);
+    near.into_iter().map(|(_, name)| name).collect()
+}
+
+/// Levenshtein's distance; beyond `most` it is of no interest.
+fn distance(one: &str, other: &str, most: usize) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    if one.chars().count().abs_diff(other.len()) > most {
+        return most + 1;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, c) in one.chars().enumerate() {
+        let mut diagonal = index;
+        row[0] = index + 1;
+        for (at, d) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(c != *d);
+            diagonal = row[at + 1];
+            row[at + 1] = changed.min(row[at] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equivalent_names_are_the_same_and_others_are_not() {
+        for (one, other) in
+            [("Büro", "Bu\u{308}ro"), ("Ёлка", "Е\u{308}лка"), ("한", "\u{1112}\u{1161}\u{11ab}"), ("a", "a")]
+        {
+            assert!(same(one, other) && same(other, one), "{one}");
+        }
+        for (one, other) in [("Büro", "Buro"), ("ﬁ", "fi"), ("A", "a"), ("", "a")] {
+            assert!(!same(one, other), "{one}");
+        }
+        let path = ["V".to_owned(), "Bu\u{308}ro".to_owned()];
+        assert!(begins_with(&path, &["V".to_owned(), "Büro".to_owned()]) && !begins_with(&path[..1], &path));
+    }
+
+    #[test]
+    fn near_names_are_those_with_a_slip_of_the_pen() {
+        let names = ["Infra", "Office", "infra2", "Büro", "X"];
+        assert_eq!(near("Infar", names), ["Infra"]);
+        assert_eq!(near("infra", names), ["Infra", "infra2"]);
+        assert_eq!(near("buro", names), ["Büro"]);
+        assert!(near("entirely else", names).is_empty());
+    }
+}
