@@ -45,7 +45,7 @@ impl Lab {
     /// Adds records to those that are there.
     pub fn add(&self, rows: &[Row<'_>]) {
         let file = self.scene.file("rows.csv", csv(rows));
-        self.run(&["import", file, "lab:"]).succeeds();
+        self.run(&["import", file, "lab:", "--allow-empty"]).succeeds();
     }
 
     /// A command that can open it.

@@ -148,6 +148,7 @@ impl ArchiveKeys {
 
 /// How to transfer. The default loses nothing and asks before it overwrites.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a permission of its own")]
 pub struct Options {
     /// See [`Conflict`].
     pub on_conflict: Conflict,

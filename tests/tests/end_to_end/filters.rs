@@ -91,7 +91,10 @@ fn secrets_are_not_searched_and_a_slip_of_the_pen_shows() {
         assert!(said.contains("0 records read"), "{command:?}: {said}");
         assert!(said.contains("no record matches the filter"), "{command:?}: {said}");
     }
-    scene.run(&["migrate", "embedded:a", "embedded:b", "--vault", "infra"]).exits(1).says("did you mean Infra");
+    scene
+        .run(&["migrate", "embedded:a", "embedded:b", "--vault", "infra"])
+        .exits(1)
+        .says("did you mean Infra");
     let tree = scene.run(&["--json", "tree", "embedded:b"]).succeeds().json();
     assert_eq!(tree, serde_json::json!([]));
     scene.run(&["migrate", "embedded:a", "embedded:b", "--folder", ""]).exits(2).says("--folder");

@@ -79,7 +79,8 @@ fn a_source_that_was_not_read_whole_removes_nothing_and_all_else_arrives() {
 fn a_reading_that_breaks_off_removes_nothing() {
     let scene = Scene::with_environments(&["a"]);
     let records = |names: &[&str]| -> String {
-        let records: Vec<_> = names.iter().map(|name| format!(r#"{{"name":"{name}"}}"#)).collect();
+        let records: Vec<_> =
+            names.iter().map(|name| format!(r#"{{"name":"{name}","password":"p"}}"#)).collect();
         format!(r#"{{"items":[{}]}}"#, records.join(","))
     };
     let file = scene.file("source.json", records(&["one", "two", "three"]));
@@ -99,7 +100,7 @@ fn a_filter_that_matches_nothing_and_a_vault_that_is_missing_hold_back() {
     let both = "vault,name\nV,one\nV,two\nW,three\nW,four\nW,five\n";
     let filtered = ["--vault", "V", "--vault", "W"];
     let run = |source: &str, more: &[&str]| {
-        let words = [&["--json", "sync", source, "embedded:a", "--delete"], more].concat();
+        let words = [&["--json", "sync", source, "embedded:a", "--delete", "--no-password"], more].concat();
         scene.run(&words)
     };
     let why = |report: &Value| report["held_back"]["why"].as_str().unwrap_or_default().to_owned();
@@ -235,10 +236,7 @@ fn removals_are_counted_and_undo_brings_them_back_to_their_folders() {
     // They are not this sync's any more: it tells of them and leaves them.
     let planned = sync(&scene, &["--dry-run"], 0);
     assert_eq!(sync(&scene, &[], 0)["removed"], 0);
-    assert!(
-        planned["notes"][0].as_str().unwrap().contains("2 records of the sink came from elsewhere"),
-        "{planned}"
-    );
+    assert!(planned["notes"].to_string().contains("2 records of the sink came from elsewhere"), "{planned}");
     scene.run(&["verify", all, "embedded:a"]).succeeds();
     // Once the source holds them again, they are.
     let _ = scene.file("source.csv", csv(&["one", "two", "three", "four"]));

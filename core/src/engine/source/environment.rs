@@ -83,7 +83,9 @@ impl<'a> Reading<'a> {
         let places = client.item_places(&vault.id).await?;
         self.seen.records(places.len());
         self.seen.folder(&root);
-        paths.values().for_each(|path| self.seen.folder(path));
+        for path in paths.values() {
+            self.seen.folder(path);
+        }
         let mut filled: HashSet<&str> =
             folders.iter().filter_map(|one| one.parent_folder_id.as_deref()).collect();
         filled.extend(places.folders());

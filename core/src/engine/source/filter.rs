@@ -65,7 +65,7 @@ impl Filter {
             && self.folder.as_ref().is_none_or(|folder| names::begins_with(&path.folders, folder))
     }
 
-    pub(crate) fn takes_vault(&self, name: &String) -> bool {
+    pub(crate) fn takes_vault(&self, name: &str) -> bool {
         self.vaults.is_empty() || self.vaults.iter().any(|wanted| names::same(wanted, name))
     }
 
