@@ -11,6 +11,7 @@ use std::path::PathBuf;
 /// The options of a call, as their JSON has them.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the JSON")]
 pub struct Choice {
     on_conflict: Option<String>,
     verify: Option<String>,
