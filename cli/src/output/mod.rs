@@ -77,7 +77,7 @@ impl Output {
         let word = if red { "\u{1b}[31merror\u{1b}[0m" } else { "error" };
         let _ = writeln!(errors, "keyferry: {word}: {}", one_line(&error.to_string()));
         if let Some(next) = error.next() {
-            let _ = writeln!(errors, "  next: {next}");
+            let _ = writeln!(errors, "  next: {}", clean(next));
         }
         let mut cause = error.source().filter(|_| self.verbose);
         while let Some(source) = cause {

@@ -81,7 +81,11 @@ impl<'a> Reading<'a> {
             names::begins_with(&path.folders, &inside.folders) && filter.takes_place(path)
         };
         let places = client.item_places(&vault.id).await?;
-        self.seen.records(places.len());
+        // A place that is not there holds no records, whatever else the vault holds.
+        let is_there = |path: &RecordPath| names::begins_with(&path.folders, &inside.folders);
+        if inside.folders.is_empty() || paths.values().any(is_there) {
+            self.seen.records(places.len());
+        }
         self.seen.folder(&root);
         for path in paths.values() {
             self.seen.folder(path);
