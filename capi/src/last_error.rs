@@ -2,6 +2,7 @@
 
 use crate::status::{self, kf_status};
 use keyferry_core::Error;
+use keyferry_core::model::visible::shown;
 use std::cell::RefCell;
 use std::error::Error as _;
 use std::ffi::{CString, c_char};
@@ -32,7 +33,7 @@ impl Failure {
 
     /// Keeps the sentence for [`kf_last_error`].
     pub fn keep(self) -> kf_status {
-        let told: String = self.told.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let told = shown(&self.told);
         LAST.set(CString::new(told).unwrap_or_default());
         self.status
     }

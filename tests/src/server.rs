@@ -10,8 +10,10 @@ pub struct Served {
     name: String,
     /// Where it listens: `http://127.0.0.1:PORT`.
     pub url: String,
-    access_token: String,
-    refresh_token: String,
+    /// The user's token.
+    pub access_token: String,
+    /// What renews it.
+    pub refresh_token: String,
 }
 
 impl Served {

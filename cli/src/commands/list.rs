@@ -12,6 +12,7 @@ use keyferry_core::{Error, ErrorKind, Result};
 /// Lists one level, or everything below.
 pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Result<u8> {
     let (environment, path) = location::environment(word, Side::Only, Need::Names, config).await?;
+    let path = environment.settled(&path).await?;
     let vaults = environment.tree().await?;
     let Some(wanted) = &path.vault else {
         if output.json {

@@ -30,8 +30,7 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
     let location = rotate.location.as_str();
     let (environment, inside) = location::environment(location, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
-    let environment = environment.permit_unencrypted(rotate.allow_unencrypted_target);
-    environment.pin_in(Arc::new(jobs.journal()?))?;
+    environment.write_with(Arc::new(jobs.journal()?), rotate.allow_unencrypted_target)?;
     let filter = filter(std::mem::take(&mut rotate.select), jobs.started());
     let choice = choice(&rotate, &environment, config).await?;
     batch::check(&environment, &*connector, &choice)?;

@@ -18,7 +18,7 @@ pub fn read_options(table: &Table) -> Result<ReadOptions> {
         })
         .collect::<Result<Vec<_>>>()?;
     let mut options = ReadOptions {
-        delimiter: table.delimiter.as_deref().map(delimiter).transpose()?,
+        delimiter: table.delimiter.as_deref().map(|word| character("--delimiter", word)).transpose()?,
         encoding: table.encoding.clone(),
         map,
         extra_columns: match table.extra_columns {
@@ -39,23 +39,16 @@ pub fn read_options(table: &Table) -> Result<ReadOptions> {
     Ok(options)
 }
 
-/// One character; `backslash` can be typed in any shell.
+/// One character; words for those that not every shell lets through.
 fn character(flag: &str, word: &str) -> Result<char> {
     let mut characters = word.chars();
     match (word, characters.next(), characters.next()) {
         ("backslash", ..) => Ok('\\'),
+        ("tab" | "\\t", ..) => Ok('\t'),
         (_, Some(character), None) => Ok(character),
         _ => Err(usage(
             format!("{flag} {word}: this is not one character"),
-            "write one, for instance / or backslash",
+            "write one, for instance , or / or ; or the words tab and backslash",
         )),
-    }
-}
-
-fn delimiter(word: &str) -> Result<char> {
-    match word.as_bytes() {
-        b"tab" | b"\\t" => Ok('\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n') => Ok(char::from(*byte)),
-        _ => Err(usage(format!("--delimiter {word}: this is not one character"), "write , or ; or | or tab")),
     }
 }

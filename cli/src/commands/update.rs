@@ -22,7 +22,7 @@ const LONGEST: u64 = 16 << 20;
 pub async fn run(update: Update, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let change = change(&update, output)?;
     let mut opened = Opened::new(&update.access, config, output);
-    opened.pin_in(jobs.journal()?, update.allow_unencrypted_target);
+    opened.write_with(jobs.journal()?, update.allow_unencrypted_target);
     let (environment, picked, wanted) = pick(&update.record, &mut opened).await?;
     if wanted != Wanted::Password {
         return Err(usage(
@@ -57,7 +57,6 @@ fn change(update: &Update, output: Output) -> Result<Change> {
         tags,
         customs: Vec::new(),
         regardless: update.regardless,
-        allow_unencrypted: update.allow_unencrypted_target,
     };
     if let Some(length) = update.generate {
         change.password = Some(generate::password(usize::from(length))?);

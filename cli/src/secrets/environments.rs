@@ -21,8 +21,8 @@ pub struct Opened<'a> {
     config: &'a Config,
     /// By name; the one of references that name none under an empty name.
     open: HashMap<String, Arc<Environment>>,
-    /// Where keys are pinned, for a command that writes, and whether it may write in the clear.
-    pins: Option<(Journal, bool)>,
+    /// For a command that writes: where keys are pinned, and whether it may write in the clear.
+    writing: Option<(Journal, bool)>,
 }
 
 impl<'a> Opened<'a> {
@@ -41,12 +41,12 @@ impl<'a> Opened<'a> {
         if access.no_ssl_verify {
             output.warn("the server's certificate is not verified: whoever stands in between reads along");
         }
-        Self { access, config, open: HashMap::new(), pins: None }
+        Self { access, config, open: HashMap::new(), writing: None }
     }
 
-    /// Compares what servers say of keys with what they said before.
-    pub fn pin_in(&mut self, journal: Journal, permit_unencrypted: bool) {
-        self.pins = Some((journal, permit_unencrypted));
+    /// Opens environments to write in them; see [`Environment::write_with`].
+    pub fn write_with(&mut self, journal: Journal, permit_unencrypted: bool) {
+        self.writing = Some((journal, permit_unencrypted));
     }
 
     /// The environment of a reference.
@@ -66,14 +66,9 @@ impl<'a> Opened<'a> {
             let (word, given) = (self.word()?, self.given()?);
             location::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
         };
-        let environment = match &self.pins {
-            Some((journal, permitted)) => {
-                let environment = environment.permit_unencrypted(*permitted);
-                environment.pin_in(Arc::new(journal.clone()))?;
-                environment
-            }
-            None => environment,
-        };
+        if let Some((journal, permitted)) = &self.writing {
+            environment.write_with(Arc::new(journal.clone()), *permitted)?;
+        }
         let environment = Arc::new(environment);
         self.open.insert(key.to_owned(), environment.clone());
         Ok(environment)

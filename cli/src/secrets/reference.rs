@@ -6,7 +6,7 @@
 use crate::exit::usage;
 use crate::location::is_name;
 use keyferry_core::crypto::totp::Totp;
-use keyferry_core::engine::FetchedRecord;
+use keyferry_core::engine::{FetchedRecord, names};
 use keyferry_core::error::Place;
 use keyferry_core::model::escapes::{escaped, split, unescaped};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
@@ -114,7 +114,7 @@ impl Wanted {
             },
             Wanted::Code(name) => {
                 let custom = match name {
-                    Some(name) => record.customs.iter().find(|custom| custom.name == *name),
+                    Some(name) => custom(record, name),
                     None => only_code(record)?,
                 };
                 let Some(custom) = custom else {
@@ -140,9 +140,14 @@ fn only_code(record: &Record) -> Result<Option<&Custom>> {
     Ok(first)
 }
 
+/// A custom field by its name.
+fn custom<'a>(record: &'a Record, name: &str) -> Option<&'a Custom> {
+    names::find(&record.customs, name, |custom| &custom.name).and_then(|index| record.customs.get(index))
+}
+
 /// A field by its name, custom fields first.
 pub fn field(record: &Record, name: &str) -> Option<SecretString> {
-    if let Some(custom) = record.customs.iter().find(|custom| custom.name == name) {
+    if let Some(custom) = custom(record, name) {
         return Some(custom.value.clone());
     }
     let text = |text: &str| (!text.is_empty()).then(|| SecretString::from(text));

@@ -8,6 +8,7 @@ use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::CustomKind;
 use std::collections::HashMap;
 use std::sync::LazyLock;
+use zeroize::Zeroizing;
 
 /// Where a cell goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,9 @@ pub(super) enum Field {
     Color,
     Favorite,
 }
+
+/// Cells of the rows that follow a header: whatever they hold is wiped.
+pub(super) type Sample = Vec<Vec<Zeroizing<String>>>;
 
 /// The word of each field in `header_names.txt`, in `--map` and in messages.
 const FIELDS: &[(&str, Field)] = &[
@@ -219,7 +223,7 @@ pub(super) fn resolve(
     header: &[String],
     line: u64,
     options: &ReadOptions,
-    sample: &[Vec<String>],
+    sample: &Sample,
 ) -> Result<Vec<Target>> {
     refuse_twins(header, line)?;
     let mapped = mapped(header, options)?;
@@ -333,7 +337,7 @@ fn unknown_header(header: &[String], line: u64) -> Error {
     )
 }
 
-fn no_password(header: &[String], line: u64, targets: &[Target], sample: &[Vec<String>]) -> Error {
+fn no_password(header: &[String], line: u64, targets: &[Target], sample: &Sample) -> Error {
     let others = || targets.iter().enumerate().filter(|(_, target)| matches!(target, Target::Custom(..)));
     let likely = others().map(|(index, _)| index).find(|index| looks_secret(sample, *index));
     let only = || if others().count() == 1 { others().next().map(|(index, _)| index) } else { None };
@@ -352,10 +356,10 @@ fn no_password(header: &[String], line: u64, targets: &[Target], sample: &[Vec<S
 
 /// Whether the values of a column look like passwords: long enough, without spaces, of many kinds of characters.
 /// Good enough for a proposal, never for a decision: another file of the same kind would be read otherwise.
-pub(super) fn looks_secret(sample: &[Vec<String>], column: usize) -> bool {
+pub(super) fn looks_secret(sample: &Sample, column: usize) -> bool {
     let values: Vec<_> =
         sample.iter().filter_map(|row| row.get(column)).filter(|value| !value.is_empty()).collect();
-    let secret = |value: &&String| {
+    let secret = |value: &&Zeroizing<String>| {
         let kinds = [
             value.chars().any(char::is_lowercase),
             value.chars().any(char::is_uppercase),

@@ -12,7 +12,7 @@
 use crate::decode::Decode;
 use crate::json::{self, Members, Value};
 use crate::tally::Tally;
-use crate::{Entries, Writer, as_bool, columns, foreign};
+use crate::{Entries, MOST_FOLDERS, Writer, as_bool, columns, foreign, too_deep};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
@@ -26,7 +26,7 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
     let mut reader = Reader::new(Decode::unicode(input)?.into_read());
     let head = reader.input.fill_buf().map_err(Error::stream)?;
     foreign::refuse_text(head)?;
-    if let Ok(document) = json::parse_head(&String::from_utf8_lossy(head)) {
+    if let Ok(document) = json::parse_head(&Zeroizing::new(String::from_utf8_lossy(head).into_owned())) {
         foreign::refuse_json(&document)?;
     }
     Ok(Box::new(reader))
@@ -106,6 +106,9 @@ fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry
             ("folder", value) if folder => tally.resolved(value.leaves()),
             (_, value) => rest.push((name, value)),
         }
+    }
+    if path.folders.len() > MOST_FOLDERS {
+        return Err(too_deep());
     }
     if folder {
         return Ok(Entry::Folder(path));

@@ -183,6 +183,14 @@ pub fn writer(
     })
 }
 
+/// Folders in folders beyond this are no one's tree, and would cost their square.
+const MOST_FOLDERS: usize = 128;
+
+/// Why a record that stands too deep is rejected.
+fn too_deep() -> String {
+    format!("its folders are nested more than {MOST_FOLDERS} deep")
+}
+
 /// A favourite mark as files spell it; `None` for any other word.
 fn as_bool(text: &str) -> Option<bool> {
     match text.trim().to_lowercase().as_str() {

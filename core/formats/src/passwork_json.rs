@@ -16,7 +16,7 @@ use crate::decode::Decode;
 use crate::json::{self, Members, Value, pointer_part};
 use crate::jsonl::{append, base64, fill, spread, text_of, twice};
 use crate::tally::Tally;
-use crate::{Entries, Writer, foreign};
+use crate::{Entries, MOST_FOLDERS, Writer, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -273,8 +273,8 @@ impl Tree {
         let mut path = RecordPath::default();
         let mut fill = fill_from;
         while let Some(index) = at {
-            // No real tree is this deep; the cap keeps a file full of circles from costing its square.
-            if path.folders.len() > self.nodes.len().min(1000) {
+            // The cap keeps a file full of circles from costing its square, too.
+            if path.folders.len() > self.nodes.len().min(MOST_FOLDERS) {
                 return None;
             }
             let node = self.nodes.get_mut(index)?;
@@ -334,7 +334,7 @@ impl Reader {
             }
         }
         let Some(path) = self.tree.path(node, true) else {
-            return Err("its folder is inside itself".to_owned());
+            return Err(format!("its folder is inside itself, or {}", too_deep()));
         };
         let tally = &mut self.tree.tally;
         let mut record = Record { path, ..Record::default() };
@@ -454,7 +454,7 @@ impl Iterator for Reader {
                         return Some(Ok(Entry::Folder(path)));
                     }
                 }
-                None => self.tree.tally.tell("a folder is inside itself", at, named),
+                None => self.tree.tally.tell("a folder is inside itself, or too deep", at, named),
             }
         }
         if self.next_node < usize::MAX {

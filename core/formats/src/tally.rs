@@ -57,12 +57,12 @@ impl Tally {
     /// Something to know of values that are carried or were none.
     pub(crate) fn remark(&mut self, what: impl Into<String>, at: impl Display) {
         let what = what.into();
-        let next = self.remarks.len();
-        let index = *self.index.entry(what.clone()).or_insert(next);
-        match self.remarks.get_mut(index) {
-            Some(remark) => remark.count += 1,
-            None => self.remarks.push(Remark { what, first: at.to_string(), count: 1 }),
+        if let Some(remark) = self.index.get(&what).and_then(|index| self.remarks.get_mut(*index)) {
+            remark.count += 1;
+            return;
         }
+        self.index.insert(what.clone(), self.remarks.len());
+        self.remarks.push(Remark { what, first: at.to_string(), count: 1 });
     }
 
     /// What was counted so far, to go back to with [`Tally::back_to`].

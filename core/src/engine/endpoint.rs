@@ -46,13 +46,11 @@ impl Endpoint {
     /// The same place under the names that it has, where it was typed in another Unicode form.
     pub(crate) async fn settled(&self) -> Result<Option<Self>> {
         match self {
-            Endpoint::Environment(environment, inside)
-                if inside.vault.iter().chain(&inside.folders).any(|name| !name.is_ascii()) =>
-            {
+            Endpoint::Environment(environment, inside) => {
                 let settled = environment.settled(inside).await?;
                 Ok(Some(Endpoint::Environment(environment.clone(), settled)))
             }
-            _ => Ok(None),
+            Endpoint::File { .. } | Endpoint::Spooled(..) => Ok(None),
         }
     }
 

@@ -124,6 +124,7 @@ impl Health {
 pub async fn fsck(environment: &Environment, inside: &RecordPath, progress: &dyn Progress) -> Result<Health> {
     let start = Instant::now();
     environment.unlocked()?;
+    let inside = &environment.settled(inside).await?;
     progress.begin(Step::Verifying, None);
     let mut walk = Walk { environment, inside, progress, health: Health::default() };
     if environment.is_weakly_guarded() {

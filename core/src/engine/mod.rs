@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`endpoint`], [`options`] | what a transfer is asked for: two locations, and how |
 //! | [`environment`] | an environment, signed in and unlocked; single records in use |
-//! | `names` | names that are canonically equivalent, and names nearby |
+//! | [`names`] | names that are canonically equivalent, and names nearby |
 //! | [`source`] | one stream of entries from any location |
 //! | [`mod@plan`] | what a transfer would do, found out before anything is written |
 //! | [`mod@transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
@@ -22,7 +22,7 @@ pub mod endpoint;
 pub mod environment;
 pub mod fsck;
 pub mod journal;
-mod names;
+pub mod names;
 pub mod options;
 pub mod plan;
 pub mod report;

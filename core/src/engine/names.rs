@@ -2,6 +2,7 @@
 //! what a Mac wrote decomposed. Stored names are never changed.
 
 use std::borrow::Cow;
+use strsim::damerau_levenshtein;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 
 /// The composed form.
@@ -19,38 +20,25 @@ pub(crate) fn begins_with(path: &[String], start: &[String]) -> bool {
     path.len() >= start.len() && path.iter().zip(start).all(|(one, other)| same(one, other))
 }
 
+/// Where the item of a name is: one that is called exactly so goes before an equivalent one.
+pub fn find<T>(items: &[T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<usize> {
+    let exact = items.iter().position(|item| name_of(item) == name);
+    exact.or_else(|| items.iter().position(|item| same(name_of(item), name)))
+}
+
 /// Up to three of the names that somebody may have meant, the nearest first.
 pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = canonical(wanted).to_lowercase();
     let most = (wanted.chars().count() / 3).clamp(1, 3);
     let mut near: Vec<_> = names
         .into_iter()
-        .map(|name| (distance(&lower, &canonical(name).to_lowercase(), most), name))
+        .map(|name| (damerau_levenshtein(&lower, &canonical(name).to_lowercase()), name))
         .filter(|(distance, _)| *distance <= most)
         .collect();
     near.sort_unstable();
     near.dedup();
     near.truncate(3);
     near.into_iter().map(|(_, name)| name).collect()
-}
-
-/// Levenshtein's distance; beyond `most` it is of no interest.
-fn distance(one: &str, other: &str, most: usize) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    if one.chars().count().abs_diff(other.len()) > most {
-        return most + 1;
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, c) in one.chars().enumerate() {
-        let mut diagonal = index;
-        row[0] = index + 1;
-        for (at, d) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(c != *d);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(row[at] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

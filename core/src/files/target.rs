@@ -266,29 +266,13 @@ fn near(folder: &Path, name: &OsStr) -> Vec<String> {
     let mut near: Vec<(usize, String)> = names
         .filter_map(|name| {
             let lower = name.to_lowercase();
-            let far = distance(&lower, &wanted);
+            let far = strsim::damerau_levenshtein(&lower, &wanted);
             let alike = far <= 2 && far * 2 < wanted.chars().count() || stem(&lower) == stem(&wanted);
             alike.then_some((far, name))
         })
         .collect();
     near.sort();
     near.into_iter().take(SHOWN).map(|(_, name)| name).collect()
-}
-
-/// Letters that have to be put in, left out or replaced to turn one word into the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (number, letter) in one.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = number + 1;
-        for (at, wanted) in other.iter().enumerate() {
-            let replaced = before + usize::from(letter != *wanted);
-            before = row[at + 1];
-            row[at + 1] = replaced.min(before + 1).min(row[at] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(unix)]

@@ -140,6 +140,37 @@ fn a_vault_key_seen_first_must_open_what_is_there() {
     scene.run(&["get", "--from", "embedded:a", "V/new"]).exits(1);
 }
 
+/// Leave to write in the clear is no leave to write under a stranger's key; and what a job did not write to is looked at
+/// all the same, as it is pinned.
+#[test]
+fn no_permission_and_no_other_vault_lets_a_forged_key_in() {
+    let (scene, served, proxy, lying) = world();
+    let (code, told) = run(&scene, &served, &proxy, &["import", "before.jsonl", "URL"]);
+    assert_eq!(code, Some(0), "{told}");
+    lying.store(true, Ordering::SeqCst);
+    for words in WRITES {
+        let words = [words, &["--allow-unencrypted-target"][..]].concat();
+        let (code, told) = run(&scene, &served, &proxy, &words);
+        assert_eq!(code, Some(5), "{words:?}: {told}");
+    }
+    // Seen first while another vault is written to.
+    let (scene, served, _, _) = world();
+    let forged = Proxy::new(
+        &served.url,
+        Box::new(|asked: &Asked| asked.path.starts_with("/api/v1/vaults").then_some(Fault::Lie(lie))),
+    );
+    scene.run(&["env", "add", "there", &forged.url]).succeeds();
+    let key = [
+        ("KEYFERRY_THERE_MASTER_PASSWORD", Some("planted master password")),
+        ("KEYFERRY_THERE_TOKEN", Some(served.access_token.as_str())),
+        ("KEYFERRY_THERE_REFRESH_TOKEN", Some(served.refresh_token.as_str())),
+    ];
+    scene
+        .run_with(&key, &["import", "new.jsonl", "there:Another"])
+        .exits(5)
+        .says("opens none of the records");
+}
+
 #[test]
 fn an_environment_that_encrypted_once_stays_so() {
     let (scene, served, _, _) = world();

@@ -51,6 +51,15 @@ fn an_exact_name_goes_before_an_equivalent_one() {
         .run(&["get", "--from", "embedded:a", &format!("{DECOMPOSED}/Tu\u{308}r")])
         .succeeds()
         .prints("planted");
+    scene.run(&["env", "add", "mine", "embedded:a"]).succeeds();
+    let key = [("KEYFERRY_MINE_MASTER_PASSWORD", Some("planted master password"))];
+    for (place, secret, other) in
+        [("mine:Büro/Café", "composed", "planted"), ("mine:Bu\u{308}ro", "planted", "composed")]
+    {
+        scene.run_with(&key, &["export", place, "one.jsonl", "--allow-plaintext"]).succeeds();
+        let out = scene.read("one.jsonl");
+        assert!(out.contains(secret) && !out.contains(other), "{place}: {out}");
+    }
     // Neither is what was typed.
     scene.run(&["get", "--from", "embedded:a", "Büro/Cafe\u{301}/Tür"]).exits(2).says("by its id");
 }
@@ -58,6 +67,7 @@ fn an_exact_name_goes_before_an_equivalent_one() {
 #[test]
 fn a_filter_that_matches_nothing_is_an_error_that_shows_near_names() {
     let scene = scene();
+    scene.run(&["env", "init", "embedded:new", "--user", "admin"]).succeeds();
     for (choice, near) in [
         (["--vault", "Othr"], "did you mean Other"),
         (["--folder", "Kafé"], "Cafe"),
@@ -70,10 +80,9 @@ fn a_filter_that_matches_nothing_is_an_error_that_shows_near_names() {
             &["migrate", "a.jsonl", "embedded:new"],
             &["verify", "a.jsonl", "embedded:a"],
         ] {
-            let _ = scene.run(&["env", "init", "embedded:new", "--user", "admin"]);
             scene.run(&[words, &choice].concat()).exits(1).says(near);
             assert!(!scene.path("o.jsonl").exists());
-            assert_eq!(scene.run(&["tree", "embedded:new"]).stdout().trim(), "");
+            assert_eq!(scene.run(&["tree", "embedded:new"]).succeeds().stdout().trim(), "");
         }
         let all = [&["export", "embedded:a", "p.jsonl", "--allow-plaintext", "--allow-empty"][..], &choice]
             .concat();
@@ -84,6 +93,39 @@ fn a_filter_that_matches_nothing_is_an_error_that_shows_near_names() {
     scene
         .run(&["export", "embedded:a", "q.jsonl", "--allow-plaintext", "--changed-since", "2999-01-01"])
         .succeeds();
+}
+
+/// One right word beside a wrong one, and words that are right elsewhere: nothing is written before the error.
+#[test]
+fn each_word_of_a_filter_must_match_before_anything_is_written() {
+    let scene = Scene::with_environments(&["a", "new"]);
+    let text = "{\"vault\":\"A\",\"path\":[\"one\"],\"name\":\"r1\",\"password\":\"p\",\"tags\":[\"red\"]}\n\
+        {\"vault\":\"B\",\"path\":[\"two\"],\"name\":\"r2\",\"password\":\"p\",\"tags\":[\"blue\"]}\n";
+    let file = scene.file("ab.jsonl", text);
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["env", "add", "mine", "embedded:a"]).succeeds();
+    let key = [("KEYFERRY_MINE_MASTER_PASSWORD", Some("planted master password"))];
+    for choice in [
+        ["--vault", "A", "--vault", "Bb"],
+        ["--tag", "red", "--tag", "bleu"],
+        ["--vault", "A", "--folder", "two"],
+        ["--vault", "A", "--tag", "blue"],
+    ] {
+        for source in [&["import", file][..], &["migrate", "embedded:a"], &["sync", file]] {
+            scene.run(&[source, &["embedded:new"], &choice].concat()).exits(1);
+            assert_eq!(
+                scene.run(&["tree", "embedded:new"]).succeeds().stdout().trim(),
+                "",
+                "{source:?} {choice:?}"
+            );
+        }
+    }
+    for place in ["mine:A/nofolder", "mine:A/one/none"] {
+        scene.run_with(&key, &["export", place, "o.jsonl", "--allow-plaintext"]).exits(1);
+        assert!(!scene.path("o.jsonl").exists());
+        scene.run_with(&key, &["verify", place, place]).exits(1);
+    }
+    scene.run_with(&key, &["export", "mine:A/one", "o.jsonl", "--allow-plaintext"]).succeeds();
 }
 
 #[test]
@@ -120,6 +162,8 @@ fn a_place_typed_in_another_form_is_not_made_a_second_time() {
     let key = [("KEYFERRY_MINE_MASTER_PASSWORD", Some("planted master password"))];
     scene.run_with(&key, &["import", file, "mine:Büro/Café"]).succeeds();
     scene.run(&["get", "--from", "embedded:a", &format!("{DECOMPOSED}/new")]).succeeds();
+    scene.run(&["ls", "mine:Büro"]).succeeds().prints("Cafe");
+    scene.run(&["tree", "mine:Büro/Café"]).succeeds().prints("new");
     let tree = scene.run(&["tree", "embedded:a"]).stdout();
     assert_eq!(tree.matches("Café").count() + tree.matches("Cafe\u{301}").count(), 1, "{tree}");
 }

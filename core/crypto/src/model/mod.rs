@@ -211,10 +211,11 @@ pub struct Values {
 }
 
 impl Values {
-    /// Values of which nothing is known any more. More than none is a reader's fault.
+    /// Values that the account does not explain: met and gone, or told of without having been met. More than none is a
+    /// reader's fault.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.read.saturating_sub(self.carried + self.resolved + self.told)
+        self.read.abs_diff(self.carried + self.resolved + self.told)
     }
 
     /// Adds another account.

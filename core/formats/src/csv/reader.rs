@@ -1,10 +1,10 @@
 //! Reading CSV: from rows to records, and the account of their cells.
 
 use super::rows::{Dialect, Splitter, find_delimiter};
-use crate::columns::{self, Field, Target};
+use crate::columns::{self, Field, Sample, Target};
 use crate::decode::Decode;
 use crate::tally::Tally;
-use crate::{Entries, ReadOptions, as_bool, foreign};
+use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -143,7 +143,7 @@ impl Reader {
     }
 
     /// Cells of the rows that come next, without taking them.
-    fn sample(&self, columns: usize) -> Vec<Vec<String>> {
+    fn sample(&self, columns: usize) -> Sample {
         let mut splitter = Splitter::new(self.splitter.dialect);
         let mut rest = self.chunk.get(self.at..).unwrap_or_default();
         let mut rows = Vec::new();
@@ -153,7 +153,7 @@ impl Reader {
             if !whole && !splitter.finish() {
                 break;
             }
-            let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+            let text = |cell: &[u8]| Zeroizing::new(String::from_utf8_lossy(cell).into_owned());
             rows.push(splitter.row.cells().take(columns).map(text).collect());
             if !whole {
                 break;
@@ -164,7 +164,7 @@ impl Reader {
     }
 
     /// Says what the sample looks like. Nothing is read otherwise for it: a second file might look different.
-    fn propose(&mut self, targets: &[Target], sample: &[Vec<String>]) {
+    fn propose(&mut self, targets: &[Target], sample: &Sample) {
         for (index, target) in targets.iter().enumerate() {
             let column = index + 1;
             match target {
@@ -237,10 +237,12 @@ impl Reader {
                 format!("line {line}"),
             );
         }
+        let mark = tally.mark();
         let mut record = Record::default();
         let mut start = 0;
         for (index, &end) in row.ends.iter().enumerate() {
             let Some(cell) = text.get(start..end) else {
+                tally.back_to(mark);
                 return reject(Position::line(line), format!("not {}", source.name), tally);
             };
             start = end;
@@ -274,6 +276,10 @@ impl Reader {
                     tally.carried(1);
                 }
             }
+        }
+        if record.path.folders.len() > MOST_FOLDERS {
+            tally.back_to(mark);
+            return reject(Position::line(line), too_deep(), tally);
         }
         if record.name.is_empty() {
             // A name that people can find it by.

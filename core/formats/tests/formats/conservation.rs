@@ -268,6 +268,7 @@ fn a_reader_that_drops_a_member_is_caught() {
         assert!(!lost(&planted, &read(entries)).is_empty(), "{what}");
     }
     assert_eq!(Values { read: 3, carried: 1, resolved: 0, told: 1 }.lost(), 1);
+    assert_eq!(Values { read: 1, carried: 1, resolved: 0, told: 1 }.lost(), 1);
 }
 
 /// Every way in which a file can be broken, and what is said of it.
@@ -335,6 +336,21 @@ fn no_error_and_no_remark_shows_a_value() {
                 }
             }
         }
+    }
+}
+
+/// A path of thousands of folders would cost their square.
+#[test]
+fn folders_without_end_are_rejected_by_their_place() {
+    let deep: Vec<_> = (0..200).map(|number| number.to_string()).collect();
+    let line = json!({"name": "deep", "password": "p", "path": deep});
+    for (format, text) in [
+        (Format::Csv, format!("name,password,folder\ndeep,p,{}\nflat,p,a/b\n", deep.join("/"))),
+        (Format::JsonLines, format!("{line}\n{{\"name\":\"flat\",\"password\":\"p\"}}\n")),
+    ] {
+        let found = read(reader(format, Box::new(Cursor::new(text)), &ReadOptions::default()).unwrap());
+        assert!(found.carried.contains("flat") && !found.carried.contains("deep"), "{}", format.name());
+        assert_eq!((found.rejected.len(), found.values.lost()), (1, 0), "{}", format.name());
     }
 }
 

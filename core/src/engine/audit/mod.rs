@@ -169,6 +169,8 @@ pub async fn audit(
 ) -> Result<Audit> {
     let start = Instant::now();
     options.filter.check(location)?;
+    let settled = location.settled().await?;
+    let location = settled.as_ref().unwrap_or(location);
     if let Endpoint::Environment(environment, inside) = location {
         environment.unlocked()?;
         check_there(environment, inside).await?;

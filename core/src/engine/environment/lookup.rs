@@ -51,13 +51,14 @@ impl Environment {
     /// [`ErrorKind::NotFound`] where there is no such vault or folder; otherwise the first record's that cannot be
     /// read.
     pub async fn fetch_below(&self, place: &RecordPath) -> Result<Vec<FetchedRecord>> {
+        let place = &self.settled(place).await?;
         let mut ids = Vec::new();
         let mut places = Vec::new();
         let mut there = false;
         for vault in self.vaults(place).await? {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders);
-            let within = |path: &RecordPath| names::begins_with(&path.folders, &place.folders);
+            let within = |path: &RecordPath| path.folders.starts_with(&place.folders);
             there |= place.folders.is_empty() || paths.values().any(within);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             let path = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
@@ -97,6 +98,7 @@ impl Environment {
         inside: &RecordPath,
         filter: &Filter,
     ) -> Result<Vec<Result<FetchedRecord>>> {
+        let inside = &self.settled(inside).await?;
         let mut all = Vec::new();
         for vault in self.vaults(inside).await? {
             let folders = self.client().folders(Some(&vault.id)).await?;
@@ -106,7 +108,7 @@ impl Environment {
             let mut ids = Vec::new();
             for item in self.client().item_summaries(&vault.id).await? {
                 let path = item.folder_id.as_ref().and_then(|id| paths.get(id)).unwrap_or(&root);
-                if names::begins_with(&path.folders, &inside.folders) && filter.takes_place(path) {
+                if path.folders.starts_with(&inside.folders) && filter.takes_place(path) {
                     ids.push(item.id.clone());
                     places.insert(item.id, path.clone());
                 }

@@ -15,7 +15,7 @@ use crate::secret::SecretString;
 use keyferry_api::folder::Folder;
 use keyferry_api::vault::Vault;
 use serde::Serialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -59,16 +59,22 @@ pub struct Environment {
     /// The user has keys, whether or not they are open.
     encrypts: bool,
     key: KeyAtHand,
-    /// Secrets may be written in the clear although a key is at hand.
-    unencrypted_permitted: bool,
     /// The private key opened with the master password itself.
     weakly_guarded: bool,
     /// How to come by a key, for the error that says that none is at hand.
     advice: String,
     /// What it is known by in the journal.
     place: String,
-    /// Where its vault keys are pinned, for whoever writes.
-    pins: OnceLock<Arc<dyn Pins>>,
+    /// For whoever writes.
+    writing: OnceLock<Writing>,
+}
+
+/// What a command that writes has said of keys.
+struct Writing {
+    /// Where vault keys are pinned.
+    pins: Arc<dyn Pins>,
+    /// Secrets may be written in the clear although a key is at hand, or was.
+    unencrypted_permitted: bool,
 }
 
 impl fmt::Debug for Environment {
@@ -156,38 +162,33 @@ impl Environment {
             None if key_given => KeyAtHand::Unused,
             None => KeyAtHand::None,
         };
-        let unencrypted_permitted = false;
-        let pins = OnceLock::new();
-        Ok(Self {
-            client,
-            keychain,
-            encrypts,
-            key,
-            unencrypted_permitted,
-            weakly_guarded,
-            advice,
-            place,
-            pins,
-        })
+        let writing = OnceLock::new();
+        Ok(Self { client, keychain, encrypts, key, weakly_guarded, advice, place, writing })
     }
 
-    /// Compares, from now on, what the server says of keys with what it said before; whoever writes wants that.
+    /// Prepares for writing: what the server says of keys is compared, from now on, with what it said before.
+    /// `permit_unencrypted` lets secrets be written in the clear although a key is at hand, or was; a vault key that
+    /// changed is refused all the same.
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] where the environment encrypted before and does not any more.
-    pub fn pin_in(&self, pins: Arc<dyn Pins>) -> Result<()> {
-        if !self.unencrypted_permitted {
+    pub fn write_with(&self, pins: Arc<dyn Pins>, permit_unencrypted: bool) -> Result<()> {
+        if self.encrypts || !permit_unencrypted {
             pins.pin_encryption(&self.place, self.encrypts)?;
         }
-        let _ = self.pins.set(pins);
+        let _ = self.writing.set(Writing { pins, unencrypted_permitted: permit_unencrypted });
         Ok(())
+    }
+
+    fn unencrypted_permitted(&self) -> bool {
+        self.writing.get().is_some_and(|writing| writing.unencrypted_permitted)
     }
 
     /// Makes sure that a vault's key is the one that was seen first, where somebody remembers.
     pub(crate) fn pin_vault(&self, id: &str, key: Option<&SecretString>) -> Result<()> {
-        match self.pins.get() {
-            Some(pins) if key.is_some() || !self.unencrypted_permitted => {
-                pins.pin_vault(&self.place, id, key)
+        match self.writing.get() {
+            Some(writing) if key.is_some() || !writing.unencrypted_permitted => {
+                writing.pins.pin_vault(&self.place, id, key)
             }
             _ => Ok(()),
         }
@@ -195,25 +196,18 @@ impl Environment {
 
     /// Whether a vault's key was seen before; `true` where nobody remembers.
     pub(crate) fn knows_vault(&self, id: &str) -> Result<bool> {
-        self.pins.get().map_or(Ok(true), |pins| pins.knows_vault(&self.place, id))
-    }
-
-    /// Permits to write secrets that the server can read, although a key is at hand.
-    #[must_use]
-    pub fn permit_unencrypted(mut self, permitted: bool) -> Self {
-        self.unencrypted_permitted = permitted;
-        self
+        self.writing.get().map_or(Ok(true), |writing| writing.pins.knows_vault(&self.place, id))
     }
 
     /// Whether a key is at hand and what is written must be encrypted with it. That a user or a vault has no keys is
     /// the server's word alone: believing it would hand it every secret in the clear.
     pub(crate) fn must_encrypt(&self) -> bool {
-        self.key != KeyAtHand::None && !self.unencrypted_permitted
+        self.key != KeyAtHand::None && !self.unencrypted_permitted()
     }
 
     /// Whether a key was given that the server has no use for.
     pub(crate) fn key_is_unused(&self) -> bool {
-        self.key == KeyAtHand::Unused && !self.unencrypted_permitted
+        self.key == KeyAtHand::Unused && !self.unencrypted_permitted()
     }
 
     /// Why something is not written in the clear.
@@ -348,27 +342,48 @@ impl Environment {
         Ok(true)
     }
 
-    /// A place as it was typed, under the names that it has: what differs in its Unicode form alone is not made anew.
-    pub(crate) async fn settled(&self, inside: &RecordPath) -> Result<RecordPath> {
+    /// A place as it was typed, under the names that it has: what differs in its Unicode form alone is the same place.
+    /// Whoever looks into a place settles it first and compares names exactly from then on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where several places differ from it in that way, and none is written exactly so.
+    pub async fn settled(&self, inside: &RecordPath) -> Result<RecordPath> {
         let mut settled = inside.clone();
+        if inside.vault.iter().chain(&inside.folders).all(|name| name.is_ascii()) {
+            return Ok(settled);
+        }
+        let several = |typed: &str| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("several places are called `{typed}` in other Unicode forms"),
+            )
+            .next_step("copy the name that is meant from keyferry tree")
+        };
         let vaults = self.vaults(inside).await?;
-        let (Some(name), [vault]) = (&mut settled.vault, vaults.as_slice()) else { return Ok(settled) };
+        let (Some(name), Some(vault)) = (&mut settled.vault, vaults.first()) else { return Ok(settled) };
+        if vaults.iter().any(|other| other.name != vault.name) {
+            return Err(several(name));
+        }
         name.clone_from(&vault.name);
-        let folders = self.client.folders(Some(&vault.id)).await?;
-        let there = paths(vault, &folders);
+        let mut there = HashMap::new();
+        for vault in &vaults {
+            there.extend(paths(vault, &self.client.folders(Some(&vault.id)).await?));
+        }
         for depth in 0..inside.folders.len() {
             let typed = &inside.folders[depth];
-            let here: Vec<&String> = there
+            let here: BTreeSet<&String> = there
                 .values()
                 .filter(|path| {
                     path.folders.len() == depth + 1 && path.folders[..depth] == settled.folders[..depth]
                 })
                 .map(|path| &path.folders[depth])
+                .filter(|name| names::same(name, typed))
                 .collect();
-            if !here.contains(&typed)
-                && let Some(name) = here.into_iter().find(|name| names::same(name, typed))
-            {
-                settled.folders[depth].clone_from(name);
+            match here.len() {
+                _ if here.contains(typed) => {}
+                0 => break,
+                1 => settled.folders[depth].clone_from(here.into_iter().next().unwrap_or(typed)),
+                _ => return Err(several(typed)),
             }
         }
         Ok(settled)

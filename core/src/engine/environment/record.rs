@@ -7,6 +7,7 @@ use crate::crypto::record;
 use crate::crypto::record::Protection;
 use crate::crypto::{attachment, bulk, envelope, generate};
 use crate::engine::environment::{Environment, blocking};
+use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Attachment, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
@@ -44,8 +45,6 @@ pub struct Change {
     pub customs: Vec<(String, SecretString)>,
     /// Take whatever another has made of the record meanwhile: without this such a change is an error.
     pub regardless: bool,
-    /// Secrets may be written in the clear although a key is at hand.
-    pub allow_unencrypted: bool,
 }
 
 impl FetchedRecord {
@@ -130,7 +129,9 @@ impl Environment {
     /// [`ErrorKind::NotFound`] where there is none, [`ErrorKind::Usage`] where there are several.
     pub async fn attachment(&self, picked: &FetchedRecord, name: &str) -> Result<Attachment> {
         let place = || Place::Record(picked.label());
-        let mut named = picked.item.attachments.iter().filter(|info| info.name == name);
+        let exact = picked.item.attachments.iter().any(|info| info.name == name);
+        let is_it = |info: &str| if exact { info == name } else { names::same(info, name) };
+        let mut named = picked.item.attachments.iter().filter(|info| is_it(&info.name));
         let info = match (named.next(), named.next()) {
             (Some(info), None) => info,
             (Some(_), Some(_)) => {
@@ -171,8 +172,7 @@ impl Environment {
             ..ItemDraft::default()
         };
         if change.password.is_some() || !change.customs.is_empty() {
-            let must_encrypt = self.must_encrypt() && !change.allow_unencrypted;
-            let key = self.key_to_write(picked, must_encrypt, &mut draft).await?;
+            let key = self.key_to_write(picked, &mut draft).await?;
             let seal = |text: &str| match &key {
                 Some(key) => envelope::encrypt_text(text, key),
                 None => Ok(envelope::encode_plain(text.as_bytes())),
@@ -182,7 +182,7 @@ impl Environment {
             if !change.customs.is_empty() {
                 let mut customs = item.customs.clone();
                 for (name, value) in &change.customs {
-                    let there = picked.record.customs.iter().position(|custom| custom.name == *name);
+                    let there = names::find(&picked.record.customs, name, |custom| &custom.name);
                     match there.and_then(|number| customs.get_mut(number)) {
                         Some(custom) => custom.value = seal(value.expose())?,
                         None => customs.push(WireCustom {
@@ -216,14 +216,13 @@ impl Environment {
         if !self.must_encrypt() {
             return Ok(());
         }
-        self.key_to_write(picked, true, &mut ItemDraft::default()).await.map(drop)
+        self.key_to_write(picked, &mut ItemDraft::default()).await.map(drop)
     }
 
     /// The record key; a new one, named in `draft`, for a record that has secrets for the first time.
     async fn key_to_write(
         &self,
         picked: &FetchedRecord,
-        must_encrypt: bool,
         draft: &mut ItemDraft,
     ) -> Result<Option<SecretString>> {
         if picked.key.is_some() {
@@ -239,7 +238,7 @@ impl Environment {
                 .next_step("change it where it stands, by its own path or id"));
         }
         let Some(vault_key) = self.vault_key(&vault)? else {
-            if must_encrypt {
+            if self.must_encrypt() {
                 return Err(self.downgraded("the vault of this record").at(Place::Record(picked.label())));
             }
             return Ok(None);

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A request whose answer was lost, and that had no effect, is sent so many times in all.
-const ROUNDS: u32 = 4;
+pub(crate) const ROUNDS: u32 = 4;
 
 /// Records of a vault that are tried with its key when that is seen first.
 const LOOKED_AT: usize = 3;
@@ -300,8 +300,7 @@ impl Writer {
         &self,
         work: impl FnOnce(Option<&Job>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let job = self.job.clone();
-        blocking(move || work(job.as_ref())).await?
+        in_journal(self.job.clone(), work).await
     }
 
     /// Sends one creation of a vault or folder, and again where it was lost without effect.
@@ -464,9 +463,18 @@ impl Writer {
     }
 }
 
-/// Looks at vaults whose keys are seen for the first time, before anything is written: see [`one_opens`].
-pub(crate) async fn prove_new_keys(environment: &Environment, inside: &RecordPath) -> Result<()> {
-    for vault in environment.vaults(inside).await? {
+/// Runs journal work, which waits for the disk, where waiting is allowed.
+pub(crate) async fn in_journal<T: Send + 'static>(
+    job: Option<Job>,
+    work: impl FnOnce(Option<&Job>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    blocking(move || work(job.as_ref())).await?
+}
+
+/// Looks at vaults whose keys are seen for the first time, before anything is written: see [`one_opens`]. At all of them,
+/// as a sink opens and so pins them all.
+pub(crate) async fn prove_new_keys(environment: &Environment) -> Result<()> {
+    for vault in environment.client().vaults().await? {
         if !environment.knows_vault(&vault.id)?
             && let Some(key) = environment.unpinned_vault_key(&vault)?
         {

@@ -3,7 +3,6 @@
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
 use crate::engine::environment::{CHUNK, Environment, ended_early, paths};
-use crate::engine::names;
 use crate::engine::options::{Attachments, Keys};
 use crate::engine::source::filter::Filter;
 use crate::engine::source::seen::Seen;
@@ -44,11 +43,12 @@ impl<'a> Reading<'a> {
     pub(crate) async fn run(
         environment: &'a Environment,
         inside: &'a RecordPath,
-        (filter, seen): (&'a Filter, &'a Seen),
+        seen: &'a Seen,
         items: Option<&'a HashSet<String>>,
         (keys, attachments): (Keys, Attachments),
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
+        let filter = seen.filter();
         let mut reading =
             Self { environment, inside, filter, seen, items, keys, attachments, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
@@ -77,13 +77,11 @@ impl<'a> Reading<'a> {
         let paths = paths(vault, &folders);
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
-        let within = |path: &RecordPath| {
-            names::begins_with(&path.folders, &inside.folders) && filter.takes_place(path)
-        };
+        let is_inside = |path: &RecordPath| path.folders.starts_with(&inside.folders);
+        let within = |path: &RecordPath| is_inside(path) && filter.takes_place(path);
         let places = client.item_places(&vault.id).await?;
         // A place that is not there holds no records, whatever else the vault holds.
-        let is_there = |path: &RecordPath| names::begins_with(&path.folders, &inside.folders);
-        if inside.folders.is_empty() || paths.values().any(is_there) {
+        if inside.folders.is_empty() || paths.values().any(is_inside) {
             self.seen.records(places.len());
         }
         self.seen.folder(&root);

@@ -30,6 +30,11 @@ impl Filter {
         *self == Self::default()
     }
 
+    /// Whether it names what must be there: a vault, a folder or a tag.
+    pub(crate) fn names_something(&self) -> bool {
+        !self.vaults.is_empty() || self.folder.is_some() || !self.tags.is_empty()
+    }
+
     /// Makes sure that the source can tell what is asked for.
     ///
     /// # Errors

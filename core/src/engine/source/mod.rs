@@ -13,11 +13,11 @@ use crate::engine::source::environment::Reading;
 use crate::engine::source::filter::Filter;
 use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
-use crate::error::{Error, Place, Position, Result};
+use crate::error::{Error, Place, Result};
 use crate::files;
 use crate::formats;
 use crate::formats::detect;
-use crate::model::{Entry, RecordPath, Reject};
+use crate::model::{Entry, RecordPath};
 use std::collections::HashSet;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ const HEAD: usize = 64 << 10;
 /// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
 /// A chunk may be empty.
 pub(crate) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
-    // A sync has a brake of its own for a source that yields nothing.
-    let allow_empty = options.allow_empty || options.sync.is_some();
+    // A sync that removes has a brake of its own for a source that yields nothing.
+    let allow_empty = options.allow_empty || options.sync.as_ref().is_some_and(|sync| sync.delete);
     start(from, options, options.filter.clone(), None, allow_empty)
 }
 
@@ -69,10 +69,12 @@ fn start(
             let (environment, inside) = (environment.clone(), inside.clone());
             let how = (options.keys, options.attachments);
             tokio::spawn(async move {
-                let seen = Seen::new(&filter);
-                let taken =
-                    Reading::run(&environment, &inside, (&filter, &seen), items.as_ref(), how, &to).await;
-                if let Some(end) = end(taken, &filter, &seen, allow_empty) {
+                let seen = Seen::new(filter);
+                let taken = match environment.settled(&inside).await {
+                    Ok(inside) => Reading::run(&environment, &inside, &seen, items.as_ref(), how, &to).await,
+                    Err(error) => Err(error),
+                };
+                if let Some(end) = end(taken, &seen, allow_empty) {
                     // Nobody listens any more only where the job has ended already.
                     let _ = to.send(end).await;
                 }
@@ -145,25 +147,24 @@ fn spawn_reading(
 ) {
     let options = options.clone();
     tokio::task::spawn_blocking(move || {
-        let seen = Seen::new(&filter);
-        let read = check.and_then(|()| read_file(&path, input()?, format, &options, (&filter, &seen), &to));
-        let end = end(read, &filter, &seen, allow_empty);
-        if let Some(end) = end {
+        let seen = Seen::new(filter);
+        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &seen, &to));
+        if let Some(end) = end(read, &seen, allow_empty) {
             let _ = to.blocking_send(end.map_err(|error| error.at(Place::File { path, at: None })));
         }
     });
 }
 
 /// What is left to say: the error, or that there was nothing, so that a slip of the pen shows.
-fn end(taken: Result<u64>, filter: &Filter, seen: &Seen, allow_empty: bool) -> Option<Result<Vec<Entry>>> {
+fn end(taken: Result<u64>, seen: &Seen, allow_empty: bool) -> Option<Result<Vec<Entry>>> {
     let taken = match taken {
         Err(error) => return Some(Err(error)),
         Ok(taken) => taken,
     };
-    if !allow_empty && let Err(error) = seen.check(filter, taken) {
+    if !allow_empty && let Err(error) = seen.check(taken) {
         return Some(Err(error));
     }
-    (taken == 0 && !filter.is_empty())
+    (taken == 0 && !seen.filter().is_empty())
         .then(|| Ok(vec![Entry::Note("no record matches the filter".to_owned())]))
 }
 
@@ -173,9 +174,10 @@ fn read_file(
     mut input: Box<dyn Read + Send>,
     format: Option<formats::Format>,
     options: &Options,
-    (filter, seen): (&Filter, &Seen),
+    seen: &Seen,
     to: &Sender<Result<Vec<Entry>>>,
 ) -> Result<u64> {
+    let filter = seen.filter();
     let failed = |error| Error::io(path, error);
     let mut head = Vec::with_capacity(HEAD);
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
@@ -197,7 +199,7 @@ fn read_file(
     let mut chunk = Vec::new();
     let (mut entries_read, mut weight, mut taken) = (0, 0, 0);
     for entry in entries {
-        let entry = within_depth(whole_path(entry?));
+        let entry = whole_path(entry?);
         entries_read += 1;
         let wanted = match &entry {
             Entry::Record(record, _) => {
@@ -229,23 +231,6 @@ fn read_file(
     }
     let _ = to.blocking_send(Ok(chunk));
     Ok(taken)
-}
-
-/// Folders in folders beyond this are no one's tree, and would cost their square.
-const MOST_FOLDERS: usize = 128;
-
-/// What stands too deep is rejected.
-fn within_depth(entry: Entry) -> Entry {
-    let why = || format!("its folders are nested more than {MOST_FOLDERS} deep");
-    match entry {
-        Entry::Record(record, at) if record.path.folders.len() > MOST_FOLDERS => {
-            Entry::Reject(Reject { at, label: String::new(), why: why() })
-        }
-        Entry::Folder(path) if path.folders.len() > MOST_FOLDERS => {
-            Entry::Reject(Reject { at: Position::default(), label: String::new(), why: why() })
-        }
-        entry => entry,
-    }
 }
 
 /// Without a vault the first folder is the vault.

@@ -30,13 +30,18 @@ struct Met {
 }
 
 impl Seen {
-    pub(crate) fn new(filter: &Filter) -> Self {
+    pub(crate) fn new(filter: Filter) -> Self {
         let met = Met {
             vault: vec![false; filter.vaults.len()],
             tag: vec![false; filter.tags.len()],
             ..Met::default()
         };
-        Self { filter: filter.clone(), met: Mutex::new(met) }
+        Self { filter, met: Mutex::new(met) }
+    }
+
+    /// What was asked for.
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// A vault, which may be empty.
@@ -66,6 +71,10 @@ impl Seen {
         self.records(1);
         if let Some(vault) = &path.vault {
             self.vault(vault);
+            // What stands elsewhere was not asked for.
+            if !self.filter.takes_vault(vault) {
+                return;
+            }
         }
         self.folder(path);
         self.tags(tags);
@@ -104,7 +113,8 @@ impl Seen {
     /// # Errors
     /// [`ErrorKind::NotFound`] for a vault, folder or tag that is not there, [`ErrorKind::Input`] for a source without
     /// records. That a search or a time alone takes nothing is no mistake.
-    pub(crate) fn check(&self, filter: &Filter, taken: u64) -> Result<()> {
+    pub(crate) fn check(&self, taken: u64) -> Result<()> {
+        let filter = &self.filter;
         self.with(|met| {
             let missing = |words: &[String], met: &[bool]| {
                 words.iter().zip(met).find(|(_, met)| !**met).map(|(word, _)| word.clone())

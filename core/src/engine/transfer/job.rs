@@ -51,9 +51,7 @@ pub async fn run(
     let Some(sink) = to.environment() else { return transfer(from, to, options, progress).await };
     let journal = journal()?;
     let _held: Lock = journal.lock(sink.place())?;
-    if !options.allow_unencrypted_target {
-        sink.pin_in(Arc::new(journal.clone()))?;
-    }
+    sink.write_with(Arc::new(journal.clone()), options.allow_unencrypted_target)?;
     let job = match begin {
         Begin::Again(id) => journal.resume(id, sink)?,
         Begin::New { command, started } => {

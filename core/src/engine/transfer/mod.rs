@@ -89,10 +89,12 @@ async fn into_environment(
             report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
         }
     }
-    prove_new_keys(environment, inside).await?;
+    prove_new_keys(environment).await?;
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
-    let (from, mut plan) = if options.sync.is_none() && environment.is_empty(inside).await? {
+    // What a filter names is known to be there only once all of the source was read, and nothing is written before.
+    let read_once = options.sync.is_none() && (options.allow_empty || !options.filter.names_something());
+    let (from, mut plan) = if read_once && environment.is_empty(inside).await? {
         (from, None)
     } else {
         kept = source::kept(from, progress).await?;

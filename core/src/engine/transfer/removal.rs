@@ -3,11 +3,11 @@
 
 use crate::engine::compare::digest::{Digester, RecordDigest};
 use crate::engine::crash;
-use crate::engine::environment::{Environment, blocking};
+use crate::engine::environment::Environment;
 use crate::engine::journal::{Job, Removed};
 use crate::engine::report::progress::{Progress, check};
 use crate::engine::report::{Difference, Report};
-use crate::engine::sink::lost_answers;
+use crate::engine::sink::{ROUNDS, in_journal, lost_answers};
 use crate::engine::transfer::sync::Base;
 use crate::error::{ErrorKind, Result};
 use crate::model::Entry;
@@ -18,8 +18,6 @@ use tokio::sync::mpsc::Receiver;
 
 /// Requests at a time.
 const AT_ONCE: usize = 8;
-/// A request whose answer was lost, and that had no effect, is sent so many times in all.
-const ROUNDS: u32 = 4;
 
 /// What a removal needs.
 pub(super) struct Removal<'a> {
@@ -69,12 +67,11 @@ impl Removal<'_> {
         if items.is_empty() {
             return Ok(0);
         }
-        let (items, numbers) = self
-            .journal(move |job| {
-                let numbers = job.map(|job| job.intend_removals(&items)).transpose()?;
-                Ok((items, numbers.unwrap_or_default()))
-            })
-            .await?;
+        let (items, numbers) = in_journal(self.job.cloned(), move |job| {
+            let numbers = job.map(|job| job.intend_removals(&items)).transpose()?;
+            Ok((items, numbers.unwrap_or_default()))
+        })
+        .await?;
         let sent = items.iter().map(|item| self.bin_one(item)).collect::<Vec<_>>();
         let results: Vec<Result<Removed>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
         crash::point("after removal request");
@@ -88,7 +85,8 @@ impl Removal<'_> {
             }
         }
         // Also after a failure: what was done is to be known.
-        self.journal(move |job| job.map_or(Ok(()), |job| job.settle_removals(&outcomes))).await?;
+        in_journal(self.job.cloned(), move |job| job.map_or(Ok(()), |job| job.settle_removals(&outcomes)))
+            .await?;
         let mut removed = 0;
         for result in results {
             removed += u64::from(matches!(result?, Removed::ByJob(_)));
@@ -118,14 +116,5 @@ impl Removal<'_> {
             tokio::time::sleep(Duration::from_secs(1 << round)).await;
             round += 1;
         }
-    }
-
-    /// Runs journal work, which waits for the disk, where waiting is allowed.
-    async fn journal<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(Option<&Job>) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let job = self.job.cloned();
-        blocking(move || work(job.as_ref())).await?
     }
 }
