@@ -115,7 +115,7 @@ fn a_filter_that_matches_nothing_and_a_vault_that_is_missing_hold_back() {
     assert_eq!(names(&scene).len(), 5);
     // A whole vault that an environment does not list any more.
     let _ = scene.file("source.csv", both);
-    scene.run(&["import", "source.csv", "embedded:b"]).succeeds();
+    scene.run(&["import", "source.csv", "embedded:b", "--no-password"]).succeeds();
     run("embedded:b", &[]).exits(0);
     let vaults = api(&scene, "embedded:b", "GET", "v1/vaults");
     let vault = vaults["items"].as_array().unwrap().iter().find(|vault| vault["name"] == "V").unwrap();

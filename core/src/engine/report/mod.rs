@@ -158,3 +158,18 @@ pub struct Difference {
     /// `missing` (in the second), `extra` (only there), or the names of the fields that differ.
     pub what: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_without_an_account_is_a_difference() {
+        let whole = Values { read: 3, carried: 1, resolved: 1, told: 1 };
+        let report = |values| Report { values: Some(values), ..Report::default() };
+        assert_eq!(report(whole).exit_code(), 0);
+        let lost = report(Values { told: 0, ..whole });
+        assert_eq!(lost.exit_code(), 4);
+        assert!(values_line(&lost.values.unwrap()).contains("1 lost without a word"));
+    }
+}
