@@ -10,9 +10,12 @@
 //! use keyferry_formats::{Format, ReadOptions, reader};
 //!
 //! let file = "Folder,Name,Login,Password\nInfra/db,pg-main,root,s3cret\n";
-//! let mut entries = reader(Format::Csv, Box::new(file.as_bytes()), &ReadOptions::default())?;
-//! let Some(Ok(Entry::Record(record, at))) = entries.next() else { panic!("a record") };
-//! assert_eq!((record.label().as_str(), at.line), ("Infra / db / pg-main", Some(2)));
+//! for entry in reader(Format::Csv, Box::new(file.as_bytes()), &ReadOptions::default())? {
+//!     // A reader also says what became of each column, and which rows it rejected.
+//!     if let Entry::Record(record, at) = entry? {
+//!         assert_eq!((record.label().as_str(), at.line), ("Infra / db / pg-main", Some(2)));
+//!     }
+//! }
 //! # Ok::<(), keyferry_crypto::Error>(())
 //! ```
 //!
