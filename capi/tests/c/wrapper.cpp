@@ -53,7 +53,7 @@ int main(int, char **words) {
         steps.push_back(step);
         return true;
     });
-    insist(job.verify(environment, "", words[2]).status == KF_DIFFERENT, "nothing is there yet");
+    insist(status_of([&] { job.verify(environment, "", words[2]); }) == KF_INPUT, "nothing is there to compare yet");
     insist(job.import(words[2], environment).complete() && steps.back() == KF_STEP_VERIFYING, "import");
     insist(job.verify(environment, "", words[2]).complete(), "verify");
     insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");
