@@ -199,7 +199,7 @@ pub extern "C" fn kf_verify(
         let handle = handle(job)?;
         let choice = Choice::parse(options)?;
         let archive = ArchiveKeys::of([&a, &b], handle.given().archive_passphrase.clone());
-        let options = Options { filter: choice.into_filter(), archive, ..Options::default() };
+        let options = Options { archive, ..choice.into_options()? };
         let work = async move |watched: &ProgressQueue| engine::verify(&a, &b, &options, watched).await;
         finish(&run(&handle, work)?, out)
     })

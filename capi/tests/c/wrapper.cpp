@@ -54,6 +54,7 @@ int main(int, char **words) {
         return true;
     });
     insist(status_of([&] { job.verify(environment, "", words[2]); }) == KF_INPUT, "nothing is there to compare yet");
+    insist(job.verify(environment, "", words[2], R"({"allow_empty": true})").status == KF_DIFFERENT, "all is missing");
     insist(job.import(words[2], environment).complete() && steps.back() == KF_STEP_VERIFYING, "import");
     insist(job.verify(environment, "", words[2]).complete(), "verify");
     insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");

@@ -290,6 +290,9 @@ impl Parser<'_> {
         let mut end = start;
         let mut escaped = false;
         loop {
+            let rest = self.bytes.get(end..).unwrap_or_default();
+            let text = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            end += text.unwrap_or(rest.len());
             match self.bytes.get(end) {
                 None if self.is_cut => {
                     self.at = self.bytes.len();
@@ -304,11 +307,10 @@ impl Parser<'_> {
                     escaped = true;
                     end += 2;
                 }
-                Some(0..=0x1f) => {
+                Some(_) => {
                     self.at = end;
                     return Err(self.broken("a control character inside a string"));
                 }
-                Some(_) => end += 1,
             }
         }
         if !escaped {

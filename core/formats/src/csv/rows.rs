@@ -100,7 +100,15 @@ impl Splitter {
     /// Takes bytes until a row is whole: gives how many, and whether it is.
     pub(super) fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
         let Dialect { delimiter, escape } = self.dialect;
-        for (index, &byte) in bytes.iter().enumerate() {
+        let mut at = 0;
+        while let Some((&byte, rest)) = bytes.get(at..).and_then(<[u8]>::split_first) {
+            let run = self.run(byte, rest);
+            if run > 0 {
+                self.row.data.extend_from_slice(bytes.get(at..at + run).unwrap_or_default());
+                at += run;
+                continue;
+            }
+            at += 1;
             if self.after_cr {
                 self.after_cr = false;
                 if byte == b'\n' {
@@ -165,7 +173,7 @@ impl Splitter {
                     continue;
                 }
                 row.end_cell();
-                return (index + 1, true);
+                return (at, true);
             }
             match row.state {
                 State::Broken => {}
@@ -189,6 +197,24 @@ impl Splitter {
             }
         }
         (bytes.len(), false)
+    }
+
+    /// How many bytes from `first` on are text of the open cell and nothing else: they are copied at once.
+    fn run(&self, first: u8, rest: &[u8]) -> usize {
+        let end = match self.row.state {
+            State::Plain => self.dialect.delimiter,
+            State::Quoted => b'"',
+            State::Start | State::Quote | State::Broken => return 0,
+        };
+        if self.after_cr || self.row.escaped {
+            return 0;
+        }
+        let escape = self.dialect.escape.unwrap_or(end);
+        let is_text = |byte: u8| byte != end && byte != b'\n' && byte != b'\r' && byte != escape;
+        if !is_text(first) {
+            return 0;
+        }
+        1 + rest.iter().position(|byte| !is_text(*byte)).unwrap_or(rest.len())
     }
 
     /// Ends the last row; `false` if there is none.
