@@ -107,12 +107,12 @@ pub(super) struct Broken {
 
 /// Parses the beginning of a document: what the end cuts is closed there, so that its shape can be looked at.
 pub(super) fn parse_head(text: &str) -> Result<Value, Broken> {
-    Parser { text, bytes: text.as_bytes(), at: 0, is_cut: true }.value(0)
+    Parser::<true> { text, bytes: text.as_bytes(), at: 0 }.value(0)
 }
 
 /// Parses one whole document.
 pub(super) fn parse(text: &str) -> Result<Value, Broken> {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_cut: false };
+    let mut parser = Parser::<false> { text, bytes: text.as_bytes(), at: 0 };
     let value = parser.value(0)?;
     parser.space();
     if parser.at < parser.bytes.len() {
@@ -121,15 +121,14 @@ pub(super) fn parse(text: &str) -> Result<Value, Broken> {
     Ok(value)
 }
 
-struct Parser<'a> {
+/// Where `IS_CUT`, the end of the text is no error. Known to the compiler, since whole files pass through here.
+struct Parser<'a, const IS_CUT: bool> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    /// The end of the text is no error.
-    is_cut: bool,
 }
 
-impl Parser<'_> {
+impl<const IS_CUT: bool> Parser<'_, IS_CUT> {
     fn broken(&self, why: &'static str) -> Broken {
         let why = if self.at >= self.bytes.len() { "unexpected end" } else { why };
         Broken { why, at: self.at }
@@ -141,7 +140,7 @@ impl Parser<'_> {
 
     /// Whether the text ends here and may.
     fn cut(&self) -> bool {
-        self.is_cut && self.at >= self.bytes.len()
+        IS_CUT && self.at >= self.bytes.len()
     }
 
     fn space(&mut self) {
@@ -178,7 +177,7 @@ impl Parser<'_> {
             return Ok(Value::Null);
         }
         match self.peek() {
-            Some(b'"') => self.string().map(Value::Text),
+            Some(b'"') => self.string().map(|text| Value::Text(Zeroizing::new(text))),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.list(depth),
             Some(b't') => self.word("true", Value::Bool(true)),
@@ -205,14 +204,14 @@ impl Parser<'_> {
             if self.peek() != Some(b'"') {
                 return Err(self.broken("a member name is missing"));
             }
-            let mut name = self.string()?;
+            let name = self.string()?;
             self.space();
             if self.cut() {
                 return Ok(Value::Object(members));
             }
             self.expect(b':', "a colon is missing")?;
             let value = self.value(depth + 1)?;
-            members.push((std::mem::take(&mut *name), value));
+            members.push((name, value));
             self.space();
             if self.cut() {
                 return Ok(Value::Object(members));
@@ -283,20 +282,19 @@ impl Parser<'_> {
         Ok(Value::Number(self.text.get(start..self.at).unwrap_or_default().to_owned()))
     }
 
-    fn string(&mut self) -> Result<Zeroizing<String>, Broken> {
+    /// A string, for the caller to wrap where it may be secret: a wiping type that is emptied again wipes nothing at no
+    /// address, which takes longer than reading the string. What turns out to be broken is wiped here.
+    fn string(&mut self) -> Result<String, Broken> {
         self.at += 1;
         let start = self.at;
         // Find the end first: the string is then allocated once and leaves no copies behind.
         let mut end = start;
         let mut escaped = false;
         loop {
-            let rest = self.bytes.get(end..).unwrap_or_default();
-            let text = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-            end += text.unwrap_or(rest.len());
             match self.bytes.get(end) {
-                None if self.is_cut => {
+                None if IS_CUT => {
                     self.at = self.bytes.len();
-                    return Ok(Zeroizing::new(self.text.get(start..).unwrap_or_default().to_owned()));
+                    return Ok(self.text.get(start..).unwrap_or_default().to_owned());
                 }
                 None => {
                     self.at = end;
@@ -307,15 +305,16 @@ impl Parser<'_> {
                     escaped = true;
                     end += 2;
                 }
-                Some(_) => {
+                Some(0..=0x1f) => {
                     self.at = end;
                     return Err(self.broken("a control character inside a string"));
                 }
+                Some(_) => end += 1,
             }
         }
         if !escaped {
             self.at = end + 1;
-            return Ok(Zeroizing::new(self.text.get(start..end).unwrap_or_default().to_owned()));
+            return Ok(self.text.get(start..end).unwrap_or_default().to_owned());
         }
         let mut out = Zeroizing::new(String::with_capacity(end - start));
         while self.at < end {
@@ -331,7 +330,7 @@ impl Parser<'_> {
             }
         }
         self.at = end + 1;
-        Ok(out)
+        Ok(std::mem::take(&mut *out))
     }
 
     fn escape(&mut self) -> Result<char, Broken> {
