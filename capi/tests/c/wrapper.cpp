@@ -1,6 +1,7 @@
 // Every function of keyferry.hpp, its exceptions, and exceptions of callbacks: wrapper LOCATION FILE ARCHIVE
 
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <keyferry.hpp>
 #include <vector>
@@ -57,6 +58,10 @@ int main(int, char **words) {
     insist(job.verify(environment, "", words[2], R"({"allow_empty": true})").status == KF_DIFFERENT, "all is missing");
     insist(job.import(words[2], environment).complete() && steps.back() == KF_STEP_VERIFYING, "import");
     insist(job.verify(environment, "", words[2]).complete(), "verify");
+    const std::string bare = std::string(words[3]) + ".csv";
+    std::ofstream(bare) << "name,login\nsomething,somebody\n";
+    insist(status_of([&] { job.verify(environment, "", bare); }) == KF_INPUT, "no column is a secret");
+    insist(job.verify(environment, "", bare, R"({"no_password": true})").status == KF_DIFFERENT, "other records");
     insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");
     insist(environment.tree().view().find("mysql-primary") != std::string_view::npos, "tree");
 

@@ -182,8 +182,9 @@ pub(super) fn text_of(value: Value, name: &str, tally: &mut Tally) -> Result<Opt
     if matches!(value, Value::Null) {
         return Ok(None);
     }
+    let leaves = value.leaves();
     let text = value.into_text().ok_or_else(|| format!("{name} is not a text"))?;
-    tally.carried(u64::from(!text.is_empty()));
+    tally.carried(leaves);
     Ok(Some(text))
 }
 
