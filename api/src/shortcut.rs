@@ -39,6 +39,25 @@ pub struct Shortcut {
     pub key_encrypted: Option<String>,
 }
 
+/// The entries of `GET /shortcuts?itemId=`: for whoever administers the item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ItemShortcut {
+    /// The shortcut's identifier.
+    pub id: String,
+    /// The vault it stands in.
+    pub vault_id: String,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// What it leads to.
+    pub item_id: String,
+    /// Who made it, where that is known.
+    #[serde(default)]
+    pub user_id: Option<String>,
+}
+
 /// The entries of `GET /shortcuts/search`: the item, seen from the shortcut's place.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -18,9 +18,9 @@ pub struct UserInfo {
     /// May be empty.
     #[serde(default)]
     pub full_name: Option<String>,
-    /// Whether a one-time code is asked for.
-    #[serde(default)]
-    pub is_two_factor_auth_enabled: bool,
+    /// Whether a one-time code is asked for; of others told to administrators alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_two_factor_auth_enabled: Option<bool>,
 }
 
 /// `GET /users/keys`.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `GET /vaults/{id}` and the entries of `GET /vaults`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Vault {
@@ -112,6 +112,12 @@ pub struct Administrator {
     /// `SubjectPublicKeyInfo` in PEM.
     #[serde(default)]
     pub public_key: Option<String>,
+    /// Their name; not every server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// What they sign in with; not every server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
 }
 
 /// `POST /vault-types`.

@@ -139,10 +139,21 @@ impl Reader {
         folder: Option<&FolderId>,
         what: &str,
     ) -> Result<Self> {
+        Self::of_user(conn, &caller.user, vault, folder, what)
+    }
+
+    /// The same for another user than the caller: what somebody made for others is worth what its maker may do.
+    pub fn of_user(
+        conn: &Connection,
+        user: &UserId,
+        vault: &VaultId,
+        folder: Option<&FolderId>,
+        what: &str,
+    ) -> Result<Self> {
         let missing = || Refusal::not_found(what);
-        let mut found = standing(conn, &caller.user, vault)?.ok_or_else(missing)?;
+        let mut found = standing(conn, user, vault)?.ok_or_else(missing)?;
         if let (true, Some(folder)) = (found.limited, folder)
-            && let Some(role) = role_in_folder(conn, &caller.user, folder)?
+            && let Some(role) = role_in_folder(conn, user, folder)?
         {
             found.role = role;
         }

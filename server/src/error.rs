@@ -119,6 +119,12 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, code, message)
     }
 
+    /// The answer to a browser's write without its token.
+    pub fn csrf_invalid() -> Self {
+        let message = "A browser's request needs its CSRF token.";
+        Self::new(StatusCode::FORBIDDEN, code::CSRF_TOKEN_INVALID, message)
+    }
+
     pub fn conflict(message: &str) -> Self {
         Self::new(StatusCode::CONFLICT, code::CONFLICT, message)
     }

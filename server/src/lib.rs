@@ -51,6 +51,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use store::Store;
 use store::activity::Event;
+use tokio::sync::Semaphore;
 
 /// Bytes of the largest body that is kept for somebody who is not signed in.
 const STRANGERS_BODY: u64 = 64 << 10;
@@ -74,6 +75,9 @@ pub struct ServeOptions {
     pub requests_per_second: Option<NonZeroU32>,
     /// The largest body that is taken, in bytes.
     pub largest_body: usize,
+    /// Where others reach it, such as `https://passwork.example.com`: links begin with this. Without it, with the host
+    /// that the client named.
+    pub public_url: Option<String>,
 }
 
 /// How long it takes at most until a read is in the activity log; writes are there before their answer.
@@ -95,6 +99,7 @@ impl Default for ServeOptions {
             log_reads: false,
             requests_per_second: None,
             largest_body: LARGEST_BODY,
+            public_url: None,
         }
     }
 }
@@ -125,7 +130,14 @@ struct Front {
     environment: Environment,
     options: ServeOptions,
     limits: Limits,
+    /// KiB of bodies that may be on their way at once.
+    bodies: Semaphore,
 }
+
+/// Bytes of bodies on their way at once, of all clients together: twice the largest at least.
+const BODIES: usize = 512 << 20;
+/// How long a client waits for its turn to send a body.
+const BODY_TURN: Duration = Duration::from_secs(20);
 
 impl Environment {
     /// Makes an environment in `dir`, which is made where it is missing and may not hold one yet.
@@ -191,7 +203,7 @@ impl Environment {
 
     /// The environment's first user, if there is any.
     pub fn sole_or_first_user(&self) -> Result<Option<UserInfo>, Error> {
-        Ok(self.store().read(store::user::list)?.into_iter().next())
+        Ok(self.store().read(|conn| store::user::list(conn, true))?.into_iter().next())
     }
 
     /// Starts a session without a password: whoever owns the files needs none.
@@ -208,14 +220,15 @@ impl Environment {
     pub fn router(&self, options: ServeOptions) -> Router {
         let largest = options.largest_body;
         let limits = Limits::new(options.requests_per_second);
-        let front = Arc::new(Front { environment: self.clone(), options, limits });
+        let bodies = Semaphore::new(kibibytes(BODIES.max(2 * largest)));
+        let front = Arc::new(Front { environment: self.clone(), options, limits, bodies });
         Router::new()
             .route("/health", get(health))
             .route(
                 "/api/openapi.json",
                 get(async || ([(header::CONTENT_TYPE, "application/json")], openapi::text())),
             )
-            .route("/api/docs", get(async || Html(openapi::PAGE)))
+            .route("/api/docs", get(async || (openapi::PAGE_HEADERS, Html(openapi::PAGE))))
             .fallback(handle)
             .layer(DefaultBodyLimit::max(largest))
             .with_state(front)
@@ -284,7 +297,7 @@ fn is_small(request: &Request) -> bool {
 async fn is_known(front: &Arc<Front>, headers: &HeaderMap, peer: Option<IpAddr>) -> bool {
     let (front, headers) = (front.clone(), headers.clone());
     let look = move || {
-        let Front { environment, options, limits } = &*front;
+        let Front { environment, options, limits, .. } = &*front;
         let visit = Visit { environment, options, limits, headers: &headers, peer };
         environment.store().read(|conn| visit.caller(conn)).is_ok()
     };
@@ -312,7 +325,24 @@ async fn handle(
 ) -> Response {
     let started = Instant::now();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let kept = is_small(&request) || is_known(&front, &headers, peer).await;
+    // Which of two is meant, a proxy and this server could answer differently.
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    let small = is_small(&request);
+    let kept = small || is_known(&front, &headers, peer).await;
+    let most = front.options.largest_body as u64;
+    let length = request.body().size_hint().upper().unwrap_or(most).min(most);
+    let permits = u32::try_from(kibibytes(usize::try_from(length).unwrap_or(usize::MAX))).unwrap_or(u32::MAX);
+    // Held until the answer is there: a body stands in memory that long.
+    let _turn = if kept && !small {
+        match tokio::time::timeout(BODY_TURN, front.bodies.acquire_many(permits)).await {
+            Ok(Ok(turn)) => Some(turn),
+            _ => return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response(),
+        }
+    } else {
+        None
+    };
     let read = async {
         if kept {
             Bytes::from_request(request, &()).await.map_err(|rejection| rejection.status())
@@ -322,8 +352,9 @@ async fn handle(
     };
     let body = tokio::time::timeout(BODY_TIME, read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT));
     let asked = method.clone();
+    let served_by = front.clone();
     let work = move || {
-        let Front { environment, options, limits } = &*front;
+        let Front { environment, options, limits, .. } = &*served_by;
         let visit = Visit { environment, options, limits, headers: &headers, peer };
         routes::serve(&visit, asked, &uri, body)
     };
@@ -338,6 +369,10 @@ async fn handle(
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+fn kibibytes(bytes: usize) -> usize {
+    bytes.div_ceil(1024).min(Semaphore::MAX_PERMITS)
 }
 
 fn private_dir(dir: &Path) -> std::io::Result<()> {

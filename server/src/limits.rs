@@ -1,13 +1,19 @@
-//! How often one address may ask, and how often it may guess.
+//! How often one address may ask, and how often it may guess; and how soon an account may be guessed at again.
+//!
+//! All of it is in memory: a server that starts anew has forgotten, as an attacker who can do that has other ways.
 
 use crate::error::{Refusal, Result};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
 use keyferry_api::error::code;
-use std::net::IpAddr;
+use sha2::{Digest as _, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Guesses of passwords, one-time codes and links: this many at once, and as many again each minute.
 const GUESSES: NonZeroU32 = NonZeroU32::new(30).expect("30 is not 0");
@@ -19,7 +25,37 @@ pub(crate) struct Limits {
     requests: Option<DefaultKeyedRateLimiter<IpAddr>>,
     guesses: DefaultKeyedRateLimiter<IpAddr>,
     since_forgetting: AtomicU32,
+    accounts: Mutex<HashMap<[u8; 32], Account>>,
+    codes: Mutex<Codes>,
 }
+
+/// What is known of guesses at one account.
+#[derive(Default)]
+struct Account {
+    /// Wrong ones since the last right one.
+    misses: u32,
+    /// Before this nobody guesses who was not right from the same network before.
+    next: Option<Instant>,
+    /// Networks from which the password was right, the latest last.
+    known: Vec<IpAddr>,
+}
+
+/// Guesses at the one-time codes of half-open sessions, by the digest of the access token.
+#[derive(Default)]
+struct Codes {
+    misses: HashMap<[u8; 32], u32>,
+    ended: HashSet<[u8; 32]>,
+}
+
+/// Wrong passwords until the next one has to wait, and the longest that it waits: a stranger can slow down somebody
+/// who signs in from a network for the first time, and lock nobody out.
+const FREE_MISSES: u32 = 5;
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Wrong one-time codes until the half-open session is over.
+const MOST_CODES: u32 = 5;
+/// Networks that are known for an account, and accounts that are.
+const MOST_KNOWN: usize = 8;
+const MOST_ACCOUNTS: usize = 10_000;
 
 impl Limits {
     pub fn new(per_second: Option<NonZeroU32>) -> Self {
@@ -27,7 +63,77 @@ impl Limits {
             requests: per_second.map(|most| RateLimiter::keyed(Quota::per_second(most))),
             guesses: RateLimiter::keyed(Quota::per_minute(GUESSES)),
             since_forgetting: AtomicU32::new(0),
+            accounts: Mutex::default(),
+            codes: Mutex::default(),
         }
+    }
+
+    /// One guess at an account's password, before it is looked at. A network that was right before is not held up by
+    /// what others guess.
+    pub fn account(&self, name: &str, peer: Option<IpAddr>) -> Result<()> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(account) = accounts.get(&key(name)) else { return Ok(()) };
+        if peer.is_some_and(|peer| account.known.contains(&network(peer))) {
+            return Ok(());
+        }
+        let wait = account.next.and_then(|next| next.checked_duration_since(Instant::now()));
+        wait.map_or(Ok(()), |wait| Err(later(wait)))
+    }
+
+    /// The guess was wrong.
+    pub fn missed(&self, name: &str) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if accounts.len() >= MOST_ACCOUNTS {
+            let now = Instant::now();
+            accounts.retain(|_, account| {
+                account.next.is_some_and(|next| next > now) || !account.known.is_empty()
+            });
+        }
+        let account = accounts.entry(key(name)).or_default();
+        account.misses = account.misses.saturating_add(1);
+        if let Some(over) = account.misses.checked_sub(FREE_MISSES) {
+            let wait = Duration::from_secs(1 << over.min(10)).min(LONGEST_WAIT);
+            account.next = Some(Instant::now() + wait);
+        }
+    }
+
+    /// The guess was right.
+    pub fn succeeded(&self, name: &str, peer: Option<IpAddr>) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.entry(key(name)).or_default();
+        (account.misses, account.next) = (0, None);
+        if let Some(network) = peer.map(network) {
+            account.known.retain(|known| *known != network);
+            account.known.push(network);
+            if account.known.len() > MOST_KNOWN {
+                account.known.remove(0);
+            }
+        }
+    }
+
+    /// A wrong one-time code of the half-open session with this access token.
+    pub fn missed_code(&self, session: [u8; 32]) {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if codes.misses.len() >= MOST_ACCOUNTS {
+            codes.misses.clear();
+        }
+        let misses = codes.misses.entry(session).or_default();
+        *misses += 1;
+        if *misses >= MOST_CODES {
+            codes.misses.remove(&session);
+            codes.ended.insert(session);
+        }
+    }
+
+    /// Whether a session's code was guessed at too often.
+    pub fn is_ended(&self, access_token: &str) -> bool {
+        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        !codes.ended.is_empty() && codes.ended.contains(&key(access_token))
+    }
+
+    /// The sessions that have ended so, for whoever takes them out of the store.
+    pub fn take_ended(&self) -> HashSet<[u8; 32]> {
+        std::mem::take(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner).ended)
     }
 
     /// One request.
@@ -50,11 +156,67 @@ impl Limits {
 
 fn check(limiter: &DefaultKeyedRateLimiter<IpAddr>, peer: Option<IpAddr>) -> Result<()> {
     let Some(peer) = peer else { return Ok(()) };
-    limiter.check_key(&peer).map_err(|until| {
-        let wait = until.wait_time_from(DefaultClock::default().now());
-        let seconds = wait.as_secs() + 1;
-        let message = format!("Too many requests: wait {seconds} s.");
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, code::TOO_MANY_REQUESTS, message)
-            .with_header(http::header::RETRY_AFTER, seconds.to_string())
-    })
+    let until = limiter.check_key(&network(peer));
+    until.map_err(|until| later(until.wait_time_from(DefaultClock::default().now())))
+}
+
+fn later(wait: Duration) -> Refusal {
+    let seconds = wait.as_secs() + 1;
+    let message = format!("Too many requests: wait {seconds} s.");
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, code::TOO_MANY_REQUESTS, message)
+        .with_header(http::header::RETRY_AFTER, seconds.to_string())
+}
+
+/// Who an address is: of IPv6 its /64, as each customer has at least so many addresses.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Names of any length take the same room.
+fn key(name: &str) -> [u8; 32] {
+    Sha256::digest(name).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_ipv6_is_one_guesser() {
+        let limits = Limits::new(None);
+        let mut refused = 0;
+        for last in 0..100_u16 {
+            let peer = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last);
+            refused += u32::from(limits.guess(Some(peer.into())).is_err());
+        }
+        assert!(refused >= 60, "{refused}");
+        assert!(limits.guess(Some(Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 1).into())).is_ok());
+        // The same IPv4 address, however it is written.
+        assert_eq!(network("::ffff:192.0.2.1".parse().unwrap()), network("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_account_waits_and_its_owner_does_not() {
+        let limits = Limits::new(None);
+        let (owner, stranger) = (Some("192.0.2.1".parse().unwrap()), Some("198.51.100.1".parse().unwrap()));
+        limits.succeeded("alice", owner);
+        for _ in 0..FREE_MISSES {
+            limits.account("alice", stranger).unwrap();
+            limits.missed("alice");
+        }
+        assert!(limits.account("alice", stranger).is_err());
+        assert!(limits.account("alice", owner).is_ok() && limits.account("bob", stranger).is_ok());
+        limits.succeeded("alice", owner);
+        assert!(limits.account("alice", stranger).is_ok());
+        // However often: the wait has an end.
+        (0..100).for_each(|_| limits.missed("alice"));
+        let accounts = limits.accounts.lock().unwrap();
+        assert!(accounts[&key("alice")].next.unwrap() <= Instant::now() + LONGEST_WAIT);
+    }
 }

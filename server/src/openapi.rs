@@ -1,6 +1,7 @@
 //! The `OpenAPI` 3.1 document, made from the table of endpoints and the wire types, and a page that shows it.
 
 use crate::routes::table::{ENDPOINTS, Endpoint, Handler, Param};
+use http::{HeaderName, header};
 use keyferry_api::BASE_PATH;
 use keyferry_api::error::ErrorBody;
 use keyferry_api::wrapping::Wrapped;
@@ -11,6 +12,16 @@ use std::sync::LazyLock;
 
 /// Shows `/api/openapi.json`: needs nothing from elsewhere.
 pub(crate) const PAGE: &str = include_str!("openapi.html");
+
+/// The page runs what is in it and asks its own server alone; no other page frames it.
+pub(crate) const PAGE_HEADERS: [(HeaderName, &str); 2] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
 
 /// The document's text.
 pub(crate) fn text() -> &'static str {

@@ -40,6 +40,9 @@ pub struct Serve {
     /// How long an access token is good, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub token_life: u64,
+    /// The address that others reach it by: links begin with this
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<url::Url>,
     /// Answer plain JSON to everybody, not only to those who ask for it
     #[arg(long)]
     pub raw: bool,

@@ -25,6 +25,7 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         log_reads: !serve.no_read_log,
         requests_per_second: serve.rate_limit,
         largest_body: serve.largest_body << 20,
+        public_url: serve.public_url.as_ref().map(ToString::to_string),
         ..ServeOptions::default()
     };
     // StoredSession until the end: dropping it removes the folder.

@@ -13,6 +13,9 @@ const LARGEST_BATCH: usize = 1000;
 /// Beyond what clients take, and far below what would end the server: an attachment may be asked for many times over.
 const LARGEST_ANSWER: usize = 256 << 20;
 
+/// Users that one batch may make.
+const MOST_USERS: usize = 4;
+
 /// A batch, read.
 pub(super) struct Parsed {
     pub requests: Vec<BatchRequest>,
@@ -26,8 +29,21 @@ pub(super) fn parse(visit: &Visit<'_>, body: Body) -> Result<Parsed> {
     if batch.requests.len() > LARGEST_BATCH {
         return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
     }
+    // Each costs a password's hash, and all wait for one transaction.
+    let users = batch.requests.iter().filter(|request| makes_a_user(request)).count();
+    if users > MOST_USERS {
+        return Err(Refusal::invalid("requests", format!("A batch makes at most {MOST_USERS} users.")));
+    }
     let only_reads = batch.requests.iter().all(|request| request.method.eq_ignore_ascii_case("GET"));
     Ok(Parsed { requests: batch.requests, only_reads })
+}
+
+fn makes_a_user(request: &BatchRequest) -> bool {
+    let path = request.relative_url.split('?').next().unwrap_or_default().trim_end_matches('/');
+    request.method.eq_ignore_ascii_case("POST")
+        && path.ends_with("/users")
+        && !path.contains("/vaults/")
+        && !path.contains("/folders/")
 }
 
 /// Answers every request, in order.

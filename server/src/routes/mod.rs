@@ -134,6 +134,8 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request) -> Result<Re
         return handler(visit, request);
     }
     visit.check_csrf_header(&request.method)?;
+    let makes_a_user = (endpoint.method, endpoint.path) == ("POST", "/users");
+    let request = if makes_a_user { user::prepared(visit, request)? } else { request };
     match endpoint.handler {
         Handler::Batch => {
             let batch = batch::parse(visit, request.body)?;
@@ -167,6 +169,7 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
     let mut headers = vec![
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     let (status, text) = match result {
         Ok(reply) => {

@@ -27,6 +27,14 @@ impl Body {
         })
     }
 
+    /// As [`Body::parse`], for who looks at it before it is taken.
+    pub fn peek<T: DeserializeOwned>(&self) -> Result<T> {
+        match self {
+            Self::Text(text) => Self::Text(text.clone()).parse(),
+            Self::Tree(tree) => Self::Tree(tree.clone()).parse(),
+        }
+    }
+
     /// As [`Body::parse`], where no body at all stands for the default.
     pub fn parse_or_default<T: DeserializeOwned + Default>(self) -> Result<T> {
         let empty = match &self {
@@ -41,6 +49,8 @@ impl Body {
 pub(crate) struct Request {
     pub method: Method,
     pub body: Body,
+    /// Of a new user's password, computed before the transaction began.
+    pub password_hash: Option<String>,
     params: Vec<(String, String)>,
     query: Vec<(String, String)>,
 }
@@ -61,7 +71,7 @@ impl Request {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             pairs.push((decode(name, true)?, decode(value, true)?));
         }
-        Ok(Self { method, body, params, query: pairs })
+        Ok(Self { method, body, password_hash: None, params, query: pairs })
     }
 
     /// A named segment of the path.

@@ -1,12 +1,11 @@
 //! Signing in, staying signed in, signing out.
 
-use super::visit::csrf_invalid;
 use super::{Context, Reply, Request, Visit};
 use crate::error::{Refusal, Result};
 use crate::id::UserId;
 use crate::json::text;
 use crate::store::activity::{Event, append};
-use crate::store::session::{self, Standing};
+use crate::store::session::{self, Presented, Standing};
 use crate::store::{totp, user};
 use http::StatusCode;
 use keyferry_api::Empty;
@@ -29,11 +28,12 @@ pub(super) fn csrf(visit: &Visit<'_>, _: Request) -> Result<Reply> {
 pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
     let login: Login = request.body.parse()?;
     visit.limits.guess(visit.peer)?;
+    visit.limits.account(&login.username, visit.peer)?;
     let store = visit.environment.store();
     if visit.is_browser() {
-        let given = visit.csrf_token().ok_or_else(csrf_invalid)?;
+        let given = visit.csrf_token().ok_or_else(Refusal::csrf_invalid)?;
         if !store.write(|conn| session::take_csrf(conn, given))? {
-            return Err(csrf_invalid());
+            return Err(Refusal::csrf_invalid());
         }
     }
     let found = store.read(|conn| user::credentials(conn, &login.username))?;
@@ -42,6 +42,7 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
         |user: Option<&UserId>, action| Event::now(user.cloned(), action, None, None, visit.address());
     let known = found.map(|(id, _)| id);
     let Some(id) = known.clone().filter(|_| right) else {
+        visit.limits.missed(&login.username);
         store.write(|conn| append(conn, &[event(known.as_ref(), "session.refuse")]))?;
         return Err(Refusal::unauthorized(code::CREDENTIALS_INVALID, "User name or password is wrong."));
     };
@@ -50,36 +51,42 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
     let tokens = store.write(|conn| {
         let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash };
         append(conn, &[event(Some(&id), "session.start")])?;
+        for ended in visit.limits.take_ended() {
+            session::end_by_hash(conn, &ended)?;
+        }
         session::start(conn, &id, &standing, visit.options)
     })?;
-    reply(visit, Tokens { csrf_token: Some(csrf_token), ..tokens })
+    visit.limits.succeeded(&login.username, visit.peer);
+    reply(visit, Tokens { csrf_token: Some(csrf_token), ..tokens }, visit.is_browser())
 }
 
-/// In a browser the access token leaves as a cookie.
-fn reply(visit: &Visit<'_>, mut tokens: Tokens) -> Result<Reply> {
-    let cookie = if visit.is_browser() {
-        tokens.access_token.take().map(|token| visit.cookie(Some(&token)))
-    } else {
-        None
-    };
+/// A browser's access token leaves as a cookie, and as nothing else: a page must not come by it.
+fn reply(visit: &Visit<'_>, mut tokens: Tokens, browser: bool) -> Result<Reply> {
+    let cookie =
+        if browser { tokens.access_token.take().map(|token| visit.cookie(Some(&token))) } else { None };
     Ok(Reply { body: text(&tokens)?, cookie })
 }
 
 pub(super) fn refresh(visit: &Visit<'_>, request: Request) -> Result<Reply> {
     visit.check_csrf_header(&request.method)?;
     let asked: Refresh = request.body.parse_or_default()?;
-    let (bearer, refresh) = (visit.access_token(), asked.refresh_token);
-    let tokens = visit
+    let (access, refresh) = (visit.presented(), asked.refresh_token);
+    let access =
+        access.as_ref().map(|(token, cookie)| Presented { token, csrf: visit.csrf_token(), cookie: *cookie });
+    let refreshed = visit
         .environment
         .store()
-        .write(|conn| session::refresh(conn, bearer.as_deref(), refresh.as_deref(), visit.options))?;
-    reply(visit, tokens)
+        .write(|conn| session::refresh(conn, access.as_ref(), refresh.as_deref(), visit.options))?;
+    let (tokens, browser) = refreshed.tokens()?;
+    reply(visit, tokens, browser)
 }
 
 pub(super) fn refresh_access(visit: &Visit<'_>, request: Request) -> Result<Reply> {
     let asked: RefreshAccess = request.body.parse()?;
     let store = visit.environment.store();
-    reply(visit, store.write(|conn| session::refresh_access(conn, &asked.access_token, visit.options))?)
+    let refreshed = store.write(|conn| session::refresh_access(conn, &asked.access_token, visit.options));
+    let (tokens, browser) = refreshed?;
+    reply(visit, tokens, browser)
 }
 
 pub(super) fn refresh_refresh(visit: &Visit<'_>, request: Request) -> Result<Reply> {
@@ -87,7 +94,9 @@ pub(super) fn refresh_refresh(visit: &Visit<'_>, request: Request) -> Result<Rep
     let token =
         asked.refresh_token.ok_or_else(|| Refusal::invalid("refreshToken", "A refresh token is needed."))?;
     let store = visit.environment.store();
-    reply(visit, store.write(|conn| session::refresh_refresh(conn, &token, visit.options))?)
+    let refreshed = store.write(|conn| session::refresh_refresh(conn, &token, visit.options))?;
+    let (tokens, browser) = refreshed.tokens()?;
+    reply(visit, tokens, browser)
 }
 
 pub(super) fn logout(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
@@ -102,8 +111,22 @@ fn wrong_code() -> Refusal {
 
 fn take_code(context: &Context<'_>, request: Request) -> Result<()> {
     let given: OneTimeCode = request.body.parse()?;
-    context.visit.limits.guess(context.visit.peer)?;
-    if totp::take(context.conn, &context.caller.user, &given.code)? { Ok(()) } else { Err(wrong_code()) }
+    let (limits, peer) = (context.visit.limits, context.visit.peer);
+    // A code has a million values whoever guesses, so no address is trusted with more tries.
+    let account = format!("code of {}", context.caller.user.as_str());
+    limits.guess(peer)?;
+    limits.account(&account, None)?;
+    if totp::take(context.conn, &context.caller.user, &given.code)? {
+        limits.succeeded(&account, None);
+        return Ok(());
+    }
+    limits.missed(&account);
+    if context.caller.owes_code
+        && let Some(token) = context.visit.access_token()
+    {
+        limits.missed_code(session::hash(&token));
+    }
+    Err(wrong_code())
 }
 
 pub(super) fn authorize(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

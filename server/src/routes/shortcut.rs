@@ -9,13 +9,26 @@ use crate::store::place::Place;
 use crate::store::shortcut;
 use crate::store::target::{self, Target};
 use keyferry_api::shortcut::NewShortcut;
-use keyferry_api::{Created, Empty};
+use keyferry_api::{Created, Empty, List};
 
 fn find(context: &Context<'_>, request: &Request) -> Result<(target::Shortcut, Reader)> {
     let stored = target::find_shortcut(context.conn, &request.id::<ShortcutId>()?)?
         .ok_or_else(|| Refusal::not_found("shortcut"))?;
     let reader = shortcut::reader(context.conn, context.caller, &stored)?;
+    if let Some(maker) = &stored.maker {
+        target::check_maker(context.conn, maker, &stored.item, "shortcut")?;
+    }
     Ok((stored, reader))
+}
+
+/// Whoever administers an item sees who made what of it.
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let id = request.param("itemId").ok_or_else(|| Refusal::invalid("itemId", "An item is needed."))?;
+    let target = Target::find_own(context.conn, context.caller, id)?;
+    if !target.is_owned() {
+        return Err(Refusal::denied());
+    }
+    text(&List { items: shortcut::list(context.conn, &target.item)? })
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

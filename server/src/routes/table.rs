@@ -323,6 +323,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         snapshot::attachment,
     ),
     post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create),
+    get::<List<api::shortcut::ItemShortcut>>(
+        "/shortcuts",
+        "The shortcuts to an item, for whoever administers it",
+        shortcut::list,
+    )
+    .query(&[Param::Needed("itemId")]),
     get::<List<api::shortcut::FoundShortcut>>(
         "/shortcuts/search",
         "Shortcuts, with what they lead to",

@@ -1,6 +1,6 @@
 //! Users and their keys.
 
-use super::{Context, Request};
+use super::{Context, Request, Visit};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
 use crate::json::text;
@@ -13,13 +13,27 @@ pub(super) fn info(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
 }
 
 pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    text(&List { items: user::list(context.conn)? })
+    let whole = user::is_admin(context.conn, context.caller)?;
+    text(&List { items: user::list(context.conn, whole)? })
+}
+
+/// A request for a new user with its password hashed, which takes its time: before the transaction that other writers wait
+/// for, and only for who may make users.
+pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Request> {
+    visit.environment.store().read(|conn| {
+        let caller = visit.caller(conn)?;
+        user::check_admin(conn, &caller)
+    })?;
+    // Asked again within the transaction: rights may change meanwhile.
+    request.password_hash = Some(user::hash_password(&request.body.peek::<NewUser>()?.password)?);
+    Ok(request)
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     user::check_admin(context.conn, context.caller)?;
+    let hash = request.password_hash;
     let new: NewUser = request.body.parse()?;
-    let hash = user::hash_password(&new.password)?;
+    let hash = hash.map_or_else(|| user::hash_password(&new.password), Ok)?;
     let id = user::create(context.conn, new, &hash)?;
     context.record("user.create", id.as_str(), None);
     text(&Created { id: id.into() })

@@ -14,6 +14,9 @@ use rusqlite::Connection;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
 
+/// Another name that clients send the master key's hash under.
+const OTHER_HASH_HEADER: &str = "passwork-masterkeyhash";
+
 /// All that is known of a request besides what it asks.
 pub(crate) struct Visit<'a> {
     pub environment: &'a Environment,
@@ -36,8 +39,11 @@ impl Visit<'_> {
         self.peer.map(|peer| peer.to_string())
     }
 
-    /// The scheme and host that the client used.
+    /// The scheme and host of links: what the operator said, else what the client used.
     pub fn origin(&self) -> String {
+        if let Some(url) = &self.options.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
         let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         format!("{}://{host}", if self.options.tls { "https" } else { "http" })
     }
@@ -76,6 +82,14 @@ impl Visit<'_> {
             .map(|(_, value)| Token::Cookie(percent_decoded(value)))
     }
 
+    /// The access token, and whether it came as a cookie.
+    pub fn presented(&self) -> Option<(String, bool)> {
+        self.token().map(|token| match token {
+            Token::Bearer(text) => (text, false),
+            Token::Cookie(text) => (text, true),
+        })
+    }
+
     /// The access token, however it came.
     pub fn access_token(&self) -> Option<String> {
         self.token().map(|token| match token {
@@ -87,7 +101,7 @@ impl Visit<'_> {
     /// session tells.
     pub fn check_csrf_header(&self, method: &Method) -> Result<()> {
         let needed = method != Method::GET && matches!(self.token(), Some(Token::Cookie(_)));
-        if needed && self.csrf_token().is_none() { Err(csrf_invalid()) } else { Ok(()) }
+        if needed && self.csrf_token().is_none() { Err(Refusal::csrf_invalid()) } else { Ok(()) }
     }
 
     /// The signed-in user. A key hash that is sent must be right, whatever is asked.
@@ -95,6 +109,13 @@ impl Visit<'_> {
         let token = self
             .token()
             .ok_or_else(|| Refusal::unauthorized(code::ACCESS_TOKEN_INVALID, "An access token is needed."))?;
+        let (Token::Bearer(text) | Token::Cookie(text)) = &token;
+        if self.limits.is_ended(text) {
+            return Err(Refusal::unauthorized(
+                code::ACCESS_TOKEN_INVALID,
+                "The session has ended: sign in again.",
+            ));
+        }
         let caller = match &token {
             Token::Bearer(text) => session::caller(conn, text)?,
             Token::Cookie(text) => {
@@ -105,7 +126,9 @@ impl Visit<'_> {
                 caller
             }
         };
-        if let Some(hash) = self.headers.get(MASTER_KEY_HASH_HEADER) {
+        // An empty one means none: a browser's client sends it always.
+        let hashes = [MASTER_KEY_HASH_HEADER, OTHER_HASH_HEADER].map(|name| self.headers.get(name));
+        for hash in hashes.into_iter().flatten().filter(|hash| !hash.is_empty()) {
             user::check_master_key_hash(conn, &caller.user, hash.as_bytes())?;
         }
         Ok(caller)
@@ -117,14 +140,8 @@ fn check_csrf(expected: Option<&[u8; 32]>, given: &str) -> Result<()> {
     if expected.is_some_and(|expected| bool::from(expected.ct_eq(&given))) {
         Ok(())
     } else {
-        Err(csrf_invalid())
+        Err(Refusal::csrf_invalid())
     }
-}
-
-/// The answer to a browser's write without its token.
-pub(crate) fn csrf_invalid() -> Refusal {
-    let message = "A browser's request needs its CSRF token.";
-    Refusal::new(http::StatusCode::FORBIDDEN, code::CSRF_TOKEN_INVALID, message)
 }
 
 /// A token is base64: three of its characters have a meaning in cookies.

@@ -4,7 +4,7 @@
 use super::folder::new_bin_item;
 use super::place::Place;
 use super::target::{Editable, Target};
-use super::{attachment, json_text, lower_text, snapshot};
+use super::{attachment, check_tags, check_texts, json_text, lower_text, snapshot};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
@@ -21,6 +21,8 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     // that has no password.
     let key = draft.key_encrypted.filter(|key| !key.is_empty());
     let tags = draft.tags.unwrap_or_default();
+    check_texts(&name, draft.login.as_deref(), draft.url.as_deref(), draft.description.as_deref())?;
+    check_tags(&tags)?;
     let id = ItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
@@ -149,7 +151,9 @@ pub(crate) fn update(
         );
     }
     if let Some(value) = patch.remove("name") {
-        push("name", Box::new(member::<String>("name", value)?.unwrap_or_default()));
+        let name = member::<String>("name", value)?.unwrap_or_default();
+        check_texts(&name, None, None, None)?;
+        push("name", Box::new(name));
     }
     for (field, column) in [
         ("login", "login"),
@@ -158,7 +162,10 @@ pub(crate) fn update(
         ("passwordEncrypted", "password_encrypted"),
     ] {
         if let Some(value) = patch.remove(field) {
-            push(column, Box::new(member::<String>(field, value)?));
+            let text = member::<String>(field, value)?;
+            let given = |name| text.as_deref().filter(|_| field == name);
+            check_texts("", given("login"), given("url"), given("description"))?;
+            push(column, Box::new(text));
         }
     }
     if let Some(value) = patch.remove("keyEncrypted")
@@ -170,6 +177,7 @@ pub(crate) fn update(
     }
     if let Some(value) = patch.remove("tags") {
         let tags: Vec<String> = member("tags", value)?.unwrap_or_default();
+        check_tags(&tags)?;
         push("tags", Box::new(json_text(&tags)?));
     }
     if let Some(value) = patch.remove("color") {

@@ -2,7 +2,7 @@
 
 use super::attachment;
 use super::session::{after, hash};
-use super::target::Editable;
+use super::target::{Editable, check_maker};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, LinkId, UserId, VaultId, now, random};
@@ -98,20 +98,25 @@ pub(crate) enum Opening {
     Miss,
 }
 
+/// A link with its item's vault and its maker.
+type Row = (LinkId, String, Option<String>, bool, ItemId, VaultId, UserId);
+
 /// Opens a link for whoever has its address: the token, and the hash of the code.
 pub(crate) fn open(conn: &Connection, token: &str, key_hash: Option<&str>) -> Result<Opening> {
     let missing = || Refusal::not_found("link");
-    let (id, data, wanted, single_use, item, vault): (LinkId, String, Option<String>, bool, ItemId, VaultId) =
-        conn.prepare_cached(
-            "SELECT l.id, l.item_data, l.key_hash, l.single_use, l.item_id, i.vault_id
+    let (id, data, wanted, single_use, item, vault, maker): Row = conn
+        .prepare_cached(
+            "SELECT l.id, l.item_data, l.key_hash, l.single_use, l.item_id, i.vault_id, l.user_id
              FROM links l JOIN items i ON i.id = l.item_id
              WHERE l.token_hash = ?1 AND (l.expires IS NULL OR l.expires > ?2) AND i.bin_item_id IS NULL",
         )?
         .query_row(params![hash(token), now()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
         })
         .optional()?
         .ok_or_else(missing)?;
+    // A link is worth what its maker may read at present.
+    check_maker(conn, &maker, &item, "link")?;
     if let Some(wanted) = wanted
         && !key_hash.is_some_and(|given| bool::from(given.as_bytes().ct_eq(wanted.as_bytes())))
     {

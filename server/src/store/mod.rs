@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_whole_api.sql"),
     include_str!("../../migrations/0003_shortcut_creators.sql"),
+    include_str!("../../migrations/0004_session_families.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;
@@ -161,9 +162,47 @@ fn migrate(conn: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of a name or a tag, of a login or an address, and of a description: beyond what people write, and below what
+/// would make every list slow.
+const NAME: usize = 10_000;
+const LINE: usize = 100_000;
+const TEXT: usize = 16 << 20;
+/// Tags of an item.
+const TAGS: usize = 1000;
+
 /// A name that people read: anything but nothing.
 fn check_name(name: &str) -> Result<(), Refusal> {
-    if name.is_empty() { Err(Refusal::invalid("name", "A name is needed.")) } else { Ok(()) }
+    if name.is_empty() {
+        return Err(Refusal::invalid("name", "A name is needed."));
+    }
+    check_length("name", name, NAME)
+}
+
+fn check_length(field: &'static str, text: &str, most: usize) -> Result<(), Refusal> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(Refusal::invalid(field, format!("`{field}` has more than {most} bytes.")))
+}
+
+/// The texts of an item that everybody reads who sees its vault.
+fn check_texts(
+    name: &str,
+    login: Option<&str>,
+    url: Option<&str>,
+    description: Option<&str>,
+) -> Result<(), Refusal> {
+    check_length("name", name, NAME)?;
+    check_length("login", login.unwrap_or_default(), LINE)?;
+    check_length("url", url.unwrap_or_default(), LINE)?;
+    check_length("description", description.unwrap_or_default(), TEXT)
+}
+
+fn check_tags(tags: &[String]) -> Result<(), Refusal> {
+    if tags.len() > TAGS {
+        return Err(Refusal::invalid("tags", format!("An item has at most {TAGS} tags.")));
+    }
+    tags.iter().try_for_each(|tag| check_length("tags", tag, NAME))
 }
 
 /// A value as the JSON text that a column keeps, or that `json_each` reads.

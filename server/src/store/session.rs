@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_api::error::code;
 use keyferry_api::session::Tokens;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
+use subtle::ConstantTimeEq as _;
 
 /// 32 random bytes in base64.
 pub(crate) fn token() -> Result<String> {
@@ -33,6 +34,8 @@ struct Found {
     user: UserId,
     access_expires: i64,
     refresh_expires: i64,
+    family: i64,
+    refresh_hash: [u8; 32],
     standing: Standing,
 }
 
@@ -54,25 +57,27 @@ enum Kind {
 fn find(conn: &Connection, kind: Kind, token: &str) -> Result<Option<Found>> {
     let sql = match kind {
         Kind::Access => {
-            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash FROM sessions WHERE access_hash = ?1"
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+             FROM sessions WHERE access_hash = ?1"
         }
         Kind::Refresh => {
-            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash FROM sessions WHERE refresh_hash = ?1"
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+             FROM sessions WHERE refresh_hash = ?1"
         }
     };
-    let found = conn
-        .prepare_cached(sql)?
-        .query_row([hash(token)], |row| {
-            Ok(Found {
-                session: row.get(0)?,
-                user: row.get(1)?,
-                access_expires: row.get(2)?,
-                refresh_expires: row.get(3)?,
-                standing: Standing { owes_code: row.get(4)?, csrf_hash: row.get(5)? },
-            })
-        })
-        .optional()?;
-    Ok(found)
+    Ok(conn.prepare_cached(sql)?.query_row([hash(token)], found_row).optional()?)
+}
+
+fn found_row(row: &Row<'_>) -> rusqlite::Result<Found> {
+    Ok(Found {
+        session: row.get(0)?,
+        user: row.get(1)?,
+        access_expires: row.get(2)?,
+        refresh_expires: row.get(3)?,
+        standing: Standing { owes_code: row.get(4)?, csrf_hash: row.get(5)? },
+        family: row.get(6)?,
+        refresh_hash: row.get(7)?,
+    })
 }
 
 /// Starts a session. Sessions whose time has run out go on this occasion.
@@ -82,6 +87,18 @@ pub(crate) fn start(
     standing: &Standing,
     options: &ServeOptions,
 ) -> Result<Tokens> {
+    in_family(conn, user, standing, i64::from_ne_bytes(random()?), options)
+}
+
+/// The next session of a family, or its first.
+fn in_family(
+    conn: &Connection,
+    user: &UserId,
+    standing: &Standing,
+    family: i64,
+    options: &ServeOptions,
+) -> Result<Tokens> {
+    conn.prepare_cached("DELETE FROM used_refresh_tokens WHERE expires <= ?1")?.execute([now()])?;
     conn.prepare_cached("DELETE FROM sessions WHERE user_id = ?1 AND refresh_expires <= ?2")?
         .execute(params![user, now()])?;
     let (access, refresh) = (token()?, token()?);
@@ -89,8 +106,8 @@ pub(crate) fn start(
         (after(options.access_token_life), after(options.refresh_token_life));
     conn.prepare_cached(
         "INSERT INTO sessions (user_id, access_hash, refresh_hash, access_expires, refresh_expires, owes_code,
-                               csrf_hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                               csrf_hash, family)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         user,
@@ -99,7 +116,8 @@ pub(crate) fn start(
         access_expires,
         refresh_expires,
         standing.owes_code,
-        standing.csrf_hash
+        standing.csrf_hash,
+        family
     ])?;
     Ok(Tokens {
         access_token: Some(access),
@@ -135,53 +153,187 @@ fn alive(found: Option<Found>, missing: fn() -> Refusal) -> Result<Found> {
     if found.refresh_expires > now() { Ok(found) } else { Err(expired()) }
 }
 
-/// Replaces both tokens. The session is known by its refresh token, or by the access token alone;
-/// where both are given they must belong together.
+/// What a refresh came to. A family that was ended is no error to the transaction, which must keep that.
+pub(crate) enum Refreshed {
+    /// New tokens, and whether the session is a browser's.
+    Tokens(Tokens, bool),
+    /// A refresh token came for the second time: somebody has a copy, and nobody knows who.
+    Ended,
+}
+
+impl Refreshed {
+    /// The tokens.
+    ///
+    /// # Errors
+    /// Where the family was ended.
+    pub fn tokens(self) -> Result<(Tokens, bool)> {
+        match self {
+            Self::Tokens(tokens, browser) => Ok((tokens, browser)),
+            Self::Ended => Err(expired()),
+        }
+    }
+}
+
+/// An access token as it came.
+pub(crate) struct Presented<'a> {
+    pub token: &'a str,
+    /// It came as a cookie, which also travels with requests that another site provokes: then this is the token against
+    /// that.
+    pub csrf: Option<&'a str>,
+    pub cookie: bool,
+}
+
+impl Presented<'_> {
+    fn check(&self, found: &Found) -> Result<()> {
+        if !self.cookie {
+            return Ok(());
+        }
+        let given = self.csrf.map(hash);
+        let right =
+            found.standing.csrf_hash.zip(given).is_some_and(|(held, given)| held.ct_eq(&given).into());
+        if right { Ok(()) } else { Err(Refusal::csrf_invalid()) }
+    }
+}
+
+/// How long after its use a refresh token gets another pair: an answer may have been lost.
+const GRACE: i64 = 30;
+
+/// Replaces both tokens. The session is known by its refresh token, or by an access token that has not expired; where
+/// both are given they must belong together. A refresh token works once (RFC 9700 §4.14.2): one that comes again soon
+/// lost its answer, and later it ends every session of its family.
 pub(crate) fn refresh(
     conn: &Connection,
-    access: Option<&str>,
+    access: Option<&Presented<'_>>,
     refresh: Option<&str>,
     options: &ServeOptions,
-) -> Result<Tokens> {
+) -> Result<Refreshed> {
+    let by_refresh = refresh.map(|token| find(conn, Kind::Refresh, token)).transpose()?;
+    if let (Some(token), Some(None)) = (refresh, &by_refresh)
+        && let Some(again) = used_before(conn, token, options)?
+    {
+        return Ok(again);
+    }
     let by_access = match access {
-        Some(token) => Some(alive(find(conn, Kind::Access, token)?, invalid)?),
+        Some(given) => {
+            let found = alive(find(conn, Kind::Access, given.token)?, invalid)?;
+            given.check(&found)?;
+            Some(found)
+        }
         None => None,
     };
-    let session = match refresh {
-        Some(token) => {
-            let found = alive(find(conn, Kind::Refresh, token)?, expired)?;
+    let session = match by_refresh {
+        Some(found) => {
+            let found = alive(found, expired)?;
             if by_access.is_some_and(|other| other.session != found.session) {
                 return Err(invalid());
             }
             found
         }
-        None => by_access.ok_or_else(invalid)?,
+        None => unexpired(by_access.ok_or_else(invalid)?)?,
     };
+    use_up(conn, &session)?;
     conn.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([session.session])?;
-    start(conn, &session.user, &session.standing, options)
+    let browser = session.standing.csrf_hash.is_some();
+    let tokens = in_family(conn, &session.user, &session.standing, session.family, options)?;
+    Ok(Refreshed::Tokens(tokens, browser))
 }
 
-/// Replaces the access token only.
-pub(crate) fn refresh_access(conn: &Connection, access: &str, options: &ServeOptions) -> Result<Tokens> {
-    let found = alive(find(conn, Kind::Access, access)?, invalid)?;
+/// An access token that has run out buys nothing by itself.
+fn unexpired(found: Found) -> Result<Found> {
+    if found.access_expires > now() {
+        return Ok(found);
+    }
+    Err(Refusal::unauthorized(
+        code::ACCESS_TOKEN_EXPIRED,
+        "The access token has expired: the refresh token is needed.",
+    ))
+}
+
+/// Remembers that a session's refresh token was used.
+fn use_up(conn: &Connection, found: &Found) -> Result<()> {
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO used_refresh_tokens (hash, family, used, expires) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![found.refresh_hash, found.family, now(), found.refresh_expires])?;
+    Ok(())
+}
+
+/// What becomes of a refresh token that was used before; `None` where it never was.
+fn used_before(conn: &Connection, token: &str, options: &ServeOptions) -> Result<Option<Refreshed>> {
+    let used: Option<(i64, i64)> = conn
+        .prepare_cached("SELECT family, used FROM used_refresh_tokens WHERE hash = ?1")?
+        .query_row([hash(token)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((family, used)) = used else { return Ok(None) };
+    let sibling = conn
+        .prepare_cached(
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+             FROM sessions WHERE family = ?1 AND refresh_expires > ?2 ORDER BY id LIMIT 1",
+        )?
+        .query_row(params![family, now()], found_row)
+        .optional()?;
+    match sibling {
+        Some(sibling) if now() - used <= GRACE => {
+            let browser = sibling.standing.csrf_hash.is_some();
+            let tokens = in_family(conn, &sibling.user, &sibling.standing, family, options)?;
+            Ok(Some(Refreshed::Tokens(tokens, browser)))
+        }
+        _ => {
+            conn.prepare_cached("DELETE FROM sessions WHERE family = ?1")?.execute([family])?;
+            Ok(Some(Refreshed::Ended))
+        }
+    }
+}
+
+/// Replaces the access token only, while it has not expired.
+pub(crate) fn refresh_access(
+    conn: &Connection,
+    access: &str,
+    options: &ServeOptions,
+) -> Result<(Tokens, bool)> {
+    let found = unexpired(alive(find(conn, Kind::Access, access)?, invalid)?)?;
     let (new, expires) = (token()?, after(options.access_token_life));
     conn.prepare_cached("UPDATE sessions SET access_hash = ?2, access_expires = ?3 WHERE id = ?1")?
         .execute(params![found.session, hash(&new), expires])?;
-    Ok(Tokens { access_token: Some(new), access_token_expired_at: Some(expires), ..Tokens::default() })
+    let tokens =
+        Tokens { access_token: Some(new), access_token_expired_at: Some(expires), ..Tokens::default() };
+    Ok((tokens, found.standing.csrf_hash.is_some()))
 }
 
 /// Replaces the refresh token only.
-pub(crate) fn refresh_refresh(conn: &Connection, refresh: &str, options: &ServeOptions) -> Result<Tokens> {
-    let found = alive(find(conn, Kind::Refresh, refresh)?, expired)?;
+pub(crate) fn refresh_refresh(conn: &Connection, refresh: &str, options: &ServeOptions) -> Result<Refreshed> {
+    let found = find(conn, Kind::Refresh, refresh)?;
+    if found.is_none()
+        && let Some(again) = used_before(conn, refresh, options)?
+    {
+        return Ok(match again {
+            Refreshed::Tokens(tokens, browser) => Refreshed::Tokens(
+                Tokens { access_token: None, access_token_expired_at: None, ..tokens },
+                browser,
+            ),
+            Refreshed::Ended => Refreshed::Ended,
+        });
+    }
+    let found = alive(found, expired)?;
+    use_up(conn, &found)?;
     let (new, expires) = (token()?, after(options.refresh_token_life));
     conn.prepare_cached("UPDATE sessions SET refresh_hash = ?2, refresh_expires = ?3 WHERE id = ?1")?
         .execute(params![found.session, hash(&new), expires])?;
-    Ok(Tokens { refresh_token: Some(new), refresh_token_expired_at: Some(expires), ..Tokens::default() })
+    let tokens =
+        Tokens { refresh_token: Some(new), refresh_token_expired_at: Some(expires), ..Tokens::default() };
+    Ok(Refreshed::Tokens(tokens, found.standing.csrf_hash.is_some()))
 }
 
-/// Ends the session.
+/// Ends the session, and with it those that lost answers led to beside it.
 pub(crate) fn end(conn: &Connection, caller: &Caller) -> Result<()> {
-    conn.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([caller.session])?;
+    conn.prepare_cached("DELETE FROM sessions WHERE family = (SELECT family FROM sessions WHERE id = ?1)")?
+        .execute([caller.session])?;
+    Ok(())
+}
+
+/// Ends a session whose one-time code was guessed at too often, by its access token's digest.
+pub(crate) fn end_by_hash(conn: &Connection, access_hash: &[u8; 32]) -> Result<()> {
+    conn.prepare_cached("DELETE FROM sessions WHERE access_hash = ?1")?.execute([access_hash])?;
     Ok(())
 }
 

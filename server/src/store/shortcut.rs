@@ -1,11 +1,11 @@
-//! Shortcuts: the role in the shortcut's place is the role on the item seen through it; for whoever made it, no more
-//! than the role in the item's own place, so that a role taken away does not live on in a shortcut.
+//! Shortcuts: the role in the shortcut's place is the role on the item seen through it, and no more than what its maker
+//! may do with the item at present: a role taken away does not live on in a shortcut, for nobody.
 
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
-use crate::id::ShortcutId;
+use crate::id::{ItemId, ShortcutId};
 use crate::json::{Object, text};
-use keyferry_api::shortcut::Shortcut;
+use keyferry_api::shortcut::{ItemShortcut, Shortcut};
 use rusqlite::{Connection, params};
 
 use super::place::Place;
@@ -55,10 +55,36 @@ pub(crate) fn delete(conn: &Connection, id: &ShortcutId) -> Result<()> {
     Ok(())
 }
 
-/// The place of a shortcut, as the caller may see it.
+/// The place of a shortcut, as the caller may see it. What its maker may not read any more, nobody reads through it.
 pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &target::Shortcut) -> Result<Reader> {
     Reader::at(conn, caller, &stored.vault, stored.folder.as_ref(), "shortcut")
 }
+
+/// The shortcuts to an item, for whoever administers it: where they stand, and who made them.
+pub(crate) fn list(conn: &Connection, item: &ItemId) -> Result<Vec<ItemShortcut>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, vault_id, folder_id, item_id, user_id FROM shortcuts WHERE item_id = ?1 ORDER BY seq",
+    )?;
+    let rows = statement.query_map([item], |row| {
+        Ok(ItemShortcut {
+            id: row.get(0)?,
+            vault_id: row.get(1)?,
+            folder_id: row.get(2)?,
+            item_id: row.get(3)?,
+            user_id: row.get(4)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// In SQL: the maker of the shortcut `s` may read the item `i`. Of old shortcuts nobody knows the maker.
+const MAKER_READS: &str = "(s.user_id IS NULL OR EXISTS (
+      SELECT 1 FROM vault_users m WHERE m.vault_id = i.vault_id AND m.user_id = s.user_id AND coalesce((
+        WITH RECURSIVE up (id, parent, depth) AS (
+          SELECT id, parent_folder_id, 0 FROM folders WHERE id = i.folder_id
+          UNION ALL SELECT p.id, p.parent_folder_id, up.depth + 1 FROM folders p JOIN up ON p.id = up.parent)
+        SELECT g.role FROM up JOIN folder_users g ON g.folder_id = up.id AND g.user_id = s.user_id
+        ORDER BY depth LIMIT 1), m.role) >= 1))";
 
 /// The shortcuts that the caller may see, with what they lead to; conditions on texts, tags and colors
 /// are on the item, those on vaults and folders on the shortcut.
@@ -77,7 +103,7 @@ pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Res
          FROM shortcuts s JOIN items i ON i.id = s.item_id
          JOIN vault_users u ON u.vault_id = s.vault_id AND u.user_id = ?1
          LEFT JOIN folders f ON f.id = s.folder_id
-         WHERE i.bin_item_id IS NULL AND f.bin_item_id IS NULL AND {readable}",
+         WHERE i.bin_item_id IS NULL AND f.bin_item_id IS NULL AND {readable} AND {MAKER_READS}",
         if limited { FOLDER_ROLES } else { "" }
     );
     let mut hits = Hits::new(caller, filter, sql, "s")?;

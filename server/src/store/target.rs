@@ -59,8 +59,8 @@ impl Target {
         let shortcut = find_shortcut(conn, &id.parse()?)?.ok_or_else(missing)?;
         let mut role = Reader::at(conn, caller, &shortcut.vault, shortcut.folder.as_ref(), "item")?;
         let at = position(conn, &shortcut.item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
-        if shortcut.maker.as_ref() == Some(&caller.user) {
-            role = role.at_most(&Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "item")?);
+        if let Some(maker) = &shortcut.maker {
+            role = role.at_most(&Reader::of_user(conn, maker, &at.vault, at.folder.as_ref(), "item")?);
         }
         Ok(Self {
             item: shortcut.item.clone(),
@@ -148,6 +148,13 @@ pub(crate) fn find_shortcut(conn: &Connection, id: &ShortcutId) -> Result<Option
             })
         })
         .optional()?)
+}
+
+/// Makes sure that whoever made something of an item, a shortcut or a link, may still read it.
+pub(crate) fn check_maker(conn: &Connection, maker: &UserId, item: &ItemId, what: &str) -> Result<()> {
+    let missing = || Refusal::not_found(what);
+    let at = position(conn, item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
+    Reader::of_user(conn, maker, &at.vault, at.folder.as_ref(), what).map(drop)
 }
 
 /// The item that was sent under this id, if it was sent to the caller, and who sent it.

@@ -9,10 +9,38 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use keyferry_api::error::code;
 use keyferry_api::user::{KeyPair, NewUser, UserInfo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::sync::{Condvar, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
+
+/// Passwords that are hashed at once: each takes 19 MiB and a core, whoever asks.
+const AT_ONCE: usize = 4;
+static UNDER_WAY: Mutex<usize> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+/// The right to hash one password.
+struct Turn;
+
+impl Turn {
+    fn take() -> Self {
+        let mut under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
+        while *under_way >= AT_ONCE {
+            under_way = ENDED.wait(under_way).unwrap_or_else(PoisonError::into_inner);
+        }
+        *under_way += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
+}
 
 /// Argon2id with a random salt, as a PHC string.
 pub(crate) fn hash_password(password: &str) -> Result<String> {
+    let _turn = Turn::take();
     let hash: PasswordHash = Argon2::default()
         .hash_password_with_salt(password.as_bytes(), &random::<16>()?)
         .map_err(|_| Refusal::invalid("password", "This password cannot be used."))?;
@@ -24,6 +52,7 @@ pub(crate) fn verify_password(password: &str, stored: Option<&str>) -> Result<bo
     match stored {
         Some(stored) => {
             let hash = PasswordHash::new(stored).map_err(|_| Refusal::internal())?;
+            let _turn = Turn::take();
             Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
         }
         None => hash_password(password).map(|_| false),
@@ -103,11 +132,15 @@ pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
         .ok_or_else(|| Refusal::not_found("user"))
 }
 
-/// Every user, the oldest first.
-pub(crate) fn list(conn: &Connection) -> Result<Vec<UserInfo>> {
+/// Every user, the oldest first. E-mail addresses, and who signs in with a password alone, are `whole`: for
+/// administrators.
+pub(crate) fn list(conn: &Connection, whole: bool) -> Result<Vec<UserInfo>> {
     let mut statement =
         conn.prepare_cached("SELECT id, username, email, full_name, totp_enabled FROM users ORDER BY seq")?;
-    let rows = statement.query_map([], info_row)?;
+    let rows = statement.query_map([], |row| {
+        let user = info_row(row)?;
+        Ok(if whole { user } else { UserInfo { email: None, is_two_factor_auth_enabled: None, ..user } })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

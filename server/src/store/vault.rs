@@ -201,10 +201,17 @@ pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Ve
         return Err(Refusal::not_found("vault type"));
     }
     let mut statement = conn.prepare_cached(
-        "SELECT u.id, u.public_key FROM vault_type_administrators a JOIN users u ON u.id = a.user_id
+        "SELECT u.id, u.public_key, u.full_name, u.username FROM vault_type_administrators a JOIN users u ON u.id = a.user_id
          WHERE a.type_id = ?1 ORDER BY u.seq",
     )?;
-    let rows =
-        statement.query_map([kind], |row| Ok(Administrator { id: row.get(0)?, public_key: row.get(1)? }))?;
+    let rows = statement.query_map([kind], |row| {
+        let [id, public_key, full_name, username] = [0, 1, 2, 3];
+        Ok(Administrator {
+            id: row.get(id)?,
+            public_key: row.get(public_key)?,
+            full_name: row.get(full_name)?,
+            username: row.get(username)?,
+        })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

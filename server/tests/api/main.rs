@@ -9,5 +9,6 @@ mod history;
 mod operations;
 mod rights;
 mod sharing;
+mod threats;
 mod wire;
 mod world;

@@ -101,6 +101,7 @@ fn calls(on: &Things) -> Vec<Call> {
         asked("/items", format!("vaultId={vault}")),
         Call { needed: 3, ..asked("/activity-log", format!("vaultId={vault}")) },
         Call { needed: 2, on_vault: false, ..asked("/links", format!("itemId={item}")) },
+        Call { needed: 3, on_vault: false, ..asked("/shortcuts", format!("itemId={item}")) },
         at_top(call("POST", "/folders", &[], json!({"vaultId": vault, "name": "g"}), 2)),
         call("POST", "/folders", &[], json!({"vaultId": vault, "parentFolderId": folder, "name": "g"}), 2),
         call("GET", "/folders/{id}", &[folder], none.clone(), 1),

@@ -19,8 +19,9 @@ async fn login_refresh_and_expiry() {
     let second = world.ok("POST", "/sessions/refresh", access, Value::Null).await;
     assert!(second["refreshToken"].is_string());
     assert_eq!(world.send("GET", "/users/info", access, true, Value::Null).await.0, 401);
+    // An answer may have been lost: for a while the old one gets another pair.
     let old = json!({"refreshToken": first["refreshToken"]});
-    assert_eq!(world.send("POST", "/sessions/refresh", "", true, old).await.0, 401);
+    world.ok("POST", "/sessions/refresh", "", old).await;
 
     let short = ServeOptions { access_token_life: Duration::ZERO, ..ServeOptions::default() };
     let short = World { router: world.environment.router(short), ..world };
@@ -28,7 +29,20 @@ async fn login_refresh_and_expiry() {
     let access = tokens["accessToken"].as_str().unwrap();
     let (status, answer) = short.send("GET", "/users/info", access, true, Value::Null).await;
     assert_eq!((status.as_u16(), answer["errors"][0]["code"].as_str()), (401, Some("accessTokenExpired")));
-    let new = short.ok("POST", "/sessions/refresh-access-token", "", json!({"accessToken": access})).await;
+    let expired = json!({"accessToken": access});
+    for (path, token, body) in
+        [("/sessions/refresh-access-token", "", expired), ("/sessions/refresh", access, Value::Null)]
+    {
+        let (status, answer) = short.send("POST", path, token, true, body).await;
+        let code = answer["errors"][0]["code"].as_str();
+        assert_eq!((status.as_u16(), code), (401, Some("accessTokenExpired")), "it buys nothing: {path}");
+    }
+    let refresh = json!({"refreshToken": tokens["refreshToken"]});
+    assert!(short.ok("POST", "/sessions/refresh", access, refresh).await["accessToken"].is_string());
+    let world = World { router: short.environment.router(ServeOptions::default()), ..short };
+    let live = world.ok("POST", "/users/login", "", login("correct horse")).await;
+    let live = json!({"accessToken": live["accessToken"]});
+    let new = world.ok("POST", "/sessions/refresh-access-token", "", live).await;
     assert!(new["accessToken"].is_string() && new.get("refreshToken").is_none());
 }
 
