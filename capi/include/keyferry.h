@@ -197,6 +197,10 @@ uint32_t kf_abi_version(void);
 // The library's version, such as "0.1.0". Static: never freed.
 const char *kf_version(void);
 
+// Keeps this process's memory out of core dumps and from debuggers of the same user. Never done unasked: the process is
+// its program's.
+void kf_disable_core_dumps(void);
+
 // Wipes and frees a buffer, and clears `buffer`. (Items of `kf_records_encrypt` are ciphertext, and freed as they are.) Freeing a cleared buffer, or NULL, does nothing; one that is
 // none of the library's is `KF_BAD_BUFFER`, and left alone. Any thread may free what another was given.
 kf_status kf_buffer_free(struct kf_buffer *buffer);
@@ -412,7 +416,8 @@ kf_status kf_export(kf_job job,
 //   "duplicate", or "fail" (the default: nothing is written at all);
 // - `verify`: read back "full" (the default), "sample" (400 records), or "none";
 // - `rewrap`: true keeps ciphertext as it is and wraps only record keys anew;
-// - `allow_plaintext`, `allow_unencrypted_target`, `allow_empty`, `no_password`: true permits what would be refused;
+// - `allow_plaintext`, `allow_unencrypted_target`, `trust_administrators`, `allow_empty`, `no_password`: true permits
+//   what would be refused;
 // - `vaults`, `folder`, `tags`, `query`, `changed_since`: which records of the source count;
 // - `map`: an object of CSV columns and the fields that they are;
 // - `rejects`: a file for a list of what could not be taken;

@@ -143,7 +143,8 @@ pub extern "C" fn kf_export(
 ///   "duplicate", or "fail" (the default: nothing is written at all);
 /// - `verify`: read back "full" (the default), "sample" (400 records), or "none";
 /// - `rewrap`: true keeps ciphertext as it is and wraps only record keys anew;
-/// - `allow_plaintext`, `allow_unencrypted_target`, `allow_empty`, `no_password`: true permits what would be refused;
+/// - `allow_plaintext`, `allow_unencrypted_target`, `trust_administrators`, `allow_empty`, `no_password`: true permits
+///   what would be refused;
 /// - `vaults`, `folder`, `tags`, `query`, `changed_since`: which records of the source count;
 /// - `map`: an object of CSV columns and the fields that they are;
 /// - `rejects`: a file for a list of what could not be taken;

@@ -66,6 +66,13 @@ pub extern "C" fn kf_version() -> *const c_char {
     VERSION.as_ptr()
 }
 
+/// Keeps this process's memory out of core dumps and from debuggers of the same user. Never done unasked: the process is
+/// its program's.
+#[unsafe(no_mangle)]
+pub extern "C" fn kf_disable_core_dumps() {
+    keyferry_core::process::disable_core_dumps();
+}
+
 /// One runtime for all calls of the process, started by the first that needs it.
 fn runtime() -> keyferry_core::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();

@@ -18,6 +18,7 @@ pub struct Choice {
     rewrap: bool,
     allow_plaintext: bool,
     allow_unencrypted_target: bool,
+    trust_administrators: bool,
     allow_empty: bool,
     no_password: bool,
     vaults: Vec<String>,
@@ -63,6 +64,7 @@ impl Choice {
             keys: if self.rewrap { Keys::Kept } else { Keys::Fresh },
             allow_plaintext: self.allow_plaintext,
             allow_unencrypted_target: self.allow_unencrypted_target,
+            trust_administrators: self.trust_administrators,
             allow_empty: self.allow_empty,
             rejects: self.rejects.take(),
             ..Options::default()

@@ -27,9 +27,21 @@ pub struct Config {
     /// Take a key derivation below today's floors; typed as well.
     #[serde(skip)]
     pub allow_weak_kdf: bool,
+    /// Where keys are remembered; typed as well.
+    #[serde(skip)]
+    pub pins: PinSource,
     /// Where remarks go; typed as well.
     #[serde(skip)]
     pub output: Output,
+}
+
+/// Where what is remembered of environments comes from and goes to.
+#[derive(Debug, Default)]
+pub struct PinSource {
+    /// The journal, where it is not at its usual place.
+    pub journal: Option<PathBuf>,
+    /// Nothing is believed for the first time.
+    pub required: bool,
 }
 
 /// One environment.
@@ -124,7 +136,7 @@ impl Config {
     /// Writes the file whole, readable by its owner alone.
     pub fn save(&self) -> Result<()> {
         let io = |error| Error::io(&self.path, error);
-        std::fs::create_dir_all(sink::folder(&self.path)).map_err(io)?;
+        sink::make_private_folder(sink::folder(&self.path)).map_err(io)?;
         let text = toml::to_string_pretty(self).map_err(|error| {
             Error::new(ErrorKind::Internal, "the config could not be written").because(error)
         })?;

@@ -16,12 +16,20 @@ pub struct Jobs {
     words: Vec<String>,
     resumed: Option<i64>,
     started: Timestamp,
+    /// Archives may cost more than usual to open.
+    pub allow_heavy_kdf: bool,
 }
 
 impl Jobs {
     /// `words` are the command's, without the program's name.
     pub fn new(global: &Global, words: Vec<String>) -> Self {
-        Self { path: global.journal.clone(), words, resumed: None, started: Timestamp::now() }
+        Self {
+            path: global.journal.clone(),
+            words,
+            resumed: None,
+            started: Timestamp::now(),
+            allow_heavy_kdf: global.allow_heavy_kdf,
+        }
     }
 
     /// The same journal; transfers go on with a job instead of beginning one.

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::credentials;
 use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
+use crate::pins;
 use keyferry_core::Result;
 use keyferry_core::client::{Client, Session, http_transport_trusting};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
@@ -146,6 +147,8 @@ pub async fn environment_with(
                 }
                 (None, None) => {}
             }
+            let output = config.output;
+            client.tell_with(move |remark| output.say(&crate::output::clean(remark)));
             Ok((client, true))
         }
         Location::Embedded(folder) => embedded::client(folder, &label),
@@ -159,17 +162,21 @@ pub async fn environment_with(
         (None, Need::Contents) if encrypts => asked.unlock()?,
         (unlock, _) => unlock,
     };
+    let memory = match need {
+        Need::Contents => pins::memory(&target.canonical, config)?,
+        Need::Names => None,
+    };
     let permit = |unlock: Unlock| if config.allow_weak_kdf { unlock.allow_weak_derivation() } else { unlock };
     if config.allow_weak_kdf {
         config
             .output
             .warn("a weak key derivation is taken: a server that lies can guess the master password");
     }
-    let opened = match Environment::open(first, unlock.map(permit)).await {
+    let opened = match Environment::open_known(first, unlock.map(permit), memory.clone()).await {
         // Some servers tell nothing at all without the hash of the master key.
         Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
             let Some(unlock) = asked.unlock()? else { return Err(error) };
-            Environment::open(client()?.0, Some(permit(unlock))).await?
+            Environment::open_known(client()?.0, Some(permit(unlock)), memory).await?
         }
         other => other?,
     };

@@ -9,6 +9,7 @@
 //! | `secrets` | secrets in use: references and templates |
 //! | `child` | a program that runs with secrets |
 //! | `journal` | writes transfers down, so that they can be resumed and undone |
+//! | `pins` | what is remembered of environments |
 //! | `output`, `exit` | what is shown, and how it ends |
 //! | `passwork` | called as `passwork-cli`, the program behaves as the official one |
 
@@ -22,6 +23,7 @@ mod journal;
 mod location;
 mod output;
 mod passwork;
+mod pins;
 mod secrets;
 mod time;
 
@@ -34,6 +36,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     exit::silence_panics();
+    keyferry_core::process::disable_core_dumps();
     let mut typed = std::env::args_os();
     if passwork::is_called(typed.next().as_deref()) {
         return passwork::main(&typed.collect::<Vec<_>>());

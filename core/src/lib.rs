@@ -34,6 +34,7 @@
 pub mod client;
 pub mod engine;
 pub mod files;
+pub mod process;
 
 pub use keyferry_crypto as crypto;
 pub use keyferry_crypto::{Error, ErrorKind, Result, error, model, secret};

@@ -23,6 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use super::disable_core_dumps;
+    #[pymodule_export]
     use crate::crypto::{
         attachment_hash, base32_decode, base32_encode, decrypt, decrypt_attachment, decrypt_text, encrypt,
         encrypt_attachment, forget_keys, generate_key, key_pair, master_key, record_key, rsa_decrypt,
@@ -40,6 +42,13 @@ mod _native {
     use crate::records::{decrypt_records, encrypt_records};
     #[pymodule_export]
     use crate::table::{decrypt_table, encrypt_table};
+}
+
+/// Keeps this process's memory out of core dumps and from debuggers of the same user. Never done unasked: the process is
+/// its program's.
+#[pyfunction]
+fn disable_core_dumps() {
+    keyferry_core::process::disable_core_dumps();
 }
 
 /// One runtime for all calls of the process.

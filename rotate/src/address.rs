@@ -3,12 +3,20 @@
 
 use keyferry_core::{Error, ErrorKind, Result};
 use std::fmt;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use url::{Host, Url};
 
 /// Scheme, host, port and path of a target, with neither user nor password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address(Url);
+pub struct Address {
+    url: Url,
+    /// The user typed it, rather than a record saying so.
+    typed: bool,
+}
+
+/// The parameters that say how a target is reached, and so belong to which target it is.
+const PARAMETERS: &[&str] = &["sslmode", "ssl-mode", "known_hosts"];
 
 impl Address {
     /// Understands a record's `url`, leaving out the user and password that it may name.
@@ -29,13 +37,49 @@ impl Address {
             url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| wrong())?;
         }
         url.set_fragment(None);
-        Ok(Self(url))
+        Ok(Self { url, typed: false })
+    }
+
+    /// The same, as the user typed it: it may turn encryption off, which a record may not.
+    #[must_use]
+    pub fn typed(self) -> Self {
+        Self { typed: true, ..self }
+    }
+
+    /// Whether its parameters may loosen how the target is reached: on this machine, or where the user typed them.
+    #[must_use]
+    pub fn may_loosen(&self) -> bool {
+        self.typed || self.is_local()
+    }
+
+    /// A parameter that loosens how the target is reached; from a record it counts on this machine alone.
+    #[must_use]
+    pub fn loosening(&self, name: &str) -> Option<String> {
+        self.parameter(name).filter(|_| self.may_loosen())
+    }
+
+    /// All that makes this target another than others, in one spelling; no secret is in it.
+    #[must_use]
+    pub fn identity(&self, usual_port: u16) -> String {
+        let host = self.host().unwrap_or_default().to_lowercase();
+        let mut text = format!(
+            "{}://{host}:{}{}",
+            self.scheme(),
+            self.port(usual_port),
+            self.url.path().trim_end_matches('/')
+        );
+        for name in PARAMETERS {
+            if let Some(value) = self.parameter(name) {
+                let _ = write!(text, " {name}={value}");
+            }
+        }
+        text
     }
 
     /// `postgres`, `redis` …
     #[must_use]
     pub fn scheme(&self) -> &str {
-        self.0.scheme()
+        self.url.scheme()
     }
 
     /// The host's name or number, without the brackets of IPv6.
@@ -43,7 +87,7 @@ impl Address {
     /// # Errors
     /// [`ErrorKind::Input`] where there is none.
     pub fn host(&self) -> Result<String> {
-        match self.0.host() {
+        match self.url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => Ok(name.to_owned()),
             Some(Host::Ipv4(number)) => Ok(number.to_string()),
             Some(Host::Ipv6(number)) => Ok(number.to_string()),
@@ -54,19 +98,19 @@ impl Address {
     /// The port, or the one that is usual.
     #[must_use]
     pub fn port(&self, usual: u16) -> u16 {
-        self.0.port().unwrap_or(usual)
+        self.url.port().unwrap_or(usual)
     }
 
     /// The first part of the path: a database.
     #[must_use]
     pub fn database(&self) -> Option<&str> {
-        self.0.path().split('/').nth(1).filter(|name| !name.is_empty())
+        self.url.path().split('/').nth(1).filter(|name| !name.is_empty())
     }
 
     /// A parameter after the question mark.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<String> {
-        self.0.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+        self.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
     /// Whether it is this machine, so that nobody reads along.
@@ -83,7 +127,7 @@ impl Address {
 impl fmt::Display for Address {
     /// Without parameters: a driver's may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = self.0.clone();
+        let mut shown = self.url.clone();
         shown.set_query(None);
         f.write_str(shown.as_str())
     }
@@ -102,8 +146,28 @@ mod tests {
         assert_eq!(address.to_string(), "postgres://db.example:6432/main");
         assert_eq!((address.port(5432), address.database()), (6432, Some("main")));
         assert_eq!(address.parameter("sslmode").as_deref(), Some("require"));
+        assert!(!address.identity(5432).contains("planted"));
         let error = Address::parse("app:planted").unwrap_err();
         assert!(!format!("{error:?}").contains("planted"));
+    }
+
+    #[test]
+    fn a_record_loosens_nothing_elsewhere() {
+        let address = Address::parse("postgres://DB.example?sslmode=disable").unwrap();
+        assert_eq!(address.loosening("sslmode"), None);
+        assert_eq!(address.clone().typed().loosening("sslmode").as_deref(), Some("disable"));
+        assert!(
+            Address::parse("postgres://127.0.0.1?sslmode=disable").unwrap().loosening("sslmode").is_some()
+        );
+        let same = Address::parse("postgres://db.example:5432/?sslmode=disable").unwrap();
+        assert_eq!(address.identity(5432), same.identity(5432));
+        for other in [
+            "postgres://db.example",
+            "postgres://db.example:5433?sslmode=disable",
+            "postgres://db.example/x?sslmode=disable",
+        ] {
+            assert_ne!(address.identity(5432), Address::parse(other).unwrap().identity(5432), "{other}");
+        }
     }
 
     #[test]

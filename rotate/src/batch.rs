@@ -79,10 +79,20 @@ async fn settle_one(batch: Batch<'_>, known: Rotating) -> Rotated {
             Err(error) => return name(error),
         },
     };
+    let account = Account { address, login: known.login.clone() };
+    if let Some(memory) = environment.memory() {
+        let target = connector.identity(&account);
+        let allowed = choice.allow_target || choice.target.is_some();
+        match memory.target(&known.item, &target, allowed).and_then(|()| memory.binds(&known.item, &target)) {
+            Ok(true) => connector.require_binding(&account),
+            Ok(false) => {}
+            Err(error) => return name(error),
+        }
+    }
     let rotation = Rotation {
         environment,
         connector,
-        account: Account { address, login: known.login.clone() },
+        account,
         admin: choice.admin(),
         item: known.item.clone(),
         label: known.record.clone(),
@@ -92,7 +102,7 @@ async fn settle_one(batch: Batch<'_>, known: Rotating) -> Rotated {
         job,
         number: known.number,
     };
-    rotation.resume(known.stored).await
+    rotation.resume(known.stored, known.sent).await
 }
 
 /// Rotates what the plan says. `settled` is what became of an earlier run's.

@@ -78,6 +78,23 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// All that makes this account another than others, in one spelling: what a pin of the target stands for.
+    fn identity(&self, account: &Account) -> String {
+        format!("{} at {}", account.login, account.address.identity(0))
+    }
+
+    /// Whether the target has proved, since this connector began, that its secrets stay unread even by who has its
+    /// certificate's name: SCRAM with channel binding (RFC 5802).
+    fn binds(&self, account: &Account) -> bool {
+        let _ = account;
+        false
+    }
+
+    /// Takes nothing less than channel binding from this account's server, from now on.
+    fn require_binding(&self, account: &Account) {
+        let _ = account;
+    }
+
     /// Whose secret it is, however the address is written.
     fn owner(&self, account: &Account) -> String {
         match self.server(&account.address) {

@@ -10,7 +10,7 @@ use crate::transitions::{Holds, Works};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use keyferry_core::crypto::generate;
-use keyferry_core::engine::FetchedRecord;
+use keyferry_core::engine::{FetchedRecord, Memory};
 use keyferry_core::model::Record;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -91,6 +91,8 @@ pub struct Choice {
     pub field: Field,
     /// The target, where it is not what each record's `url` says.
     pub target: Option<Address>,
+    /// Take the target that a record names although it is not where its secret was changed before.
+    pub allow_target: bool,
     /// Who makes the changes, if not each user itself.
     pub admin: Option<Admin>,
     /// New secrets.
@@ -135,6 +137,7 @@ impl Plan {
         connector: &dyn Connector,
         picked: Vec<Result<FetchedRecord>>,
         choice: &Choice,
+        memory: Option<&Memory>,
     ) -> Self {
         let mut plan = Self::default();
         let mut candidates = Vec::new();
@@ -160,8 +163,11 @@ impl Plan {
             .map(|ready| {
                 let alone = same.get(&connector.owner(&ready.account)) == Some(&1);
                 async move {
-                    let result =
-                        if alone { tried(connector, &ready, choice).await } else { Err(twin(&ready)) };
+                    let result = if alone {
+                        tried_where_known(connector, &ready, choice, memory).await
+                    } else {
+                        Err(twin(&ready))
+                    };
                     (ready, result)
                 }
             })
@@ -230,6 +236,26 @@ fn candidate(
 fn twin(ready: &Ready) -> Error {
     Error::new(ErrorKind::Conflict, format!("several of these records hold the secret of {}", ready.account))
         .next_step("make one record of them, or name one alone")
+}
+
+/// Tries a record at the target that its secret went to before, or for the first time.
+async fn tried_where_known(
+    connector: &dyn Connector,
+    ready: &Ready,
+    choice: &Choice,
+    memory: Option<&Memory>,
+) -> Result<()> {
+    let Some(memory) = memory else { return tried(connector, ready, choice).await };
+    let account = &ready.account;
+    let target = connector.identity(account);
+    let allowed = choice.allow_target || choice.target.is_some();
+    memory.target(&ready.item, &target, allowed)?;
+    if memory.binds(&ready.item, &target)? {
+        connector.require_binding(account);
+    }
+    tried(connector, ready, choice).await?;
+    // A target that took the present secret is the one that is meant.
+    memory.pin_target(&ready.item, &target, connector.binds(account))
 }
 
 /// Uses the present secret, and one that nobody has.

@@ -52,6 +52,9 @@ struct Course {
     aim: Aim,
     works: Option<Works>,
     holds: Option<Holds>,
+    /// The new secret was sent to the target, or may have been. Before that it is not even offered there: whoever took the
+    /// target's place would learn it.
+    sent: bool,
     /// A change of the target was sent and not answered: it may still happen.
     doubtful_target: bool,
     /// The same of the record.
@@ -73,6 +76,7 @@ impl Rotation<'_> {
             aim: Aim::Forward,
             works: None,
             holds: None,
+            sent: false,
             doubtful_target: false,
             doubtful_record: false,
             trouble: None,
@@ -86,13 +90,21 @@ impl Rotation<'_> {
         self.run(course, false).await
     }
 
-    /// After a crash: nothing is known. `stored` is when the new secret was sent to the environment, if it was.
-    pub async fn resume(self, stored: Option<i64>) -> Rotated {
+    /// After a crash: nothing is known. `stored` is when the new secret was sent to the environment, if it was; `sent`,
+    /// whether it may have been sent to the target.
+    pub async fn resume(self, stored: Option<i64>, sent: bool) -> Rotated {
         let outlives = self.job.request_outlives();
         let doubtful_record = stored.is_some_and(|at| is_recent(at, outlives));
         let aim = if self.new.is_some() { Aim::Forward } else { Aim::Back };
-        let course =
-            Course { aim, works: None, holds: None, doubtful_target: true, doubtful_record, trouble: None };
+        let course = Course {
+            aim,
+            works: None,
+            holds: None,
+            sent,
+            doubtful_target: true,
+            doubtful_record,
+            trouble: None,
+        };
         self.run(course, true).await
     }
 
@@ -159,7 +171,7 @@ impl Rotation<'_> {
 
     /// Asks both sides. What cannot be asked stays as it was known, unless something was sent there since.
     async fn look(&self, course: &mut Course) -> Option<FetchedRecord> {
-        match self.works().await {
+        match self.works(course.sent).await {
             Ok(works) => course.works = Some(works),
             Err(error) => course.went_wrong(error),
         }
@@ -175,9 +187,9 @@ impl Rotation<'_> {
         }
     }
 
-    async fn works(&self) -> Result<Works> {
+    async fn works(&self, sent: bool) -> Result<Works> {
         let old = self.connector.check(&self.account, &self.old).await?;
-        let new = match &self.new {
+        let new = match self.new.as_ref().filter(|_| sent) {
             Some(new) => self.connector.check(&self.account, new).await?,
             None => false,
         };
@@ -215,6 +227,9 @@ impl Rotation<'_> {
             Next::Add => {
                 crash::point("before set");
                 let actor = self.actor(works, Works::Old)?;
+                let number = self.number;
+                journal(self.job, move |job| job.send_rotation(number)).await?;
+                course.sent = true;
                 let done = self.connector.add(&self.account, actor, &self.old, new()?).await;
                 crash::point("after set");
                 done

@@ -3,6 +3,16 @@
 use super::Switch;
 use clap::Subcommand;
 
+/// `env pins`
+#[derive(Debug, Subcommand)]
+pub enum Pins {
+    /// Print an environment's pins for `KEYFERRY_PINS` of a machine that keeps nothing: digests, no secrets
+    Export {
+        /// The environment
+        location: String,
+    },
+}
+
 /// `env`
 #[derive(Debug, Subcommand)]
 pub enum Env {
@@ -39,13 +49,16 @@ pub enum Env {
         /// The environment
         location: String,
     },
-    /// Believe the next public key that an environment shows for one of its users
+    /// Forget what is remembered of an environment: what it says next is believed
     Unpin {
         /// The environment
         location: String,
-        /// The user's id, as the error names it
-        user: String,
+        /// What, as the error names it: a user's id, vault:ID, record:ID, target:ID, encryption, key-derivation
+        subject: String,
     },
+    /// What is remembered of environments
+    #[command(subcommand)]
+    Pins(Pins),
     /// Forget a name; the environment itself stays
     Remove {
         /// The name

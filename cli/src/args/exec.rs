@@ -14,7 +14,8 @@ use std::path::PathBuf;
 #[command(after_help = "\
 A REFERENCE is [NAME:]Vault/folder/record[#field], or an id in place of the path.
 
-The program gets our environment without our own tokens and keys, and the variables asked for. Nothing runs where a
+Whole records name their own variables, and whoever edits a record names it: so --prefix or --allow says which names may
+be set. The program gets our environment without our own tokens and keys, and the variables asked for. Nothing runs where a
 field is missing, where two secrets want one variable, or where a variable exists already.
 
 Exit codes: the program's own; 128+N where signal N ended it; 125 where nothing was run, 126 where the program cannot
@@ -47,9 +48,12 @@ pub struct Exec {
     /// Whole records with all of these tags
     #[arg(help_heading = "Secrets", long, value_name = "TAG,TAG", value_delimiter = ',')]
     pub tags: Vec<String>,
-    /// Put this before the names of whole records' variables
+    /// Put this before the names of whole records' variables; one that ends with _ allows all of them
     #[arg(help_heading = "Secrets", long, value_name = "PREFIX", value_parser = prefix)]
     pub prefix: Option<String>,
+    /// Let whole records set these variables: names, or beginnings such as DB_*
+    #[arg(help_heading = "Secrets", long, value_name = "NAME,NAME", value_delimiter = ',', value_parser = allowed)]
+    pub allow: Vec<String>,
     /// Of whole records only the fields, not the password
     #[arg(help_heading = "Secrets", long)]
     pub only_custom_fields: bool,
@@ -145,6 +149,14 @@ fn whole(text: &str) -> Result<Reference, String> {
 
 fn prefix(text: &str) -> Result<String, String> {
     check_name(text).map(|()| text.to_owned()).map_err(|error| told(&error))
+}
+
+fn allowed(text: &str) -> Result<String, String> {
+    let name = text.trim().strip_suffix('*').unwrap_or(text.trim());
+    if name.len() < 2 && text.contains('*') {
+        return Err("a pattern has at least two characters before its *".to_owned());
+    }
+    check_name(name).map(|()| text.trim().to_owned()).map_err(|error| told(&error))
 }
 
 fn told(error: &keyferry_core::Error) -> String {

@@ -48,6 +48,7 @@ pub struct Arguments {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that is typed")]
 pub struct Global {
     /// Write the result as one JSON document
     #[arg(long, global = true)]
@@ -70,6 +71,12 @@ pub struct Global {
     /// Take a key derivation below today's floors, as old installations have it
     #[arg(long, global = true)]
     pub allow_weak_kdf: bool,
+    /// Take an archive whose passphrase costs more than 1 GiB or 10 passes to try, up to 4 GiB and 64
+    #[arg(long, global = true)]
+    pub allow_heavy_kdf: bool,
+    /// Refuse every key that is not pinned here or in `KEYFERRY_PINS`: believe nothing for the first time
+    #[arg(long, global = true, env = "KEYFERRY_REQUIRE_PINS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub require_pins: bool,
 }
 
 /// The commands.

@@ -39,6 +39,9 @@ pub struct Rotate {
     /// The target's address, in place of each record's url
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub target: Option<String>,
+    /// Take the target that a record names although its secret was changed elsewhere before
+    #[arg(long)]
+    pub allow_target: bool,
     /// Characters of a new secret
     #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(16..=256))]
     pub length: u16,

@@ -121,6 +121,9 @@ pub struct Into {
     /// Secrets may be written where the server can read them, though a key is at hand or the source is encrypted
     #[arg(long)]
     pub allow_unencrypted_target: bool,
+    /// The keys of new vaults may be wrapped for administrators whose keys were never seen here
+    #[arg(long)]
+    pub trust_administrators: bool,
 }
 
 /// `import`
@@ -194,6 +197,7 @@ pub struct Migrate {
 
 /// `sync`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that is typed")]
 pub struct SyncArguments {
     /// The source
     pub from: String,
@@ -217,6 +221,9 @@ pub struct SyncArguments {
     /// Secrets may be written where the server can read them, though a key is at hand or the source is encrypted
     #[arg(long)]
     pub allow_unencrypted_target: bool,
+    /// The keys of new vaults may be wrapped for administrators whose keys were never seen here
+    #[arg(long)]
+    pub trust_administrators: bool,
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

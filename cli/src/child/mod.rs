@@ -74,7 +74,7 @@ impl Program {
     #[cfg(unix)]
     pub fn replace_us(&self) -> NotRun {
         use std::os::unix::process::CommandExt as _;
-        self.not_started(self.command().exec())
+        keyferry_core::process::with_core_dumps_of_before(|| self.not_started(self.command().exec()))
     }
 
     /// Runs it below us; its exit code, or 128 and the number of the signal that ended it.
@@ -94,7 +94,8 @@ impl Program {
         if mask.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        let mut child = command.spawn().map_err(|error| self.not_started(error))?;
+        let child = keyferry_core::process::with_core_dumps_of_before(|| command.spawn());
+        let mut child = child.map_err(|error| self.not_started(error))?;
         let handed_on = signals.hand_on(&child, Group::Shared, || {});
         let mut threads = Vec::new();
         if let Some(patterns) = mask {

@@ -40,7 +40,8 @@ pub fn run(program: &Program, signals: Signals, patterns: Arc<Patterns>) -> Resu
         command = command.stderr(Stdio::piped());
     }
     let raw = if ours { Raw::enter() } else { None };
-    let mut child = command.spawn(pts).map_err(|error| program.not_started(cause(error)))?;
+    let child = keyferry_core::process::with_core_dumps_of_before(|| command.spawn(pts));
+    let mut child = child.map_err(|error| program.not_started(cause(error)))?;
     let handed_on = {
         let pty = pty.clone();
         signals.hand_on(&child, Group::Own, move || resize(&pty))

@@ -25,8 +25,8 @@ use std::sync::Arc;
 pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     match archive {
         Archive::Create(create) => self::create(create, config, jobs, output).await,
-        Archive::List(file) => list(&file, config, output).await,
-        Archive::Verify(file) => verify(&file, config, output).await,
+        Archive::List(file) => list(&file, config, jobs, output).await,
+        Archive::Verify(file) => verify(&file, config, jobs, output).await,
         Archive::Extract(extract) => self::extract(extract, config, jobs, output).await,
     }
 }
@@ -70,8 +70,8 @@ async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: 
 }
 
 /// Names as they are read: nothing is kept but what JSON needs.
-async fn list(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8> {
-    let (path, sealed_for, reader) = open(file, config).await?;
+async fn list(file: &ArchiveFile, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let (path, sealed_for, reader) = open(file, config, jobs).await?;
     let (mut records, mut folders) = (Vec::new(), Vec::new());
     if !output.json {
         for whom in &sealed_for {
@@ -97,8 +97,8 @@ async fn list(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8>
 }
 
 /// Reads all of it: each chunk is authenticated, and the end says that nothing is missing.
-async fn verify(file: &ArchiveFile, config: &Config, output: Output) -> Result<u8> {
-    let (path, sealed_for, reader) = open(file, config).await?;
+async fn verify(file: &ArchiveFile, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let (path, sealed_for, reader) = open(file, config, jobs).await?;
     let (mut records, mut folders, mut attachments, mut bytes) = (0_u64, 0_u64, 0_u64, 0_u64);
     for entry in reader {
         match entry.map_err(|error| in_file(&path, error))? {
@@ -131,13 +131,13 @@ async fn verify(file: &ArchiveFile, config: &Config, output: Output) -> Result<u
     Ok(0)
 }
 
-async fn open(file: &ArchiveFile, config: &Config) -> Result<(PathBuf, Vec<String>, Reader)> {
+async fn open(file: &ArchiveFile, config: &Config, jobs: &Jobs) -> Result<(PathBuf, Vec<String>, Reader)> {
     let path = source_path(&file.file)?;
     say_if_typed(&Endpoint::File { path: path.clone(), format: None }, config.output);
     let whole = Repeatable::open(&path, &Silent::default()).await?;
     let header = archive::inspect(whole.read()?).map_err(|error| in_file(&path, error))?;
     let sealed_for = header.locks.iter().map(ToString::to_string).collect();
-    let mut keys = archive_keys([])?;
+    let mut keys = archive_keys([], jobs)?;
     if let Some(word) = &file.user {
         let (environment, _) = location::environment(word, Side::Only, Need::Contents, config).await?;
         environment.unlocked()?;

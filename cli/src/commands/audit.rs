@@ -5,6 +5,7 @@ use crate::commands::{archive_keys, filter};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
+use crate::journal::Jobs;
 use crate::location;
 use crate::output::Output;
 use crate::output::progress::Shown;
@@ -16,7 +17,7 @@ use keyferry_core::files::sink::Draft;
 use std::path::Path;
 
 /// Looks at every record of a location and tells what is wrong.
-pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(asked: Arguments, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let now = Timestamp::now();
     let format = format(&asked, output)?;
     let file = asked.output.as_deref().map(Draft::open).transpose()?;
@@ -28,7 +29,7 @@ pub async fn run(asked: Arguments, config: &Config, output: Output) -> Result<u8
         FailOn::None => None,
     };
     let location = location::endpoint(&asked.location, Side::Only, config).await?;
-    let archive = archive_keys([&location])?;
+    let archive = archive_keys([&location], jobs)?;
     let options = Options { filter: filter(asked.select, now), archive, ..Options::default() };
     let progress = Shown::new(output);
     let mut audit = engine::audit(&location, &options, &rules, &progress).await?;

@@ -1,5 +1,6 @@
 //! `env`: environments made, named, tested, forgotten.
 
+use crate::args::environment::Pins;
 use crate::args::{Env, Switch};
 use crate::config::{Config, Configured};
 use crate::credentials;
@@ -10,6 +11,7 @@ use crate::location;
 use crate::location::{Location, Need};
 use crate::output::Output;
 use keyferry_core::archive::Lock;
+use keyferry_core::engine::pins;
 use keyferry_core::formats::Format;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -20,18 +22,26 @@ use serde_json::json;
 pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Result<u8> {
     match env {
         Env::Init { location, user, generate, client_encryption } => {
-            init(&location, &user, generate, client_encryption, output)
+            init(&location, &user, generate, client_encryption, jobs, output)
         }
         Env::Add { name, location } => add(&name, location, config, output),
         Env::List => list(&config, output),
         Env::Test { location } => test(&location, &config, output).await,
         Env::PublicKey { location } => public_key(&location, &config, output).await,
-        Env::Unpin { location, user } => unpin(&location, &user, &config, jobs, output),
+        Env::Unpin { location, subject } => unpin(&location, &subject, &config, jobs, output),
+        Env::Pins(Pins::Export { location }) => export_pins(&location, &config, jobs, output),
         Env::Remove { name } => remove(&name, config, output),
     }
 }
 
-fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: Output) -> Result<u8> {
+fn init(
+    location: &str,
+    user: &str,
+    generate: bool,
+    encryption: Switch,
+    jobs: &Jobs,
+    output: Output,
+) -> Result<u8> {
     let Location::Embedded(folder) = Location::parse(location)? else {
         return Err(usage(format!("`{location}` is not an embedded environment"), "write embedded:DIR"));
     };
@@ -43,6 +53,10 @@ fn init(location: &str, user: &str, generate: bool, encryption: Switch, output: 
         Switch::Off => None,
     };
     let made = embedded::make(&folder, user, master.as_ref().map(|(password, _)| password))?;
+    // What stood there before was another environment.
+    if jobs.path()?.exists() {
+        jobs.journal()?.unpin_all(&location::canonical(&Location::Embedded(folder)))?;
+    }
     let generated = master.as_ref().filter(|(_, generated)| *generated).map(|(password, _)| password);
     let shown = |secret: Option<&SecretString>| secret.map(|secret| secret.expose().to_owned());
     if output.json {
@@ -126,11 +140,19 @@ async fn test(location: &str, config: &Config, output: Output) -> Result<u8> {
         if config.environments.contains_key(location) { format!("{location}:") } else { location.to_owned() };
     let (environment, _) = location::environment(&word, Side::Only, Need::Contents, config).await?;
     environment.unlocked()?;
+    let encrypts = environment.encrypts();
+    environment.stays_encrypted()?;
     let vaults = environment.tree().await?.len();
     if output.json {
-        output.document(&json!({ "location": environment.label(), "vaults": vaults }))?;
+        let label = environment.label();
+        output.document(&json!({ "location": label, "vaults": vaults, "encrypted": encrypts }))?;
     } else {
         output.line(&format!("{} works: {vaults} vaults", environment.label()))?;
+        output.say(if encrypts {
+            "clients encrypt here, and that is remembered: it has to stay so"
+        } else {
+            "nothing is encrypted by clients here: its server can read every secret"
+        });
     }
     Ok(0)
 }
@@ -150,20 +172,34 @@ async fn public_key(location: &str, config: &Config, output: Output) -> Result<u
     Ok(0)
 }
 
-fn unpin(location: &str, user: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let location = match Location::parse(location)? {
-        Location::Named(name, _) => Location::parse(config.location(&name)?)?,
-        other => other,
-    };
-    let place = location::canonical(&location);
-    if !jobs.journal()?.unpin(&place, user)? {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            format!("no public key of user {user} of {place} is pinned"),
-        )
-        .next_step("name the environment and the user's id as the error had them"));
+/// The canonical name of an environment, also without its colon.
+fn place(location: &str, config: &Config) -> Result<String> {
+    Ok(location::Target::parse_named(location, config)?.canonical)
+}
+
+fn unpin(location: &str, subject: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let place = place(location, config)?;
+    if !jobs.journal()?.unpin(&place, subject)? {
+        return Err(Error::new(ErrorKind::NotFound, format!("no `{subject}` of {place} is pinned"))
+            .next_step("name the environment and what is pinned as the error had them"));
     }
-    output.say(&format!("the next public key of user {user} of {place} will be believed"));
+    output.say(&format!("what {place} says next of `{subject}` will be believed"));
+    Ok(0)
+}
+
+fn export_pins(location: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let place = place(location, config)?;
+    let pins = jobs.journal()?.pins(&place)?;
+    if pins.is_empty() {
+        return Err(Error::new(ErrorKind::NotFound, format!("nothing of {place} is pinned"))
+            .next_step("use it once from here first: keyferry env test, keyferry get"));
+    }
+    let lines = pins.iter().map(|(subject, digest)| pins::line(&place, subject, digest));
+    if output.json {
+        output.document(&json!({ "place": place, "pins": lines.collect::<Vec<_>>() }))?;
+    } else {
+        lines.into_iter().try_for_each(|line| output.line(&line))?;
+    }
     Ok(0)
 }
 

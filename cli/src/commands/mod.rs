@@ -29,7 +29,7 @@ mod update;
 mod verify;
 
 use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
-use crate::config::Config;
+use crate::config::{Config, PinSource};
 use crate::credentials;
 use crate::exit::usage;
 use crate::journal::Jobs;
@@ -52,6 +52,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
     let config = || {
         let mut config = Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output)?;
         config.allow_weak_kdf = global.allow_weak_kdf;
+        config.pins = PinSource { journal: global.journal.clone(), required: global.require_pins };
         Ok::<_, keyferry_core::Error>(config)
     };
     match arguments.command {
@@ -61,9 +62,9 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
         Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
-        Command::Verify(two) => verify::run(two, &config()?, output).await,
+        Command::Verify(two) => verify::run(two, &config()?, &jobs, output).await,
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
-        Command::Audit(asked) => audit::run(asked, &config()?, output).await,
+        Command::Audit(asked) => audit::run(asked, &config()?, &jobs, output).await,
         Command::Archive(archive) => archive::run(archive, &config()?, &jobs, output).await,
         Command::Jobs { forget: None } => jobs::list(&jobs, output),
         Command::Jobs { forget: Some(id) } => jobs::forget(id, &jobs, output),
@@ -108,6 +109,7 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
         },
         rejects: into.rejects,
         allow_unencrypted_target: into.allow_unencrypted_target,
+        trust_administrators: into.trust_administrators,
         ..Options::default()
     }
 }
@@ -164,7 +166,7 @@ async fn carry(
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
     say_if_typed(from, output);
-    let options = &Options { archive: with_keys(&options.archive, [to, from])?, ..options.clone() };
+    let options = &Options { archive: with_keys(&options.archive, [to, from], jobs)?, ..options.clone() };
     let progress = Shown::new(output);
     if typed.dry_run {
         let plan = engine::plan(from, to, options, &progress).await?;
@@ -205,14 +207,22 @@ fn say_if_typed(from: &Endpoint, output: Output) {
 
 /// What archives are sealed for and opened with: the passphrase of the variable, and the user of the
 /// first environment among these.
-fn archive_keys<const N: usize>(endpoints: [&Endpoint; N]) -> Result<ArchiveKeys> {
-    with_keys(&ArchiveKeys::default(), endpoints)
+fn archive_keys<const N: usize>(endpoints: [&Endpoint; N], jobs: &Jobs) -> Result<ArchiveKeys> {
+    with_keys(&ArchiveKeys::default(), endpoints, jobs)
 }
 
 /// The same, besides what is there already.
-fn with_keys<const N: usize>(keys: &ArchiveKeys, endpoints: [&Endpoint; N]) -> Result<ArchiveKeys> {
+fn with_keys<const N: usize>(
+    keys: &ArchiveKeys,
+    endpoints: [&Endpoint; N],
+    jobs: &Jobs,
+) -> Result<ArchiveKeys> {
     let passphrase = credentials::secret("KEYFERRY", "ARCHIVE_PASSPHRASE", &credentials::process)?;
-    Ok(ArchiveKeys { recipients: keys.recipients.clone(), ..ArchiveKeys::of(endpoints, passphrase) })
+    Ok(ArchiveKeys {
+        recipients: keys.recipients.clone(),
+        allow_heavy: jobs.allow_heavy_kdf,
+        ..ArchiveKeys::of(endpoints, passphrase)
+    })
 }
 
 /// A format by its name.

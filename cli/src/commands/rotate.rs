@@ -37,7 +37,7 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
     let progress = Shown::new(output);
     if rotate.dry_run {
         let (picked, one) = picked(&environment, &inside, &filter).await?;
-        let plan = Plan::make(&*connector, picked, &choice).await;
+        let plan = Plan::make(&*connector, picked, &choice, environment.memory()).await;
         drop(progress);
         return shown(plan.shown(started.elapsed().as_secs_f64()), one, output);
     }
@@ -61,7 +61,7 @@ pub async fn run(mut rotate: Rotate, config: &Config, jobs: &Jobs, output: Outpu
         let rotated = |outcome: &Option<String>| outcome.as_deref() == Some(Outcome::Rotated.word());
         done.extend(before.filter(|one| rotated(&one.outcome)).map(|one| one.item));
         picked.retain(|picked| picked.as_ref().map_or(true, |picked| !done.contains(&picked.id)));
-        let plan = Plan::make(&*connector, picked, &choice).await;
+        let plan = Plan::make(&*connector, picked, &choice, environment.memory()).await;
         let report = batch::run(batch, plan, settled, started).await?;
         Ok((report, one))
     };
@@ -114,7 +114,8 @@ async fn choice(rotate: &Rotate, environment: &Environment, config: &Config) -> 
     };
     Ok(Choice {
         field,
-        target: rotate.target.as_deref().map(Address::parse).transpose()?,
+        target: rotate.target.as_deref().map(Address::parse).transpose()?.map(Address::typed),
+        allow_target: rotate.allow_target,
         admin,
         strength: Strength {
             length: usize::from(rotate.length),

@@ -40,6 +40,7 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         rejects: None,
         report: None,
         allow_unencrypted_target: sync.allow_unencrypted_target,
+        trust_administrators: sync.trust_administrators,
     };
     let mut options = options(into, sync.select, jobs);
     options.read = read_options(&sync.table)?;

@@ -5,6 +5,7 @@ use crate::commands::table::read_options;
 use crate::commands::{Typed, archive_keys, filter, say_if_typed};
 use crate::config::Config;
 use crate::credentials::Side;
+use crate::journal::Jobs;
 use crate::location;
 use crate::output::Output;
 use crate::output::progress::Shown;
@@ -13,7 +14,7 @@ use keyferry_core::Result;
 use keyferry_core::engine::{self, Options};
 
 /// Compares two locations.
-pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
+pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let typed =
         Typed { what: "verify", from: &two.a, to: &two.b, dry_run: false, report: two.report.as_deref() };
     typed.check()?;
@@ -25,7 +26,7 @@ pub async fn run(two: Two, config: &Config, output: Output) -> Result<u8> {
     let options = Options {
         allow_empty: two.select.allow_empty,
         filter: filter(two.select, started),
-        archive: archive_keys([&a, &b])?,
+        archive: archive_keys([&a, &b], jobs)?,
         read: read_options(&two.table)?,
         ..Options::default()
     };

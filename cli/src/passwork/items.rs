@@ -7,6 +7,7 @@ use crate::passwork::server::Server;
 use crate::passwork::value::Value;
 use keyferry_core::crypto::keychain::Keychain;
 use keyferry_core::crypto::{envelope, master_key};
+use keyferry_core::engine::Memory;
 use keyferry_core::secret::SecretString;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,13 +23,19 @@ pub struct Client {
     /// For calls of any kind.
     pub server: Arc<Server>,
     keychain: Option<Keychain>,
+    /// What is remembered of its keys.
+    memory: Option<Memory>,
 }
 
 impl Client {
     /// Fetches and opens the user's private key, where there is a master key.
-    pub async fn unlock(mut server: Server, master_key: Option<SecretString>) -> Result<Self> {
+    pub async fn unlock(
+        mut server: Server,
+        master_key: Option<SecretString>,
+        memory: Option<Memory>,
+    ) -> Result<Self> {
         let Some(key) = master_key.filter(|key| !key.is_empty()) else {
-            return Ok(Self { server: Arc::new(server), keychain: None });
+            return Ok(Self { server: Arc::new(server), keychain: None, memory: None });
         };
         server.set_key_hash(master_key::hash(&key));
         let answer = server.get("/api/v1/users/keys", &Value::None).await?;
@@ -37,7 +44,7 @@ impl Client {
         member(keys, "public")?;
         // The official client finds this out when it uses the key.
         let keychain = Keychain::from_pem(&pem).map_err(|error| Failure::value(error.to_string()))?;
-        Ok(Self { server: Arc::new(server), keychain: Some(keychain) })
+        Ok(Self { server: Arc::new(server), keychain: Some(keychain), memory })
     }
 
     /// One item, also by the id of a shortcut.
@@ -141,7 +148,27 @@ impl Client {
     pub fn record_key(&self, item: &Value) -> Result<Option<SecretString>> {
         let Some(keychain) = &self.keychain else { return Ok(None) };
         let vault_key = unwrap(keychain, member(item, "vaultMasterKeyEncrypted")?)?;
-        open(member(item, "keyEncrypted")?, &vault_key).map(Some)
+        let key = open(member(item, "keyEncrypted")?, &vault_key)?;
+        self.compare(item, &vault_key)?;
+        Ok(Some(key))
+    }
+
+    /// Makes sure that a record is opened under the vault key of before. The official client believes each anew; that a
+    /// key was exchanged is told all the same.
+    fn compare(&self, item: &Value, vault_key: &SecretString) -> Result<()> {
+        let name = |name| item.get(name).and_then(Value::text);
+        let (Some(memory), Some(id), Some(vault)) = (&self.memory, name("id"), name("vaultId")) else {
+            return Ok(());
+        };
+        let told = |error: keyferry_core::Error| {
+            let next = error.next().map(|next| format!("; {next}")).unwrap_or_default();
+            Failure::other(format!("{}{next}", error.what()))
+        };
+        memory.vault_agrees(vault, Some(vault_key)).map_err(told)?;
+        let first = memory.record(id, vault, Some(vault_key)).map_err(told)?;
+        // Whoever cannot remember goes on, as the official command does.
+        let _ = memory.pin_vault(vault, Some(vault_key)).and_then(|()| memory.pin_all(first.as_slice()));
+        Ok(())
     }
 
     /// Makes sure that a vault's key can be had, where there is a master key.

@@ -22,11 +22,14 @@ mod server;
 mod update;
 mod value;
 
+use crate::config::PinSource;
+use crate::location::{Location, canonical};
 use crate::passwork::argparse::{Given, Parsed, Stop};
 use crate::passwork::failure::{Failure, Result};
 use crate::passwork::flags::Command;
 use crate::passwork::items::Client;
 use crate::passwork::server::{Server, Verify};
+use crate::pins;
 use keyferry_core::secret::SecretString;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
@@ -139,7 +142,11 @@ async fn connect(parsed: &Parsed) -> Result<Client> {
         }
         Some(Given::Alone) | None => Verify::System,
     };
-    Client::unlock(Server::new(&host, verify, token)?, master_key).await
+    let memory = Location::parse(&host).ok().and_then(|location| {
+        let journal = std::env::var_os("KEYFERRY_JOURNAL").map(Into::into);
+        pins::remembered(&canonical(&location), &PinSource { journal, required: false }).ok().flatten()
+    });
+    Client::unlock(Server::new(&host, verify, token)?, master_key, memory).await
 }
 
 async fn perform(work: Work, client: &Client, parsed: &Parsed) -> Result<Done> {

@@ -66,8 +66,9 @@ impl<'a> Opened<'a> {
             let (word, given) = (self.word()?, self.given()?);
             location::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0
         };
-        if let Some((journal, permitted)) = &self.writing {
-            environment.write_with(Arc::new(journal.clone()), *permitted)?;
+        match &self.writing {
+            Some((journal, permitted)) => environment.write_with(Arc::new(journal.clone()), *permitted)?,
+            None => environment.stays_encrypted()?,
         }
         let environment = Arc::new(environment);
         self.open.insert(key.to_owned(), environment.clone());

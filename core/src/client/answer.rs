@@ -12,7 +12,7 @@ use keyferry_api::error::{ErrorBody, code};
 use keyferry_api::{BASE_PATH, wrapping::Wrapped};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Characters of a server's text that get into a message.
 const MAX_MESSAGE: usize = 200;
@@ -180,7 +180,29 @@ fn clean(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).flat_map(visible).collect()
 }
 
-/// What `Retry-After` asks for, in seconds; a date counts as not given.
+/// What `Retry-After` asks for: seconds, or a date (RFC 9110 §10.2.3), which counts from now on.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    Some(at.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_asked_for_in_seconds_or_until_a_date() {
+        let asked =
+            |text: &str| retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        assert!(asked(&soon).is_some_and(|pause| (28..=30).contains(&pause.as_secs())));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("Sunday, 06-Nov-94 08:49:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(asked("soon"), None);
+    }
 }

@@ -100,7 +100,10 @@ impl Client {
             let item = item.and_then(|item| crate::client::item::asked_for(item, id, &path));
             items.push(match item {
                 // Alone it gets the pauses and the renewal that a batch's part cannot have.
-                Err(error) if error.kind().may_retry() || error.kind() == ErrorKind::NotAuthenticated => {
+                Err(error)
+                    if error.kind().may_retry()
+                        || matches!(error.kind(), ErrorKind::NotAuthenticated | ErrorKind::Locked) =>
+                {
                     self.item(id).await
                 }
                 item => item,
@@ -185,7 +188,9 @@ impl Client {
             made.push(match outcome::<Created>(&Method::POST, "/items", response) {
                 Ok(created) => Ok(created.id),
                 // The server did not act on this one.
-                Err(error) if error.kind() == ErrorKind::Busy => self.create_item(draft).await,
+                Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Locked) => {
+                    self.create_item(draft).await
+                }
                 Err(error) => Err(error),
             });
         }

@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 
 /// One element may not be larger; a server could make us buffer for ever.
 const MAX_ELEMENT: usize = 16 << 20;
+/// More of them, or of their bytes together, is no list of an environment.
+const MAX_ELEMENTS: usize = 10_000_000;
+const MAX_BYTES: u64 = 8 << 30;
 
 impl Client {
     /// Every element of a list, read as `T`.
@@ -49,12 +52,21 @@ impl Client {
         };
         let mut items = G::default();
         let mut elements = Elements::default();
+        let (mut count, mut length) = (0_usize, 0_u64);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| error.at(place()))?;
             let Some(bytes) = frame.data_ref() else { continue };
+            length += bytes.len() as u64;
             let mut take = |element: &[u8]| {
+                count += 1;
+                if count > MAX_ELEMENTS {
+                    return Err(Broken::Syntax("the list has too many elements"));
+                }
                 items.take(serde_json::from_slice(element).map_err(Broken::Element)?).map_err(Broken::Kept)
             };
+            if length > MAX_BYTES {
+                return Err(tell(Broken::Syntax("the list is too long")));
+            }
             elements.feed(bytes, &mut take).map_err(tell)?;
         }
         elements.finish().map_err(tell)?;

@@ -52,8 +52,9 @@ use http::{HeaderValue, Method, header};
 use keyferry_api as api;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt;
-use std::sync::{Arc, atomic::AtomicBool};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use tower::ServiceExt as _;
 
 pub(crate) use crate::client::retry::Repeat;
@@ -69,6 +70,9 @@ pub struct Client {
     request_timeout: Duration,
 }
 
+/// Who hears remarks.
+type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
 struct Shared {
     transport: Transport,
     label: String,
@@ -76,6 +80,10 @@ struct Shared {
     pace: Pace,
     batched_reads: AtomicBool,
     batched_creates: AtomicBool,
+    /// Where remarks go.
+    tell: OnceLock<Tell>,
+    /// Until when a remark on a pause holds.
+    told: Mutex<Option<Instant>>,
 }
 
 /// What one call has cost so far.
@@ -111,6 +119,8 @@ impl Client {
                 pace: Pace::new(),
                 batched_reads: AtomicBool::new(true),
                 batched_creates: AtomicBool::new(true),
+                tell: OnceLock::new(),
+                told: Mutex::new(None),
             }),
             batch_count: api::BATCH_LIMIT,
             request_timeout: 2 * REQUEST_TIMEOUT,
@@ -156,6 +166,12 @@ impl Client {
     /// every clone of this client.
     pub fn set_master_key_hash(&self, hash: impl Into<String>) {
         self.shared.keeper.set_master_key_hash(hash.into());
+    }
+
+    /// Has `hash` ready, and sends it with each request once the server has refused one without it: who holds it can
+    /// try passwords against it.
+    pub fn withhold_master_key_hash(&self, hash: impl Into<String>) {
+        self.shared.keeper.withhold_master_key_hash(hash.into());
     }
 
     /// What the environment is called in messages.
@@ -232,6 +248,13 @@ impl Client {
         attempts: &mut Attempts,
         error: Error,
     ) -> Result<()> {
+        if error.kind() == ErrorKind::Locked && used.master_key_hash.is_none() {
+            // Another worker may have released it meanwhile.
+            let keeper = &self.shared.keeper;
+            if keeper.release_master_key_hash() || keeper.credentials().master_key_hash.is_some() {
+                return Ok(());
+            }
+        }
         if attempts.renewals < MAX_RENEWALS && session::renewal_may_help(&error) {
             return match self.renew(used.generation).await? {
                 // No limit is needed: somebody renewed them, and each renews a limited number of times.
@@ -244,13 +267,47 @@ impl Client {
             };
         }
         attempts.tries += 1;
-        match retry::pause(&error, attempts.tries, call.repeat) {
+        match retry::pause(&error, attempts.tries, call.repeat, self.patience()) {
             Some(pause) => {
-                tokio::time::sleep(pause).await;
+                self.wait(&error, pause).await;
                 Ok(())
             }
-            None => Err(self.sign_in_again(error)),
+            None => Err(self.sign_in_again(self.too_long(error))),
         }
+    }
+
+    /// The longest pause that a server may ask for: as long as one request may take.
+    fn patience(&self) -> Duration {
+        self.request_timeout / 2
+    }
+
+    /// Waits, and says so where the server asked for it: once for all workers that wait together.
+    async fn wait(&self, error: &Error, pause: Duration) {
+        if let (Some(asked), Some(tell)) = (error.retry_after(), self.shared.tell.get()) {
+            let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if told.is_none_or(|until| until <= now) {
+                *told = Some(now + pause);
+                tell(&format!("{} asks for a pause of {} s", self.shared.label, asked.as_secs()));
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+
+    /// Why a server that asks for a long pause is not waited for.
+    fn too_long(&self, error: Error) -> Error {
+        match error.retry_after().filter(|asked| *asked > self.patience()) {
+            Some(asked) => error.next_step(format!(
+                "it asks for a pause of {} s, which is longer than a request may take: run the command again then, or give a longer --timeout",
+                asked.as_secs()
+            )),
+            None => error,
+        }
+    }
+
+    /// Has remarks, such as that a server asks for a pause, go to `tell`, for every clone of this client; the first counts.
+    pub fn tell_with(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.shared.tell.set(Box::new(tell));
     }
 
     /// One request, one answer, read whole.

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Requests that one call may cost.
 const MAX_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// No server makes us wait longer than this at a time.
+/// A pause that we choose ourselves is no longer than this.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// When a request may be sent again.
@@ -19,8 +19,9 @@ pub(crate) enum Repeat {
     IfNotActed,
 }
 
-/// The pause before the next try; `None` where there is none.
-pub(super) fn pause(error: &Error, tries: u32, repeat: Repeat) -> Option<Duration> {
+/// The pause before the next try; `None` where there is none. A server that asks for a longer one than `patience` is not
+/// waited for: never earlier than asked, and never for ever.
+pub(super) fn pause(error: &Error, tries: u32, repeat: Repeat, patience: Duration) -> Option<Duration> {
     let again = match error.kind() {
         ErrorKind::Busy | ErrorKind::Unreachable => true,
         // A full disk is not emptied by asking again.
@@ -30,8 +31,9 @@ pub(super) fn pause(error: &Error, tries: u32, repeat: Repeat) -> Option<Duratio
         return None;
     }
     let longest = match error.retry_after() {
-        // Never earlier than asked; the extra tenth keeps workers from coming back all at once.
-        Some(asked) => return Some(asked.min(MAX_PAUSE).mul_f64(1.0 + random() / 10.0)),
+        Some(asked) if asked > patience => return None,
+        // The extra tenth keeps workers from coming back all at once.
+        Some(asked) => return Some(asked.mul_f64(1.0 + random() / 10.0)),
         None => FIRST_PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(MAX_PAUSE),
     };
     Some(longest.mul_f64(0.5 + random() / 2.0))

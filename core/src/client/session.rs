@@ -74,6 +74,8 @@ pub(super) enum Renewal {
 
 struct State {
     session: Session,
+    /// A hash of the master key that no server has asked for yet.
+    withheld_hash: Option<String>,
     generation: u64,
     /// The server refused the refresh token: no one need ask again.
     ended: bool,
@@ -89,7 +91,7 @@ pub(super) struct Credentials {
 impl Keeper {
     pub(super) fn new(session: Session) -> Self {
         Self {
-            state: Mutex::new(State { session, generation: 0, ended: false }),
+            state: Mutex::new(State { session, withheld_hash: None, generation: 0, ended: false }),
             renewing: tokio::sync::Mutex::new(()),
             store: OnceLock::new(),
         }
@@ -111,6 +113,21 @@ impl Keeper {
 
     pub(super) fn set_master_key_hash(&self, hash: String) {
         self.state().session.master_key_hash = Some(hash);
+    }
+
+    pub(super) fn withhold_master_key_hash(&self, hash: String) {
+        self.state().withheld_hash = Some(hash);
+    }
+
+    /// Sends the hash from now on, if one is withheld; says whether it was so.
+    pub(super) fn release_master_key_hash(&self) -> bool {
+        let mut state = self.state();
+        let released = state.withheld_hash.take();
+        if released.is_some() {
+            state.session.master_key_hash = released;
+            return true;
+        }
+        false
     }
 
     fn replace(&self, tokens: Tokens) {
@@ -255,9 +272,9 @@ impl Client {
                 Err(error) => error,
             };
             tries += 1;
-            match retry::pause(&error, tries, call.repeat) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
+            match retry::pause(&error, tries, call.repeat, self.patience()) {
+                Some(pause) => self.wait(&error, pause).await,
+                None => return Err(self.too_long(error)),
             }
         }
     }

@@ -34,6 +34,7 @@ pub mod undo;
 pub use audit::{Audit, Rules, audit};
 pub use compare::verify::verify;
 pub use endpoint::Endpoint;
+pub use environment::pins::{self as pins, Brought, Known, Memory, Pins};
 pub use environment::record::{Change, FetchedRecord, is_id};
 pub use environment::{Environment, Unlock};
 pub use fsck::{Finding, Health, fsck};

@@ -109,6 +109,8 @@ pub struct ArchiveKeys {
     pub user: Option<Arc<Environment>>,
     /// Others, when sealing.
     pub recipients: Vec<PublicKey>,
+    /// Take an archive whose passphrase costs more than 1 GiB or 10 passes to try.
+    pub allow_heavy: bool,
 }
 
 impl ArchiveKeys {
@@ -119,14 +121,19 @@ impl ArchiveKeys {
         passphrase: Option<SecretString>,
     ) -> Self {
         let user = endpoints.into_iter().find_map(Endpoint::environment).cloned();
-        Self { passphrase, user, recipients: Vec::new() }
+        Self { passphrase, user, ..Self::default() }
     }
 
     /// Opens an archive with whichever of the keys fits.
     pub fn open(&self, input: Box<dyn Read + Send>) -> Result<archive::Reader> {
         let keychain = self.user.as_ref().and_then(|user| user.keychain().ok());
         let mut openers: Vec<Opener<'_>> = keychain.map(Opener::PrivateKey).into_iter().collect();
-        openers.extend(self.passphrase.as_ref().map(Opener::Passphrase));
+        let heavy = self.allow_heavy;
+        openers.extend(
+            self.passphrase.as_ref().map(|phrase| {
+                if heavy { Opener::HeavyPassphrase(phrase) } else { Opener::Passphrase(phrase) }
+            }),
+        );
         archive::Reader::open(input, &openers)
     }
 
@@ -174,6 +181,8 @@ pub struct Options {
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.
     pub allow_unencrypted_target: bool,
+    /// The keys of new vaults may be wrapped for administrators whose keys were never seen here.
+    pub trust_administrators: bool,
     /// A source without records, or a filter that matches none, is no mistake.
     pub allow_empty: bool,
     /// Where the transfer is written down, so that it can be resumed and undone.

@@ -49,10 +49,10 @@ impl Draft {
             }
             // At its end, where it is a file: what others wrote through the same descriptor stays.
             Found::Open(target) => {
-                Way::Through(OpenOptions::new().append(true).open(target).map_err(failed)?)
+                Way::Through(target::opened(OpenOptions::new().append(true), &target).map_err(failed)?)
             }
             Found::Stream(target) => {
-                let file = OpenOptions::new().append(true).open(target).map_err(failed)?;
+                let file = target::opened(OpenOptions::new().append(true), &target).map_err(failed)?;
                 if file.metadata().map_err(failed)?.is_file() {
                     return Err(changed(path));
                 }
@@ -165,6 +165,15 @@ pub fn is_stream(path: &Path) -> bool {
 #[must_use]
 pub fn folder(path: &Path) -> &Path {
     target::folder(path)
+}
+
+/// Makes a folder and those above it that are missing, for this user alone.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 /// Writes a file whole, in place of one of the same name. What is no file is written through.

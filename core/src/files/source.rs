@@ -1,8 +1,8 @@
 //! A file, a pipe or what else gives bytes, as a source. `-` is standard input, and so is every other name of it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::target::{Kind, Open, Purpose, Target, missing, of_file};
-use std::fs::{self, File};
+use crate::files::target::{Kind, Open, Purpose, Target, missing, of_file, opened};
+use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Read};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,8 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
         check_standard_input()?;
         return Ok(Box::new(io::stdin()));
     };
-    Ok(Box::new(File::open(target).map_err(|error| Error::io(path, error))?))
+    let file = opened(OpenOptions::new().read(true), &target).map_err(|error| Error::io(path, error))?;
+    Ok(Box::new(file))
 }
 
 /// Whether it gives its bytes only once, as a pipe does.

@@ -2,8 +2,9 @@
 //! anything is opened: opening a device may already do something.
 
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::process;
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,10 @@ impl Target {
     /// # Errors
     /// Where its folder is missing, its links lead in a circle or, for writing, a stranger laid one of them.
     pub(super) fn of(named: &Path, purpose: Purpose) -> Result<Self> {
+        process::with_own_descriptors(|| Self::followed(named, purpose))
+    }
+
+    fn followed(named: &Path, purpose: Purpose) -> Result<Self> {
         let failed = |error| Error::io(named, error);
         let mut at = named.to_owned();
         for _ in 0..=MOST_LINKS {
@@ -118,6 +123,15 @@ impl Target {
         }
         Err(of_file(named, ErrorKind::Io, "its links lead in a circle").next_step("name the file itself"))
     }
+}
+
+/// Opens a file, a pipe, or what a process has open. Opening a pipe waits for its other end, so only descriptors are
+/// opened in a way that others could look at us.
+pub(super) fn opened(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    if path.starts_with("/proc") || path.starts_with("/dev/fd") {
+        return process::with_own_descriptors(|| options.open(path));
+    }
+    options.open(path)
 }
 
 /// An error about a file as the user named it.

@@ -13,7 +13,7 @@ move records and prove it; ``keyferry.aio`` has the same for asyncio.
 from __future__ import annotations
 
 from . import crypto, errors, passwork
-from ._native import Attachment, Custom, KeyferryError, Record, Stop
+from ._native import Attachment, Custom, KeyferryError, Record, Stop, disable_core_dumps
 from .environments import Environment, Vault, connect
 from .jobs import Difference, Progress, Rejected, Report, export_file, import_file, migrate, resume, verify
 
@@ -31,6 +31,7 @@ __all__ = [
     "Vault",
     "connect",
     "crypto",
+    "disable_core_dumps",
     "errors",
     "export_file",
     "import_file",

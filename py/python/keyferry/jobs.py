@@ -120,6 +120,7 @@ def migrate(
     rewrap: bool = False,
     allow_plaintext: bool = False,
     allow_unencrypted_target: bool = False,
+    trust_administrators: bool = False,
     allow_empty: bool = False,
     no_password: bool = False,
     vaults: Sequence[str] | None = None,
@@ -143,6 +144,7 @@ def migrate(
         rewrap: between two encrypted environments: keep ciphertext, wrap only the record keys anew.
         allow_plaintext: a file in the clear may be written (CSV, JSON); archives (``.kfa``) need no permission.
         allow_unencrypted_target: the sink's server may read what was encrypted before.
+        trust_administrators: the keys of new vaults may be wrapped for administrators whose keys were never seen here.
         allow_empty: a source without records, or a filter that matches none, is no mistake.
         no_password: that no column of a CSV is a secret is no mistake.
         vaults, folder, tags, query, changed_since: which records of the source count.
@@ -161,6 +163,7 @@ def migrate(
         "rewrap": rewrap,
         "allow_plaintext": allow_plaintext,
         "allow_unencrypted_target": allow_unencrypted_target,
+        "trust_administrators": trust_administrators,
         "allow_empty": allow_empty,
         "no_password": no_password,
         "vaults": None if vaults is None else list(vaults),

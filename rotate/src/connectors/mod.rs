@@ -3,6 +3,7 @@
 mod linux;
 mod mysql;
 mod postgres;
+mod postgres_wire;
 mod program;
 mod redis;
 mod ssh;

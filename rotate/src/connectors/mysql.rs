@@ -122,7 +122,7 @@ impl Mysql {
 /// Whether the connection is encrypted: everywhere but on this machine, unless the address says otherwise.
 fn is_sealed(account: &Account) -> bool {
     match account.address.parameter("ssl-mode").as_deref() {
-        Some("disabled") => false,
+        Some("disabled") => !account.address.may_loosen(),
         Some(_) => true,
         None => !account.address.is_local(),
     }
@@ -260,6 +260,10 @@ fn ed25519_public(secret: &SecretString) -> String {
 impl Connector for Mysql {
     fn server(&self, address: &Address) -> Option<String> {
         server(address, PORT)
+    }
+
+    fn identity(&self, account: &Account) -> String {
+        format!("{} at {}", account.login, account.address.identity(PORT))
     }
 
     fn accepts(&self, account: &Account) -> Result<()> {

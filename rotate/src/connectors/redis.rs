@@ -126,6 +126,10 @@ impl Connector for Redis {
         server(address, PORT)
     }
 
+    fn identity(&self, account: &Account) -> String {
+        format!("{} at {}", account.login, account.address.identity(PORT))
+    }
+
     fn accepts(&self, account: &Account) -> Result<()> {
         scheme(account, &["redis", "rediss"])?;
         plain_name(account)?;
@@ -133,10 +137,10 @@ impl Connector for Redis {
             return Err(Error::new(ErrorKind::Input, "no user of Redis has a space in its name"));
         }
         account.address.host()?;
-        if account.address.scheme() == "redis" && !account.address.is_local() {
+        if account.address.scheme() == "redis" && !account.address.may_loosen() {
             let what = "redis:// would send the secret over the network in the clear";
             return Err(Error::new(ErrorKind::Refused, what)
-                .next_step("write rediss://, or run this where the target is local"));
+                .next_step("write rediss://, run this where the target is local, or name it with --target if that may be"));
         }
         Ok(())
     }

@@ -14,17 +14,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What the server shows in place of what is there.
-struct Forged {
-    wrapped: String,
-    hash: String,
-    salt: String,
-    record_key: String,
-    password: String,
+pub struct Forged {
+    pub wrapped: String,
+    pub hash: String,
+    pub salt: String,
+    pub record_key: String,
+    pub password: String,
+    /// The server's own keys, of a vault and of a record.
+    pub keys: [SecretString; 2],
 }
 
-static FORGED: OnceLock<Forged> = OnceLock::new();
+pub static FORGED: OnceLock<Forged> = OnceLock::new();
 
-fn forge(public: &PublicKey) -> Forged {
+pub fn forge(public: &PublicKey) -> Forged {
     let (vault_key, record_key) = (generate::key().unwrap(), generate::key().unwrap());
     let salt = generate::salt(32).unwrap();
     Forged {
@@ -33,6 +35,7 @@ fn forge(public: &PublicKey) -> Forged {
         salt,
         record_key: envelope::encrypt_text(record_key.expose(), &vault_key).unwrap(),
         password: envelope::encrypt_text("what it likes", &record_key).unwrap(),
+        keys: [vault_key, record_key],
     }
 }
 

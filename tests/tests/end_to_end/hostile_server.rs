@@ -189,14 +189,21 @@ fn another_users_public_key_that_changes_is_refused_and_no_key_is_wrapped_for_it
             }),
         )
     };
-    let import = |proxy: &Proxy| {
-        let output = served.command(&scene, &["--timeout", "3", "import", one, &proxy.url]).output().unwrap();
+    let import_with = |proxy: &Proxy, flags: &[&str]| {
+        let words = [&["--timeout", "3", "import", one, &proxy.url], flags].concat();
+        let output = served.command(&scene, &words).output().unwrap();
         let asked = proxy.done().iter().any(|done| done.contains("POST /api/v1/vaults"));
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned(), asked)
     };
     let proxy = through(|| administrator(WHICH.load(Ordering::SeqCst)));
+    // Nobody is there to be asked.
+    let (code, told, asked) = import_with(&proxy, &[]);
+    assert!(code == Some(5) && !asked, "{told}");
+    assert!(told.contains("never seen here") && told.contains("0123456789abcdef01234567"), "{told}");
+    let import = |proxy: &Proxy| import_with(proxy, &["--trust-administrators"]);
     let (_, told, asked) = import(&proxy);
     assert!(asked, "the first key is believed: {told}");
+    assert!(told.contains("the keys of new vaults are wrapped for"), "{told}");
     WHICH.store(1, Ordering::SeqCst);
     let before = proxy.done().len();
     let (code, told, _) = import(&proxy);
@@ -208,4 +215,8 @@ fn another_users_public_key_that_changes_is_refused_and_no_key_is_wrapped_for_it
     let before = proxy.done().len();
     import(&proxy);
     assert!(proxy.done()[before..].iter().any(|done| done.contains("POST /api/v1/vaults")));
+    // What is pinned needs no leave any more.
+    let before = proxy.done().len();
+    let (_, told, _) = import_with(&proxy, &[]);
+    assert!(proxy.done()[before..].iter().any(|done| done.contains("POST /api/v1/vaults")), "{told}");
 }

@@ -151,6 +151,8 @@ fn a_journal_is_not_taken_for_another_environments() {
     assert!(scene.crashes("after request", 1, &["import", "people.jsonl", "embedded:a"]));
     std::fs::rename(scene.path("a"), scene.path("old")).unwrap();
     std::fs::rename(scene.path("b"), scene.path("a")).unwrap();
+    scene.run(&["resume", "1"]).exits(5).says("not the one that was seen before");
+    scene.run(&["env", "unpin", "embedded:a", "key-derivation"]).succeeds();
     scene.run(&["resume", "1"]).exits(5).says("another user");
     assert_eq!(scene.run(&["tree", "embedded:a"]).succeeds().stdout(), "");
 }

@@ -123,8 +123,8 @@ fn without_the_key_nothing_is_shown() {
     let place = Place::new("on");
     for (variables, said) in [
         (&[][..], "no key is at hand"),
-        (&[("KEYFERRY_MASTER_PASSWORD", "wrong")], "The master key is not the user's"),
-        (&[("KEYFERRY_MASTER_KEY", "d3Jvbmc=")], "The master key is not the user's"),
+        (&[("KEYFERRY_MASTER_PASSWORD", "wrong")], "the master password or master key is wrong"),
+        (&[("KEYFERRY_MASTER_KEY", "d3Jvbmc=")], "the master password or master key is wrong"),
     ] {
         let words = ["get", "Infra/db/mysql", "--from", &place.served.url];
         let mut command = place.served.command(&place.scene, &words);

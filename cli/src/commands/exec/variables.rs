@@ -1,6 +1,6 @@
 //! What `exec` was asked for, as variables and files: everything is fetched before anything runs.
 
-use crate::args::exec::{Exec, Mapping};
+use crate::args::exec::{Exec, Format, Mapping};
 use crate::child::environment::{Named, Variable, name_of};
 use crate::exit::usage;
 use crate::output::{Output, clean};
@@ -13,7 +13,7 @@ use keyferry_core::error::Place;
 use keyferry_core::model::{CustomKind, RecordPath};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Everything that was asked for.
 pub struct Asked {
@@ -78,6 +78,7 @@ impl Asked {
             }
         }
         asked.add_whole_records(exec, &fetched, opened, output).await?;
+        asked.check_names(exec)?;
         if asked.variables.is_empty() && asked.files.is_empty() {
             return Err(if asks_for_something(exec) {
                 Error::new(ErrorKind::NotFound, "no secrets were found")
@@ -95,6 +96,33 @@ impl Asked {
         let variables = variables.map(|variable| (variable.name.as_str(), &variable.value));
         let parts = self.parts.iter().map(|(name, value)| (name.as_str(), value));
         variables.chain(parts).chain(self.files.iter().map(|file| (file.name.as_str(), &file.value)))
+    }
+
+    /// Makes sure that the names which records chose are among those that the user allows. There is no end to the
+    /// variables that some program obeys, so a list of forbidden ones would never be whole. What is written down as a
+    /// document reaches no program by itself.
+    fn check_names(&mut self, exec: &Exec) -> Result<()> {
+        if matches!(exec.output, Some(Format::Json | Format::Kubernetes)) {
+            return Ok(());
+        }
+        let prefixed = exec.prefix.as_deref().is_some_and(is_prefix);
+        let mut unasked = BTreeSet::new();
+        for variable in self.variables.iter_mut().filter(|variable| variable.named == Named::ByRecord) {
+            let name = variable.name.as_str();
+            if exec.allow.iter().any(|allowed| allowed == name) {
+                variable.named = Named::ByUser;
+            } else if !prefixed && !exec.allow.iter().any(|allowed| matches(allowed, name)) {
+                unasked.insert(name.to_owned());
+            }
+        }
+        if unasked.is_empty() {
+            return Ok(());
+        }
+        let names = Vec::from_iter(unasked).join(",");
+        Err(Error::new(ErrorKind::Refused, clean(&format!("whole records would set variables that nobody allowed: {names}")))
+            .next_step(clean(&format!(
+                "allow these with --allow {names}; or put a prefix before all, such as --prefix APP_; or choose with --env NAME=REFERENCE"
+            ))))
     }
 
     async fn add_whole_records(
@@ -139,6 +167,17 @@ impl Asked {
         }
         Ok(())
     }
+}
+
+/// Whether a prefix sets names apart: capitals, digits and `_`, which it ends with.
+fn is_prefix(prefix: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    prefix.len() > 1 && prefix.ends_with('_') && prefix.bytes().all(plain)
+}
+
+/// Whether a pattern, `DB_*`, takes a name.
+fn matches(pattern: &str, name: &str) -> bool {
+    pattern.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning))
 }
 
 /// What was given in a comma list, without blanks and gaps.

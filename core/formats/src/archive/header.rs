@@ -59,10 +59,12 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// Refuses what is too weak, and what would keep us busy for ever.
-    fn check(self) -> Result<Params> {
+    /// Refuses what is too weak, and what would keep us busy for ever: above 1 GiB or 10 passes, with `heavy` above 4 GiB
+    /// or 64.
+    fn check(self, heavy: bool) -> Result<Params> {
         let weak = self.memory < 19 << 10 || self.passes < 1;
-        let absurd = self.memory > 4 << 20 || self.passes > 64 || self.lanes > 64;
+        let (memory, passes) = if heavy { (4 << 20, 64) } else { (1 << 20, 10) };
+        let absurd = self.memory > memory || self.passes > passes || self.lanes > 64;
         if weak || absurd {
             let what = if weak { "too little" } else { "too much" };
             return Err(Error::new(
@@ -72,7 +74,7 @@ impl Cost {
                     self.memory, self.passes, self.lanes
                 ),
             )
-            .next_step("do not trust this archive: keyferry does not write such"));
+            .next_step("do not trust this archive: keyferry does not write such; --allow-heavy-kdf takes up to 4 GiB and 64 passes"));
         }
         Params::new(self.memory, self.passes, self.lanes, Some(32))
             .map_err(|_| damaged("the parameters of its passphrase make no sense"))
@@ -263,8 +265,8 @@ fn take(input: &mut dyn Read, bytes: &mut Vec<u8>, count: usize) -> Result<std::
     Err(damaged("it is cut short"))
 }
 
-fn key_of_passphrase(phrase: &SecretString, salt: &[u8], cost: Cost) -> Result<Aes256Gcm> {
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.check()?);
+fn key_of_passphrase(phrase: &SecretString, salt: &[u8], cost: Cost, heavy: bool) -> Result<Aes256Gcm> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.check(heavy)?);
     let mut key = Zeroizing::new([0; 32]);
     argon2
         .hash_password_into(phrase.expose().as_bytes(), salt, &mut *key)
@@ -277,7 +279,7 @@ fn wrap_for_passphrase(file_key: &[u8; 32], phrase: &SecretString) -> Result<Vec
     let (mut salt, mut nonce) = ([0; 16], [0; 12]);
     generate::random_bytes(&mut salt)?;
     generate::random_bytes(&mut nonce)?;
-    let sealed = key_of_passphrase(phrase, &salt, cost)?
+    let sealed = key_of_passphrase(phrase, &salt, cost, false)?
         .encrypt(&Nonce::from(nonce), &file_key[..])
         .map_err(|_| Error::new(ErrorKind::Internal, "the file key could not be wrapped"))?;
     let numbers = [cost.memory, cost.passes, cost.lanes].map(u32::to_be_bytes);
@@ -290,11 +292,12 @@ type FileKey = Zeroizing<[u8; 32]>;
 fn unwrap(with: &Opener<'_>, lock: Lock, body: &[u8]) -> Result<Option<FileKey>> {
     let exact = |bytes: &[u8]| bytes.try_into().ok().map(Zeroizing::new);
     match (with, lock) {
-        (Opener::Passphrase(phrase), Lock::Passphrase(cost)) => {
+        (Opener::Passphrase(phrase) | Opener::HeavyPassphrase(phrase), Lock::Passphrase(cost)) => {
+            let heavy = matches!(with, Opener::HeavyPassphrase(_));
             let (salt, rest) = body[12..].split_at(16);
             let (nonce, sealed) = rest.split_at(12);
             let nonce = <[u8; 12]>::try_from(nonce).unwrap_or_default();
-            let opened = key_of_passphrase(phrase, salt, cost)?.decrypt(&Nonce::from(nonce), sealed);
+            let opened = key_of_passphrase(phrase, salt, cost, heavy)?.decrypt(&Nonce::from(nonce), sealed);
             Ok(opened.ok().map(Zeroizing::new).and_then(|key| exact(&key)))
         }
         (Opener::PrivateKey(keychain), Lock::PublicKey(fingerprint)) => {

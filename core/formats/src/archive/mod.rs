@@ -42,6 +42,8 @@ pub enum Recipient {
 pub enum Opener<'a> {
     /// The words it was sealed for.
     Passphrase(&'a SecretString),
+    /// The same, at any cost up to 4 GiB and 64 passes: unasked, an archive may ask for 1 GiB and 10.
+    HeavyPassphrase(&'a SecretString),
     /// The key of a user it was sealed for.
     PrivateKey(&'a Keychain),
 }

@@ -35,8 +35,13 @@ pub(crate) struct RecordDigest {
 }
 
 impl RecordDigest {
+    /// Everything that is compared.
+    pub(crate) fn whole(&self) -> (Short, Short) {
+        (self.identity, self.content)
+    }
+
     fn equals(&self, other: &Self) -> bool {
-        self.identity == other.identity && self.content == other.content
+        self.whole() == other.whole()
     }
 
     fn differing(&self, other: &Self) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
-use crate::engine::compare::digest::{DigestStore, Digester, Ledger};
+use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Short};
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
@@ -8,6 +8,7 @@ use crate::engine::report::{Difference, Report};
 use crate::engine::source;
 use crate::error::Result;
 use crate::model::{Entry, RecordPath};
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 use tokio::sync::mpsc::Receiver;
 
@@ -67,13 +68,14 @@ pub async fn verify(
 }
 
 /// What records count as that only the second location holds.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) enum Extras {
     Differ,
     /// The first location was not asked for all that the second might hold.
     Unasked,
-    /// After a transfer: the sink is read whole, and what it held before stays.
-    Ignore,
+    /// After a transfer: the sink is read whole, and what it held before stays. These items came in meanwhile, and not by
+    /// this job: one that is equal to a record of the job's stands there twice.
+    Others(HashSet<String>),
 }
 
 /// Checks what a location holds off against a ledger; `inside` is taken off its paths.
@@ -88,14 +90,22 @@ pub(crate) async fn compare(
 ) -> Result<()> {
     progress.begin(Step::Verifying, Some(expected.len()));
     let mut held = DigestStore::new();
+    // Digests of what others wrote meanwhile, and whether the job expected one that is equal.
+    let mut of_others: HashMap<(Short, Short), bool> = HashMap::new();
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let count = chunk.len() as u64;
         for entry in chunk {
             match entry {
-                Entry::Record(mut record, _) => {
+                Entry::Record(mut record, at) => {
                     record.path = source::relative(inside, record.path);
-                    held.add(&digester.digest(&record), &record.label())?;
+                    let digest = digester.digest(&record);
+                    if let (Extras::Others(ids), Some(id)) = (&extras, &at.pointer)
+                        && ids.contains(id)
+                    {
+                        of_others.insert(digest.whole(), false);
+                    }
+                    held.add(&digest, &record.label())?;
                 }
                 // What cannot be read shows as missing, if it was expected.
                 Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
@@ -111,11 +121,21 @@ pub(crate) async fn compare(
         let mut expected: Ledger = expected?.into_iter().collect();
         let mut unmatched = held?;
         let count = unmatched.len();
-        unmatched.retain(|noted| !expected.take_equal(&noted.digest));
+        unmatched.retain(|noted| {
+            let equal = expected.take_equal(&noted.digest);
+            if let Some(wanted) = of_others.get_mut(&noted.digest.whole()).filter(|_| equal) {
+                *wanted = true;
+            }
+            !equal
+        });
         report.verified += (count - unmatched.len()) as u64;
         // Only now is it known which of the expected have no equal.
         for noted in unmatched {
             let record = noted.note.into_string();
+            if of_others.get(&noted.digest.whole()) == Some(&true) {
+                report.different.push(twice(record));
+                continue;
+            }
             match expected.take_alike(&noted.digest) {
                 Some((_, _, what)) => report.different.push(Difference { record, what }),
                 None if extras == Extras::Differ => {
@@ -128,6 +148,11 @@ pub(crate) async fn compare(
     }
     report.different.sort_by(|one, two| one.record.cmp(&two.record));
     Ok(())
+}
+
+/// Two runs at once that wrote the same record.
+pub(crate) fn twice(record: String) -> Difference {
+    Difference { record, what: vec!["written by another run as well".to_owned()] }
 }
 
 fn inside(endpoint: &Endpoint) -> RecordPath {

@@ -56,6 +56,7 @@ impl Environment {
         let mut places = Vec::new();
         let mut there = false;
         for vault in self.vaults(place).await? {
+            self.check_name(&vault)?;
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders);
             let within = |path: &RecordPath| path.folders.starts_with(&place.folders);
@@ -101,6 +102,7 @@ impl Environment {
         let inside = &self.settled(inside).await?;
         let mut all = Vec::new();
         for vault in self.vaults(inside).await? {
+            self.check_name(&vault)?;
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -182,6 +184,7 @@ impl Environment {
         alike: fn(&str, &str) -> bool,
         found: &mut [Vec<ItemSummary>],
     ) -> Result<()> {
+        self.check_name(vault)?;
         let folders = self.client().folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders);
         let stands_at = |item: &ItemSummary, names: &[String]| {

@@ -7,7 +7,7 @@ pub mod record;
 use crate::client::Client;
 use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
 use crate::crypto::master_key;
-use crate::engine::environment::pins::Pins;
+use crate::engine::environment::pins::{Memory, Pins};
 use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::RecordPath;
@@ -65,16 +65,10 @@ pub struct Environment {
     advice: String,
     /// What it is known by in the journal.
     place: String,
-    /// For whoever writes.
-    writing: OnceLock<Writing>,
-}
-
-/// What a command that writes has said of keys.
-struct Writing {
-    /// Where vault keys are pinned.
-    pins: Arc<dyn Pins>,
+    /// What is remembered of it; whoever writes always remembers.
+    memory: OnceLock<Memory>,
     /// Secrets may be written in the clear although a key is at hand, or was.
-    unencrypted_permitted: bool,
+    unencrypted_permitted: OnceLock<bool>,
 }
 
 impl fmt::Debug for Environment {
@@ -114,8 +108,17 @@ impl Environment {
     /// Opens the user's keys with what is at hand. Without `unlock` only names can be read where
     /// the user has keys.
     pub async fn open(client: Client, unlock: Option<Unlock>) -> Result<Self> {
+        Self::open_known(client, unlock, None).await
+    }
+
+    /// The same, where something is remembered of it: what the server says of keys is compared with that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it says another thing than before; see [`pins`].
+    pub async fn open_known(client: Client, unlock: Option<Unlock>, memory: Option<Memory>) -> Result<Self> {
         let key_given = unlock.is_some();
         let mut password = None;
+        let mut derivation = None;
         let key = match unlock {
             None => None,
             Some(Unlock::MasterKey(key)) => Some(key),
@@ -132,13 +135,17 @@ impl Environment {
                     None => None,
                     Some(options) => {
                         let options = check(options.parse::<master_key::Options>()?)?;
+                        // Before anything is derived: the password's only guard is how it is.
+                        let known =
+                            memory.as_ref().map(|memory| memory.derivation_agrees(&options)).transpose()?;
+                        derivation = Some(options.clone()).filter(|_| known == Some(false));
                         Some(blocking(move || master_key::derive(&given, &options)).await?)
                     }
                 }
             }
         };
         if let Some(key) = &key {
-            client.set_master_key_hash(master_key::hash(key));
+            client.withhold_master_key_hash(master_key::hash(key));
         }
         let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
         let encrypts = pair.is_some();
@@ -155,48 +162,84 @@ impl Environment {
             },
             _ => None,
         };
+        if let (Some(memory), Some(options), Some(_)) = (&memory, &derivation, &keychain) {
+            memory.pin_derivation(options)?;
+        }
         let advice = "give its master password or its master key".to_owned();
-        let place = client.label().to_owned();
+        let place = memory.as_ref().map_or_else(|| client.label(), Memory::place).to_owned();
         let key = match &keychain {
             Some(_) => KeyAtHand::Used,
             None if key_given => KeyAtHand::Unused,
             None => KeyAtHand::None,
         };
-        let writing = OnceLock::new();
-        Ok(Self { client, keychain, encrypts, key, weakly_guarded, advice, place, writing })
+        let memory = memory.map_or_else(OnceLock::new, OnceLock::from);
+        let unencrypted_permitted = OnceLock::new();
+        Ok(Self {
+            client,
+            keychain,
+            encrypts,
+            key,
+            weakly_guarded,
+            advice,
+            place,
+            memory,
+            unencrypted_permitted,
+        })
     }
 
-    /// Prepares for writing: what the server says of keys is compared, from now on, with what it said before.
-    /// `permit_unencrypted` lets secrets be written in the clear although a key is at hand, or was; a vault key that
-    /// changed is refused all the same.
+    /// Makes sure, for whoever only reads, that an environment which encrypted once still does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it does not any more.
+    pub fn stays_encrypted(&self) -> Result<()> {
+        self.memory.get().map_or(Ok(()), |memory| memory.encryption(self.encrypts))
+    }
+
+    /// What is remembered of it; `None` where nobody does.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.get()
+    }
+
+    /// Prepares for writing: what the server says of keys is compared, from now on, with what it said before: with what
+    /// is remembered already, else with `pins`. `permit_unencrypted` lets secrets be written in the clear although a key
+    /// is at hand, or was; a vault key that changed is refused all the same.
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] where the environment encrypted before and does not any more.
     pub fn write_with(&self, pins: Arc<dyn Pins>, permit_unencrypted: bool) -> Result<()> {
+        let memory = self.memory.get_or_init(|| Memory::new(pins, self.place.clone(), false));
         if self.encrypts || !permit_unencrypted {
-            pins.pin_encryption(&self.place, self.encrypts)?;
+            memory.encryption(self.encrypts)?;
         }
-        let _ = self.writing.set(Writing { pins, unencrypted_permitted: permit_unencrypted });
+        let _ = self.unencrypted_permitted.set(permit_unencrypted);
         Ok(())
     }
 
     fn unencrypted_permitted(&self) -> bool {
-        self.writing.get().is_some_and(|writing| writing.unencrypted_permitted)
+        self.unencrypted_permitted.get().copied().unwrap_or_default()
     }
 
-    /// Makes sure that a vault's key is the one that was seen first, where somebody remembers.
+    /// Makes sure that a vault's key is the one that was seen first, where somebody remembers, and remembers it if it was
+    /// never seen. Only for a key that has opened something, or of an empty vault.
     pub(crate) fn pin_vault(&self, id: &str, key: Option<&SecretString>) -> Result<()> {
-        match self.writing.get() {
-            Some(writing) if key.is_some() || !writing.unencrypted_permitted => {
-                writing.pins.pin_vault(&self.place, id, key)
-            }
+        match self.memory.get() {
+            Some(memory) if key.is_some() || !self.unencrypted_permitted() => memory.pin_vault(id, key),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that a vault's name does not lead to another vault than before, where keys are in use.
+    pub(crate) fn check_name(&self, vault: &Vault) -> Result<()> {
+        match self.memory.get() {
+            Some(memory) if self.encrypts => memory.vault_name(vault),
             _ => Ok(()),
         }
     }
 
     /// Whether a vault's key was seen before; `true` where nobody remembers.
     pub(crate) fn knows_vault(&self, id: &str) -> Result<bool> {
-        self.writing.get().map_or(Ok(true), |writing| writing.pins.knows_vault(&self.place, id))
+        self.memory.get().map_or(Ok(true), |memory| memory.knows_vault(id))
     }
 
     /// Whether a key is at hand and what is written must be encrypted with it. That a user or a vault has no keys is
@@ -311,10 +354,15 @@ impl Environment {
         })
     }
 
-    /// A vault's key, which is the one that was seen first where somebody remembers; `None` where it has none.
+    /// A vault's key, which is not another than before where somebody remembers; `None` where it has none.
     pub(crate) fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
         let key = self.unpinned_vault_key(vault)?;
-        self.pin_vault(&vault.id, key.as_deref())?;
+        match self.memory.get() {
+            Some(memory) if key.is_some() || !self.unencrypted_permitted() => {
+                memory.vault_agrees(&vault.id, key.as_deref())?;
+            }
+            _ => {}
+        }
         Ok(key)
     }
 

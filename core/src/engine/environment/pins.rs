@@ -1,24 +1,497 @@
-//! What an environment is held to: who remembers what it said of its keys.
+//! What is remembered of an environment, so that its server cannot say one thing today and another tomorrow. The first
+//! use is believed; a change is refused until a person asks for it.
+//!
+//! | subject | what its digest stands for |
+//! |---|---|
+//! | `encryption` | the user had keys |
+//! | `key-derivation` | how the master key comes from the master password |
+//! | `vault:ID` | the vault's key: `HMAC-SHA-256[vault key](…)`, which says nothing about it |
+//! | `name:ID:DIGEST` | a name that the vault was seen under |
+//! | `record:ID` | the vault key that a record was opened under |
+//! | `target:ID`, `binding:ID` | where a record's secret is changed by `rotate`, and that it offered channel binding |
+//! | a user's id | the public key that keys were wrapped for |
+//!
+//! A server wraps keys for a user as well as anybody, since a public key is no secret: a key of its own in the place of a
+//! vault's would open all that is written from then on, and a vault of its own under a name that is known would take it in.
 
-use crate::error::Result;
+use crate::crypto::keychain::{PublicKey, vault_key_pin};
+use crate::crypto::master_key;
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
+use keyferry_api::vault::Vault;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// A memory of keys. The journal is one; nothing in it opens anything.
+/// What is compared.
+pub type Digest = [u8; 32];
+
+/// Digests by place and subject. Nothing among them opens anything.
 pub trait Pins: Send + Sync {
-    /// Makes sure that an environment in which users had keys is not one without all at once.
+    /// The digest of a subject; `None` where it was never seen.
     ///
     /// # Errors
-    /// [`NotAllowed`](crate::error::ErrorKind::NotAllowed) where its user has none.
-    fn pin_encryption(&self, place: &str, encrypts: bool) -> Result<()>;
+    /// Where the memory cannot be read.
+    fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>>;
 
-    /// Makes sure that a vault's key is the one that was seen first. The server wraps keys for a user as well as anybody:
-    /// a key of its own that it puts in the place of a vault's would open all that is written from then on.
+    /// Remembers these, in place of what was there.
     ///
     /// # Errors
-    /// [`NotAllowed`](crate::error::ErrorKind::NotAllowed) where it is another, or where a vault that had a key has none
-    /// any more.
-    fn pin_vault(&self, place: &str, vault: &str, key: Option<&SecretString>) -> Result<()>;
+    /// Where the memory cannot be written.
+    fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()>;
+
+    /// The subjects that begin so and have this digest.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>>;
+}
+
+/// Pins that were brought along, as `keyferry env pins export` writes them: a line each of 64 hexadecimal digits, the
+/// subject, and the place.
+#[derive(Debug, Default)]
+pub struct Brought(BTreeMap<(String, String), Digest>);
+
+impl Brought {
+    /// Reads the lines; empty ones and those that begin with `#` say nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] for anything else: a pin that was lost would be believed anew.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for (number, line) in text.lines().map(str::trim).enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let mut words = line.splitn(3, ' ');
+            let digest =
+                words.next().and_then(|word| data_encoding::HEXLOWER_PERMISSIVE.decode(word.as_bytes()).ok());
+            let digest = digest.and_then(|bytes| Digest::try_from(bytes.as_slice()).ok());
+            let (Some(digest), Some(subject), Some(place)) = (digest, words.next(), words.next()) else {
+                return Err(Error::new(ErrorKind::Input, format!("line {} of the pins is none", number + 1))
+                    .next_step("take them as keyferry env pins export wrote them"));
+            };
+            all.insert((place.trim().to_owned(), subject.to_owned()), digest);
+        }
+        Ok(Self(all))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A line of [`Brought`].
+#[must_use]
+pub fn line(place: &str, subject: &str, digest: &Digest) -> String {
+    format!("{} {subject} {place}", data_encoding::HEXLOWER.encode(digest))
+}
+
+/// Pins that were brought, and a memory of one's own besides. What was brought counts first.
+pub struct Known {
+    /// What was brought.
+    pub brought: Brought,
+    /// Where the rest is kept; `None` where nothing can be.
+    pub own: Option<Arc<dyn Pins>>,
+}
+
+impl Pins for Known {
+    fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>> {
+        if let Some(digest) = self.brought.0.get(&(place.to_owned(), subject.to_owned())) {
+            return Ok(Some(*digest));
+        }
+        self.own.as_ref().map_or(Ok(None), |own| own.pinned(place, subject))
+    }
+
+    fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()> {
+        self.own.as_ref().map_or(Ok(()), |own| own.pin(place, subjects))
+    }
+
+    fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
+        let brought =
+            self.brought.0.iter().filter(|((at, subject), held)| {
+                at == place && subject.starts_with(beginning) && *held == digest
+            });
+        let mut all: Vec<String> = brought.map(|((_, subject), _)| subject.clone()).collect();
+        if let Some(own) = &self.own {
+            all.extend(own.subjects(place, beginning, digest)?);
+        }
+        Ok(all)
+    }
+}
+
+/// What is remembered of one environment, and how strictly.
+#[derive(Clone)]
+pub struct Memory {
+    pins: Arc<dyn Pins>,
+    place: String,
+    /// Nothing is believed for the first time.
+    required: bool,
+    /// Vaults that this process saw first: two that share a name are both new then.
+    fresh: Arc<Mutex<HashSet<String>>>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({}, required: {})", self.place, self.required)
+    }
+}
+
+const ENCRYPTION: &str = "encryption";
+const KEY_DERIVATION: &str = "key-derivation";
+
+impl Memory {
+    /// The memory of the environment at `place`, its canonical name. With `required`, what has no pin is refused.
+    #[must_use]
+    pub fn new(pins: Arc<dyn Pins>, place: impl Into<String>, required: bool) -> Self {
+        Self { pins, place: place.into(), required, fresh: Arc::default() }
+    }
+
+    /// The environment's canonical name.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether this is what was seen before; `false` where nothing was. `what` and `remedy` are for the error.
+    fn agrees(&self, subject: &str, digest: &Digest, what: &str, remedy: &str) -> Result<bool> {
+        match self.pins.pinned(&self.place, subject)? {
+            Some(pinned) if pinned == *digest => Ok(true),
+            Some(_) => Err(self.refuse(
+                subject,
+                &format!("{what} of {} is not the one that was seen before", self.place),
+                remedy,
+            )),
+            None if self.required => Err(Error::new(
+                ErrorKind::NotAllowed,
+                format!("{what} of {} has no pin, and pins are required", self.place),
+            )
+            .next_step(format!("bring `{subject}` from a machine that knows it: keyferry env pins export"))),
+            None => Ok(false),
+        }
+    }
+
+    fn refuse(&self, subject: &str, what: &str, remedy: &str) -> Error {
+        Error::new(ErrorKind::NotAllowed, what.to_owned())
+            .next_step(format!("{remedy}: keyferry env unpin {} {subject}", self.place))
+    }
+
+    fn first(&self, subject: String, digest: Digest) -> Result<()> {
+        self.pins.pin(&self.place, &[(subject, digest)])
+    }
+
+    /// Makes sure that an environment in which its user had keys is not one without all at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where its user has none any more.
+    pub(crate) fn encryption(&self, encrypts: bool) -> Result<()> {
+        let pinned = self.pins.pinned(&self.place, ENCRYPTION)?;
+        match (encrypts, pinned) {
+            (true, Some(_)) => Ok(()),
+            (true, None) if !self.required => self.first(ENCRYPTION.to_owned(), [1; 32]),
+            (false, None) if !self.required => Ok(()),
+            (false, Some(_)) => {
+                let what = format!(
+                    "{} encrypted before, and says now that its user has no keys: what is written, its server could read",
+                    self.place
+                );
+                Err(self.refuse(
+                    ENCRYPTION,
+                    &what,
+                    "ask its administrator over another way; if encryption was given up",
+                ))
+            }
+            (_, None) => self.agrees(ENCRYPTION, &[1; 32], "that its user has keys", "").map(drop),
+        }
+    }
+
+    /// Whether the way to the master key is the one of before; `false` where it was never seen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] for another: a server that names it could make guessing cheap.
+    pub(crate) fn derivation_agrees(&self, options: &master_key::Options) -> Result<bool> {
+        let remedy = "ask its administrator over another way; if the master password was changed";
+        self.agrees(KEY_DERIVATION, &derivation(options), "the key derivation", remedy)
+    }
+
+    /// Remembers the way to the master key, once it has opened the private key.
+    pub(crate) fn pin_derivation(&self, options: &master_key::Options) -> Result<()> {
+        self.first(KEY_DERIVATION.to_owned(), derivation(options))
+    }
+
+    /// Whether a vault's key is the one of before; `false` where it was never seen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] for another, or where a vault that had a key has none any more.
+    pub fn vault_agrees(&self, id: &str, key: Option<&SecretString>) -> Result<bool> {
+        let (subject, what) = (format!("vault:{id}"), format!("the key of vault {id}"));
+        let remedy = "ask the vault's administrator over another way; if it was changed";
+        if let Some(key) = key {
+            return self.agrees(&subject, &vault_key_pin(key, id), &what, remedy);
+        }
+        if self.pins.pinned(&self.place, &subject)?.is_none() && !self.required {
+            return Ok(false);
+        }
+        let what =
+            format!("{what} of {} was there before, and is gone by the word of the server", self.place);
+        Err(self.refuse(&subject, &what, remedy))
+    }
+
+    /// The same, and remembers it if it was never seen. Only for a key that has opened something, or of an empty vault.
+    ///
+    /// # Errors
+    /// As [`Memory::vault_agrees`], and where the memory cannot be written.
+    pub fn pin_vault(&self, id: &str, key: Option<&SecretString>) -> Result<()> {
+        if !self.vault_agrees(id, key)?
+            && let Some(key) = key
+        {
+            self.first(format!("vault:{id}"), vault_key_pin(key, id))?;
+        }
+        Ok(())
+    }
 
     /// Whether a vault's key was seen before.
-    fn knows_vault(&self, place: &str, vault: &str) -> Result<bool>;
+    pub(crate) fn knows_vault(&self, id: &str) -> Result<bool> {
+        self.pins.pinned(&self.place, &format!("vault:{id}")).map(|pinned| pinned.is_some())
+    }
+
+    /// Makes sure that a name which leads to a vault does not lead to another one all at once. Two vaults of one name that
+    /// were seen first together are both known by it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where the name was another vault's.
+    pub(crate) fn vault_name(&self, vault: &Vault) -> Result<()> {
+        let (subject, digest) = name_pin(vault);
+        if self.pins.pinned(&self.place, &subject)?.is_some() {
+            return Ok(());
+        }
+        let others = self.pins.subjects(&self.place, "name:", &digest)?;
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
+        if let Some(other) = ids.into_iter().find(|id| *id != vault.id && !fresh.contains(*id)) {
+            let what = format!(
+                "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
+                vault.name, self.place, vault.id
+            );
+            return Err(self.refuse(&format!("vault:{other}"), &what, "if it was made anew or renamed"));
+        }
+        if self.required && !self.knows_vault(&vault.id)? {
+            let what = format!("vault `{}` of {} has no pin, and pins are required", vault.name, self.place);
+            return Err(Error::new(ErrorKind::NotAllowed, what)
+                .next_step("bring it from a machine that knows it: keyferry env pins export"));
+        }
+        fresh.insert(vault.id.clone());
+        self.first(subject, digest)
+    }
+
+    /// Remembers a vault that was made here: its key and its name come from no server.
+    pub(crate) fn own_vault(&self, id: &str, name: &str, key: Option<&SecretString>) -> Result<()> {
+        let vault = Vault { id: id.to_owned(), name: name.to_owned(), ..Vault::default() };
+        let mut subjects = vec![name_pin(&vault)];
+        subjects.extend(key.map(|key| (format!("vault:{id}"), vault_key_pin(key, id))));
+        self.pins.pin(&self.place, &subjects)
+    }
+
+    /// Makes sure that records, by their ids, are opened under the vault key of before. One that moved into a vault whose
+    /// key is known is known there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where a record was opened under another key before, or under any and now none.
+    pub fn record(
+        &self,
+        id: &str,
+        vault_id: &str,
+        key: Option<&SecretString>,
+    ) -> Result<Option<(String, Digest)>> {
+        let subject = format!("record:{id}");
+        let pinned = self.pins.pinned(&self.place, &subject)?;
+        let digest = key.map(|key| vault_key_pin(key, id));
+        if pinned.is_none() && key.is_some() && self.required {
+            // Whoever wrote the pins may never have opened this record, but knew its vault.
+            self.vault_agrees(vault_id, key)?;
+        }
+        if pinned == digest {
+            return Ok(None);
+        }
+        if pinned.is_some() && !(key.is_some() && self.vault_agrees(vault_id, key)?) {
+            let what =
+                format!("the key of record {id} of {} is not the one that was seen before", self.place);
+            return Err(self.refuse(&subject, &what, "if it was moved to another vault"));
+        }
+        Ok(digest.map(|digest| (subject, digest)))
+    }
+
+    /// Remembers what [`Memory::record`] answered.
+    ///
+    /// # Errors
+    /// Where the memory cannot be written.
+    pub fn pin_all(&self, subjects: &[(String, Digest)]) -> Result<()> {
+        if subjects.is_empty() { Ok(()) } else { self.pins.pin(&self.place, subjects) }
+    }
+
+    /// Whether another user's public key is the one of before; `false` where it was never seen. What is encrypted for a
+    /// key that a server put in its place, the server can read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it is another.
+    pub(crate) fn user_agrees(&self, id: &str, key: &PublicKey) -> Result<bool> {
+        let remedy = "ask that user over another way whether the key was changed; if so";
+        self.agrees(id, &key.fingerprint()?, &format!("the public key of user {id}"), remedy)
+    }
+
+    /// Remembers another user's public key.
+    pub(crate) fn pin_user(&self, id: &str, key: &PublicKey) -> Result<()> {
+        self.first(id.to_owned(), key.fingerprint()?)
+    }
+
+    /// Makes sure that a record's secret goes where it went before; `target` is the whole address as it counts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] for another target, unless it is `allowed`.
+    pub fn target(&self, id: &str, target: &str, allowed: bool) -> Result<()> {
+        if allowed {
+            return Ok(());
+        }
+        let remedy = "if it moved, name it with --target or add --allow-target; to forget the old one";
+        self.agrees(
+            &format!("target:{id}"),
+            &Sha256::digest(target).into(),
+            &format!("the target of record {id}"),
+            remedy,
+        )
+        .map(drop)
+    }
+
+    /// Remembers where a record's secret went, and whether that target offered channel binding.
+    ///
+    /// # Errors
+    /// Where the memory cannot be written.
+    pub fn pin_target(&self, id: &str, target: &str, binds: bool) -> Result<()> {
+        let (subject, digest) = (format!("target:{id}"), Sha256::digest(target).into());
+        if self.pins.pinned(&self.place, &subject)? != Some(digest) {
+            self.first(subject, digest)?;
+        }
+        if binds && !self.binds(id, target)? {
+            self.first(format!("binding:{id}"), digest)?;
+        }
+        Ok(())
+    }
+
+    /// Whether this target of a record offered channel binding before.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    pub fn binds(&self, id: &str, target: &str) -> Result<bool> {
+        Ok(self.pins.pinned(&self.place, &format!("binding:{id}"))? == Some(Sha256::digest(target).into()))
+    }
+}
+
+fn derivation(options: &master_key::Options) -> Digest {
+    Sha256::digest(options.to_string()).into()
+}
+
+fn name_pin(vault: &Vault) -> (String, Digest) {
+    let digest: Digest = Sha256::digest(&vault.name).into();
+    (format!("name:{}:{}", vault.id, data_encoding::HEXLOWER.encode(&digest[..8])), digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<BTreeMap<(String, String), Digest>>);
+
+    impl Pins for Kept {
+        fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>> {
+            Ok(self.0.lock().unwrap().get(&(place.to_owned(), subject.to_owned())).copied())
+        }
+        fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()> {
+            let mut kept = self.0.lock().unwrap();
+            kept.extend(
+                subjects.iter().map(|(subject, digest)| ((place.to_owned(), subject.clone()), *digest)),
+            );
+            Ok(())
+        }
+        fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
+            let kept = self.0.lock().unwrap();
+            let found = kept.iter().filter(|((at, subject), held)| {
+                at == place && subject.starts_with(beginning) && *held == digest
+            });
+            Ok(found.map(|((_, subject), _)| subject.clone()).collect())
+        }
+    }
+
+    fn vault(id: &str, name: &str) -> Vault {
+        Vault { id: id.to_owned(), name: name.to_owned(), ..Vault::default() }
+    }
+
+    fn refused<T: fmt::Debug>(result: Result<T>) -> bool {
+        result.unwrap_err().kind() == ErrorKind::NotAllowed
+    }
+
+    #[test]
+    fn a_name_leads_to_the_vault_that_it_led_to_before() {
+        let pins = Arc::new(Kept::default());
+        let run = || Memory::new(pins.clone(), "p", false);
+        // Two of one name at the first look are two known vaults.
+        let first = run();
+        first.vault_name(&vault("1", "V")).unwrap();
+        first.vault_name(&vault("2", "V")).unwrap();
+        let second = run();
+        second.vault_name(&vault("2", "V")).unwrap();
+        assert!(refused(second.vault_name(&vault("3", "V"))));
+        second.vault_name(&vault("1", "renamed")).unwrap();
+        assert!(refused(run().vault_name(&vault("3", "V"))), "a name that a vault lost is still known");
+        run().own_vault("4", "V", None).unwrap();
+        run().vault_name(&vault("4", "V")).unwrap();
+        Memory::new(pins, "elsewhere", false).vault_name(&vault("3", "V")).unwrap();
+    }
+
+    #[test]
+    fn a_record_moves_among_known_vaults_alone() {
+        let (key, other) = (SecretString::from("k"), SecretString::from("o"));
+        let memory = Memory::new(Arc::new(Kept::default()), "p", false);
+        let seen = memory.record("r", "v", Some(&key)).unwrap().unwrap();
+        memory.pin_all(&[seen]).unwrap();
+        assert_eq!(memory.record("r", "v", Some(&key)).unwrap(), None);
+        assert!(refused(memory.record("r", "w", Some(&other))));
+        assert!(refused(memory.record("r", "v", None)));
+        memory.pin_vault("w", Some(&other)).unwrap();
+        assert!(memory.record("r", "w", Some(&other)).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_required_is_never_believed_first() {
+        let key = SecretString::from("k");
+        let brought = line("p", "vault:v", &vault_key_pin(&key, "v"));
+        let memory = |text: &str| {
+            let known = Known { brought: Brought::parse(text).unwrap(), own: None };
+            Memory::new(Arc::new(known), "p", true)
+        };
+        memory(&brought).pin_vault("v", Some(&key)).unwrap();
+        memory(&brought).record("r", "v", Some(&key)).unwrap();
+        for text in ["", "# nothing"] {
+            assert!(refused(memory(text).pin_vault("v", Some(&key))));
+            assert!(refused(memory(text).record("r", "v", Some(&key))));
+            assert!(refused(memory(text).vault_name(&vault("v", "V"))));
+            assert!(refused(memory(text).encryption(true)) && refused(memory(text).encryption(false)));
+        }
+        assert!(Brought::parse("abc vault:v p").is_err() && Brought::parse(&brought[..68]).is_err());
+    }
+
+    #[test]
+    fn a_target_changes_when_it_is_allowed() {
+        let memory = Memory::new(Arc::new(Kept::default()), "p", false);
+        memory.target("r", "postgres://a", false).unwrap();
+        memory.pin_target("r", "postgres://a", true).unwrap();
+        assert!(memory.binds("r", "postgres://a").unwrap() && !memory.binds("r", "postgres://b").unwrap());
+        assert!(refused(memory.target("r", "postgres://b", false)));
+        memory.target("r", "postgres://b", true).unwrap();
+        memory.pin_target("r", "postgres://b", false).unwrap();
+        assert!(refused(memory.target("r", "postgres://a", false)));
+    }
 }

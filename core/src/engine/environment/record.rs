@@ -8,6 +8,7 @@ use crate::crypto::record::Protection;
 use crate::crypto::{attachment, bulk, envelope, generate};
 use crate::engine::environment::{Environment, blocking};
 use crate::engine::names;
+use crate::engine::sink::one_opens;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Attachment, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
@@ -70,6 +71,11 @@ impl FetchedRecord {
     #[must_use]
     pub fn label(&self) -> String {
         self.record.label()
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.record.password.as_ref().is_some_and(|password| !password.is_empty())
+            || !self.record.customs.is_empty()
     }
 }
 
@@ -243,6 +249,10 @@ impl Environment {
             }
             return Ok(None);
         };
+        if !self.knows_vault(&vault.id)? {
+            one_opens(self, &vault.id, &vault_key).await?;
+            self.pin_vault(&vault.id, Some(&vault_key))?;
+        }
         let key = generate::key()?;
         draft.key_encrypted = Some(envelope::encrypt_text(key.expose(), &vault_key)?);
         Ok(Some(key))
@@ -267,11 +277,47 @@ impl Environment {
                     continue;
                 }
             };
-            for (number, one) in numbers.into_iter().zip(open(group, key, path.clone()).await) {
+            let group = open(group, key.clone(), path.clone()).await;
+            for (number, one) in numbers.into_iter().zip(self.known(&vault, key.as_deref(), group)) {
                 opened[number] = Some(one);
             }
         }
         opened.into_iter().flatten().collect()
+    }
+
+    /// Compares records of one vault with what is remembered of them, and remembers what was never seen: a key that has
+    /// opened a record has proved itself.
+    fn known(
+        &self,
+        vault: &str,
+        key: Option<&SecretString>,
+        group: Vec<Result<FetchedRecord>>,
+    ) -> Vec<Result<FetchedRecord>> {
+        let Some(memory) = self.memory() else { return group };
+        let mut first = Vec::new();
+        let checked: Vec<_> = group
+            .into_iter()
+            .map(|one| {
+                let one = one?;
+                let used = key.filter(|_| one.key.is_some());
+                let place = |error: Error| error.at(Place::Record(one.label()));
+                if used.is_none() && one.holds_secrets() && memory.knows_vault(vault)? {
+                    let what = "its vault encrypts, and it is in the clear by the word of the server";
+                    return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                        "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
+                        memory.place()
+                    ))));
+                }
+                first.extend(memory.record(&one.item.id, vault, used).map_err(place)?);
+                Ok(one)
+            })
+            .collect();
+        let proved = checked.iter().flatten().any(|one| one.key.is_some());
+        let kept = if proved { memory.pin_vault(vault, key) } else { Ok(()) };
+        match kept.and_then(|()| memory.pin_all(&first)) {
+            Ok(()) => checked,
+            Err(error) => checked.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect(),
+        }
     }
 
     /// The vault key of items that stand in one vault.

@@ -13,7 +13,7 @@
 //! | `places` | vaults and folders that the job made |
 //! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
 //! | `rotations` | for each secret that is changed at its target: old and new, sealed, until it has ended |
-//! | `pins` | the fingerprints of other users' public keys, as they were first seen |
+//! | `pins` | digests of what environments said of their keys, as it was first seen |
 //!
 //! Digests and sealed items are under the job's own key: 32 random bytes, wrapped to the user's
 //! public key (RSA-OAEP), so that only the user can say what they stand for. Where the user has no
@@ -36,6 +36,7 @@ pub use jobs::{Job, NewJob, State, Summary};
 pub(crate) use removals::Removed;
 
 use crate::error::{Error, ErrorKind, Place, Result};
+use crate::files::sink::make_private_folder;
 use etcetera::BaseStrategy as _;
 use rusqlite::Connection;
 use schema::Schema;
@@ -156,14 +157,6 @@ fn broken(path: &Path, error: rusqlite::Error) -> Error {
 pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn make_private_folder(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 fn private_file(path: &Path) -> std::io::Result<File> {

@@ -37,6 +37,8 @@ pub struct Rotating {
     pub login: String,
     /// Both secrets; `None` once it has ended, and where the job has no key to seal with.
     pub secrets: Option<Secrets>,
+    /// Whether the new secret may have been sent to the target.
+    pub sent: bool,
     /// When the new secret was sent to the environment, in Unix seconds.
     pub stored: Option<i64>,
     /// How it ended; `None` while it is open.
@@ -79,13 +81,19 @@ impl Job {
         let sealed = sealed.transpose()?;
         let number = self.change(|db| {
             db.execute(
-                "INSERT INTO rotations (job, item, record, target, login, secrets) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO rotations (job, item, record, target, login, secrets, sent)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
                 params![self.id(), item, record, target, login, sealed],
             )?;
             Ok(db.last_insert_rowid())
         })?;
         crash::point("after rotation intent");
         Ok(number)
+    }
+
+    /// Before the new secret is sent to the target: from now on it may work there.
+    pub fn send_rotation(&self, number: i64) -> Result<()> {
+        self.change(|db| db.execute("UPDATE rotations SET sent = 1 WHERE seq = ?1", [number]).map(drop))
     }
 
     /// Before the new secret is sent to the environment: from now on it may be there.
@@ -112,7 +120,7 @@ impl Job {
     /// Every rotation of the job, in the order in which they began.
     pub fn rotations(&self) -> Result<Vec<Rotating>> {
         let rows = self.read(
-            "SELECT seq, item, record, target, login, secrets, stored, outcome
+            "SELECT seq, item, record, target, login, secrets, stored, outcome, sent
              FROM rotations WHERE job = ?1 ORDER BY seq",
             |row| {
                 let sealed: Option<Vec<u8>> = row.get(5)?;
@@ -123,6 +131,7 @@ impl Job {
                     target: row.get(3)?,
                     login: row.get(4)?,
                     secrets: None,
+                    sent: row.get(8)?,
                     stored: row.get(6)?,
                     outcome: row.get(7)?,
                 };

@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_syncs_and_pins.sql"),
     include_str!("migrations/0003_rotations.sql"),
     include_str!("migrations/0004_removals.sql"),
+    include_str!("migrations/0005_rotations_sent.sql"),
 ];
 
 /// Whether the file can be used by this version.

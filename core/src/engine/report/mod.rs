@@ -7,6 +7,7 @@ pub mod queue;
 use crate::engine::report::progress::Stage;
 use crate::model::{Reject, Values};
 use serde::Serialize;
+use std::fmt;
 
 /// The end of a transfer, in numbers and names.
 #[derive(Debug, Default, Serialize)]
@@ -38,6 +39,8 @@ pub struct Report {
     pub drifted: Vec<Difference>,
     /// Vaults and folders that were made.
     pub folders_created: u64,
+    /// Who got the keys of vaults that were made, besides the user.
+    pub wrapped_for: Vec<WrappedFor>,
     /// What the source holds besides records and folders, and why it stays there.
     pub not_movable: Vec<NotMovable>,
     /// What the user should know.
@@ -46,6 +49,24 @@ pub struct Report {
     pub seconds: f64,
     /// What took how long.
     pub stages: Vec<Stage>,
+}
+
+/// Somebody else whom a vault's key was wrapped for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WrappedFor {
+    /// The user's id.
+    pub id: String,
+    /// The user's name by the word of the server, where it tells.
+    pub name: Option<String>,
+    /// `SHA-256(SubjectPublicKeyInfo)` of the public key, in hexadecimal.
+    pub fingerprint: String,
+}
+
+impl fmt::Display for WrappedFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().unwrap_or("user");
+        write!(f, "{name} ({}), public key {}", self.id, self.fingerprint)
+    }
 }
 
 /// A kind of thing that a transfer leaves where it is.

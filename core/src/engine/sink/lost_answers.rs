@@ -141,19 +141,19 @@ async fn removals(job: &Job, environment: &Environment) -> Result<()> {
 }
 
 /// Moves to the bin what a network delivered twice: strangers that are, byte for byte, what the job
-/// sent. Answers how many there were.
+/// sent. Answers their ids.
 pub(crate) async fn remove_doubles(
     job: &Job,
     environment: &Environment,
     strangers: Vec<Stranger>,
-) -> Result<usize> {
+) -> Result<Vec<String>> {
     let digests: HashMap<Mark, [u8; 32]> =
         strangers.iter().filter_map(|stranger| Some((stranger.mark, stranger.digest?))).collect();
     let own = tokio::task::block_in_place(|| job.own_among(&digests))?;
-    let mut removed = 0;
+    let mut removed = Vec::new();
     for stranger in strangers.iter().filter(|stranger| own.contains(&stranger.mark)) {
         environment.client().delete_item(&stranger.id).await?;
-        removed += 1;
+        removed.push(stranger.id.clone());
     }
     Ok(removed)
 }

@@ -9,8 +9,11 @@ use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::crash;
 use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
 use crate::engine::journal::Job;
+use crate::engine::options::Options;
+use crate::engine::report::WrappedFor;
+use crate::engine::report::progress::Progress;
 use crate::engine::sink::lost_answers::Mark;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Record, RecordPath};
 use crate::secret::SecretString;
 use futures_util::{StreamExt as _, stream};
@@ -40,11 +43,26 @@ struct Spot {
 }
 
 /// Makes vaults, folders and records.
-pub(crate) struct Sink {
+pub(crate) struct Sink<'a> {
     writer: Arc<Writer>,
+    /// Who is asked before a vault's key is wrapped for somebody else.
+    progress: &'a dyn Progress,
+    trust_administrators: bool,
+    /// What new vaults are, once it is known.
+    kind: Option<Arc<VaultKind>>,
+    pub(crate) wrapped_for: Vec<WrappedFor>,
     spots: HashMap<RecordPath, Spot>,
     allow_unencrypted: bool,
     pub(crate) folders_created: u64,
+}
+
+/// What the environment makes of a new vault, and who gets its key besides its maker.
+#[derive(Default)]
+struct VaultKind {
+    type_id: Option<String>,
+    /// Its maker, where the maker administers vaults of this kind.
+    own: Option<String>,
+    others: Vec<(WrappedFor, PublicKey)>,
 }
 
 /// What tasks that write share.
@@ -55,34 +73,45 @@ struct Writer {
 }
 
 /// What the environment held when the job began: a word for each item.
-struct Before {
+pub(crate) struct Before {
     hasher: RandomState,
     items: HashSet<u64>,
 }
 
 impl Before {
+    /// Looks at everything. Before anything is planned: what another run writes from then on is nobody's.
+    pub(crate) async fn look(environment: &Environment) -> Result<Self> {
+        let mut before = Self { hasher: RandomState::new(), items: HashSet::new() };
+        for vault in environment.client().vaults().await? {
+            for item in environment.client().item_places(&vault.id).await?.read()? {
+                before.items.insert(before.hasher.hash_one(&*item?.id));
+            }
+        }
+        Ok(before)
+    }
+
     fn holds(&self, id: &str) -> bool {
         self.items.contains(&self.hasher.hash_one(id))
     }
 }
 
-impl Sink {
+impl<'a> Sink<'a> {
     pub(crate) async fn open(
         environment: Arc<Environment>,
         allow_unencrypted: bool,
-        job: Option<Job>,
+        options: &Options,
+        before: Before,
+        progress: &'a dyn Progress,
     ) -> Result<Self> {
         let mut spots = HashMap::new();
-        let mut before = Before { hasher: RandomState::new(), items: HashSet::new() };
         for vault in environment.client().vaults().await? {
-            for item in environment.client().item_places(&vault.id).await?.read()? {
-                before.items.insert(before.hasher.hash_one(&*item?.id));
-            }
             let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             if spots.contains_key(&path) {
                 continue;
             }
+            environment.check_name(&vault)?;
             let key = environment.vault_key(&vault)?;
+            environment.pin_vault(&vault.id, key.as_deref())?;
             let folders = environment.client().folders(Some(&vault.id)).await?;
             for (id, path) in paths(&vault, &folders) {
                 let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
@@ -90,8 +119,52 @@ impl Sink {
             }
             spots.insert(path, Spot { vault_id: vault.id, folder_id: None, key });
         }
-        let writer = Arc::new(Writer { environment, job, before });
-        Ok(Self { writer, spots, allow_unencrypted, folders_created: 0 })
+        let writer = Arc::new(Writer { environment, job: options.job.clone(), before });
+        Ok(Self {
+            writer,
+            progress,
+            trust_administrators: options.trust_administrators,
+            kind: None,
+            wrapped_for: Vec::new(),
+            spots,
+            allow_unencrypted,
+            folders_created: 0,
+        })
+    }
+
+    /// What new vaults are. Says for whom their keys are wrapped, and asks where somebody's key was never seen.
+    async fn kind(&mut self) -> Result<Arc<VaultKind>> {
+        if let Some(kind) = &self.kind {
+            return Ok(kind.clone());
+        }
+        let kind = Arc::new(self.writer.kind_of_vaults().await?);
+        let environment = &self.writer.environment;
+        for (whom, key) in &kind.others {
+            let known = match environment.memory() {
+                Some(memory) => memory.user_agrees(&whom.id, key)?,
+                None => false,
+            };
+            if !known && !self.trust_administrators {
+                let question = format!(
+                    "The keys of new vaults are wrapped for {whom}, whose key was never seen here. Compare it over another way. Go on?"
+                );
+                if tokio::task::block_in_place(|| self.progress.confirm(&question)) != Some(true) {
+                    let what = format!(
+                        "the key of a new vault would be wrapped for {whom}, whose key was never seen here"
+                    );
+                    return Err(Error::new(ErrorKind::NotAllowed, what).next_step(
+                        "compare the fingerprint with that user over another way, then add --trust-administrators; or make the vault by hand first",
+                    ));
+                }
+            }
+            self.progress.note(&format!("the keys of new vaults are wrapped for {whom}"));
+            if let (false, Some(memory)) = (known, environment.memory()) {
+                memory.pin_user(&whom.id, key)?;
+            }
+        }
+        self.wrapped_for = kind.others.iter().map(|(whom, _)| whom.clone()).collect();
+        self.kind = Some(kind.clone());
+        Ok(kind)
     }
 
     /// Makes those places that are missing, parents before children and siblings at once.
@@ -111,12 +184,14 @@ impl Sink {
                 path = parent;
             }
         }
+        let kind = if missing.contains_key(&0) { self.kind().await? } else { Arc::default() };
         for paths in missing.into_values() {
+            let kind = &kind;
             let writer = &self.writer;
             let spots = &self.spots;
             let made = paths.into_iter().map(async |path| {
                 let spot = match path.folders.split_last() {
-                    None => writer.create_vault(path.vault.as_deref().unwrap_or_default()).await?,
+                    None => writer.create_vault(path.vault.as_deref().unwrap_or_default(), kind).await?,
                     Some((name, above)) => {
                         let above = RecordPath { vault: path.vault.clone(), folders: above.to_vec() };
                         let parent = spots.get(&above).ok_or_else(|| {
@@ -182,12 +257,13 @@ impl Sink {
         self.writer.update(id, record, self.writable(&record.path)?).await
     }
 
-    /// Looks for items that a network delivered twice, and moves them to the bin. `created` counts
-    /// what this run made. Answers how many there were.
-    pub(crate) async fn remove_doubles(&self, created: u64) -> Result<usize> {
-        let Writer { environment, job: Some(job), before } = &*self.writer else { return Ok(0) };
+    /// Looks for items that neither were there before nor were made by this job, of which `created` counts. Those that a
+    /// network delivered twice go to the bin: answers how many these were, and the ids of the others.
+    pub(crate) async fn strangers(&self, created: u64) -> Result<(usize, HashSet<String>)> {
+        let none = (0, HashSet::new());
+        let Writer { environment, job: Some(job), before } = &*self.writer else { return Ok(none) };
         if created == 0 {
-            return Ok(0);
+            return Ok(none);
         }
         let mut held = 0;
         for vault in environment.client().vaults().await? {
@@ -195,12 +271,15 @@ impl Sink {
         }
         // The usual case: everything that is there is accounted for, and nothing need be fetched.
         if held as u64 <= before.items.len() as u64 + created {
-            return Ok(0);
+            return Ok(none);
         }
         let known = tokio::task::block_in_place(|| job.created_ids())?;
         let known = |id: &str| before.holds(id) || known.contains(id);
         let strangers = lost_answers::strangers(environment, Some(job), None, known).await?;
-        lost_answers::remove_doubles(job, environment, strangers).await
+        let mut ids: HashSet<String> = strangers.iter().map(|stranger| stranger.id.clone()).collect();
+        let removed = lost_answers::remove_doubles(job, environment, strangers).await?;
+        ids.retain(|id| !removed.contains(id));
+        Ok((removed.len(), ids))
     }
 }
 
@@ -353,7 +432,7 @@ impl Writer {
         Ok(Spot { folder_id: Some(id), ..parent.clone() })
     }
 
-    async fn create_vault(&self, name: &str) -> Result<Spot> {
+    async fn create_vault(&self, name: &str, kind: &VaultKind) -> Result<Spot> {
         let environment = &self.environment;
         let mut vault = NewVault { name: name.to_owned(), ..NewVault::default() };
         let mut key = None;
@@ -365,8 +444,15 @@ impl Writer {
             vault.salt = Some(salt);
             key = Some(Arc::new(fresh));
         }
-        if self.client().features().await?.iter().any(|feature| feature.name == "vaultType") {
-            self.choose_type(&mut vault, key.as_deref()).await?;
+        vault.type_id.clone_from(&kind.type_id);
+        if let Some(key) = key.as_deref() {
+            for (whom, public) in &kind.others {
+                vault.administrators_keys.insert(whom.id.clone(), public.strong()?.wrap(key)?);
+            }
+            if let Some(own) = &kind.own {
+                let wrapped = environment.keychain()?.public().strong()?.wrap(key)?;
+                vault.administrators_keys.insert(own.clone(), wrapped);
+            }
         }
         let number = self.journal(|job| job.map(|job| job.intend_place("vault")).transpose()).await?;
         // Its key's hash is random; without a key the name has to do, which was free before.
@@ -380,7 +466,9 @@ impl Writer {
         };
         let vault_id = self.create_place(|| self.client().create_vault(&vault), find).await?;
         crash::point("after place request");
-        self.environment.pin_vault(&vault_id, key.as_deref())?;
+        if let Some(memory) = self.environment.memory() {
+            memory.own_vault(&vault_id, name, key.as_deref())?;
+        }
         let made = vault_id.clone();
         self.journal(move |job| match (job, number) {
             (Some(job), Some(number)) => job.place_made(number, &made, None),
@@ -390,35 +478,39 @@ impl Writer {
         Ok(Spot { vault_id, folder_id: None, key })
     }
 
-    async fn choose_type(&self, vault: &mut NewVault, key: Option<&SecretString>) -> Result<()> {
-        let client = self.client();
-        let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(()) };
-        let mut keys = BTreeMap::new();
-        if let Some(key) = key {
-            let environment = &self.environment;
+    /// The kind that the environment names first, and the public keys of its administrators: its word alone.
+    async fn kind_of_vaults(&self) -> Result<VaultKind> {
+        let (client, environment) = (self.client(), &self.environment);
+        let mut found = VaultKind::default();
+        if !client.features().await?.iter().any(|feature| feature.name == "vaultType") {
+            return Ok(found);
+        }
+        let Some(kind) = client.vault_types().await?.into_iter().next() else { return Ok(found) };
+        if environment.encrypts() {
             let own = client.user_info().await?.id;
             for administrator in client.vault_type_administrators(&kind.id).await? {
                 let Some(pem) = administrator.public_key else { continue };
                 let public = PublicKey::from_pem(&pem)?;
-                if administrator.id == own {
-                    if public.fingerprint()? != environment.public_key()?.fingerprint()? {
-                        return Err(Error::new(
-                            ErrorKind::NotAllowed,
-                            "the environment shows another public key for this user than the private key's",
-                        )
-                        .next_step(
-                            "do not trust this environment before its administrator has explained it",
-                        ));
-                    }
-                } else if let Some(job) = &self.job {
-                    job.journal().pin(environment.place(), &administrator.id, &public)?;
+                let fingerprint = public.fingerprint()?;
+                if administrator.id != own {
+                    let name = administrator.full_name.or(administrator.username);
+                    let fingerprint = data_encoding::HEXLOWER.encode(&fingerprint);
+                    let whom = WrappedFor { id: administrator.id, name, fingerprint };
+                    public.strong().map_err(|error| error.at(Place::Record(whom.to_string())))?;
+                    found.others.push((whom, public));
+                } else if fingerprint == environment.public_key()?.fingerprint()? {
+                    found.own = Some(own.clone());
+                } else {
+                    return Err(Error::new(
+                        ErrorKind::NotAllowed,
+                        "the environment shows another public key for this user than the private key's",
+                    )
+                    .next_step("do not trust this environment before its administrator has explained it"));
                 }
-                keys.insert(administrator.id, public.strong()?.wrap(key)?);
             }
         }
-        vault.type_id = Some(kind.id);
-        vault.administrators_keys = keys;
-        Ok(())
+        found.type_id = Some(kind.id);
+        Ok(found)
     }
 
     async fn update(&self, id: &str, record: &Record, spot: &Spot) -> Result<()> {
@@ -475,6 +567,7 @@ pub(crate) async fn in_journal<T: Send + 'static>(
 /// as a sink opens and so pins them all.
 pub(crate) async fn prove_new_keys(environment: &Environment) -> Result<()> {
     for vault in environment.client().vaults().await? {
+        environment.check_name(&vault)?;
         if !environment.knows_vault(&vault.id)?
             && let Some(key) = environment.unpinned_vault_key(&vault)?
         {
@@ -486,7 +579,7 @@ pub(crate) async fn prove_new_keys(environment: &Environment) -> Result<()> {
 
 /// Makes sure that a vault's key, seen for the first time, opens one of the records that are there: a key that the server
 /// made up does not.
-async fn one_opens(environment: &Environment, vault_id: &str, key: &SecretString) -> Result<()> {
+pub(crate) async fn one_opens(environment: &Environment, vault_id: &str, key: &SecretString) -> Result<()> {
     let places = environment.client().item_places(vault_id).await?;
     let mut sealed = false;
     for place in places.read()?.take(LOOKED_AT) {

@@ -21,7 +21,7 @@ use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit,
 use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Rejected, Report};
 use crate::engine::sink::lost_answers;
-use crate::engine::sink::{Creation, Sink, prove_new_keys};
+use crate::engine::sink::{Before, Creation, Sink, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::removal::Removal;
 use crate::engine::transfer::sync::MaxDelete;
@@ -29,10 +29,11 @@ use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::files::sink::{self, Draft};
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Instant;
+use tokio::sync::mpsc::Receiver;
 
 /// Moves every record of `from` into `to`, then reads back and compares.
 ///
@@ -52,6 +53,10 @@ pub async fn transfer(
     can_keep_keys(from, to, options)?;
     if let Some(path) = &options.rejects {
         sink::check(path)?;
+    }
+    // What the server says of its vaults comes before anything that is built on it.
+    if let Some(environment) = to.environment() {
+        prove_new_keys(environment).await?;
     }
     let preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
@@ -89,7 +94,7 @@ async fn into_environment(
             report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
         }
     }
-    prove_new_keys(environment).await?;
+    let before = Before::look(environment).await?;
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
     // What a filter names is known to be there only once all of the source was read, and nothing is written before.
@@ -113,7 +118,7 @@ async fn into_environment(
     }
     let allow_unencrypted =
         options.allow_unencrypted_target || !(from.encrypts() || environment.must_encrypt());
-    let sink = Sink::open(environment.clone(), allow_unencrypted, options.job.clone()).await?;
+    let sink = Sink::open(environment.clone(), allow_unencrypted, options, before, progress).await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
     let expected = DigestStore::new();
@@ -129,7 +134,7 @@ async fn into_environment(
         on_the_way: VecDeque::new(),
     };
     let carried = writing.carry(from, options, progress).await;
-    let (mut report, mut expected, sample) = writing.finish(carried).await?;
+    let Written { mut report, mut expected, sample, strangers } = writing.finish(carried).await?;
     check(progress)?;
     let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
     let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
@@ -148,21 +153,21 @@ async fn into_environment(
         }
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
-    let back = match (options.verify, sample) {
-        (Verify::None, _) => None,
-        (Verify::Sample, Some(sample)) => {
-            let (ids, chosen) = sample.into_parts()?;
-            let written = report.created + report.updated;
-            report
-                .notes
-                .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
-            Some((source::open_items(&whole, options, ids), chosen))
+    if !strangers.is_empty() {
+        report.notes.push(format!(
+            "{} records came in meanwhile that this job did not write: another run may be at work there",
+            strangers.len()
+        ));
+        if options.verify != Verify::Full {
+            let theirs = source::open_items(&whole, options, strangers.clone());
+            written_twice(theirs, &mut expected, &digester, progress, &mut report).await?;
         }
-        (Verify::Full | Verify::Sample, _) => Some((source::open_whole(&whole, options), expected)),
-    };
+    }
+    let back = to_read_back(options, sample, expected, &whole, &mut report)?;
     if let Some((back, expected)) = back {
         let root = RecordPath::default();
-        verify::compare(back, expected, &digester, Extras::Ignore, &root, progress, &mut report).await?;
+        let extras = Extras::Others(if options.verify == Verify::Full { strangers } else { HashSet::new() });
+        verify::compare(back, expected, &digester, extras, &root, progress, &mut report).await?;
     }
     if let Some(base) = base.filter(|_| report.different.is_empty()) {
         let held_of = match (&report.held_back, &options.sync) {
@@ -174,6 +179,54 @@ async fn into_environment(
         tokio::task::block_in_place(|| base.commit(held_of))?;
     }
     Ok(report)
+}
+
+/// Entries as they are read.
+type Chunks = Receiver<Result<Vec<Entry>>>;
+
+/// What is read back, and what it must be; `None` where nothing is.
+fn to_read_back(
+    options: &Options,
+    sample: Option<Sample>,
+    expected: DigestStore,
+    whole: &Endpoint,
+    report: &mut Report,
+) -> Result<Option<(Chunks, DigestStore)>> {
+    Ok(match (options.verify, sample) {
+        (Verify::None, _) => None,
+        (Verify::Sample, Some(sample)) => {
+            let (ids, chosen) = sample.into_parts()?;
+            let written = report.created + report.updated;
+            report
+                .notes
+                .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
+            Some((source::open_items(whole, options, ids), chosen))
+        }
+        (Verify::Full | Verify::Sample, _) => Some((source::open_whole(whole, options), expected)),
+    })
+}
+
+/// Tells which of the records that others wrote meanwhile are equal to one that this job wrote.
+async fn written_twice(
+    mut theirs: Chunks,
+    expected: &mut DigestStore,
+    digester: &Digester,
+    progress: &dyn Progress,
+    report: &mut Report,
+) -> Result<()> {
+    let mut labels = HashMap::new();
+    while let Some(chunk) = theirs.recv().await {
+        for entry in chunk? {
+            if let Entry::Record(record, _) = entry {
+                labels.insert(digester.digest(&record).whole(), record.label());
+            }
+        }
+        check(progress)?;
+    }
+    expected.visit(|digest| {
+        report.different.extend(labels.remove(&digest.whole()).map(verify::twice));
+        Ok(())
+    })
 }
 
 /// Asks whoever is there where everything would be removed; holds back what may not be.
@@ -197,7 +250,7 @@ struct Writing<'a> {
     digester: &'a Digester,
     to: &'a Endpoint,
     inside: &'a RecordPath,
-    sink: Sink,
+    sink: Sink<'a>,
     /// `None`: the sink was empty, so everything is to be made.
     verdicts: Option<Verdicts>,
     report: Report,
@@ -329,22 +382,33 @@ impl Writing<'_> {
     }
 
     /// Waits for what is on the way, also after an error or an interruption, so that the journal
-    /// knows its end; answers the report and what the sink must hold now.
-    async fn finish(mut self, mut carried: Result<()>) -> Result<(Report, DigestStore, Option<Sample>)> {
+    /// knows its end.
+    async fn finish(mut self, mut carried: Result<()>) -> Result<Written> {
         while !self.on_the_way.is_empty() {
             let settled = self.settle_one().await;
             carried = carried.and(settled);
         }
         carried?;
         self.report.folders_created = self.sink.folders_created;
-        let doubles = self.sink.remove_doubles(self.report.created).await?;
+        self.report.wrapped_for = std::mem::take(&mut self.sink.wrapped_for);
+        let (doubles, strangers) = self.sink.strangers(self.report.created).await?;
         if doubles > 0 {
             self.report.notes.push(format!(
                 "{doubles} records were delivered twice on the way; the second ones are in the bin"
             ));
         }
-        Ok((self.report, self.expected, self.sample))
+        Ok(Written { report: self.report, expected: self.expected, sample: self.sample, strangers })
     }
+}
+
+/// What came of writing.
+struct Written {
+    report: Report,
+    /// What the sink must hold now.
+    expected: DigestStore,
+    sample: Option<Sample>,
+    /// Items that came in meanwhile, and not by this job.
+    strangers: HashSet<String>,
 }
 
 fn changed(from: &Endpoint) -> Error {

@@ -63,7 +63,7 @@ impl Ssh {
         ];
         command.args(["-F", "none", "-p", &address.port(PORT).to_string(), "-l", login]);
         command.args(options.iter().flat_map(|option| ["-o", option]));
-        if let Some(file) = address.parameter("known_hosts") {
+        if let Some(file) = address.loosening("known_hosts") {
             command.args(["-o", &format!("UserKnownHostsFile={file}")]);
         }
         command.args(["--", &address.host()?, script]);
@@ -155,6 +155,10 @@ fn removing(kept: &str, gone: &str) -> String {
 impl Connector for Ssh {
     fn server(&self, address: &Address) -> Option<String> {
         server(address, PORT)
+    }
+
+    fn identity(&self, account: &Account) -> String {
+        format!("{} at {}", account.login, account.address.identity(PORT))
     }
 
     fn accepts(&self, account: &Account) -> Result<()> {

@@ -171,7 +171,7 @@ fn two_secrets_never_share_a_variable() {
     let scene = scene();
     let words = ["--env", "A=Infra/db/mysql", "--env", "A=Infra/db/mysql#PIN", "--", "touch", "ran"];
     scene.run(&exec(&words)).exits(125).says("both want to be A").hides("pl4nted");
-    let words = ["--override", "--folder", "Odd/twins", "--", "touch", "ran"];
+    let words = ["--override", "--folder", "Odd/twins", "--allow", "db_*", "--", "touch", "ran"];
     scene.run(&exec(&words)).exits(125).says("record Odd / twins / db-main").says("both want to be db_main");
     assert!(!scene.path("ran").exists());
 }
@@ -182,12 +182,22 @@ fn whoever_names_a_record_cannot_choose_what_runs() {
     for name in ["PATH", "LD_PRELOAD"] {
         let record = format!("Odd/{name}");
         let words = ["--override", "--record", &record, "--", "touch", "ran"];
+        let said = format!("nobody allowed: {name}");
+        scene.run(&exec(&words)).exits(125).says(&said).says("--allow").hides("pl4nted");
+        let pattern = format!("{}*", &name[..2]);
+        let words = ["--override", "--record", &record, "--allow", &pattern, "--", "touch", "ran"];
         scene.run(&exec(&words)).exits(125).says(&format!("would set {name}")).hides("pl4nted");
         let prefixed = format!("X_{name}");
         scene.run(&exec(&["--prefix", "X_", "--record", &record, "--", "printenv", &prefixed])).succeeds();
     }
     assert!(!scene.path("ran").exists());
+    // A prefix that sets nothing apart, and a pattern that takes everything, are none.
+    let words = ["--prefix", "P", "--record", "Odd/PATH", "--", "touch", "ran"];
+    scene.run(&exec(&words)).exits(125).says("nobody allowed: PPATH");
+    scene.run(&exec(&["--allow", "*", "--record", "Odd/PATH", "--", "touch", "ran"])).exits(125);
     // Whoever types it means it.
+    let words = ["--override", "--record", "Odd/PATH", "--allow", "PATH", "--", "/usr/bin/env"];
+    scene.run(&exec(&words)).succeeds().prints("PATH=pl4nted-path");
     let words = ["--env", "LD_LIBRARY_PATH=Odd/PATH", "--", "printenv", "LD_LIBRARY_PATH"];
     assert_eq!(scene.run(&exec(&words)).succeeds().stdout(), "pl4nted-path\n");
 }

@@ -1,0 +1,40 @@
+//! What is remembered of environments: in the journal, and in what `KEYFERRY_PINS` brings along.
+
+use crate::config::{Config, PinSource};
+use crate::credentials;
+use keyferry_core::Result;
+use keyferry_core::engine::{Brought, Journal, Known, Memory, Pins};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The memory of the environment at `place`; `None` where there is neither a journal nor anything brought. For a command
+/// that writes, the journal has to open.
+///
+/// # Errors
+/// Where what was brought is damaged.
+pub fn memory(place: &str, config: &Config) -> Result<Option<Memory>> {
+    let memory = remembered(place, &config.pins)?;
+    if memory.is_none() {
+        config.output.say(&format!(
+            "nothing here remembers the keys of {place}: bring pins (KEYFERRY_PINS), or name a journal with --journal"
+        ));
+    }
+    Ok(memory)
+}
+
+/// The same, without a remark.
+pub fn remembered(place: &str, from: &PinSource) -> Result<Option<Memory>> {
+    let brought = credentials::secret("KEYFERRY", "PINS", &credentials::process)?;
+    let brought = brought.map(|text| Brought::parse(text.expose())).transpose()?.unwrap_or_default();
+    let own = journal(from.journal.as_deref()).map(|journal| Arc::new(journal) as Arc<dyn Pins>);
+    if own.is_none() && brought.is_empty() && !from.required {
+        return Ok(None);
+    }
+    Ok(Some(Memory::new(Arc::new(Known { brought, own }), place, from.required)))
+}
+
+/// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here.
+fn journal(path: Option<&Path>) -> Option<Journal> {
+    let path = path.map_or_else(Journal::default_path, |path| Ok(path.to_owned()));
+    path.and_then(|path| Journal::open(&path)).ok()
+}

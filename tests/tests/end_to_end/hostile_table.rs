@@ -1,0 +1,359 @@
+//! Every lie against every command: a server that told the truth once, and lies from then on. What it then says is
+//! refused, nothing is written, and no secret is in anything that it received.
+//!
+//! `cargo test -p keyferry-tests --test end_to_end hostile_table:: -- --nocapture` prints the table; the short form tries
+//! each lie against some commands, `make torture` each against all.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use crate::forged_keys::{FORGED, forge};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keyferry_core::crypto::envelope;
+use keyferry_core::crypto::keychain::PublicKey;
+use keyferry_core::secret::SecretString;
+use keyferry_tests::Scene;
+use keyferry_tests::proxy::{Asked, Fault, Proxy};
+use keyferry_tests::server::Served;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+/// What the user writes, and what stands in the record that is rotated.
+const SECRET: &str = "planted-against-the-server";
+const PRESENT: &str = "planted-present-password";
+
+type Lie = fn(&mut Value);
+
+/// A lie, the answers that it changes, and the word that a refusal has to name.
+const LIES: &[(&str, &[&str], Lie, &str)] = &[
+    ("the user has no keys", &["/users/keys"], |answer| set(answer, "keys", &Value::Null), "no keys"),
+    ("no vault has a key", &["/vaults", "/items", "/batch"], no_vault_keys, "gone by the word of the server"),
+    (
+        "nothing has a key",
+        &["/"],
+        |answer| {
+            set(answer, "keys", &Value::Null);
+            no_vault_keys(answer);
+            no_record_keys(answer);
+        },
+        "no keys",
+    ),
+    ("a record is in the clear", &["/items", "/batch"], in_the_clear, "in the clear"),
+    (
+        "every key is the server's",
+        &["/vaults", "/items", "/batch"],
+        forged,
+        "not the one that was seen before",
+    ),
+    ("records are under the server's key", &["/items", "/batch"], forged, "not the one that was seen before"),
+    (
+        "the vaults are others of the same names",
+        &["/vaults", "/items", "/folders", "/batch"],
+        renumbered,
+        "seen before",
+    ),
+    ("the records moved to a vault of the server's", &["/items", "/batch"], moved, "seen before"),
+    (
+        "the key derivation is another",
+        &["/master-key/options"],
+        |answer| {
+            set(answer, "masterKeyOptions", &"pbkdf:sha256:300000:64:another-salt-of-the-server".into());
+        },
+        "not the one that was seen before",
+    ),
+    (
+        "the key derivation is weak",
+        &["/master-key/options"],
+        |answer| {
+            set(answer, "masterKeyOptions", &"pbkdf:sha256:1000:64:another-salt-of-the-server".into());
+        },
+        "weak",
+    ),
+    (
+        "the target is the server's",
+        &["/items", "/batch"],
+        |answer| {
+            replace(answer, "url", |_| "program://elsewhere.example/".into());
+        },
+        "target of record",
+    ),
+];
+
+/// Sets every member of this name, wherever it stands.
+fn replace(answer: &mut Value, name: &str, with: impl Fn(&Value) -> Value + Copy) {
+    match answer {
+        Value::Object(members) => {
+            for (member, value) in members {
+                if member == name && !value.is_null() {
+                    *value = with(value);
+                } else {
+                    replace(value, name, with);
+                }
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|one| replace(one, name, with)),
+        _ => {}
+    }
+}
+
+fn set(answer: &mut Value, name: &str, to: &Value) {
+    replace(answer, name, |_| to.clone());
+}
+
+fn no_vault_keys(answer: &mut Value) {
+    set(answer, "masterKeyEncrypted", &Value::Null);
+    set(answer, "vaultMasterKeyEncrypted", &Value::Null);
+}
+
+fn no_record_keys(answer: &mut Value) {
+    set(answer, "keyEncrypted", &Value::Null);
+    set(answer, "passwordEncrypted", &Value::Null);
+}
+
+fn in_the_clear(answer: &mut Value) {
+    set(answer, "vaultMasterKeyEncrypted", &Value::Null);
+    set(answer, "keyEncrypted", &Value::Null);
+    set(answer, "passwordEncrypted", &STANDARD.encode("what it likes").into());
+}
+
+fn forged(answer: &mut Value) {
+    let forged = FORGED.get().unwrap();
+    set(answer, "masterKeyEncrypted", &forged.wrapped.as_str().into());
+    set(answer, "vaultMasterKeyEncrypted", &forged.wrapped.as_str().into());
+    set(answer, "masterKeyHash", &forged.hash.as_str().into());
+    set(answer, "salt", &forged.salt.as_str().into());
+    set(answer, "keyEncrypted", &forged.record_key.as_str().into());
+    set(answer, "passwordEncrypted", &forged.password.as_str().into());
+    set(answer, "customs", &Value::Array(Vec::new()));
+}
+
+/// Another vault of the same name: its id is new, and so is its key.
+fn renumbered(answer: &mut Value) {
+    let other =
+        |id: &Value| Value::from(format!("f0f0{}", &id.as_str().unwrap_or("0000000000000000000000")[4..]));
+    replace(answer, "vaultId", other);
+    for vault in answer.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+        if vault.get("masterKeyHash").is_some() {
+            vault["id"] = other(&vault["id"]);
+        }
+    }
+    if answer.get("masterKeyHash").is_some() && answer.get("id").is_some() {
+        answer["id"] = other(&answer["id"]);
+    }
+    forged(answer);
+}
+
+/// The records are said to stand in a vault that nobody knows.
+fn moved(answer: &mut Value) {
+    set(answer, "vaultId", &"f0f0f0f0f0f0f0f0f0f0f0f0".into());
+    forged(answer);
+}
+
+/// A command, the lies that concern it, and whether it only reads.
+struct Command {
+    words: &'static [&'static str],
+    /// Numbers in [`LIES`].
+    lies: &'static [usize],
+}
+
+const WRITES: &[usize] = &[0, 1, 2, 4, 6, 8, 9];
+const READS: &[usize] = &[0, 2, 3, 4, 5, 6, 7, 8, 9];
+
+const COMMANDS: &[Command] = &[
+    Command { words: &["import", "new.jsonl", "there:"], lies: WRITES },
+    Command { words: &["import", "new.jsonl", "there:", "--on-conflict", "update"], lies: WRITES },
+    Command { words: &["migrate", "embedded:b", "there:"], lies: WRITES },
+    Command { words: &["migrate", "embedded:b", "there:", "--rewrap"], lies: WRITES },
+    Command { words: &["sync", "new.jsonl", "there:"], lies: WRITES },
+    Command { words: &["update", "there:V/old", "--stdin", "password"], lies: READS },
+    Command { words: &["update", "there:V/old", "--stdin", "another field"], lies: READS },
+    Command { words: &["get", "there:V/old"], lies: READS },
+    Command { words: &["exec", "--env", "A=there:V/old", "--", "sh", "-c", "echo ran $A"], lies: READS },
+    Command {
+        words: &["exec", "--folder", "there:V", "--prefix", "A_", "--", "sh", "-c", "echo ran"],
+        lies: READS,
+    },
+    Command { words: &["inject", "-i", "template", "-o", "-"], lies: READS },
+    Command {
+        words: &["rotate", "there:V/old", "--exec", "./target.sh"],
+        lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    },
+];
+
+/// What lies, if anything does.
+type Told = Arc<Mutex<Option<usize>>>;
+
+/// A server that has told the truth to everybody, behind a proxy; and the journal that remembers it.
+fn world() -> (Scene, Served, Proxy, Told) {
+    let scene = Scene::new();
+    let old = format!(
+        r#"{{"vault":"V","name":"old","login":"u","password":"{PRESENT}","url":"program://here.example/"}}"#
+    );
+    let new = format!(r#"{{"vault":"V","name":"new","login":"u","password":"{SECRET}"}}"#);
+    let _ = (scene.file("old.jsonl", old), scene.file("new.jsonl", new), scene.file("secret", SECRET));
+    let _ = scene.file("template", "a={{ there:V/old }}\n");
+    // It takes the present secret and no other, and remembers what it was told.
+    let script = format!(
+        "#!/bin/sh\ntold=$(cat)\nprintf '%s\\n' \"$told\" >> told\n[ \"$KEYFERRY_ACTION\" != check ] || case $told in *{PRESENT}*) exit 0;; *) exit 1;; esac\n"
+    );
+    let _ = scene.file("target.sh", script);
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(scene.path("target.sh"), permissions).unwrap();
+    let served = Served::new(&scene, "a", "on");
+    scene.run(&["import", "old.jsonl", "embedded:a"]).succeeds();
+    scene.make("b");
+    scene.run(&["import", "new.jsonl", "embedded:b"]).succeeds();
+    let pem = scene.run(&["env", "public-key", "embedded:a"]).succeeds().stdout();
+    FORGED.get_or_init(|| forge(&PublicKey::from_pem(&pem).unwrap()));
+    let told = Told::default();
+    let now = told.clone();
+    let proxy = Proxy::new(
+        &served.url,
+        Box::new(move |asked: &Asked| {
+            let (_, paths, lie, _) = LIES[(*now.lock().unwrap())?];
+            let path = asked.path.strip_prefix("/api/v1").unwrap_or_default();
+            let about =
+                paths.iter().any(|one| path.starts_with(one) || (one.len() > 1 && path.contains(one)));
+            about.then_some(Fault::Lie(lie))
+        }),
+    );
+    scene.run(&["env", "add", "there", &proxy.url]).succeeds();
+    (scene, served, proxy, told)
+}
+
+/// Runs a command; its code and all that it said.
+fn run(scene: &Scene, served: &Served, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = scene.command(words);
+    command
+        .env("KEYFERRY_THERE_TOKEN", &served.access_token)
+        .env("KEYFERRY_THERE_REFRESH_TOKEN", &served.refresh_token)
+        .env("KEYFERRY_THERE_MASTER_PASSWORD", keyferry_tests::MASTER_PASSWORD)
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(std::fs::File::open(scene.path("secret")).unwrap());
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stderr) + &text(&output.stdout))
+}
+
+/// Whether bytes hold a text, as it is, as base64 at any offset, or under the server's own keys.
+fn holds(bytes: &[u8], secret: &str) -> bool {
+    let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let encoded = |offset: usize| STANDARD.encode(format!("{}{secret}", "x".repeat(offset)));
+    if has(secret.as_bytes())
+        || (0..3).any(|offset| has(&encoded(offset).as_bytes()[4..encoded(offset).len() - 4]))
+    {
+        return true;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let keys = &FORGED.get().unwrap().keys;
+    text.split('"').filter(|word| word.len() > 40).any(|word| {
+        let opened = keys.iter().filter_map(|key| envelope::decrypt_text(word, key).ok());
+        let under = |key: SecretString| {
+            text.split('"').filter_map(move |word| envelope::decrypt_text(word, &key).ok())
+        };
+        opened.into_iter().any(|key| {
+            key.expose().contains(secret) || under(key).any(|inner| inner.expose().contains(secret))
+        })
+    })
+}
+
+#[test]
+fn no_lie_is_believed_by_any_command() {
+    let (scene, served, proxy, told) = world();
+    for command in
+        COMMANDS.iter().filter(|command| command.lies.len() > WRITES.len() && command.words[0] != "rotate")
+    {
+        if command.words[0] != "update" {
+            let (code, said) = run(&scene, &served, command.words);
+            assert_eq!(code, Some(0), "the truth: {:?}\n{said}", command.words);
+        }
+    }
+    let (code, said) = run(&scene, &served, &["rotate", "there:V/old", "--dry-run", "--exec", "./target.sh"]);
+    assert_eq!(code, Some(0), "the truth: {said}");
+    // From here on the server lies. A run that is refused has changed nothing, so all begin alike.
+    let journal = scene.path(".local/state/keyferry/journal.db");
+    let target_knows = || std::fs::read_to_string(scene.path("told")).unwrap_or_default().len();
+    let (mut table, mut tried) = (String::new(), 0);
+    let whole = std::env::var_os("TORTURE").is_some();
+    for (number, (what, _, _, word)) in LIES.iter().enumerate() {
+        for (at, command) in COMMANDS.iter().enumerate().filter(|(_, command)| command.lies.contains(&number))
+        {
+            // Some in the short form, others for another lie.
+            if !whole && (at + number) % 3 != 0 && number != 10 {
+                continue;
+            }
+            let before = std::fs::read(&journal).unwrap();
+            let (received, offered) = (proxy.received().len(), target_knows());
+            *told.lock().unwrap() = Some(number);
+            let (code, said) = run(&scene, &served, command.words);
+            *told.lock().unwrap() = None;
+            let story = format!("{what}: {:?}: {code:?}\n{said}", command.words);
+            assert!(matches!(code, Some(4 | 5 | 125)), "{story}");
+            assert!(said.contains(word) || said.contains("not the one that was seen before"), "{story}");
+            assert!(said.contains("next:"), "{story}");
+            let heard = &proxy.received()[received..];
+            assert!(!holds(heard, SECRET) && !holds(heard, PRESENT), "a secret reached the server\n{story}");
+            let wrote = String::from_utf8_lossy(heard).lines().any(|line| {
+                ["POST /api/v1/items", "PATCH ", "POST /api/v1/vaults", "POST /api/v1/folders"]
+                    .iter()
+                    .any(|one| line.starts_with(one))
+            });
+            assert!(!wrote, "something was written\n{story}");
+            assert_eq!(target_knows(), offered, "the target was told something\n{story}");
+            assert!(!said.contains("ran"), "{story}");
+            tried += 1;
+            let _ =
+                writeln!(table, "{what:48} {:48} exit {}", command.words.join(" "), code.unwrap_or_default());
+            // The journal of the truth.
+            for other in ["-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{other}", journal.display()));
+            }
+            std::fs::write(&journal, before).unwrap();
+        }
+    }
+    println!("{table}{} lies × {} commands: {tried} pairs tried", LIES.len(), COMMANDS.len());
+    assert!(tried > 25, "{tried}");
+    // The truth is still believed, and then the secret is there.
+    for words in [&["get", "there:V/old"][..], &["update", "there:V/old", "--stdin", "password"]] {
+        let (code, said) = run(&scene, &served, words);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    scene.run(&["get", "--from", "embedded:a", "V/old"]).prints(SECRET);
+}
+
+/// A machine that keeps nothing brings what another knows.
+#[test]
+fn pins_are_brought_along_and_can_be_required() {
+    let (scene, served, proxy, told) = world();
+    let get = |flags: &[&str], pins: Option<&str>| {
+        let words = [flags, &["--journal", "none/journal.db", "get", "there:V/old"]].concat();
+        let _ = std::fs::remove_dir_all(scene.path("none"));
+        let mut command = scene.command(&words);
+        command
+            .env("KEYFERRY_THERE_TOKEN", &served.access_token)
+            .env("KEYFERRY_THERE_REFRESH_TOKEN", &served.refresh_token)
+            .env("KEYFERRY_THERE_MASTER_PASSWORD", keyferry_tests::MASTER_PASSWORD);
+        if let Some(pins) = pins {
+            command.env("KEYFERRY_PINS", pins);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(get(&["--require-pins"], None).0, Some(5), "nothing is known yet");
+    scene.run(&["env", "pins", "export", "there"]).exits(1).says("nothing of");
+    let (code, said) = run(&scene, &served, &["get", "there:V/old"]);
+    assert_eq!(code, Some(0), "{said}");
+    let pins = scene.run(&["env", "pins", "export", "there"]).succeeds().stdout();
+    assert!(pins.contains(" vault:") && pins.contains(&proxy.url) && !pins.contains(PRESENT), "{pins}");
+    assert_eq!(get(&["--require-pins"], Some(&pins)).0, Some(0));
+    *told.lock().unwrap() = Some(4);
+    for flags in [&["--require-pins"][..], &[]] {
+        let (code, said) = get(flags, Some(&pins));
+        assert!(code == Some(5) && said.contains("not the one that was seen before"), "{code:?} {said}");
+    }
+    // Whoever neither remembers nor brings anything believes it: what pins are for.
+    assert_eq!(get(&[], None).0, Some(0));
+    let (code, said) = get(&[], Some("damaged"));
+    assert!(code != Some(0) && said.contains("pins"), "{said}");
+}
