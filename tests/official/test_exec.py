@@ -17,7 +17,8 @@ def made(server: Server) -> tuple[Server, dict[str, str]]:
 
 def variables(server: Server, *chosen: str) -> set[str]:
     """What the child sees beyond the variables that it always has."""
-    shown = keyferry("exec", "--host", server.url, *chosen, "--", "env", "-0", env=server.env)
+    allowed = ("--allow", "db_main,API_key,note")
+    shown = keyferry("exec", "--host", server.url, *allowed, *chosen, "--", "env", "-0", env=server.env)
     return {variable for variable in shown.split("\0") if variable and not variable.startswith(("HOME=", "PATH="))}
 
 
