@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#endif
 
 #define LEN(text) (sizeof(text) - 1)
 #define T(text) text, LEN(text)
@@ -373,6 +377,16 @@ int main(int count, char **words) {
     }
     EXPECT(KF_OK, kf_set_log(NULL, NULL));
     EXPECT(KF_OK, kf_environment_close(environment));
+    kf_disable_core_dumps();
+#ifdef __linux__
+    {
+        struct rlimit limit;
+        if (prctl(PR_GET_DUMPABLE) != 0 || getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur != 0) {
+            return wrong(__LINE__);
+        }
+        prctl(PR_SET_DUMPABLE, 1); /* the leak sanitizer reads this process */
+    }
+#endif
     printf("arguments: %d calls behaved\n", checked);
     return 0;
 }
