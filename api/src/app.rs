@@ -21,6 +21,17 @@ pub struct Settings {
     pub master_password_complexity: Complexity,
 }
 
+/// `GET /app/settings/additional`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AdditionalSettings {
+    /// Whether clients encrypt before they send.
+    pub is_client_side_encryption_enabled: bool,
+    /// The largest attachment, in bytes.
+    pub max_attachment_size: u64,
+}
+
 /// What a password must have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

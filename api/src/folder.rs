@@ -17,9 +17,15 @@ pub struct Folder {
     /// Null at the top of its vault.
     #[serde(default)]
     pub parent_folder_id: Option<String>,
-    /// From the vault down to the folder itself; only in `GET /folders/{id}`.
+    /// From the vault down to the folder itself; only in `GET /folders/{id}` and `GET /folders/search`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<Step>,
+    /// What the asking user may do, such as `item:create`; not every server tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<String>,
+    /// 0 for none; not every server tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<i64>,
 }
 
 /// One step of a folder's path; the first is the vault and has no folder.
@@ -66,7 +72,16 @@ pub struct MoveFolder {
     /// Where given, the vault that the folder stands in: keys would have to be wrapped anew for another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_id: Option<String>,
-    /// Missing or null: the top of the vault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent_folder_id: Option<String>,
+    /// Null: the top of the vault.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub parent_folder_id: Option<Option<String>>,
+    /// Another name for it, which some clients send.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub target_folder_id: Option<Option<String>>,
+}
+
+/// Tells null, which means something, from a member that is missing.
+#[expect(clippy::option_option, reason = "null means something else than a member that is missing")]
+fn given<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }

@@ -59,10 +59,10 @@ pub struct Item {
     #[serde(default)]
     pub vault_master_key_encrypted: Option<String>,
     /// Unix seconds; some servers leave it out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<i64>,
     /// Grows with each change; some servers leave it out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
 }
 
@@ -94,7 +94,7 @@ pub struct ItemSummary {
     #[serde(default)]
     pub color: Option<i64>,
     /// Unix seconds; some servers leave it out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<i64>,
 }
 

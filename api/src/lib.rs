@@ -29,6 +29,9 @@ pub const BASE_PATH: &str = "/api/v1";
 pub const MASTER_KEY_HASH_HEADER: &str = "x-master-key-hash";
 /// The header that asks for plain JSON (`raw`) instead of the base64 wrapping.
 pub const RESPONSE_FORMAT_HEADER: &str = "x-response-format";
+/// The header that asks for members of our own beside Passwork's: `1`. They are numbers where typed clients of others
+/// expect texts.
+pub const EXTENSIONS_HEADER: &str = "x-keyferry-extensions";
 /// How many requests clients put into one batch.
 pub const BATCH_LIMIT: usize = 25;
 

@@ -12,6 +12,9 @@ pub struct UserInfo {
     /// The name to sign in with.
     #[serde(default)]
     pub username: String,
+    /// The same, under the name that Passwork's own client reads.
+    #[serde(default)]
+    pub login: String,
     /// May be empty.
     #[serde(default)]
     pub email: Option<String>,
@@ -21,6 +24,99 @@ pub struct UserInfo {
     /// Whether a one-time code is asked for; of others told to administrators alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_two_factor_auth_enabled: Option<bool>,
+    /// Whether the user may not sign in.
+    #[serde(default)]
+    pub is_blocked: bool,
+    /// What the user is, as `GET /user-roles` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_role_id: Option<String>,
+}
+
+/// What a user is: the entries of `GET /user-roles`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UserRole {
+    /// The role's identifier.
+    pub id: String,
+    /// `administrator` or `user`.
+    pub code: String,
+    /// Shown to people.
+    pub name: String,
+    /// What a new user is.
+    pub is_default: bool,
+}
+
+/// `PATCH /users/{id}`: what is missing stays.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UserChange {
+    /// Empty for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Shown to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// The name to sign in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// The same, as older clients send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// A new login password; every session of the user ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+    /// What the user is from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_role_id: Option<String>,
+}
+
+/// A group of users: `GET /user-groups` and, with its members, `GET /user-groups/{id}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UserGroup {
+    /// The group's identifier.
+    pub id: String,
+    /// Shown to people.
+    pub name: String,
+    /// Its members.
+    #[serde(default)]
+    pub user_ids: Vec<String>,
+}
+
+/// `POST /user-groups`, and `POST /user-groups/{id}` to rename one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NewUserGroup {
+    /// Shown to people.
+    pub name: String,
+}
+
+/// `POST /user-groups/{id}/add-users` and `/remove-users`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GroupMembers {
+    /// Whom.
+    pub user_ids: Vec<String>,
+}
+
+/// `GET /sessions/current/info`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct SessionInfo {
+    /// Whose it is.
+    pub user_id: String,
+    /// Until when the access token is good; Unix seconds.
+    pub access_token_expired_at: i64,
+    /// Until when the refresh token is good; Unix seconds.
+    pub refresh_token_expired_at: i64,
+    /// Whether it owes a one-time code.
+    pub is_two_factor_auth_required: bool,
 }
 
 /// `GET /users/keys`.
@@ -90,9 +186,16 @@ pub struct NewUser {
     pub full_name: Option<String>,
     /// The name to sign in with; the e-mail address where missing.
     #[serde(default)]
+    pub login: Option<String>,
+    /// The same, as older clients send it.
+    #[serde(default)]
     pub username: Option<String>,
-    /// The login password.
-    pub password: String,
+    /// The login password; without one the user cannot sign in before an administrator sets one.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// What the user is; missing: an ordinary user.
+    #[serde(default)]
+    pub user_role_id: Option<String>,
     /// Hexadecimal SHA-256 of the master key.
     #[serde(default)]
     pub master_key_hash: Option<String>,

@@ -24,6 +24,34 @@ pub struct Vault {
     /// Where the server has vault types.
     #[serde(default)]
     pub type_id: Option<String>,
+    /// What the asking user may do, such as `item:create`; this and what follows not every server tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<String>,
+    /// Whether lists show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_visible: Option<bool>,
+    /// The asking user's standing in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory_access: Option<DirectoryAccess>,
+    /// Whether the asking user may give up their own right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_leave_vault: Option<bool>,
+    /// Whether the asking user may make it one of another type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_change_vault_type: Option<bool>,
+}
+
+/// A user's standing in a vault, in the words of Passwork's own client.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct DirectoryAccess {
+    /// Whether the user may look, and no more.
+    pub is_viewing_access: bool,
+    /// `read`, `edit` or `administer`.
+    pub access: Role,
+    /// The same for people.
+    pub access_name: String,
 }
 
 /// `POST /vaults`.

@@ -86,10 +86,12 @@ pub async fn environment(folder: &Path, delay: Duration, at_once: Option<usize>)
         private_encrypted: account.private_encrypted.clone(),
     };
     let user = keyferry_api::user::NewUser {
+        login: None,
+        user_role_id: None,
         email: None,
         full_name: None,
         username: Some("admin".into()),
-        password: "a login password".into(),
+        password: Some("a login password".into()),
         master_key_hash: Some(account.master_key_hash.clone()),
         master_key_options: Some(account.master_key_options.clone()),
         keys: Some(keys),

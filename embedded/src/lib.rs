@@ -40,10 +40,12 @@ pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -
     let environment =
         ServerEnvironment::create(folder, account.is_some()).map_err(|error| failed(folder, error))?;
     let new_user = keyferry_api::user::NewUser {
+        login: None,
+        user_role_id: None,
         email: None,
         full_name: None,
         username: Some(user.to_owned()),
-        password: password.expose().to_owned(),
+        password: Some(password.expose().to_owned()),
         master_key_hash: account.as_ref().map(|account| account.master_key_hash.clone()),
         master_key_options: account.as_ref().map(|account| account.master_key_options.clone()),
         keys: account.as_ref().map(|account| keyferry_api::user::KeyPair {

@@ -40,6 +40,33 @@ pub(crate) fn role_of(number: i64) -> Role {
     }
 }
 
+/// What a role may do, in the words of Passwork's own client.
+pub(crate) fn permissions(role: Role) -> Vec<String> {
+    let read: &[&str] = &["item:read", "folder:read", "snapshot:read"];
+    let edit: &[&str] = &[
+        "item:create",
+        "item:update",
+        "item:delete",
+        "item:move",
+        "item:copy",
+        "folder:create",
+        "folder:update",
+        "folder:delete",
+        "shortcut:create",
+        "link:create",
+        "inbox:send",
+    ];
+    let administer: &[&str] =
+        &["vault:update", "vault:delete", "access:manage", "bin:manage", "activityLog:read"];
+    let granted = match role {
+        Role::None => &[][..],
+        Role::Read => &[read],
+        Role::Edit => &[read, edit],
+        Role::Administer => &[read, edit, administer],
+    };
+    granted.concat().into_iter().map(str::to_owned).collect()
+}
+
 /// In SQL, for the user `?1`: `limited`, the vaults where the user's role is not the same everywhere,
 /// and `access`, the role in each folder of those.
 pub(crate) const FOLDER_ROLES: &str = "WITH RECURSIVE
@@ -88,7 +115,9 @@ fn standing(conn: &Connection, user: &UserId, vault: &VaultId) -> Result<Option<
         .prepare_cached(
             "SELECT u.role, v.encrypted,
                     EXISTS (SELECT 1 FROM folder_users WHERE user_id = ?2 AND vault_id = ?1)
-             FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.vault_id = ?1 AND u.user_id = ?2",
+             FROM vault_users u JOIN vaults v ON v.id = u.vault_id
+             JOIN users w ON w.id = u.user_id AND w.blocked = 0 AND w.deleted = 0
+             WHERE u.vault_id = ?1 AND u.user_id = ?2",
         )?
         .query_row(params![vault, user], |row| {
             Ok(Standing { role: role_of(row.get(0)?), encrypted: row.get(1)?, limited: row.get(2)? })
@@ -175,6 +204,11 @@ impl Reader {
     /// The same place with no higher role than the other's.
     pub fn at_most(self, other: &Self) -> Self {
         Self { role: self.role.min(other.role), ..self }
+    }
+
+    /// What the caller may do here, in the words of Passwork's own client.
+    pub fn permissions(&self) -> Vec<String> {
+        permissions(self.role)
     }
 
     /// Whether the caller may change who may do what here.

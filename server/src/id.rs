@@ -93,3 +93,4 @@ id!(ShortcutId, "shortcut");
 id!(LinkId, "link");
 id!(InboxItemId, "inbox item");
 id!(VaultTypeId, "vault type");
+id!(UserGroupId, "group");

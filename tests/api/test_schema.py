@@ -64,6 +64,7 @@ def populate(client: PassworkClient) -> dict[str, list[str]]:
         "inbox-items": made("/inbox-items", {"itemId": items[0], "userId": me}),
         "bin-items": binned,
         "vault-types": [],
+        "user-groups": made("/user-groups", {"name": "g"}),
     }
 
 

@@ -68,12 +68,12 @@ def test_exec(made):
     for which, name in (
         (["--password-id", ids["item"]], "db_main"),
         (["--password-id", f"{ids['item']},{ids['item']}"], "db_main"),
-        # The official client takes the name of the shortcut, which has none, rather than the item's.
-        (["--shortcut-id", ids["shortcut"]], "PASSWORD"),
-        (["--shortcut-id", f"{ids['shortcut']},{ids['shortcut']}"], "PASSWORD"),
+        # A shortcut is answered as the item that it leads to, so the variable has the item's name.
+        (["--shortcut-id", ids["shortcut"]], "db_main"),
+        (["--shortcut-id", f"{ids['shortcut']},{ids['shortcut']}"], "db_main"),
         (["--vault-id", ids["vault"]], "db_main"),
         (["--vault-id", f"{ids['vault']},{ids['other']}"], "db_main"),
-        (["--vault-id", ids["other"]], "PASSWORD"),
+        (["--vault-id", ids["other"]], "db_main"),
         (["--folder-id", ids["folder"]], "db_main"),
         (["--tags", "prod"], "db_main"),
     ):

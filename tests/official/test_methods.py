@@ -156,17 +156,19 @@ def test_a_vault_has_a_key_or_none(world: World):
 
 @covers("get_vault_types", "find_vault_type", "filter_vault_types", "get_vault_type_admins_keys", "get_features", "find_feature")
 def test_a_vault_may_need_a_type(world: World):
-    assert world.client.find_vault_type(code="company") is None
+    # Two are always there, and ask for nothing.
+    standard = [world.client.find_vault_type(code=code)["id"] for code in ("company", "privateShared")]
+    assert world.client.find_vault_type(code="board") is None
     assert world.client.find_feature("vaultType") is None
     bob, bob_id = second_user(world)
-    kind = {"name": "Company", "code": "company", "administrators": [bob_id]}
+    kind = {"name": "Board", "code": "board", "administrators": [bob_id]}
     kind = world.client.call("POST", "/api/v1/vault-types", kind)["id"]
     # The client asks for the features once.
     again = world.server.client()
     assert again.find_feature("vaultType") == {"name": "vaultType"}
     assert {"name": "vaultType"} in again.get_features()
-    assert [one["id"] for one in again.get_vault_types()["items"]] == [kind]
-    for by in ({"code": "company"}, {"name": "Company"}, {"id": kind}):
+    assert [one["id"] for one in again.get_vault_types()["items"]] == [kind, *standard]
+    for by in ({"code": "board"}, {"name": "Board"}, {"id": kind}):
         assert again.find_vault_type(**by)["id"] == kind
     assert again.filter_vault_types("code", "none") is None
     with pytest.raises(PassworkError):
@@ -183,7 +185,10 @@ def test_a_shortcut_leads_to_its_item(world: World, tmp_path: Path):
     folder = world.client.call("POST", "/api/v1/folders", {"vaultId": other, "name": "f"})["id"]
     id = world.client.create_shortcut(world.item, other, folder)
     shortcut = world.client.get_shortcut(id)
-    assert (shortcut["itemId"], shortcut["vaultId"], shortcut["folderId"]) == (world.item, other, folder)
+    inner = shortcut["shortcut"]
+    assert (shortcut["id"], inner["id"], inner["itemId"]) == (world.item, id, world.item)
+    assert (inner["vaultId"], inner["folderId"]) == (other, folder)
+    assert [step["name"] for step in shortcut["path"]] == ["Other", "f"]
     assert shortcut["password"]["password"] == "пароль 🙂"
     world.client.download_shortcut_attachment(shortcut, str(tmp_path / "out"))
     assert (tmp_path / "out" / "file.bin").read_bytes() == world.file.read_bytes()

@@ -332,7 +332,8 @@ impl Client {
             .method(call.method.clone())
             .uri(format!("{base}{}", call.path))
             .header(header::ACCEPT, "application/json")
-            .header(api::RESPONSE_FORMAT_HEADER, "raw");
+            .header(api::RESPONSE_FORMAT_HEADER, "raw")
+            .header(api::EXTENSIONS_HEADER, "1");
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

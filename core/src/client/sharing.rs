@@ -5,7 +5,7 @@ use crate::client::{Client, segment};
 use http::Method;
 use keyferry_api::inbox::{InboxInfo, InboxItem, NewInboxItem};
 use keyferry_api::link::{Link, LinkMade, NewLink, OpenLink, OpenedLink};
-use keyferry_api::shortcut::{FoundShortcut, NewShortcut, Shortcut};
+use keyferry_api::shortcut::{FoundShortcut, NewShortcut};
 use keyferry_api::{Created, Empty};
 
 impl Client {
@@ -20,8 +20,8 @@ impl Client {
         Ok(shortcuts.len() as u64)
     }
 
-    /// One shortcut; its item is read as an item, by the shortcut's id.
-    pub async fn shortcut(&self, id: &str) -> Result<Shortcut> {
+    /// One shortcut, with what it leads to.
+    pub async fn shortcut(&self, id: &str) -> Result<FoundShortcut> {
         self.get(&format!("/shortcuts/{}", segment(id)?)).await
     }
 

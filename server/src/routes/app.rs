@@ -4,7 +4,7 @@ use super::{Context, Request};
 use crate::error::Result;
 use crate::json::text;
 use crate::store::vault;
-use keyferry_api::app::{Complexity, Feature, Settings};
+use keyferry_api::app::{AdditionalSettings, Complexity, Feature, Settings};
 
 pub(super) fn features(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     let mut features = Vec::new();
@@ -15,6 +15,13 @@ pub(super) fn features(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
         features.push(Feature { name: "vaultType".to_owned() });
     }
     text(&features)
+}
+
+pub(super) fn additional(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    text(&AdditionalSettings {
+        is_client_side_encryption_enabled: context.visit.environment.client_encryption(),
+        max_attachment_size: 5 << 20,
+    })
 }
 
 pub(super) fn settings(_: &Context<'_>, _: Request) -> Result<Vec<u8>> {

@@ -25,6 +25,30 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     text(&List { items: folder::list(context.conn, context.caller, reader.as_ref())? })
 }
 
+/// Folders by a part of their name, with the way to them.
+pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let vault =
+        request.param("vaultId").filter(|id| !id.is_empty()).map(str::parse::<VaultId>).transpose()?;
+    let reader = vault.map(|vault| Reader::of(context.conn, context.caller, &vault)).transpose()?;
+    let query = request.param("query").unwrap_or_default().to_lowercase();
+    let all = folder::list(context.conn, context.caller, reader.as_ref())?;
+    let hits = all.into_iter().filter(|folder| folder.name.to_lowercase().contains(&query));
+    let limit = request.number::<usize>("limit")?.unwrap_or(usize::MAX);
+    let mut items = Vec::new();
+    for found in hits {
+        if items.len() >= limit {
+            break;
+        }
+        let id = found.id.parse::<FolderId>()?;
+        let vault = place::vault_of(context.conn, &id)?;
+        // On the way to what may be read stand folders that may not.
+        if let Ok(reader) = Reader::at(context.conn, context.caller, &vault, Some(&id), "folder") {
+            items.push(folder::get(context.conn, &reader, &id)?);
+        }
+    }
+    text(&List { items })
+}
+
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewFolder = request.body.parse()?;
     let place = Place::find(context.conn, context.caller, &new.vault_id, new.parent_folder_id.as_deref())?;
@@ -50,13 +74,19 @@ pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let (id, reader) = find(context, &request)?;
     let editor = reader.into_editor()?;
-    let to: MoveFolder = request.body.parse_or_default()?;
+    let to: MoveFolder = request.body.parse()?;
+    let Some(parent) = to.parent_folder_id.or(to.target_folder_id) else {
+        return Err(Refusal::invalid(
+            "parentFolderId",
+            "Where to? parentFolderId or targetFolderId says it; null is the vault's top.",
+        ));
+    };
     let vault = editor.vault().as_str();
     if to.vault_id.is_some_and(|given| given != vault) {
         let message = "A folder moves within its vault; items move to another one by one, with their keys.";
         return Err(Refusal::invalid("vaultId", message));
     }
-    let place = Place::find(context.conn, context.caller, vault, to.parent_folder_id.as_deref())?;
+    let place = Place::find(context.conn, context.caller, vault, parent.as_deref())?;
     folder::relocate(context.conn, context.caller, &id, &place)?;
     context.record("folder.move", id.as_str(), Some(editor.vault()));
     text(&Empty {})

@@ -35,7 +35,14 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         offset: request.number("offset")?.unwrap_or(0),
         ..Filter::default()
     };
-    search::items(context.conn, context.caller, &filter)
+    search::items(context.conn, context.caller, &filter, context.visit.wants_extensions(), false)
+}
+
+/// `vaultIds[]=a&vaultIds[]=b`, or `vaultId=a`.
+fn one_or_many(request: &Request, one: &str, many: &str) -> Vec<String> {
+    let mut all = request.params(many);
+    all.extend(request.param(one).filter(|id| !id.is_empty()).map(str::to_owned));
+    all
 }
 
 /// The conditions of a search, of items or of shortcuts.
@@ -46,8 +53,8 @@ pub(super) fn filter(request: &Request) -> Result<Filter> {
         .map(|color| color.parse().map_err(|_| Refusal::invalid("colorCodes", "A color is a number.")));
     Ok(Filter {
         query: request.param("query").map(str::to_owned),
-        vaults: request.params("vaultIds"),
-        folders: request.params("folderIds"),
+        vaults: one_or_many(request, "vaultId", "vaultIds"),
+        folders: one_or_many(request, "folderId", "folderIds"),
         tags: request.params("tags"),
         colors: colors.collect::<Result<_>>()?,
         limit: request.number("limit")?,
@@ -56,7 +63,7 @@ pub(super) fn filter(request: &Request) -> Result<Filter> {
 }
 
 pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    search::items(context.conn, context.caller, &filter(&request)?)
+    search::items(context.conn, context.caller, &filter(&request)?, context.visit.wants_extensions(), true)
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
@@ -71,7 +78,7 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let target = find(context, &request)?;
     context.record("item.read", target.item.as_str(), Some(&target.vault));
-    item::get(context.conn, context.caller, &target)
+    item::get(context.conn, context.caller, &target, context.visit.wants_extensions())
 }
 
 /// A favorite is the reader's own affair; anything else is an edit.
@@ -81,6 +88,10 @@ pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
         return Err(Refusal::conflict("The item is in the bin."));
     }
     let mut patch: Map<String, Value> = request.body.parse()?;
+    if patch.get("password").is_some_and(|password| !password.is_null()) {
+        let message = "A password comes as passwordEncrypted: in an envelope, or as base64 without client-side encryption.";
+        return Err(Refusal::invalid("passwordEncrypted", message));
+    }
     if let Some(vault) = patch.remove("vaultId").filter(|vault| !vault.is_null()) {
         let given = vault.as_str().map(str::parse::<VaultId>).transpose()?;
         if given.as_ref() != Some(target.shown_vault()) {

@@ -27,6 +27,28 @@ impl Body {
         })
     }
 
+    /// Refuses an object that means something, of which nothing would be understood. Members beside those that are
+    /// known stay ignored, and what is no object at all is told by whoever parses it.
+    pub fn check_members(&self, known: &[String], large: bool) -> Result<()> {
+        let names: Vec<String> = match self {
+            Self::Tree(Value::Object(members)) => members.keys().cloned().collect(),
+            // A batch's own member is needed, so it tells by itself.
+            Self::Text(text) if !large => match serde_json::from_slice::<Names>(text) {
+                Ok(Names(names)) => names,
+                Err(_) => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        if names.is_empty() || names.iter().any(|name| known.contains(name)) {
+            return Ok(());
+        }
+        Err(Refusal::malformed(if known.is_empty() {
+            "This call takes no members.".to_owned()
+        } else {
+            format!("None of the body's members is known here; known are {}.", known.join(", "))
+        }))
+    }
+
     /// As [`Body::parse`], for who looks at it before it is taken.
     pub fn peek<T: DeserializeOwned>(&self) -> Result<T> {
         match self {
@@ -42,6 +64,32 @@ impl Body {
             Self::Tree(tree) => tree.is_null(),
         };
         if empty { Ok(T::default()) } else { self.parse() }
+    }
+}
+
+/// The names of an object's members, without their values.
+struct Names(Vec<String>);
+
+impl<'de> serde::Deserialize<'de> for Names {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Names;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some((name, serde::de::IgnoredAny)) = map.next_entry::<String, _>()? {
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+        from.deserialize_map(Visitor)
     }
 }
 
@@ -95,6 +143,11 @@ impl Request {
             have.strip_prefix(name).is_some_and(|rest| rest.starts_with('[') && rest.ends_with(']'))
         };
         self.query.iter().filter(|(have, _)| fits(have)).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// The names of the query's parameters, without brackets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|(name, _)| name.split('[').next().unwrap_or_default())
     }
 
     /// A parameter of the query that is a number.

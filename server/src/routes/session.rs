@@ -46,6 +46,13 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
         store.write(|conn| append(conn, &[event(known.as_ref(), "session.refuse")]))?;
         return Err(Refusal::unauthorized(code::CREDENTIALS_INVALID, "User name or password is wrong."));
     };
+    if store.read(|conn| user::is_blocked(conn, &id))? {
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            code::ACCESS_DENIED,
+            "This user is blocked: ask an administrator.",
+        ));
+    }
     let csrf_token = session::token()?;
     let csrf_hash = visit.is_browser().then(|| session::hash(&csrf_token));
     let tokens = store.write(|conn| {
@@ -103,6 +110,10 @@ pub(super) fn logout(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     session::end(context.conn, context.caller)?;
     context.record("session.end", context.caller.user.as_str(), None);
     text(&Empty {})
+}
+
+pub(super) fn info(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    text(&session::info(context.conn, context.caller)?)
 }
 
 fn wrong_code() -> Refusal {

@@ -42,7 +42,15 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    shortcut::get(find(context, &request)?.0)
+    let (stored, _) = find(context, &request)?;
+    context.record("item.read", stored.item.as_str(), Some(&stored.vault));
+    shortcut::get(context.conn, context.caller, &stored)
+}
+
+/// A change of the item, by the shortcut's own address.
+pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    find(context, &request)?;
+    item::update(context, request)
 }
 
 /// Whoever edits the shortcut's place may remove it, and so may whoever administers the item's.
@@ -60,5 +68,6 @@ pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    shortcut::search(context.conn, context.caller, &item::filter(&request)?)
+    let extensions = context.visit.wants_extensions();
+    shortcut::search(context.conn, context.caller, &item::filter(&request)?, extensions)
 }

@@ -1,14 +1,16 @@
 //! Every endpoint. The router, batches and the `OpenAPI` document all read this one table.
 
 use super::{Body, Context, Reply, Request, Visit};
-use super::{activity, app, bin, folder, inbox, item, link, session, shortcut, snapshot, user, vault};
+use super::{activity, app, bin, folder, group, inbox, item, link, session, shortcut, snapshot, user, vault};
 use crate::error::{Refusal, Result};
 use http::{Method, StatusCode, header};
 use keyferry_api as api;
 use keyferry_api::error::code;
 use keyferry_api::{BASE_PATH, Created, Empty, List};
 use matchit::Router;
+use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Who answers.
@@ -35,6 +37,19 @@ pub(crate) enum Param {
     Texts(&'static str),
     /// Whole numbers, written the same.
     Numbers(&'static str),
+}
+
+impl Param {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text(name)
+            | Self::Needed(name)
+            | Self::Number(name)
+            | Self::Texts(name)
+            | Self::Numbers(name) => name,
+        }
+    }
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
@@ -140,6 +155,8 @@ const SEARCH: &[Param] = &[
     Param::Numbers("colorCodes"),
     Param::Texts("vaultIds"),
     Param::Texts("folderIds"),
+    Param::Text("vaultId"),
+    Param::Text("folderId"),
     Param::Number("limit"),
     Param::Number("offset"),
 ];
@@ -196,13 +213,53 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Ask for one-time codes no more",
         session::disable_codes,
     ),
-    get::<List<api::user::UserInfo>>("/users", "Every user", user::list),
+    get::<List<api::user::UserInfo>>(
+        "/users",
+        "Every user; others' e-mail addresses for administrators",
+        user::list,
+    )
+    .query(&[Param::Text("search"), Param::Number("limit")]),
+    get::<api::user::UserInfo>("/users/{id}", "A user", user::get),
+    patch::<api::user::UserChange>("/users/{id}", "Change a user; for administrators", user::update),
+    delete::<Empty>("/users/{id}", "Take a user out; for administrators", user::delete),
+    post::<Empty, Empty>("/users/{id}/block", "Let a user in no more; for administrators", user::block)
+        .or_nothing(),
+    post::<Empty, Empty>("/users/{id}/unblock", "Let a user in again; for administrators", user::unblock)
+        .or_nothing(),
+    get::<List<api::user::UserRole>>("/user-roles", "What users may be", user::roles)
+        .query(&[Param::Text("includeUserRole"), Param::Text("isOnlyManageable")]),
+    get::<api::user::SessionInfo>("/sessions/current/info", "The session that asks", session::info)
+        .without_code(),
+    get::<List<api::user::UserGroup>>("/user-groups", "Groups of users with their members", group::list),
+    post::<api::user::NewUserGroup, Created>(
+        "/user-groups",
+        "Make a group; for administrators",
+        group::create,
+    ),
+    get::<api::user::UserGroup>("/user-groups/{id}", "A group with its members", group::get),
+    post::<api::user::NewUserGroup, Empty>(
+        "/user-groups/{id}",
+        "Rename a group; for administrators",
+        group::rename,
+    ),
+    delete::<Empty>("/user-groups/{id}", "Remove a group; its members stay", group::delete),
+    post::<api::user::GroupMembers, Empty>(
+        "/user-groups/{id}/add-users",
+        "Add members; for administrators",
+        group::add,
+    ),
+    post::<api::user::GroupMembers, Empty>(
+        "/user-groups/{id}/remove-users",
+        "Take members out; for administrators",
+        group::remove,
+    ),
     post::<api::user::NewUser, Created>(
         "/users",
         "Make a user; for the environment's first user",
         user::create,
     ),
-    get::<api::user::UserInfo>("/users/info", "Who is signed in", user::info),
+    get::<api::user::UserInfo>("/users/info", "Who is signed in; also while a code is owed", user::info)
+        .without_code(),
     get::<api::user::UserKeys>("/users/keys", "The user's RSA keys, the private one encrypted", user::keys),
     get::<api::user::MasterKeyOptions>(
         "/users/master-key/options",
@@ -230,6 +287,11 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         app::features,
     ),
     get::<api::app::Settings>("/app/settings", "What passwords must have", app::settings),
+    get::<api::app::AdditionalSettings>(
+        "/app/settings/additional",
+        "What else clients ask for",
+        app::additional,
+    ),
     get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list),
     post::<api::vault::NewVault, Created>("/vaults", "Make a vault", vault::create),
     get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
@@ -254,6 +316,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     ),
     get::<List<api::folder::Folder>>("/folders", "The folders that the user may see", folder::list)
         .query(&[Param::Text("vaultId")]),
+    get::<List<api::folder::Folder>>("/folders/search", "Folders by a part of their name", folder::search)
+        .query(&[Param::Text("query"), Param::Text("vaultId"), Param::Number("limit")]),
     post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create),
     get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
     post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename),
@@ -261,8 +325,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/folders/{id}/move",
         "Move a folder within its vault",
         folder::relocate,
-    )
-    .or_nothing(),
+    ),
     delete::<api::folder::Binned>(
         "/folders/{id}",
         "Put a folder and all below it into the bin",
@@ -335,7 +398,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         shortcut::search,
     )
     .query(SEARCH),
-    get::<api::shortcut::Shortcut>("/shortcuts/{id}", "A shortcut", shortcut::get),
+    get::<api::shortcut::FoundShortcut>(
+        "/shortcuts/{id}",
+        "The item that a shortcut leads to, seen from its place",
+        shortcut::get,
+    ),
+    patch::<api::item::ItemDraft>("/shortcuts/{id}", "Change the item of a shortcut", shortcut::update),
     delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete),
     post::<api::link::NewLink, api::link::LinkMade>(
         "/links",
@@ -419,5 +487,47 @@ pub(crate) fn find(
         return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code::METHOD_NOT_ALLOWED, message)
             .with_header(header::ALLOW, allowed.join(", ")));
     };
-    Ok((endpoint, Request::new(method, matched.params.iter(), query, body)?))
+    let request = Request::new(method, matched.params.iter(), query, body)?;
+    if endpoint.path.ends_with("/search") {
+        check_filters(endpoint, &request)?;
+    }
+    if let Some(members) = KNOWN.get(&(endpoint.method, endpoint.path)) {
+        request.body.check_members(members, endpoint.path == "/batch")?;
+    }
+    Ok((endpoint, request))
 }
+
+/// A search that leaves out a condition finds more than was asked for, and nobody notices: what looks like one and is
+/// none is refused. Any other unknown parameter is ignored.
+fn check_filters(endpoint: &Endpoint, request: &Request) -> Result<()> {
+    let known: Vec<&str> = endpoint.query.iter().map(|param| param.name()).collect();
+    for name in request.names() {
+        let looks_like_one = name.ends_with("Id") || name.ends_with("Ids");
+        let slip = known
+            .iter()
+            .any(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) <= 2);
+        if !known.contains(&name) && (looks_like_one || slip) {
+            return Err(Refusal::malformed(format!(
+                "`{}` is no condition of this search; it knows {}.",
+                name.chars().take(100).collect::<String>(),
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The members that each endpoint's body may have, where it takes one.
+static KNOWN: LazyLock<HashMap<(&str, &str), Vec<String>>> = LazyLock::new(|| {
+    let mut generator =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true).into_generator();
+    let takes = ENDPOINTS.iter().filter_map(|endpoint| Some((endpoint, endpoint.takes?)));
+    takes
+        .map(|(endpoint, schema)| {
+            let schema = schema(&mut generator);
+            let members = schema.get("properties").and_then(|all| all.as_object());
+            let members = members.map(|all| all.keys().cloned().collect()).unwrap_or_default();
+            ((endpoint.method, endpoint.path), members)
+        })
+        .collect()
+});

@@ -5,16 +5,89 @@ use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
 use crate::json::text;
 use crate::store::{user, vault};
-use keyferry_api::user::{MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserKeys};
-use keyferry_api::{Created, List};
+use keyferry_api::user::{
+    MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserChange, UserKeys, UserRole,
+};
+use keyferry_api::{Created, Empty, List};
 
 pub(super) fn info(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     text(&user::info(context.conn, &context.caller.user)?)
 }
 
-pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let whole = user::is_admin(context.conn, context.caller)?;
-    text(&List { items: user::list(context.conn, whole)? })
+    let mut items = user::list(context.conn, whole)?;
+    if let Some(search) = request.param("search").map(str::to_lowercase) {
+        let hit = |text: &str| text.to_lowercase().contains(&search);
+        items.retain(|user| {
+            hit(&user.username) || [&user.email, &user.full_name].into_iter().flatten().any(|text| hit(text))
+        });
+    }
+    if let Some(limit) = request.number("limit")? {
+        items.truncate(limit);
+    }
+    text(&List { items })
+}
+
+/// All that is looked at before the transaction.
+#[derive(serde::Deserialize)]
+struct GivenPassword {
+    #[serde(default)]
+    password: Option<String>,
+}
+
+pub(super) fn roles(_: &Context<'_>, _: Request) -> Result<Vec<u8>> {
+    let role = |(id, code, name): (&str, &str, &str)| UserRole {
+        id: id.to_owned(),
+        code: code.to_owned(),
+        name: name.to_owned(),
+        is_default: code == "user",
+    };
+    text(&List { items: user::ROLES.into_iter().map(role).collect() })
+}
+
+pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let id = request.id::<UserId>()?;
+    let whole = id == context.caller.user || user::is_admin(context.conn, context.caller)?;
+    text(&user::shown(user::info(context.conn, &id)?, whole))
+}
+
+/// Administrators change users.
+pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    user::check_admin(context.conn, context.caller)?;
+    let (id, hash) = (request.id::<UserId>()?, request.password_hash.clone());
+    let change: UserChange = request.body.parse()?;
+    let hash = match (hash, &change.password) {
+        (None, Some(password)) => Some(user::hash_password(password)?),
+        (hash, _) => hash,
+    };
+    user::change(context.conn, &id, change, hash.as_deref())?;
+    context.record("user.update", id.as_str(), None);
+    text(&Empty {})
+}
+
+pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    user::check_admin(context.conn, context.caller)?;
+    let id = request.id::<UserId>()?;
+    user::delete(context.conn, &id)?;
+    context.record("user.delete", id.as_str(), None);
+    text(&Empty {})
+}
+
+fn set_blocked(context: &Context<'_>, request: Request, blocked: bool) -> Result<Vec<u8>> {
+    user::check_admin(context.conn, context.caller)?;
+    let id = request.id::<UserId>()?;
+    user::set_blocked(context.conn, &id, blocked)?;
+    context.record(if blocked { "user.block" } else { "user.unblock" }, id.as_str(), None);
+    text(&Empty {})
+}
+
+pub(super) fn block(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    set_blocked(context, request, true)
+}
+
+pub(super) fn unblock(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    set_blocked(context, request, false)
 }
 
 /// A request for a new user with its password hashed, which takes its time: before the transaction that other writers wait
@@ -25,7 +98,8 @@ pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Reques
         user::check_admin(conn, &caller)
     })?;
     // Asked again within the transaction: rights may change meanwhile.
-    request.password_hash = Some(user::hash_password(&request.body.peek::<NewUser>()?.password)?);
+    let given: GivenPassword = request.body.peek()?;
+    request.password_hash = given.password.map(|password| user::hash_password(&password)).transpose()?;
     Ok(request)
 }
 
@@ -33,7 +107,12 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     user::check_admin(context.conn, context.caller)?;
     let hash = request.password_hash;
     let new: NewUser = request.body.parse()?;
-    let hash = hash.map_or_else(|| user::hash_password(&new.password), Ok)?;
+    let hash = match (hash, &new.password) {
+        (Some(hash), _) => hash,
+        (None, Some(password)) => user::hash_password(password)?,
+        // No password has this hash.
+        (None, None) => String::new(),
+    };
     let id = user::create(context.conn, new, &hash)?;
     context.record("user.create", id.as_str(), None);
     text(&Created { id: id.into() })

@@ -57,7 +57,7 @@ pub(super) fn grant(context: &Context<'_>, request: Request) -> Result<Vec<u8>> 
 }
 
 pub(super) fn types(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    text(&List { items: vault::types(context.conn)? })
+    text(&List { items: vault::all_types(context.conn)? })
 }
 
 pub(super) fn create_type(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

@@ -7,9 +7,9 @@ use crate::limits::Limits;
 use crate::store::{session, user};
 use crate::{Environment, ServeOptions};
 use http::{HeaderMap, Method, header};
-use keyferry_api::MASTER_KEY_HASH_HEADER;
 use keyferry_api::error::code;
 use keyferry_api::session::browser;
+use keyferry_api::{EXTENSIONS_HEADER, MASTER_KEY_HASH_HEADER};
 use rusqlite::Connection;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
@@ -80,6 +80,11 @@ impl Visit<'_> {
             .filter_map(|pair| pair.trim().split_once('='))
             .find(|(name, value)| *name == browser::ACCESS_COOKIE && !value.is_empty())
             .map(|(_, value)| Token::Cookie(percent_decoded(value)))
+    }
+
+    /// Whether the client wants the members that are our own: times as numbers, and revisions.
+    pub fn wants_extensions(&self) -> bool {
+        self.headers.get(EXTENSIONS_HEADER).is_some_and(|value| value.as_bytes() == b"1")
     }
 
     /// The access token, and whether it came as a cookie.

@@ -1,13 +1,13 @@
 //! Folders. A folder goes to the bin with everything below it, under one bin item.
 
 use super::check_name;
-use super::place::Place;
+use super::place::{Place, way};
 use crate::access::{
     Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, role_number, role_of,
 };
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
-use keyferry_api::folder::{Folder, Step};
+use keyferry_api::folder::Folder;
 use keyferry_api::vault::{Role, VaultUser};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -29,6 +29,8 @@ fn folder_row(row: &Row<'_>) -> rusqlite::Result<Folder> {
         vault_id: row.get(2)?,
         parent_folder_id: row.get(3)?,
         path: Vec::new(),
+        permissions: Vec::new(),
+        color: None,
     })
 }
 
@@ -64,22 +66,9 @@ pub(crate) fn get(conn: &Connection, reader: &Reader, folder: &FolderId) -> Resu
             "SELECT id, name, vault_id, parent_folder_id FROM folders WHERE id = ?1 AND vault_id = ?2",
         )?
         .query_row(params![folder, reader.vault()], folder_row)?;
-    let vault_name: String = conn
-        .prepare_cached("SELECT name FROM vaults WHERE id = ?1")?
-        .query_row([reader.vault()], |row| row.get(0))?;
-    let step = |name, folder_id| Step { vault_id: found.vault_id.clone(), name, folder_id };
-    let mut path = vec![step(vault_name, None)];
-    let mut statement = conn.prepare_cached(
-        "WITH RECURSIVE up (id, name, parent, depth) AS (
-           SELECT id, name, parent_folder_id, 0 FROM folders WHERE id = ?1
-           UNION ALL
-           SELECT f.id, f.name, f.parent_folder_id, up.depth + 1 FROM folders f JOIN up ON f.id = up.parent)
-         SELECT name, id FROM up ORDER BY depth DESC",
-    )?;
-    for row in statement.query_map([folder], |row| Ok(step(row.get(0)?, Some(row.get(1)?))))? {
-        path.push(row?);
-    }
-    found.path = path;
+    found.path = way(conn, reader.vault().as_str(), Some(folder.as_str()))?;
+    found.permissions = reader.permissions();
+    found.color = Some(0);
     Ok(found)
 }
 

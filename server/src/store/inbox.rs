@@ -1,6 +1,7 @@
 //! The inbox: whoever may edit an item may send it to another user, who then reads it as it is.
 
 use super::attachment;
+use super::snapshot::person;
 use super::target::{Editable, Target};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
@@ -48,8 +49,10 @@ pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<InboxInfo>>
 pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted, i.customs,
-                b.key_encrypted, b.sender_id
-         FROM inbox_items b JOIN items i ON i.id = b.item_id WHERE b.id = ?1 AND i.id = ?2",
+                b.key_encrypted, b.sender_id, i.vault_id, i.folder_id, b.created_at, c.username, c.full_name, c.deleted,
+                EXISTS (SELECT 1 FROM favorites WHERE user_id = b.user_id AND item_id = i.id)
+         FROM inbox_items b JOIN items i ON i.id = b.item_id LEFT JOIN users c ON c.id = b.sender_id
+         WHERE b.id = ?1 AND i.id = ?2",
     )?;
     let mut rows = statement.query(params![id, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("inbox item"))?;
@@ -58,12 +61,26 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
     };
     let mut inbox = Vec::new();
     let mut key = Object::new(&mut inbox);
-    key.put("keyEncrypted", &text_at(8)?)?.put("senderId", &text_at(9)?)?;
+    let sender = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<_, Option<bool>>(15)?)?;
+    key.put("id", id)?
+        .put("access", "read")?
+        .put("keyEncrypted", &text_at(8)?)?
+        .put("senderId", &text_at(9)?)?
+        .put_json("sender", &sender)
+        .put("createdAt", &row.get::<_, i64>(12)?)?
+        .put("isViewed", &true)?
+        .put("isUserNotified", &true)?;
     key.end();
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::new(&mut out);
     object
         .put("id", id)?
+        .put("vaultId", &text_at(10)?)?
+        .put("folderId", &text_at(11)?)?
+        .put("keyEncrypted", &text_at(8)?)?
+        .put("fieldsOrder", &())?
+        .put("isDeleted", &false)?
+        .put("isFavorite", &row.get::<_, bool>(16)?)?
         .put("name", &text_at(0)?)?
         .put("login", &text_at(1)?)?
         .put("url", &text_at(2)?)?

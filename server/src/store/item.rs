@@ -171,9 +171,16 @@ pub(crate) fn update(
     if let Some(value) = patch.remove("keyEncrypted")
         && let Some(key) = member::<String>("keyEncrypted", value)?
         && !key.is_empty()
-        && target.shortcut.is_none()
     {
-        push("key_encrypted", Box::new(key));
+        if target.shortcut.is_none() {
+            push("key_encrypted", Box::new(key));
+        } else if !has_key(conn, &target.item)? {
+            // Kept nowhere, it would make what is encrypted under it unreadable.
+            return Err(Refusal::invalid(
+                "keyEncrypted",
+                "An item gets its first key where it stands, not through a shortcut.",
+            ));
+        }
     }
     if let Some(value) = patch.remove("tags") {
         let tags: Vec<String> = member("tags", value)?.unwrap_or_default();
@@ -198,6 +205,12 @@ pub(crate) fn update(
     conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
     index(conn, seq)?;
     attachment::add(conn, target.encrypted, &target.item, attachments)
+}
+
+fn has_key(conn: &Connection, item: &ItemId) -> Result<bool> {
+    Ok(conn
+        .prepare_cached("SELECT key_encrypted IS NOT NULL FROM items WHERE id = ?1")?
+        .query_row([item], |row| row.get(0))?)
 }
 
 /// Checks that an item may go to a place, and gives its key as it is stored there.
@@ -273,7 +286,7 @@ pub(crate) fn copy(
 }
 
 /// An item whole, as the text of its answer.
-pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target) -> Result<Vec<u8>> {
+pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extensions: bool) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted,
                 i.key_encrypted, i.customs, i.bin_item_id IS NOT NULL, i.updated_at, i.created_at,
@@ -309,10 +322,13 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target) -> Result
         .put_json("customs", text_at(9)?.unwrap_or("[]").as_bytes())
         .put_json("attachments", &attachment::list(conn, &target.item, None)?)
         .put("fieldsOrder", &())?
-        .put("vaultMasterKeyEncrypted", &text_at(14)?)?
-        .put("createdAt", &row.get::<_, i64>(12)?)?
-        .put("updatedAt", &row.get::<_, i64>(11)?)?
-        .put("revision", &row.get::<_, i64>(15)?)?;
+        .put("vaultMasterKeyEncrypted", &text_at(14)?)?;
+    if extensions {
+        object
+            .put("createdAt", &row.get::<_, i64>(12)?)?
+            .put("updatedAt", &row.get::<_, i64>(11)?)?
+            .put("revision", &row.get::<_, i64>(15)?)?;
+    }
     object.end();
     Ok(out)
 }

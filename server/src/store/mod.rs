@@ -4,6 +4,7 @@ pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
 pub(crate) mod folder;
+pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
@@ -30,6 +31,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_whole_api.sql"),
     include_str!("../../migrations/0003_shortcut_creators.sql"),
     include_str!("../../migrations/0004_session_families.sql"),
+    include_str!("../../migrations/0005_user_administration.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;

@@ -3,6 +3,7 @@
 use crate::access::{Caller, Editor, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, VaultId};
+use keyferry_api::folder::Step;
 use rusqlite::{Connection, OptionalExtension as _};
 
 /// A place to put something: a vault or a folder in it, which the caller may edit.
@@ -43,4 +44,23 @@ fn check_within(conn: &Connection, reader: &Reader, folder: &FolderId, field: &'
         Ok(_) | Err(Refusal::Answer(_)) => Err(Refusal::invalid(field, "The vault has no such folder.")),
         Err(error) => Err(error),
     }
+}
+
+/// The steps from a vault down to one of its folders, or to the vault alone.
+pub(crate) fn way(conn: &Connection, vault: &str, folder: Option<&str>) -> Result<Vec<Step>> {
+    let name: String =
+        conn.prepare_cached("SELECT name FROM vaults WHERE id = ?1")?.query_row([vault], |row| row.get(0))?;
+    let step = |name, folder_id| Step { vault_id: vault.to_owned(), name, folder_id };
+    let mut steps = vec![step(name, None)];
+    let mut statement = conn.prepare_cached(
+        "WITH RECURSIVE up (id, name, parent, depth) AS (
+           SELECT id, name, parent_folder_id, 0 FROM folders WHERE id = ?1
+           UNION ALL
+           SELECT f.id, f.name, f.parent_folder_id, up.depth + 1 FROM folders f JOIN up ON f.id = up.parent)
+         SELECT name, id FROM up ORDER BY depth DESC",
+    )?;
+    for row in statement.query_map([folder], |row| Ok(step(row.get(0)?, Some(row.get(1)?))))? {
+        steps.push(row?);
+    }
+    Ok(steps)
 }

@@ -1,11 +1,14 @@
 //! Lists and searches of items, and what a search through shortcuts shares with them.
 
 use super::json_text;
+use super::place::way;
 use crate::access::{Caller, FOLDER_ROLES, is_limited};
 use crate::error::{Refusal, Result};
-use crate::json::Object;
+use crate::json::{Object, text};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params_from_iter};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 /// What a list or search asks for; all conditions hold together.
 #[derive(Default)]
@@ -19,11 +22,29 @@ pub(crate) struct Filter {
     pub offset: usize,
 }
 
+/// The ways to places, from the vault down, each looked up once.
+#[derive(Default)]
+pub(crate) struct Ways(HashMap<(String, Option<String>), Vec<u8>>);
+
+impl Ways {
+    /// The way to a place as JSON.
+    pub fn to(&mut self, conn: &Connection, vault: String, folder: Option<String>) -> Result<&[u8]> {
+        let place = (vault, folder);
+        if !self.0.contains_key(&place) {
+            let steps = text(&way(conn, &place.0, place.1.as_deref())?)?;
+            self.0.insert(place.clone(), steps);
+        }
+        Ok(self.0.get(&place).map_or(b"[]", Vec::as_slice))
+    }
+}
+
 /// A search being put together and run: items, or shortcuts to them.
 pub(crate) struct Hits<'a> {
     filter: &'a Filter,
     sql: String,
     values: Vec<Box<dyn ToSql>>,
+    /// The client wants members of our own.
+    extensions: bool,
 }
 
 /// Each is a condition of its own, and `SQLite` nests no more than a thousand.
@@ -32,8 +53,14 @@ const MOST_TAGS: usize = 100;
 impl<'a> Hits<'a> {
     /// `sql` selects the eleven columns of a summary, for the user `?1`, from `items i` and from `place`,
     /// which has the vault and folder.
-    pub fn new(caller: &Caller, filter: &'a Filter, sql: String, place: &str) -> Result<Self> {
-        let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())] };
+    pub fn new(
+        caller: &Caller,
+        filter: &'a Filter,
+        sql: String,
+        place: &str,
+        extensions: bool,
+    ) -> Result<Self> {
+        let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())], extensions };
         // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
         // SQLite from the vault's, as the CROSS JOIN of `search` does.
         let in_folders = !filter.folders.is_empty();
@@ -121,8 +148,10 @@ impl<'a> Hits<'a> {
                 .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
                 .put("color", &row.get::<_, i64>(8)?)?
                 .put("isFavorite", &row.get::<_, bool>(10)?)?
-                .put("isDeleted", &false)?
-                .put("updatedAt", &row.get::<_, i64>(9)?)?;
+                .put("isDeleted", &false)?;
+            if self.extensions {
+                object.put("updatedAt", &row.get::<_, i64>(9)?)?;
+            }
             more(row, &mut object)?;
             object.end();
         }
@@ -145,8 +174,14 @@ fn trigrams(query: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" AND "))
 }
 
-/// Summaries of the items that the caller may see, as the text of the answer.
-pub(crate) fn items(conn: &Connection, caller: &Caller, filter: &Filter) -> Result<Vec<u8>> {
+/// Summaries of the items that the caller may see, as the text of the answer; of a search with the way to each.
+pub(crate) fn items(
+    conn: &Connection,
+    caller: &Caller,
+    filter: &Filter,
+    extensions: bool,
+    with_path: bool,
+) -> Result<Vec<u8>> {
     let limited = is_limited(conn, caller)?;
     let readable = if limited {
         "(u.role >= 1 AND (i.folder_id IS NULL OR i.vault_id NOT IN (SELECT vault_id FROM limited))
@@ -162,5 +197,12 @@ pub(crate) fn items(conn: &Connection, caller: &Caller, filter: &Filter) -> Resu
         if limited { FOLDER_ROLES } else { "" },
         if filter.folders.is_empty() { "JOIN" } else { "CROSS JOIN" }
     );
-    Hits::new(caller, filter, sql, "i")?.each(conn, " ORDER BY i.seq", |_, _| Ok(()))
+    let ways = RefCell::new(Ways::default());
+    Hits::new(caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
+        if with_path {
+            let (vault, folder): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            object.put_json("path", ways.borrow_mut().to(conn, vault, folder)?);
+        }
+        Ok(())
+    })
 }

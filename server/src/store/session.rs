@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_api::error::code;
 use keyferry_api::session::Tokens;
+use keyferry_api::user::SessionInfo;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
@@ -322,6 +323,20 @@ pub(crate) fn refresh_refresh(conn: &Connection, refresh: &str, options: &ServeO
     let tokens =
         Tokens { refresh_token: Some(new), refresh_token_expired_at: Some(expires), ..Tokens::default() };
     Ok(Refreshed::Tokens(tokens, found.standing.csrf_hash.is_some()))
+}
+
+/// What there is to say about the caller's session.
+pub(crate) fn info(conn: &Connection, caller: &Caller) -> Result<SessionInfo> {
+    Ok(conn
+        .prepare_cached("SELECT access_expires, refresh_expires, owes_code FROM sessions WHERE id = ?1")?
+        .query_row([caller.session], |row| {
+            Ok(SessionInfo {
+                user_id: caller.user.as_str().to_owned(),
+                access_token_expired_at: row.get(0)?,
+                refresh_token_expired_at: row.get(1)?,
+                is_two_factor_auth_required: row.get(2)?,
+            })
+        })?)
 }
 
 /// Ends the session, and with it those that lost answers led to beside it.

@@ -4,12 +4,15 @@
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
-use crate::json::{Object, text};
-use keyferry_api::shortcut::{ItemShortcut, Shortcut};
-use rusqlite::{Connection, params};
+use crate::json::Object;
+use keyferry_api::shortcut::ItemShortcut;
+use rusqlite::{Connection, Row, params};
+use std::cell::RefCell;
 
+use super::attachment;
 use super::place::Place;
-use super::search::{Filter, Hits};
+use super::search::{Filter, Hits, Ways};
+use super::snapshot::person;
 use super::target::{self, Editable};
 
 /// Makes a shortcut. Whoever makes one lets others do what they may do in its place, and so must be
@@ -38,15 +41,64 @@ pub(crate) fn create(
     Ok(id)
 }
 
-/// One shortcut.
-pub(crate) fn get(stored: target::Shortcut) -> Result<Vec<u8>> {
-    text(&Shortcut {
-        id: stored.id.into(),
-        vault_id: stored.vault.into(),
-        folder_id: stored.folder.map(String::from),
-        item_id: stored.item.into(),
-        key_encrypted: stored.key_encrypted,
-    })
+/// One shortcut: the item that it leads to, as it is seen from the shortcut's place.
+pub(crate) fn get(conn: &Connection, caller: &Caller, stored: &target::Shortcut) -> Result<Vec<u8>> {
+    let sql = format!("SELECT {SEEN} {FROM} WHERE s.id = ?2");
+    let mut statement = conn.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![caller.user, stored.id])?;
+    let row = rows.next()?.ok_or_else(|| Refusal::not_found("shortcut"))?;
+    let text_at = |index: usize| -> Result<Option<&str>> {
+        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+    };
+    let mut out = Vec::with_capacity(1024);
+    let mut object = Object::new(&mut out);
+    object
+        .put("id", &text_at(0)?)?
+        .put("vaultId", &text_at(1)?)?
+        .put("folderId", &text_at(2)?)?
+        .put("name", &text_at(3)?)?
+        .put("login", &text_at(4)?)?
+        .put("url", &text_at(5)?)?
+        .put("description", &text_at(6)?)?
+        .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
+        .put("color", &row.get::<_, i64>(8)?)?
+        .put("isFavorite", &row.get::<_, bool>(10)?)?
+        .put("isDeleted", &false)?;
+    add_rest(conn, row, &mut object, &mut Ways::default())?;
+    object.end();
+    Ok(out)
+}
+
+/// Columns of an item and of a shortcut to it; the first eleven are those of every search.
+const SEEN: &str = "i.id, s.vault_id, s.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
+        i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id),
+        s.id, s.key_encrypted, i.password_encrypted, i.customs, s.user_id, c.username, c.full_name";
+const FROM: &str = "FROM shortcuts s JOIN items i ON i.id = s.item_id LEFT JOIN users c ON c.id = s.user_id";
+
+/// What a shortcut shows besides a summary. The key is the one that its vault's key opens.
+fn add_rest(conn: &Connection, row: &Row<'_>, object: &mut Object<'_>, ways: &mut Ways) -> Result<()> {
+    let text_at = |index: usize| -> Result<Option<String>> { Ok(row.get(index)?) };
+    let item: ItemId = row.get(0)?;
+    let mut inner = Vec::new();
+    let mut shortcut = Object::new(&mut inner);
+    shortcut
+        .put("id", &text_at(11)?)?
+        .put("vaultId", &text_at(1)?)?
+        .put("folderId", &text_at(2)?)?
+        .put("itemId", &item)?
+        .put("keyEncrypted", &text_at(12)?)?;
+    let (id, login, name) = (text_at(15)?, text_at(16)?, text_at(17)?);
+    shortcut.put_json("creator", &person(id.as_deref(), login.as_deref(), name.as_deref(), None)?);
+    shortcut.end();
+    object
+        .put("passwordEncrypted", &text_at(13)?)?
+        .put("keyEncrypted", &text_at(12)?)?
+        .put_json("customs", text_at(14)?.as_deref().unwrap_or("[]").as_bytes())
+        .put_json("attachments", &attachment::list(conn, &item, None)?)
+        .put("fieldsOrder", &())?
+        .put_json("shortcut", &inner)
+        .put_json("path", ways.to(conn, row.get(1)?, row.get(2)?)?);
+    Ok(())
 }
 
 /// Removes a shortcut; the item stays.
@@ -88,7 +140,12 @@ const MAKER_READS: &str = "(s.user_id IS NULL OR EXISTS (
 
 /// The shortcuts that the caller may see, with what they lead to; conditions on texts, tags and colors
 /// are on the item, those on vaults and folders on the shortcut.
-pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Result<Vec<u8>> {
+pub(crate) fn search(
+    conn: &Connection,
+    caller: &Caller,
+    filter: &Filter,
+    extensions: bool,
+) -> Result<Vec<u8>> {
     let limited = is_limited(conn, caller)?;
     let readable = if limited {
         "(u.role >= 1 AND (s.folder_id IS NULL OR s.vault_id NOT IN (SELECT vault_id FROM limited))
@@ -97,28 +154,13 @@ pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter) -> Res
         "u.role >= 1"
     };
     let sql = format!(
-        "{} SELECT i.id, s.vault_id, s.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
-                i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id),
-                s.id, s.key_encrypted
-         FROM shortcuts s JOIN items i ON i.id = s.item_id
+        "{} SELECT {SEEN} {FROM}
          JOIN vault_users u ON u.vault_id = s.vault_id AND u.user_id = ?1
          LEFT JOIN folders f ON f.id = s.folder_id
          WHERE i.bin_item_id IS NULL AND f.bin_item_id IS NULL AND {readable} AND {MAKER_READS}",
         if limited { FOLDER_ROLES } else { "" }
     );
-    let mut hits = Hits::new(caller, filter, sql, "s")?;
-    hits.each(conn, " ORDER BY s.seq", |row, object| {
-        let mut inner = Vec::new();
-        let mut shortcut = Object::new(&mut inner);
-        let text_at = |index: usize| -> Result<Option<String>> { Ok(row.get(index)?) };
-        shortcut
-            .put("id", &text_at(11)?)?
-            .put("vaultId", &text_at(1)?)?
-            .put("folderId", &text_at(2)?)?
-            .put("itemId", &text_at(0)?)?
-            .put("keyEncrypted", &text_at(12)?)?;
-        shortcut.end();
-        object.put_json("shortcut", &inner);
-        Ok(())
-    })
+    let ways = RefCell::new(Ways::default());
+    Hits::new(caller, filter, sql, "s", extensions)?
+        .each(conn, " ORDER BY s.seq", |row, object| add_rest(conn, row, object, &mut ways.borrow_mut()))
 }

@@ -39,8 +39,9 @@ pub(crate) fn list(conn: &Connection, target: &Target) -> Result<List<SnapshotIn
 pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT s.name, s.login, s.url, s.description, s.tags, s.color, s.password_encrypted, s.customs,
-                s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS i.key_encrypted
-         FROM snapshots s JOIN items i ON i.id = s.item_id WHERE s.id = ?1 AND s.item_id = ?2",
+                s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS i.key_encrypted,
+                c.username, c.full_name, c.deleted
+         FROM snapshots s JOIN items i ON i.id = s.item_id LEFT JOIN users c ON c.id = s.user_id WHERE s.id = ?1 AND s.item_id = ?2",
     )?;
     let mut rows = statement.query(params![snapshot, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("snapshot"))?;
@@ -51,6 +52,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         Some(shortcut) if row.get(12)? => shortcut.key_encrypted.as_deref(),
         _ => text_at(10)?,
     };
+    let creator = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<_, Option<bool>>(15)?)?;
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::new(&mut out);
     object
@@ -58,6 +60,9 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         .put("itemId", target.shown_id())?
         .put("createdAt", &row.get::<_, i64>(8)?)?
         .put("userId", &text_at(9)?)?
+        .put("creatorId", &text_at(9)?)?
+        .put_json("creator", &creator)
+        .put("fieldsOrder", &())?
         .put("name", &text_at(0)?)?
         .put("login", &text_at(1)?)?
         .put("url", &text_at(2)?)?
@@ -68,6 +73,26 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         .put("keyEncrypted", &key)?
         .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
         .put_json("attachments", &attachment::list(conn, &target.item, text_at(11)?)?);
+    object.end();
+    Ok(out)
+}
+
+/// A user as Passwork's own client shows one beside what they did; null where nobody knows.
+pub(crate) fn person(
+    id: Option<&str>,
+    login: Option<&str>,
+    full_name: Option<&str>,
+    deleted: Option<bool>,
+) -> Result<Vec<u8>> {
+    let Some(id) = id else { return Ok(b"null".to_vec()) };
+    let mut out = Vec::new();
+    let mut object = Object::new(&mut out);
+    object
+        .put("id", id)?
+        .put("login", &login)?
+        .put("fullName", &full_name)?
+        .put("hasAvatar", &false)?
+        .put("isDeleted", &deleted.unwrap_or(false))?;
     object.end();
     Ok(out)
 }

@@ -15,6 +15,8 @@ pub(crate) struct Target {
     pub encrypted: bool,
     /// The shortcut that the item is seen through.
     pub shortcut: Option<Shortcut>,
+    /// It was asked for by its own id, though only a shortcut leads there.
+    by_own_id: bool,
     /// The role in the place that the item is seen in.
     role: Option<Reader>,
 }
@@ -50,13 +52,23 @@ impl Target {
     pub fn find(conn: &Connection, caller: &Caller, id: &str) -> Result<Self> {
         let item = id.parse::<ItemId>()?;
         if let Some(at) = position(conn, &item)? {
-            let role = Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "item")?;
+            let role = match Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "item") {
+                Ok(role) => role,
+                // Clients that know an item from a shortcut ask for it by its own id.
+                Err(refusal) => return Self::through_any(conn, caller, &item)?.ok_or(refusal),
+            };
             let encrypted = role.is_encrypted();
             let (vault, is_deleted) = (at.vault, at.is_deleted);
-            return Ok(Self { item, vault, is_deleted, encrypted, shortcut: None, role: Some(role) });
+            let (shortcut, by_own_id) = (None, false);
+            return Ok(Self { item, vault, is_deleted, encrypted, shortcut, by_own_id, role: Some(role) });
         }
         let missing = || Refusal::not_found("item");
-        let shortcut = find_shortcut(conn, &id.parse()?)?.ok_or_else(missing)?;
+        Self::through(conn, caller, find_shortcut(conn, &id.parse()?)?.ok_or_else(missing)?)
+    }
+
+    /// What a shortcut leads to.
+    fn through(conn: &Connection, caller: &Caller, shortcut: Shortcut) -> Result<Self> {
+        let missing = || Refusal::not_found("item");
         let mut role = Reader::at(conn, caller, &shortcut.vault, shortcut.folder.as_ref(), "item")?;
         let at = position(conn, &shortcut.item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
         if let Some(maker) = &shortcut.maker {
@@ -68,8 +80,26 @@ impl Target {
             is_deleted: false,
             encrypted: role.is_encrypted(),
             shortcut: Some(shortcut),
+            by_own_id: false,
             role: Some(role),
         })
+    }
+
+    /// An item by the first shortcut to it that the caller may look through.
+    fn through_any(conn: &Connection, caller: &Caller, item: &ItemId) -> Result<Option<Self>> {
+        let mut statement =
+            conn.prepare_cached("SELECT id FROM shortcuts WHERE item_id = ?1 ORDER BY seq")?;
+        let ids: Vec<ShortcutId> =
+            statement.query_map([item], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for id in ids {
+            let Some(shortcut) = find_shortcut(conn, &id)? else { continue };
+            match Self::through(conn, caller, shortcut) {
+                Ok(target) => return Ok(Some(Self { by_own_id: true, ..target })),
+                Err(Refusal::Answer(_)) => {}
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(None)
     }
 
     /// The item itself, not through a shortcut.
@@ -77,6 +107,8 @@ impl Target {
         let target = Self::find(conn, caller, id)?;
         match &target.shortcut {
             None => Ok(target),
+            // What is only seen from elsewhere is not there to be moved, copied or deleted.
+            Some(_) if target.by_own_id => Err(Refusal::not_found("item")),
             Some(_) => Err(Refusal::conflict("This is a shortcut: name the item itself.")),
         }
     }
@@ -93,7 +125,8 @@ impl Target {
         let encrypted = conn
             .prepare_cached("SELECT encrypted FROM vaults WHERE id = ?1")?
             .query_row([&at.vault], |row| row.get(0))?;
-        Ok(Self { item, vault: at.vault, is_deleted: false, encrypted, shortcut: None, role: None })
+        let (shortcut, by_own_id) = (None, false);
+        Ok(Self { item, vault: at.vault, is_deleted: false, encrypted, shortcut, by_own_id, role: None })
     }
 
     /// Whether the caller administers the place that the item is seen in.
@@ -103,7 +136,8 @@ impl Target {
 
     /// The id that the item is shown under here.
     pub fn shown_id(&self) -> &str {
-        self.shortcut.as_ref().map_or(self.item.as_str(), |shortcut| shortcut.id.as_str())
+        let shortcut = self.shortcut.as_ref().filter(|_| !self.by_own_id);
+        shortcut.map_or(self.item.as_str(), |shortcut| shortcut.id.as_str())
     }
 
     /// The vault that the item is shown in here.

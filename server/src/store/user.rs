@@ -1,5 +1,6 @@
 //! Users: their names, what proves their passwords, and the keys that their clients made.
 
+use super::{LINE, check_length};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
@@ -7,7 +8,7 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use keyferry_api::error::code;
-use keyferry_api::user::{KeyPair, NewUser, UserInfo};
+use keyferry_api::user::{KeyPair, NewUser, UserChange, UserInfo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::{Condvar, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
@@ -49,7 +50,7 @@ pub(crate) fn hash_password(password: &str) -> Result<String> {
 
 /// Whether the password is right. Without a user as much work is done: time does not tell names.
 pub(crate) fn verify_password(password: &str, stored: Option<&str>) -> Result<bool> {
-    match stored {
+    match stored.filter(|stored| !stored.is_empty()) {
         Some(stored) => {
             let hash = PasswordHash::new(stored).map_err(|_| Refusal::internal())?;
             let _turn = Turn::take();
@@ -62,7 +63,7 @@ pub(crate) fn verify_password(password: &str, stored: Option<&str>) -> Result<bo
 /// The user of this name and the password's hash.
 pub(crate) fn credentials(conn: &Connection, username: &str) -> Result<Option<(UserId, String)>> {
     let found = conn
-        .prepare_cached("SELECT id, password_hash FROM users WHERE username = ?1")?
+        .prepare_cached("SELECT id, password_hash FROM users WHERE username = ?1 AND deleted = 0")?
         .query_row([username], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(found)
@@ -72,21 +73,18 @@ pub(crate) fn credentials(conn: &Connection, username: &str) -> Result<Option<(U
 pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> Result<UserId> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = given(user.email);
-    let username = given(user.username)
+    let username = given(user.login)
+        .or(given(user.username))
         .or_else(|| email.clone())
         .ok_or_else(|| Refusal::invalid("username", "A user name or an e-mail address is needed."))?;
-    let taken: bool = conn
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE username = ?1)")?
-        .query_row([&username], |row| row.get(0))?;
-    if taken {
-        return Err(Refusal::conflict("There is a user of this name already."));
-    }
+    check_free(conn, &username)?;
+    let administers = given(user.user_role_id).map(|role| is_administrators(&role)).transpose()?;
     let id = UserId::fresh()?;
     let (public, private) = user.keys.map(|keys| (keys.public, keys.private_encrypted)).unzip();
     conn.prepare_cached(
         "INSERT INTO users (id, username, email, full_name, is_admin, password_hash, master_key_hash,
                             master_key_options, public_key, private_key_encrypted)
-         VALUES (?1, ?2, ?3, ?4, NOT EXISTS (SELECT 1 FROM users), ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?1, ?2, ?3, ?4, ?10 OR NOT EXISTS (SELECT 1 FROM users), ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         id,
@@ -97,9 +95,140 @@ pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> R
         user.master_key_hash,
         user.master_key_options,
         public,
-        private
+        private,
+        administers.unwrap_or(false)
     ])?;
     Ok(id)
+}
+
+fn check_free(conn: &Connection, username: &str) -> Result<()> {
+    check_length("login", username, LINE)?;
+    let taken: bool = conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM users WHERE username = ?1)")?
+        .query_row([username], |row| row.get(0))?;
+    if taken { Err(Refusal::conflict("There is a user of this name already.")) } else { Ok(()) }
+}
+
+/// What users may be. Administrators make users, groups and vault types, and read the whole log.
+pub(crate) const ROLES: [(&str, &str, &str); 2] = [
+    ("00000000000000000000000a", "administrator", "Administrator"),
+    ("00000000000000000000000b", "user", "User"),
+];
+
+fn role_id(administers: bool) -> String {
+    ROLES[usize::from(!administers)].0.to_owned()
+}
+
+/// Whether a role, by its identifier or code, is that of administrators.
+fn is_administrators(role: &str) -> Result<bool> {
+    let found = ROLES.iter().position(|(id, code, _)| *id == role || *code == role);
+    found.map(|index| index == 0).ok_or_else(|| Refusal::invalid("userRoleId", "There is no such role."))
+}
+
+/// Changes what is given of a user. An administrator has to be left.
+pub(crate) fn change(
+    conn: &Connection,
+    user: &UserId,
+    change: UserChange,
+    password_hash: Option<&str>,
+) -> Result<()> {
+    let now = info(conn, user)?;
+    if let Some(login) = change.login.or(change.username).filter(|login| *login != now.username) {
+        if login.is_empty() {
+            return Err(Refusal::invalid("login", "A name to sign in with is needed."));
+        }
+        check_free(conn, &login)?;
+        conn.prepare_cached("UPDATE users SET username = ?2 WHERE id = ?1")?.execute(params![user, login])?;
+    }
+    for (column, text) in [("email", change.email), ("full_name", change.full_name)] {
+        if let Some(text) = text {
+            check_length(if column == "email" { "email" } else { "fullName" }, &text, LINE)?;
+            let text = Some(text).filter(|text| !text.is_empty());
+            conn.prepare_cached(&format!("UPDATE users SET {column} = ?2 WHERE id = ?1"))?
+                .execute(params![user, text])?;
+        }
+    }
+    if let Some(role) = change.user_role_id {
+        let administers = is_administrators(&role)?;
+        if !administers {
+            keep_an_administrator(conn, user)?;
+        }
+        conn.prepare_cached("UPDATE users SET is_admin = ?2 WHERE id = ?1")?
+            .execute(params![user, administers])?;
+    }
+    if let Some(hash) = password_hash {
+        conn.prepare_cached("UPDATE users SET password_hash = ?2 WHERE id = ?1")?
+            .execute(params![user, hash])?;
+        end_sessions(conn, user)?;
+    }
+    Ok(())
+}
+
+fn end_sessions(conn: &Connection, user: &UserId) -> Result<()> {
+    conn.prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?.execute([user])?;
+    Ok(())
+}
+
+fn keep_an_administrator(conn: &Connection, user: &UserId) -> Result<()> {
+    let others: bool = conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE is_admin AND NOT blocked AND NOT deleted AND id <> ?1)",
+        )?
+        .query_row([user], |row| row.get(0))?;
+    if others { Ok(()) } else { Err(Refusal::conflict("An environment keeps at least one administrator.")) }
+}
+
+/// Lets a user in no more, or in again. Meanwhile their rights are none, and what they made for others leads nowhere.
+pub(crate) fn set_blocked(conn: &Connection, user: &UserId, blocked: bool) -> Result<()> {
+    info(conn, user)?;
+    if blocked {
+        keep_an_administrator(conn, user)?;
+        end_sessions(conn, user)?;
+    }
+    conn.prepare_cached("UPDATE users SET blocked = ?2 WHERE id = ?1")?.execute(params![user, blocked])?;
+    Ok(())
+}
+
+/// Whether a user is kept out.
+pub(crate) fn is_blocked(conn: &Connection, user: &UserId) -> Result<bool> {
+    Ok(conn
+        .prepare_cached("SELECT blocked OR deleted FROM users WHERE id = ?1")?
+        .query_row([user], |row| row.get(0))?)
+}
+
+/// Takes a user out. Only the name stays, beside what they did; a vault keeps an administrator.
+pub(crate) fn delete(conn: &Connection, user: &UserId) -> Result<()> {
+    info(conn, user)?;
+    keep_an_administrator(conn, user)?;
+    let alone: i64 = conn
+        .prepare_cached(
+            "SELECT count(*) FROM vault_users v WHERE v.user_id = ?1 AND v.role = 3 AND NOT EXISTS (
+               SELECT 1 FROM vault_users o WHERE o.vault_id = v.vault_id AND o.role = 3 AND o.user_id <> ?1)",
+        )?
+        .query_row([user], |row| row.get(0))?;
+    if alone > 0 {
+        let message = format!("This user alone administers {alone} vaults: give them to somebody first.");
+        return Err(Refusal::conflict(&message));
+    }
+    end_sessions(conn, user)?;
+    for table in [
+        "vault_users",
+        "folder_users",
+        "user_group_members",
+        "vault_type_administrators",
+        "inbox_items",
+        "favorites",
+    ] {
+        conn.prepare_cached(&format!("DELETE FROM {table} WHERE user_id = ?1"))?.execute([user])?;
+    }
+    conn.prepare_cached("DELETE FROM links WHERE user_id = ?1")?.execute([user])?;
+    // The name is free again.
+    conn.prepare_cached(
+        "UPDATE users SET deleted = 1, is_admin = 0, username = username || ' (deleted ' || id || ')',
+                          password_hash = '', totp_secret = NULL, private_key_encrypted = NULL WHERE id = ?1",
+    )?
+    .execute([user])?;
+    Ok(())
 }
 
 /// Whether the caller is the environment's first user.
@@ -109,7 +238,7 @@ pub(crate) fn is_admin(conn: &Connection, caller: &Caller) -> Result<bool> {
         .query_row([&caller.user], |row| row.get(0))?)
 }
 
-/// Only the environment's first user makes users and vault types, and reads the whole log.
+/// Only administrators make users and vault types, and read the whole log; the first user is one.
 pub(crate) fn check_admin(conn: &Connection, caller: &Caller) -> Result<()> {
     if is_admin(conn, caller)? { Ok(()) } else { Err(Refusal::denied()) }
 }
@@ -121,27 +250,37 @@ fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
         email: row.get(2)?,
         full_name: row.get(3)?,
         is_two_factor_auth_enabled: row.get(4)?,
+        login: row.get(1)?,
+        is_blocked: row.get(5)?,
+        user_role_id: Some(role_id(row.get(6)?)),
     })
 }
 
 /// What there is to say about a user.
 pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
-    conn.prepare_cached("SELECT id, username, email, full_name, totp_enabled FROM users WHERE id = ?1")?
-        .query_row([user], info_row)
-        .optional()?
-        .ok_or_else(|| Refusal::not_found("user"))
+    conn.prepare_cached(
+        "SELECT id, username, email, full_name, totp_enabled, blocked, is_admin FROM users
+         WHERE id = ?1 AND deleted = 0",
+    )?
+    .query_row([user], info_row)
+    .optional()?
+    .ok_or_else(|| Refusal::not_found("user"))
 }
 
 /// Every user, the oldest first. E-mail addresses, and who signs in with a password alone, are `whole`: for
 /// administrators.
 pub(crate) fn list(conn: &Connection, whole: bool) -> Result<Vec<UserInfo>> {
-    let mut statement =
-        conn.prepare_cached("SELECT id, username, email, full_name, totp_enabled FROM users ORDER BY seq")?;
-    let rows = statement.query_map([], |row| {
-        let user = info_row(row)?;
-        Ok(if whole { user } else { UserInfo { email: None, is_two_factor_auth_enabled: None, ..user } })
-    })?;
+    let mut statement = conn.prepare_cached(
+        "SELECT id, username, email, full_name, totp_enabled, blocked, is_admin FROM users WHERE deleted = 0
+         ORDER BY seq",
+    )?;
+    let rows = statement.query_map([], |row| info_row(row).map(|user| shown(user, whole)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// A user as everybody may see one, or `whole`.
+pub(crate) fn shown(user: UserInfo, whole: bool) -> UserInfo {
+    if whole { user } else { UserInfo { email: None, is_two_factor_auth_enabled: None, ..user } }
 }
 
 /// The user's key pair, if the client made one.

@@ -1,11 +1,13 @@
 //! Vaults and who may open them.
 
 use super::check_name;
-use crate::access::{Caller, Owner, Reader, role_number, role_of};
+use crate::access::{Caller, Owner, Reader, permissions, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, VaultTypeId};
 use keyferry_api::user::Right;
-use keyferry_api::vault::{Administrator, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser};
+use keyferry_api::vault::{
+    Administrator, DirectoryAccess, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser,
+};
 use rusqlite::{Connection, Row, params};
 use std::collections::HashSet;
 
@@ -25,10 +27,14 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
             "The maker's own copy of the vault key is missing.",
         ));
     }
-    let kind = given(vault.type_id).map(|id| id.parse::<VaultTypeId>()).transpose()?;
+    let made = !types(conn)?.is_empty();
+    let standard = |id: &String| STANDARD.iter().any(|(standard, ..)| *standard == *id);
+    // Where types were made they have administrators, whom a standard one would leave out.
+    let kind = given(vault.type_id).filter(|id| made || !standard(id));
+    let kind = kind.map(|id| id.parse::<VaultTypeId>()).transpose()?;
     let administrators = match &kind {
         Some(kind) => administrators(conn, kind)?,
-        None if types(conn)?.is_empty() => Vec::new(),
+        None if !made => Vec::new(),
         None => return Err(Refusal::invalid("typeId", "Here a vault needs a type.")),
     };
     let id = VaultId::fresh()?;
@@ -66,12 +72,29 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
 }
 
 /// Also a vault is shown of which the caller may read but a folder: its key is needed.
-const COLUMNS: &str = "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt, v.type_id
+const COLUMNS: &str =
+    "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt, v.type_id, u.role
     FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND (u.role >= 1 OR EXISTS
       (SELECT 1 FROM folder_users f WHERE f.user_id = ?1 AND f.vault_id = v.id AND f.role >= 1))";
 
 fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
+    let role = role_of(row.get(6)?);
+    let name = match role {
+        Role::None => "Folders of it",
+        Role::Read => "Read",
+        Role::Edit => "Edit",
+        Role::Administer => "Administer",
+    };
     Ok(Vault {
+        permissions: permissions(role),
+        is_visible: Some(true),
+        directory_access: Some(DirectoryAccess {
+            is_viewing_access: role <= Role::Read,
+            access: role,
+            access_name: name.to_owned(),
+        }),
+        can_leave_vault: Some(false),
+        can_change_vault_type: Some(false),
         id: row.get(0)?,
         name: row.get(1)?,
         master_key_encrypted: row.get(2)?,
@@ -164,7 +187,24 @@ pub(crate) fn rights(conn: &Connection, user: &UserId) -> Result<Vec<Right>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The types that a vault may have; where there are any, it must have one.
+/// Two types that are always there. They have no administrators, and a vault need not name them.
+const STANDARD: [(&str, &str, &str); 2] = [
+    ("000000000000000000000001", "Company vault", "company"),
+    ("000000000000000000000002", "Private or shared vault", "privateShared"),
+];
+
+/// Every type that a vault may have, those that somebody made first.
+pub(crate) fn all_types(conn: &Connection) -> Result<Vec<VaultType>> {
+    let mut all = types(conn)?;
+    for (id, name, code) in STANDARD {
+        if all.iter().all(|other| other.code != code) {
+            all.push(VaultType { id: id.to_owned(), name: name.to_owned(), code: code.to_owned() });
+        }
+    }
+    Ok(all)
+}
+
+/// The types that somebody made; where there are any, a vault must have one.
 pub(crate) fn types(conn: &Connection) -> Result<Vec<VaultType>> {
     let mut statement = conn.prepare_cached("SELECT id, name, code FROM vault_types ORDER BY seq")?;
     let rows = statement
@@ -194,6 +234,9 @@ pub(crate) fn create_type(conn: &Connection, new: NewVaultType) -> Result<VaultT
 
 /// Whom a new vault's key is wrapped for.
 pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Vec<Administrator>> {
+    if STANDARD.iter().any(|(standard, ..)| *standard == kind.as_str()) {
+        return Ok(Vec::new());
+    }
     let known: bool = conn
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM vault_types WHERE id = ?1)")?
         .query_row([kind], |row| row.get(0))?;

@@ -4,6 +4,7 @@
 
 mod attack;
 mod browser;
+mod clients;
 mod content;
 mod history;
 mod operations;

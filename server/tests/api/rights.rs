@@ -107,7 +107,7 @@ fn calls(on: &Things) -> Vec<Call> {
         call("GET", "/folders/{id}", &[folder], none.clone(), 1),
         call("POST", "/folders/{id}", &[folder], json!({"name": "renamed"}), 2),
         call("DELETE", "/folders/{id}", &[folder], json!({}), 2),
-        at_top(call("POST", "/folders/{id}/move", &[folder], json!({}), 2)),
+        at_top(call("POST", "/folders/{id}/move", &[folder], json!({"parentFolderId": null}), 2)),
         call("GET", "/folders/{id}/users", &[folder], none.clone(), 1),
         call("POST", "/folders/{id}/users", &[folder], grant, 3),
         at_top(call("POST", "/items", &[], json!({"vaultId": vault, "name": "m"}), 2)),
@@ -117,6 +117,7 @@ fn calls(on: &Things) -> Vec<Call> {
         call("PATCH", "/items/{id}", &[item], json!({"vaultId": vault, "name": "renamed"}), 2),
         call("PATCH", "/items/{id}", &[shortcut], json!({"vaultId": vault, "name": "renamed"}), 2),
         call("PATCH", "/items/{id}", &[item], json!({"isFavorite": true}), 1),
+        call("PATCH", "/shortcuts/{id}", &[shortcut], json!({"name": "renamed"}), 2),
         call("DELETE", "/items/{id}", &[item], json!({}), 2),
         call("POST", "/items/{id}/move", &[item], there.clone(), 2),
         call("POST", "/items/{id}/copy", &[item], there.clone(), 2),
@@ -193,6 +194,13 @@ const OWN: &[(&str, &str)] = &[
     ("get", "/users/{id}/public-key"),
     ("get", "/app/features"),
     ("get", "/app/settings"),
+    ("get", "/app/settings/additional"),
+    ("get", "/sessions/current/info"),
+    ("get", "/user-roles"),
+    ("get", "/user-groups"),
+    ("get", "/user-groups/{id}"),
+    ("get", "/users/{id}"),
+    ("get", "/folders/search"),
     ("get", "/vault-types/all"),
     ("get", "/vault-types/{id}/administrators"),
     ("post", "/vaults"),
@@ -210,6 +218,15 @@ const OWN: &[(&str, &str)] = &[
 /// For the environment's first user alone.
 const ADMINS: &[(&str, &str)] = &[
     ("post", "/users"),
+    ("patch", "/users/{id}"),
+    ("delete", "/users/{id}"),
+    ("post", "/users/{id}/block"),
+    ("post", "/users/{id}/unblock"),
+    ("post", "/user-groups"),
+    ("post", "/user-groups/{id}"),
+    ("delete", "/user-groups/{id}"),
+    ("post", "/user-groups/{id}/add-users"),
+    ("post", "/user-groups/{id}/remove-users"),
     ("get", "/users/{id}/rights"),
     ("post", "/vault-types"),
     ("get", "/activity-log/check"),
@@ -263,6 +280,7 @@ async fn no_endpoint_is_without_a_test_of_its_rights() {
         ("GET", "/activity-log", Value::Null),
         ("GET", "/activity-log/check", Value::Null),
         ("GET", &rights, Value::Null),
+        ("POST", "/user-groups", json!({"name": "g"})),
     ] {
         assert_eq!(world.send(method, path, &bob, true, body.clone()).await.0, 403, "{method} {path}");
         world.ok(method, path, &alice, body).await;
@@ -288,7 +306,8 @@ async fn a_folder_may_be_closed_within_an_open_vault() {
     for (method, path) in
         [("DELETE", format!("/folders/{}", on.folder)), ("POST", format!("/folders/{}/move", on.folder))]
     {
-        assert_eq!(world.send(method, &path, &bob, true, json!({})).await.0, 403, "{method} {path}");
+        let to_the_top = if method == "POST" { json!({"parentFolderId": null}) } else { json!({}) };
+        assert_eq!(world.send(method, &path, &bob, true, to_the_top).await.0, 403, "{method} {path}");
     }
     let into = json!({"vaultId": on.vault, "folderId": below});
     assert_eq!(world.send("POST", &format!("/items/{}/move", on.item), &bob, true, into).await.0, 404);

@@ -100,7 +100,12 @@ async fn wrapping_and_shape() {
     assert_eq!(wrapped["format"], "base64");
     let text =
         base64::engine::general_purpose::STANDARD.decode(wrapped["content"].as_str().unwrap()).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), plain);
+    // Who does not ask for raw JSON here does not ask for members of our own either.
+    let mut theirs = plain.clone();
+    for ours in ["createdAt", "updatedAt", "revision"] {
+        theirs.as_object_mut().unwrap().remove(ours);
+    }
+    assert_eq!(serde_json::from_slice::<Value>(&text).unwrap(), theirs);
     for (name, value) in [
         ("login", Value::Null),
         ("url", Value::Null),

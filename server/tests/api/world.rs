@@ -73,7 +73,8 @@ impl World {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         if raw {
-            request = request.header("x-response-format", "raw");
+            // As our own client asks: for what others do not get, see `clients`.
+            request = request.header("x-response-format", "raw").header("x-keyferry-extensions", "1");
         }
         let request = request.body(axum::body::Body::from(body)).unwrap();
         let answer = self.router.clone().oneshot(request).await.unwrap();

@@ -1,7 +1,6 @@
 //! The program's memory stays out of core dumps and away from debuggers, and its children have the limits of before.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use keyferry_tests::Scene;
 use std::io::{BufRead as _, BufReader};

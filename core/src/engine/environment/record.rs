@@ -331,9 +331,7 @@ impl Environment {
                     id: first.vault_id.clone(),
                     name: first.vault_id.clone(),
                     master_key_encrypted: Some(wrapped.to_owned()),
-                    master_key_hash: None,
-                    salt: None,
-                    type_id: None,
+                    ..Vault::default()
                 };
                 self.vault_key(&vault)
             }

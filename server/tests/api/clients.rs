@@ -1,0 +1,420 @@
+//! What clients send and read that others wrote: the facts of `docs/compatibility.md`, one test a row.
+
+use crate::world::{World, id, world};
+use http::Request;
+use http_body_util::BodyExt as _;
+use keyferry_server::ServeOptions;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// An answer as a client gets it that knows nothing of ours and does not ask for raw JSON.
+async fn plain(world: &World, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+    let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let body = axum::body::Body::from(body.to_string());
+    let answer = world.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap())
+}
+
+fn member<'a>(value: &'a Value, name: &str) -> &'a Value {
+    value.get(name).unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// A user who reaches an item through a shortcut alone.
+async fn reached_by_shortcut(world: &World, alice: &str, bob: &str) -> (String, String, String) {
+    let (vault, shared) = (world.vault(alice).await, world.vault(alice).await);
+    let bob_id = id(&world.ok("GET", "/users/info", bob, Value::Null).await);
+    let grant = json!({"userId": bob_id, "role": "edit"});
+    world.ok("POST", &format!("/vaults/{shared}/users"), alice, grant).await;
+    let folder = id(&world.ok("POST", "/folders", alice, json!({"vaultId": shared, "name": "f"})).await);
+    let item = json!({"vaultId": vault, "name": "n", "login": "l", "passwordEncrypted": "cA=="});
+    let item = id(&world.ok("POST", "/items", alice, item).await);
+    let new = json!({"vaultId": shared, "folderId": folder, "itemId": item});
+    let shortcut = id(&world.ok("POST", "/shortcuts", alice, new).await);
+    (item, shortcut, shared)
+}
+
+#[tokio::test]
+async fn who_owes_a_code_finds_that_out() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
+    database.execute("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", []).unwrap();
+    let half =
+        world.ok("POST", "/users/login", "", json!({"username": "alice", "password": "correct horse"})).await;
+    let half = half["accessToken"].as_str().unwrap().to_owned();
+    assert_eq!(world.ok("GET", "/users/info", &half, Value::Null).await["isTwoFactorAuthEnabled"], true);
+    assert_eq!(
+        world.ok("GET", "/sessions/current/info", &half, Value::Null).await["isTwoFactorAuthRequired"],
+        true
+    );
+    for path in ["/users", "/vaults", "/users/keys"] {
+        let (status, answer) = world.send("GET", path, &half, true, Value::Null).await;
+        assert_eq!(
+            (status.as_u16(), &answer["errors"][0]["code"]),
+            (401, &json!("twoFactorAuthRequired")),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_shortcut_is_the_item_seen_from_its_place() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let (item, shortcut, shared) = reached_by_shortcut(&world, &alice, &bob).await;
+    let one = world.ok("GET", &format!("/shortcuts/{shortcut}"), &bob, Value::Null).await;
+    let found = world.ok("GET", "/shortcuts/search?query=n", &bob, Value::Null).await["items"][0].clone();
+    for seen in [one, found] {
+        assert_eq!((&seen["id"], &seen["name"], &seen["login"]), (&json!(item), &json!("n"), &json!("l")));
+        assert_eq!(seen["passwordEncrypted"], "cA==");
+        for name in [
+            "url",
+            "description",
+            "tags",
+            "color",
+            "customs",
+            "attachments",
+            "keyEncrypted",
+            "fieldsOrder",
+            "isDeleted",
+            "isFavorite",
+        ] {
+            member(&seen, name);
+        }
+        assert!(seen.get("vaultMasterKeyEncrypted").is_none());
+        let inner = &seen["shortcut"];
+        assert_eq!(
+            (&inner["id"], &inner["itemId"], &inner["vaultId"]),
+            (&json!(shortcut), &json!(item), &json!(shared))
+        );
+        assert_eq!(inner["creator"]["login"], "alice");
+        let path: Vec<&Value> = seen["path"].as_array().unwrap().iter().map(|step| &step["name"]).collect();
+        assert_eq!(path, ["v", "f"]);
+    }
+    // The official client asks for the item by the id that it found, alone and in a batch.
+    let whole = world.ok("GET", &format!("/items/{item}"), &bob, Value::Null).await;
+    assert_eq!((&whole["id"], &whole["vaultId"]), (&json!(item), &json!(shared)));
+    let batch = json!({"requests": [{"method": "GET", "relativeUrl": format!("/api/v1/items/{item}")}]});
+    let batch = world.ok("POST", "/batch", &bob, batch).await;
+    assert_eq!(batch["responses"][0]["body"]["id"], json!(item));
+    world.ok("PATCH", &format!("/shortcuts/{shortcut}"), &bob, json!({"login": "changed"})).await;
+    assert_eq!(world.ok("GET", &format!("/items/{item}"), &alice, Value::Null).await["login"], "changed");
+    world.ok("DELETE", &format!("/shortcuts/{shortcut}"), &alice, json!({})).await;
+    assert_eq!(world.send("GET", &format!("/items/{item}"), &bob, true, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_first_key_does_not_get_lost_in_a_shortcut() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let (_, shortcut, _) = reached_by_shortcut(&world, &alice, &bob).await;
+    let change = json!({"passwordEncrypted": "eA==", "keyEncrypted": "a2V5"});
+    let (status, answer) = world.send("PATCH", &format!("/items/{shortcut}"), &bob, true, change).await;
+    assert_eq!((status.as_u16(), &answer["errors"][0]["field"]), (422, &json!("keyEncrypted")));
+}
+
+#[tokio::test]
+async fn a_folder_moves_where_it_is_told_and_nowhere_else() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let make = async |name: &str| {
+        id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": name})).await)
+    };
+    let (one, other) = (make("one").await, make("other").await);
+    let path = format!("/folders/{one}/move");
+    let parent = async || {
+        world.ok("GET", &format!("/folders/{one}"), &alice, Value::Null).await["parentFolderId"].clone()
+    };
+    world.ok("POST", &path, &alice, json!({"targetFolderId": other})).await;
+    assert_eq!(parent().await, json!(other));
+    for body in [json!({}), json!({"vaultId": vault}), json!({"destination": other}), Value::Null] {
+        assert_eq!(world.send("POST", &path, &alice, true, body.clone()).await.0, 422, "{body}");
+        assert_eq!(parent().await, json!(other), "{body}");
+    }
+    world.ok("POST", &path, &alice, json!({"parentFolderId": null})).await;
+    assert_eq!(parent().await, Value::Null);
+}
+
+#[tokio::test]
+async fn folders_are_found_with_the_way_to_them() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let outer = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "Outer"})).await);
+    let inner = json!({"vaultId": vault, "parentFolderId": outer, "name": "inner"});
+    let inner = id(&world.ok("POST", "/folders", &alice, inner).await);
+    let found =
+        world.ok("GET", &format!("/folders/search?query=INN&vaultId={vault}"), &alice, Value::Null).await;
+    let hit = &found["items"][0];
+    assert_eq!(
+        (&hit["id"], &hit["parentFolderId"], &hit["vaultId"]),
+        (&json!(inner), &json!(outer), &json!(vault))
+    );
+    let names: Vec<&Value> = hit["path"].as_array().unwrap().iter().map(|step| &step["name"]).collect();
+    assert_eq!(names, ["v", "Outer", "inner"]);
+    assert!(
+        hit["permissions"].as_array().unwrap().contains(&json!("folder:delete")) && hit["color"].is_number()
+    );
+    assert_eq!(world.ok("GET", "/folders/search?query=inn", &bob, Value::Null).await, json!({"items": []}));
+}
+
+#[tokio::test]
+async fn users_are_administered() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let roles =
+        world.ok("GET", "/user-roles?includeUserRole=1&isOnlyManageable=1", &alice, Value::Null).await;
+    let role = |code: &str| {
+        let found = roles["items"].as_array().unwrap().iter().find(|role| role["code"] == code);
+        found.unwrap()["id"].clone()
+    };
+    assert!(
+        roles["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|role| role["code"] == "user" && role["isDefault"] == true)
+    );
+    let new = json!({"login": "dan", "email": "dan@example.com", "fullName": "Dan D", "userRoleId": role("user"), "password": "first"});
+    let dan = id(&world.ok("POST", "/users", &alice, new.clone()).await);
+    assert_eq!(world.send("POST", "/users", &alice, true, new).await.0, 409, "the login is taken");
+    let path = format!("/users/{dan}");
+    let seen = world.ok("GET", &path, &alice, Value::Null).await;
+    assert_eq!(
+        (&seen["login"], &seen["username"], &seen["userRoleId"]),
+        (&json!("dan"), &json!("dan"), &role("user"))
+    );
+    let login = async |password: &str| {
+        world.send("POST", "/users/login", "", true, json!({"username": "dan", "password": password})).await
+    };
+    let token = login("first").await.1["accessToken"].as_str().unwrap().to_owned();
+    let found = world.ok("GET", "/users?search=DAN%20D&limit=1", &alice, Value::Null).await;
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+    // A changed password is the password, and what was open is closed.
+    world.ok("PATCH", &path, &alice, json!({"password": "second", "fullName": ""})).await;
+    assert_eq!(world.send("GET", "/users/info", &token, true, Value::Null).await.0, 401);
+    assert_eq!(login("first").await.0, 401);
+    let token = login("second").await.1["accessToken"].as_str().unwrap().to_owned();
+    assert!(world.ok("GET", &path, &alice, Value::Null).await["fullName"].is_null());
+    assert_eq!(
+        world.send("PATCH", &path, &token, true, json!({"userRoleId": role("administrator")})).await.0,
+        403
+    );
+
+    // Blocked: sessions, rights, shortcuts and links end meanwhile.
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    world.ok("POST", &format!("/vaults/{vault}/users"), &alice, json!({"userId": dan, "role": "edit"})).await;
+    let link = json!({"itemId": item, "itemData": {}, "type": "reusable", "expirationTime": "1 hour"});
+    let link = world.ok("POST", "/links", &token, link).await;
+    let open = format!("/links/{}/open", link["url"].as_str().unwrap().rsplit('/').next().unwrap());
+    assert_eq!(world.send("POST", &open, "", true, json!({})).await.0, 200);
+    assert_eq!(world.send("POST", &format!("{path}/block"), &bob, true, json!({})).await.0, 403);
+    world.ok("POST", &format!("{path}/block"), &alice, json!({})).await;
+    assert_eq!(world.send("GET", "/users/info", &token, true, Value::Null).await.0, 401);
+    assert_eq!(login("second").await.0, 403);
+    assert_eq!(world.send("POST", &open, "", true, json!({})).await.0, 404);
+    world.ok("POST", &format!("{path}/unblock"), &alice, json!({})).await;
+    assert_eq!(login("second").await.0, 200);
+    assert_eq!(world.send("POST", &open, "", true, json!({})).await.0, 200);
+
+    // An environment keeps an administrator, and a vault one.
+    let me = id(&world.ok("GET", "/users/info", &alice, Value::Null).await);
+    for (method, path, body) in [
+        ("POST", format!("/users/{me}/block"), json!({})),
+        ("DELETE", format!("/users/{me}"), json!({})),
+        ("PATCH", format!("/users/{me}"), json!({"userRoleId": role("user")})),
+    ] {
+        assert_eq!(world.send(method, &path, &alice, true, body).await.0, 409, "{method} {path}");
+    }
+    let token = login("second").await.1["accessToken"].as_str().unwrap().to_owned();
+    world.vault(&token).await;
+    assert_eq!(
+        world.send("DELETE", &path, &alice, true, json!({})).await.0,
+        409,
+        "a vault would have nobody"
+    );
+    let own = world.ok("GET", "/vaults", &token, Value::Null).await["items"][1]["id"].clone();
+    world.ok("DELETE", &format!("/vaults/{}", own.as_str().unwrap()), &token, json!({})).await;
+    world.ok("DELETE", &path, &alice, json!({})).await;
+    assert_eq!(login("second").await.0, 401);
+    assert_eq!(world.send("GET", &path, &alice, true, Value::Null).await.0, 404);
+    world.ok("POST", "/users", &alice, json!({"login": "dan", "userRoleId": role("administrator")})).await;
+    assert_eq!(login("").await.0, 401, "without a password nobody signs in");
+}
+
+#[tokio::test]
+async fn groups_have_members() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let group = id(&world.ok("POST", "/user-groups", &alice, json!({"name": "Team"})).await);
+    let path = format!("/user-groups/{group}");
+    world.ok("POST", &format!("{path}/add-users"), &alice, json!({"userIds": [bob_id]})).await;
+    world.ok("POST", &path, &alice, json!({"name": "Renamed"})).await;
+    let seen = world.ok("GET", &path, &bob, Value::Null).await;
+    assert_eq!((&seen["name"], &seen["userIds"]), (&json!("Renamed"), &json!([bob_id])));
+    for (method, path, body) in [
+        ("POST", format!("{path}/remove-users"), json!({"userIds": [bob_id]})),
+        ("POST", path.clone(), json!({"name": "mine"})),
+        ("DELETE", path.clone(), json!({})),
+    ] {
+        assert_eq!(world.send(method, &path, &bob, true, body).await.0, 403, "{method} {path}");
+    }
+    let nobody = json!({"userIds": ["0".repeat(24)]});
+    assert_eq!(world.send("POST", &format!("{path}/add-users"), &alice, true, nobody).await.0, 404);
+    world.ok("POST", &format!("{path}/remove-users"), &alice, json!({"userIds": [bob_id]})).await;
+    assert_eq!(world.ok("GET", "/user-groups", &alice, Value::Null).await["items"][0]["userIds"], json!([]));
+    world.ok("DELETE", &path, &alice, json!({})).await;
+    assert_eq!(world.send("GET", &path, &alice, true, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn items_are_found_with_the_way_to_them_and_by_one_vault() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let (vault, other) = (world.vault(&alice).await, world.vault(&alice).await);
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    for (place, folder) in [(&vault, Some(&folder)), (&other, None)] {
+        world
+            .ok("POST", "/items", &alice, json!({"vaultId": place, "folderId": folder, "name": "findable"}))
+            .await;
+    }
+    let found =
+        world.ok("GET", &format!("/items/search?query=findable&vaultId={vault}"), &alice, Value::Null).await;
+    let items = found["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    let steps = items[0]["path"].as_array().unwrap();
+    assert_eq!(
+        (steps.len(), &steps[0]["folderId"], &steps[1]["folderId"]),
+        (2, &Value::Null, &json!(folder))
+    );
+}
+
+#[tokio::test]
+async fn answers_have_the_members_that_typed_clients_read() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let seen = world.ok("GET", &format!("/vaults/{vault}"), &alice, Value::Null).await;
+    for name in ["permissions", "isVisible", "directoryAccess", "canLeaveVault", "canChangeVaultType"] {
+        member(&seen, name);
+    }
+    assert_eq!(
+        (&seen["directoryAccess"]["access"], &seen["directoryAccess"]["isViewingAccess"]),
+        (&json!("administer"), &json!(false))
+    );
+    assert!(seen["permissions"].as_array().unwrap().contains(&json!("vault:delete")));
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    let path = format!("/items/{item}");
+    world.ok("PATCH", &path, &alice, json!({"name": "m"})).await;
+    let snapshots = world.ok("GET", &format!("{path}/snapshots"), &alice, Value::Null).await;
+    let snapshot = snapshots["items"][0]["id"].as_str().unwrap().to_owned();
+    let snapshot = world.ok("GET", &format!("{path}/snapshot/{snapshot}"), &alice, Value::Null).await;
+    assert_eq!(snapshot["creator"]["login"], "alice");
+    assert_eq!(snapshot["creatorId"], snapshot["creator"]["id"]);
+    member(&snapshot, "fieldsOrder");
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let sent = id(&world.ok("POST", "/inbox-items", &alice, json!({"itemId": item, "userId": bob_id})).await);
+    let inbox = world.ok("GET", &format!("/inbox-items/{sent}"), &bob, Value::Null).await;
+    for name in ["vaultId", "folderId", "keyEncrypted", "fieldsOrder", "isDeleted", "isFavorite"] {
+        member(&inbox, name);
+    }
+    for name in ["id", "access", "senderId", "createdAt", "isViewed", "isUserNotified"] {
+        member(&inbox["inbox"], name);
+    }
+    assert_eq!(inbox["inbox"]["sender"]["login"], "alice");
+    // Numbers of our own come to who asks for them.
+    let (_, theirs) = plain(&world, "GET", &format!("{path}?"), &alice, &Value::Null).await;
+    assert_eq!(theirs["format"], "base64");
+    let request = Request::get(format!("/api/v1{path}"))
+        .header("authorization", format!("Bearer {alice}"))
+        .header("x-response-format", "raw");
+    let answer =
+        world.router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let theirs: Value =
+        serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+    let ours = world.ok("GET", &path, &alice, Value::Null).await;
+    for name in ["createdAt", "updatedAt", "revision"] {
+        assert!(theirs.get(name).is_none() && ours[name].is_number(), "{name}");
+    }
+    let additional = world.ok("GET", "/app/settings/additional", &alice, Value::Null).await;
+    assert_eq!(additional["isClientSideEncryptionEnabled"], true);
+}
+
+#[tokio::test]
+async fn two_types_are_always_there_and_ask_for_nothing() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let types = world.ok("GET", "/vault-types/all", &alice, Value::Null).await;
+    let types = types["items"].as_array().unwrap();
+    let codes: Vec<&Value> = types.iter().map(|one| &one["code"]).collect();
+    assert_eq!(codes, ["company", "privateShared"]);
+    let features = world.ok("GET", "/app/features", &alice, Value::Null).await;
+    assert!(features.as_array().unwrap().iter().all(|one| one["name"] != "vaultType"));
+    for kind in types {
+        world.ok("POST", "/vaults", &alice, json!({"name": "typed", "typeId": kind["id"]})).await;
+        let path = format!("/vault-types/{}/administrators", kind["id"].as_str().unwrap());
+        assert_eq!(world.ok("GET", &path, &alice, Value::Null).await, json!({"items": []}));
+    }
+}
+
+#[tokio::test]
+async fn token_endpoints_are_never_wrapped() {
+    let (world, ..) = world(ServeOptions::default());
+    let tokens =
+        world.ok("POST", "/users/login", "", json!({"username": "alice", "password": "correct horse"})).await;
+    let refresh = json!({"refreshToken": tokens["refreshToken"]});
+    let (status, answer) = plain(&world, "POST", "/sessions/refresh", "", &refresh).await;
+    assert!(status == 200 && answer["accessToken"].is_string(), "{answer}");
+    let wrong = json!({"refreshToken": "made up"});
+    let (status, answer) = plain(&world, "POST", "/sessions/refresh-refresh-token", "", &wrong).await;
+    assert!(status == 401 && answer["errors"].is_array(), "{answer}");
+}
+
+#[tokio::test]
+async fn a_password_in_the_clear_is_no_silent_success() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    let change = json!({"name": "m", "password": "in the clear"});
+    let (status, answer) = world.send("PATCH", &format!("/items/{item}"), &alice, true, change).await;
+    assert_eq!((status.as_u16(), &answer["errors"][0]["field"]), (422, &json!("passwordEncrypted")));
+    assert_eq!(world.ok("GET", &format!("/items/{item}"), &alice, Value::Null).await["name"], "n");
+    // Unknown members beside known ones stay ignored.
+    world.ok("PATCH", &format!("/items/{item}"), &alice, json!({"name": "m", "master_key": "x"})).await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_at_all_is_refused_everywhere() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let document = world.get_whole("/api/openapi.json").await;
+    let mut tried = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation.get("requestBody").is_none() {
+                continue;
+            }
+            let path = path
+                .strip_prefix("/api/v1")
+                .unwrap()
+                .replace("{id}", &"0".repeat(24))
+                .replace("{token}", "t");
+            let body = json!({"surelyUnknown": 1, "anotherOne": {"deep": true}});
+            let (status, answer) = world.send(&method.to_uppercase(), &path, &alice, true, body).await;
+            assert_eq!(status, 422, "{method} {path}: {answer}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 25, "{tried}");
+    for (query, refused) in [
+        ("vaultID=x", true),
+        ("folderIDs[]=x", true),
+        ("groupId=x", true),
+        ("queri=x", true),
+        ("tag[]=x", true),
+        ("utm_source=x", false),
+        ("_=1700000000", false),
+    ] {
+        let (status, answer) =
+            world.send("GET", &format!("/items/search?{query}"), &alice, true, Value::Null).await;
+        assert_eq!(status == 422, refused, "{query}: {answer}");
+    }
+}
