@@ -137,7 +137,7 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 
 torture: ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: --test-threads 1
+	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
 
 FUZZ_SECONDS ?= 600
 fuzz: ## any bytes into the C library, by cargo-fuzz on a nightly compiler

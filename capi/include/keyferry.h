@@ -444,9 +444,10 @@ kf_status kf_resume(kf_job job,
                     const char *options,
                     struct kf_buffer *report);
 
-// Compares two places record by record and field by field: `KF_OK` where they are equal, `KF_DIFFERENT` where they are
-// not, and the report names records and fields, never values. Each side is as in `kf_migrate`; of its `options` those
-// that choose records count.
+// Compares two places record by record and field by field: `KF_OK` where everything of the first is in the second, equal;
+// else `KF_DIFFERENT`, and the report names records and fields, never values. What only the second holds is counted in
+// its `only_there`; with the option `"exact": true` it is a difference too. Each side is as in `kf_migrate`; of its
+// `options` those that choose records and say how a file is read count.
 kf_status kf_verify(kf_job job,
                     kf_environment a,
                     const char *a_path,

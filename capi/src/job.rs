@@ -181,9 +181,10 @@ pub extern "C" fn kf_resume(
     transfer(job, Some(number), (source, source_path), (sink, sink_path), options, report)
 }
 
-/// Compares two places record by record and field by field: `KF_OK` where they are equal, `KF_DIFFERENT` where they are
-/// not, and the report names records and fields, never values. Each side is as in `kf_migrate`; of its `options` those
-/// that choose records count.
+/// Compares two places record by record and field by field: `KF_OK` where everything of the first is in the second, equal;
+/// else `KF_DIFFERENT`, and the report names records and fields, never values. What only the second holds is counted in
+/// its `only_there`; with the option `"exact": true` it is a difference too. Each side is as in `kf_migrate`; of its
+/// `options` those that choose records and say how a file is read count.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_verify(
     job: kf_job,

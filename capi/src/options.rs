@@ -20,6 +20,7 @@ pub struct Choice {
     allow_unencrypted_target: bool,
     trust_administrators: bool,
     allow_empty: bool,
+    exact: bool,
     no_password: bool,
     vaults: Vec<String>,
     folder: Option<String>,
@@ -66,6 +67,7 @@ impl Choice {
             allow_unencrypted_target: self.allow_unencrypted_target,
             trust_administrators: self.trust_administrators,
             allow_empty: self.allow_empty,
+            exact: self.exact,
             rejects: self.rejects.take(),
             ..Options::default()
         };

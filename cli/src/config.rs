@@ -27,6 +27,9 @@ pub struct Config {
     /// Take a key derivation below today's floors; typed as well.
     #[serde(skip)]
     pub allow_weak_kdf: bool,
+    /// Speak plain HTTP to other machines; typed as well.
+    #[serde(skip)]
+    pub insecure_http: bool,
     /// Where keys are remembered; typed as well.
     #[serde(skip)]
     pub pins: PinSource,

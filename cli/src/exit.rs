@@ -24,7 +24,33 @@ pub fn failed(output: Output, error: &Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     output.error(error);
+    if output.json {
+        // Standard output that is closed hears of nothing; the code tells.
+        let _ = output.document(&document(error));
+    }
     ExitCode::from(error.kind().exit_code())
+}
+
+/// Words that could not be understood, for programs: `--json` was among them.
+pub fn wrong_words(error: &clap::Error) {
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let next = "keyferry --help, or keyferry COMMAND --help, lists what can be typed";
+    let document = serde_json::json!({ "error": {
+        "kind": ErrorKind::Usage.name(), "message": message, "where": null, "next": next,
+    }});
+    let _ = writeln!(io::stdout().lock(), "{document:#}");
+}
+
+/// An error for programs. `where` is the place that its line names, without the sentence.
+fn document(error: &Error) -> serde_json::Value {
+    let place = error.place().map(ToString::to_string);
+    serde_json::json!({ "error": {
+        "kind": error.kind().name(),
+        "message": error.what(),
+        "where": place,
+        "next": error.next(),
+    }})
 }
 
 /// Whether standard output was closed by its reader.

@@ -6,7 +6,7 @@ use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use crate::pins;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, http_transport_trusting};
+use keyferry_core::client::{Client, Session, http_transport_trusting, is_this_machine};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -23,8 +23,8 @@ pub enum Location {
     Named(String, RecordPath),
     /// An environment by address.
     Server(Url),
-    /// An embedded environment in a folder.
-    Embedded(PathBuf),
+    /// An embedded environment in a folder, and a place in it: `embedded:DIR//Vault/folder`.
+    Embedded(PathBuf, RecordPath),
     /// A file; `-` is standard input or output.
     File(PathBuf, Option<Format>),
 }
@@ -39,7 +39,9 @@ impl Location {
             if folder.is_empty() {
                 return Err(usage("`embedded:` names no folder", "write embedded:DIR"));
             }
-            return Ok(Self::Embedded(folder.into()));
+            // Two slashes end the folder: no name of a folder has them.
+            let (folder, place) = folder.split_once("//").unwrap_or((folder, ""));
+            return Ok(Self::Embedded(folder.into(), RecordPath::parse(place)));
         }
         if word.starts_with("https://") || word.starts_with("http://") {
             let url = Url::parse(word).map_err(|error| {
@@ -132,6 +134,7 @@ pub async fn environment_with(
                 let error = Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"));
                 return Err(error.next_step(found.hints.first().cloned().unwrap_or(advice)));
             }
+            check_scheme(url, config)?;
             let session = Session {
                 access_token: found.token.clone(),
                 refresh_token: found.refresh_token.clone(),
@@ -151,7 +154,7 @@ pub async fn environment_with(
             client.tell_with(move |remark| output.say(&crate::output::clean(remark)));
             Ok((client, true))
         }
-        Location::Embedded(folder) => embedded::client(folder, &label),
+        Location::Embedded(folder, _) => embedded::client(folder, &label),
         Location::File(..) | Location::Named(..) => Err(usage(
             format!("`{word}` is a file where an environment is meant"),
             "write NAME:, https://… or embedded:DIR",
@@ -184,6 +187,25 @@ pub async fn environment_with(
     Ok((opened.with_advice(advice).with_place(target.canonical), target.path))
 }
 
+/// Names below another place.
+fn beneath(above: &RecordPath, path: RecordPath) -> RecordPath {
+    if above.vault.is_none() {
+        return path;
+    }
+    let names = above.vault.iter().chain(&above.folders).cloned();
+    names.chain(path.vault).chain(path.folders).collect()
+}
+
+/// Makes sure that tokens, names and what else is not encrypted do not cross a network in the clear unasked.
+pub fn check_scheme(url: &Url, config: &Config) -> Result<()> {
+    if url.scheme() != "http" || is_this_machine(url) || config.insecure_http {
+        return Ok(());
+    }
+    let host = url.host_str().unwrap_or_default();
+    Err(Error::new(ErrorKind::NotAllowed, format!("http://{host} would carry tokens and names over the network in the clear"))
+        .next_step("write https://; in a network that you trust, such as that of a container, --insecure-http or KEYFERRY_INSECURE_HTTP=1"))
+}
+
 /// An environment that a word names, and a place in it.
 pub struct Target {
     /// Its name, where it is a configured one.
@@ -204,8 +226,14 @@ impl Target {
         let (name, location, path) = match Location::parse(word)? {
             Location::Named(name, path) => {
                 let location = Location::parse(config.location(&name)?)?;
+                // A name for a folder within an environment counts from there.
+                let path = match &location {
+                    Location::Embedded(_, above) => beneath(above, path),
+                    _ => path,
+                };
                 (Some(name), location, path)
             }
+            Location::Embedded(folder, path) => (None, Location::Embedded(folder, path.clone()), path),
             other => (None, other, RecordPath::default()),
         };
         let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
@@ -247,7 +275,7 @@ impl Target {
 /// One name for every spelling of an environment's location.
 pub fn canonical(location: &Location) -> String {
     match location {
-        Location::Embedded(folder) => {
+        Location::Embedded(folder, _) => {
             let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
             format!("embedded:{}", whole.display())
         }
@@ -274,7 +302,8 @@ mod tests {
             parse("prod:Infra/databases"),
             Location::Named("prod".into(), path(&["Infra", "databases"]))
         );
-        assert_eq!(parse("embedded:./a:b"), Location::Embedded("./a:b".into()));
+        assert_eq!(parse("embedded:./a:b"), Location::Embedded("./a:b".into(), path(&[])));
+        assert_eq!(parse("embedded:./a//Infra/db"), Location::Embedded("./a".into(), path(&["Infra", "db"])));
         assert!(matches!(parse("https://pw.example.com"), Location::Server(_)));
         assert!(matches!(parse("csv:-"), Location::File(file, Some(_)) if file.as_os_str() == "-"));
         for file in ["people.csv", "-", r"C:\x.csv", "./prod:x", "Prod:x"] {

@@ -47,6 +47,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to standard output with code 0; everything else is wrong usage.
             let _ = error.print();
+            if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+                exit::wrong_words(&error);
+            }
             let wrong = if args::exec::is_meant(std::env::args_os()) { 125 } else { 2 };
             return ExitCode::from(if error.use_stderr() { wrong } else { 0 });
         }

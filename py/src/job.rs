@@ -134,6 +134,7 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     options.allow_unencrypted_target = flag("allow_unencrypted_target")?;
     options.trust_administrators = flag("trust_administrators")?;
     options.allow_empty = flag("allow_empty")?;
+    options.exact = flag("exact")?;
     options.read.no_password = flag("no_password")?;
     if flag("rewrap")? {
         options.keys = Keys::Kept;

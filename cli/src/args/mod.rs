@@ -71,6 +71,9 @@ pub struct Global {
     /// Take a key derivation below today's floors, as old installations have it
     #[arg(long, global = true)]
     pub allow_weak_kdf: bool,
+    /// Speak plain HTTP to another machine: whoever is on the way reads tokens and names
+    #[arg(long, global = true, env = "KEYFERRY_INSECURE_HTTP", value_parser = clap::builder::FalseyValueParser::new())]
+    pub insecure_http: bool,
     /// Take an archive whose passphrase costs more than 1 GiB or 10 passes to try, up to 4 GiB and 64
     #[arg(long, global = true)]
     pub allow_heavy_kdf: bool,
@@ -188,8 +191,25 @@ pub struct Program {
 /// One job.
 #[derive(Debug, Args)]
 pub struct OneJob {
-    /// Its number, as `keyferry jobs` shows it
-    pub job: i64,
+    /// Its number, as `keyferry jobs` shows it, or `last`
+    #[arg(value_name = "JOB|last", value_parser = which_job)]
+    pub job: WhichJob,
+}
+
+/// A job as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichJob {
+    /// The newest that can be meant.
+    Last,
+    /// By its number.
+    Number(i64),
+}
+
+fn which_job(text: &str) -> Result<WhichJob, String> {
+    if text == "last" {
+        return Ok(WhichJob::Last);
+    }
+    text.parse().map(WhichJob::Number).map_err(|_| "write a job's number, or last".to_owned())
 }
 
 /// One location.

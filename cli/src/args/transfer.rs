@@ -249,8 +249,11 @@ pub enum OnDrift {
 pub struct Two {
     /// The first location
     pub a: String,
-    /// The second location
+    /// The second location: everything of the first has to be in it, and equal
     pub b: String,
+    /// What only the second location holds is a difference too
+    #[arg(long)]
+    pub exact: bool,
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

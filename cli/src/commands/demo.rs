@@ -87,7 +87,7 @@ pub async fn run(demo: Demo, output: Output) -> Result<u8> {
         output.line("every record arrived, equal in every field")?;
     } else {
         for report in [&imported, &migrated, &verified] {
-            output.report(report)?;
+            output.report(report, false)?;
         }
     }
     Ok(code)

@@ -13,6 +13,7 @@ use crate::output::Output;
 use keyferry_core::archive::Lock;
 use keyferry_core::engine::pins;
 use keyferry_core::formats::Format;
+use keyferry_core::model::RecordPath;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
@@ -42,7 +43,7 @@ fn init(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
-    let Location::Embedded(folder) = Location::parse(location)? else {
+    let Location::Embedded(folder, _) = Location::parse(location)? else {
         return Err(usage(format!("`{location}` is not an embedded environment"), "write embedded:DIR"));
     };
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -55,7 +56,8 @@ fn init(
     let made = embedded::make(&folder, user, master.as_ref().map(|(password, _)| password))?;
     // What stood there before was another environment.
     if jobs.path()?.exists() {
-        jobs.journal()?.unpin_all(&location::canonical(&Location::Embedded(folder)))?;
+        jobs.journal()?
+            .unpin_all(&location::canonical(&Location::Embedded(folder, RecordPath::default())))?;
     }
     let generated = master.as_ref().filter(|(_, generated)| *generated).map(|(password, _)| password);
     let shown = |secret: Option<&SecretString>| secret.map(|secret| secret.expose().to_owned());
@@ -96,7 +98,7 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
     if Format::from_name(name).is_some() {
         return Err(usage(format!("`{name}` is the name of a format"), "choose another name"));
     }
-    if !matches!(Location::parse(&location)?, Location::Server(_) | Location::Embedded(_)) {
+    if !matches!(Location::parse(&location)?, Location::Server(_) | Location::Embedded(..)) {
         return Err(usage(format!("`{location}` is not an environment"), "write https://… or embedded:DIR"));
     }
     if config.environments.contains_key(name) {
@@ -107,10 +109,11 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
     }
     // A relative folder would mean another one elsewhere.
     let location = match Location::parse(&location)? {
-        Location::Embedded(folder) => {
+        Location::Embedded(folder, _) => {
             let folder =
                 std::path::absolute(&folder).map_err(|error| keyferry_core::Error::io(&folder, error))?;
-            format!("embedded:{}", folder.display())
+            let place = location.split_once("//").map_or_else(String::new, |(_, place)| format!("//{place}"));
+            format!("embedded:{}{place}", folder.display())
         }
         _ => location,
     };
@@ -118,7 +121,7 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
     config.save()?;
     let variable = name.to_uppercase().replace('-', "_");
     output.say(&format!(
-        "added {name}: — its secrets are looked up in KEYFERRY_{variable}_TOKEN and its siblings"
+        "added {name}, its secrets are looked up in KEYFERRY_{variable}_TOKEN and its siblings"
     ));
     Ok(0)
 }

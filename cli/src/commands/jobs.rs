@@ -1,6 +1,6 @@
 //! `jobs`, `resume JOB`, `undo JOB`.
 
-use crate::args::{Archive, Arguments, Command};
+use crate::args::{Archive, Arguments, Command, WhichJob};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::exit::usage;
@@ -10,18 +10,45 @@ use crate::location::Need;
 use crate::output::progress::Shown;
 use crate::output::{Output, clean};
 use clap::Parser as _;
+use jiff::Timestamp;
 use keyferry_core::engine::journal::{State, Summary};
 use keyferry_core::{Error, ErrorKind, Result, engine};
+use serde::Serialize;
 use std::sync::Arc;
+
+/// A job as a list shows it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    job: &'a Summary,
+    /// What it is: the command's first word.
+    kind: &'a str,
+    /// ISO 8601, UTC.
+    started_at: String,
+    ended_at: Option<String>,
+    /// From its beginning to its last end.
+    seconds: Option<i64>,
+}
 
 /// Lists the jobs, the newest first.
 pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
     let all = jobs.journal()?.jobs()?;
+    let iso = |at: i64| Timestamp::from_second(at).map(|at| at.to_string()).unwrap_or_default();
+    let rows: Vec<Row<'_>> = all
+        .iter()
+        .map(|job| Row {
+            kind: job.command.iter().find(|word| !word.starts_with('-')).map_or("", String::as_str),
+            started_at: iso(job.started),
+            ended_at: job.ended.map(iso),
+            seconds: job.ended.map(|ended| ended - job.started),
+            job,
+        })
+        .collect();
     if output.json {
-        output.document(&all)?;
+        output.document(&rows)?;
         return Ok(0);
     }
-    for job in &all {
+    for Row { job, seconds, .. } in &rows {
         let counts = [
             (job.created, "created"),
             (job.updated, "updated"),
@@ -31,9 +58,22 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
-        output.line(&format!("{:>4}  {:<11}  {done}  {}", job.id, job.state.name(), clean(&typed(job))))?;
+        let when = Timestamp::from_second(job.started)
+            .map(|at| at.strftime("%Y-%m-%d %H:%M").to_string())
+            .unwrap_or_default();
+        let took = seconds.map(|seconds| format!(" {seconds} s")).unwrap_or_default();
+        let state = job.state.name();
+        output.line(&format!("{:>4}  {state:<11}  {when}{took}  {done}  {}", job.id, clean(&typed(job))))?;
     }
     Ok(0)
+}
+
+/// The number of a job that was typed; the newest that can be meant.
+fn number(which: WhichJob, jobs: &Jobs, meant: impl Fn(&Summary) -> bool) -> Result<i64> {
+    match which {
+        WhichJob::Number(id) => Ok(id),
+        WhichJob::Last => jobs.journal()?.last(meant).map(|job| job.id),
+    }
 }
 
 /// Takes a job out of the journal.
@@ -60,7 +100,8 @@ fn command(job: &Summary) -> Result<Arguments> {
 }
 
 /// Runs the job's command once more, as the same job.
-pub async fn resume(id: i64, jobs: Jobs, output: Output) -> Result<u8> {
+pub async fn resume(which: WhichJob, jobs: Jobs, output: Output) -> Result<u8> {
+    let id = number(which, &jobs, |job| !matches!(job.state, State::Done | State::Undone | State::Running))?;
     let job = jobs.journal()?.job(id)?;
     if matches!(job.state, State::Done | State::Undone) {
         return Err(usage(
@@ -83,7 +124,8 @@ pub fn of_program() -> Result<u8> {
 }
 
 /// Takes back what the job did.
-pub async fn undo(id: i64, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let id = number(which, jobs, |job| job.state != State::Undone && job.undoable)?;
     let journal = jobs.journal()?;
     let (sink, side) = match command(&journal.job(id)?)?.command {
         Command::Import(import) => (import.environment, Side::Only),

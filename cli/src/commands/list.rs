@@ -8,6 +8,7 @@ use crate::output::{Output, clean};
 use keyferry_core::engine::environment::{FolderTree, VaultTree};
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
+use serde_json::json;
 
 /// Lists one level, or everything below.
 pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Result<u8> {
@@ -15,6 +16,12 @@ pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Res
     let path = environment.settled(&path).await?;
     let vaults = environment.tree().await?;
     let Some(wanted) = &path.vault else {
+        if output.json && !deep {
+            let level =
+                vaults.iter().map(|vault| json!({ "name": vault.name, "encrypted": vault.encrypted }));
+            output.document(&level.collect::<Vec<_>>())?;
+            return Ok(0);
+        }
         if output.json {
             output.document(&vaults)?;
             return Ok(0);
@@ -33,8 +40,11 @@ pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Res
     for vault in vaults.iter().filter(|vault| vault.name == *wanted) {
         for (folders, records) in below(vault, &path.folders) {
             found = true;
-            if output.json {
-                output.document(&serde_json::json!({ "folders": folders, "records": records }))?;
+            if output.json && !deep {
+                let folders: Vec<_> = folders.iter().map(|folder| json!({ "name": folder.name })).collect();
+                output.document(&json!({ "folders": folders, "records": records }))?;
+            } else if output.json {
+                output.document(&json!({ "folders": folders, "records": records }))?;
             } else {
                 show(folders, records, deep, 0, output)?;
             }

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::credentials;
 use crate::credentials::{Asked, StoredSession, process, session_places};
 use crate::exit::usage;
+use crate::location;
 use crate::location::Target;
 use crate::output::Output;
 use keyferry_core::client::{Client, Session, http_transport};
@@ -128,6 +129,7 @@ fn client(
     refresh_token: Option<SecretString>,
 ) -> Result<Client> {
     let url = target.url().ok_or_else(|| usage("this is no server", "write NAME: or https://…"))?;
+    location::check_scheme(url, config)?;
     let session = Session { access_token, refresh_token, ..Session::default() };
     Ok(Client::new(http_transport(url, config.timeout)?, asked.label, session))
 }
@@ -173,14 +175,18 @@ async fn sign_in(
 
 /// The user's name as the server has it; gives the one-time code where it is owed.
 async fn who(client: &Client, login: &Login, asked: &Asked<'_>) -> Result<Option<String>> {
-    let info = match client.user_info().await {
-        Err(error) if owes_code(&error) => {
-            let code = one_time_code(login, asked)?.ok_or(error)?;
-            client.give_one_time_code(code.expose().trim()).await?;
-            client.user_info().await
-        }
-        info => info,
+    // Who is signed in, some servers tell also while a code is owed.
+    let first = match client.user_info().await {
+        Ok(_) => client.user_keys().await.map(drop),
+        Err(error) => Err(error),
     };
+    if let Err(error) = first
+        && owes_code(&error)
+    {
+        let code = one_time_code(login, asked)?.ok_or(error)?;
+        client.give_one_time_code(code.expose().trim()).await?;
+    }
+    let info = client.user_info().await;
     match info {
         Ok(info) => Ok(Some(info.username)),
         // Some servers tell nothing without the hash of the master key; the session is good all the same.

@@ -52,6 +52,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
     let config = || {
         let mut config = Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output)?;
         config.allow_weak_kdf = global.allow_weak_kdf;
+        config.insecure_http = global.insecure_http;
         config.pins = PinSource { journal: global.journal.clone(), required: global.require_pins };
         Ok::<_, keyferry_core::Error>(config)
     };
@@ -192,7 +193,7 @@ async fn carry(
             output.say(&crate::output::clean(&format!("note: {note}")));
         }
     } else {
-        output.report(&report)?;
+        output.report(&report, typed.report.is_some())?;
     }
     typed.report(&report, jobs.started(), output)?;
     Ok(report.exit_code())

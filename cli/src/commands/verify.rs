@@ -25,6 +25,7 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
     say_if_typed(&b, output);
     let options = Options {
         allow_empty: two.select.allow_empty,
+        exact: two.exact,
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b], jobs)?,
         read: read_options(&two.table)?,
@@ -33,7 +34,7 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
     let progress = Shown::new(output);
     let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
-    output.report(&report)?;
+    output.report(&report, typed.report.is_some())?;
     typed.report(&report, started, output)?;
     Ok(report.exit_code())
 }

@@ -11,6 +11,9 @@ use serde::Serialize;
 use std::error::Error as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
+/// Lines about single records that a person is shown.
+const MOST_LINES: usize = 100;
+
 /// How and how much to write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Output {
@@ -86,8 +89,8 @@ impl Output {
         }
     }
 
-    /// The end of a job.
-    pub fn report(self, report: &Report) -> Result<()> {
+    /// The end of a job. What cannot move is told once: where something moved, and no page (`filed`) says it with the reasons.
+    pub fn report(self, report: &Report, filed: bool) -> Result<()> {
         if self.json {
             return self.document(report);
         }
@@ -102,6 +105,7 @@ impl Output {
             (report.skipped.len() as u64, "skipped"),
             (report.rejected.len() as u64, "rejected"),
             (report.different.len() as u64, "different"),
+            (report.only_there, "only there"),
             (report.drifted.len() as u64, "drifted"),
         ];
         parts.extend(
@@ -117,21 +121,20 @@ impl Output {
         if let Some(held) = &report.held_back {
             self.line(&format!("  {}", clean(&held.to_string())))?;
         }
-        for name in &report.skipped {
-            self.line(&format!("  skipped: {}: its place is taken by other content", clean(name)))?;
+        let skipped =
+            report.skipped.iter().map(|name| format!("skipped: {name}: its place is taken by other content"));
+        let rejected = report.rejected.iter().map(|reject| format!("rejected: {reject}"));
+        let different =
+            report.different.iter().map(|one| format!("different: {}: {}", one.record, one.what.join(", ")));
+        let drifted =
+            report.drifted.iter().map(|one| format!("drifted: {}: {}", one.record, one.what.join(", ")));
+        let mut lines = skipped.chain(rejected).chain(different).chain(drifted);
+        for line in lines.by_ref().take(MOST_LINES) {
+            self.line(&format!("  {}", clean(&line)))?;
         }
-        for reject in &report.rejected {
-            self.line(&format!("  rejected: {}", clean(&reject.to_string())))?;
-        }
-        for difference in &report.different {
-            self.line(&format!(
-                "  different: {}: {}",
-                clean(&difference.record),
-                clean(&difference.what.join(", "))
-            ))?;
-        }
-        for drift in &report.drifted {
-            self.line(&format!("  drifted: {}: {}", clean(&drift.record), clean(&drift.what.join(", "))))?;
+        let more = lines.count();
+        if more > 0 {
+            self.line(&format!("  … and {more} more: --report FILE.html and --json have them all"))?;
         }
         for note in &report.notes {
             self.line(&format!("  note: {}", clean(note)))?;
@@ -141,7 +144,7 @@ impl Output {
             None => one.what.to_owned(),
         });
         let left: Vec<_> = left.collect();
-        if !left.is_empty() {
+        if !left.is_empty() && !filed && report.created + report.updated > 0 {
             self.say(&format!("  not movable: {} (--report FILE.html says why)", left.join(", ")));
         }
         Ok(())

@@ -12,14 +12,14 @@
 use crate::decode::Decode;
 use crate::json::{self, Members, Value};
 use crate::tally::Tally;
-use crate::{Entries, MOST_FOLDERS, Writer, as_bool, columns, foreign, too_deep};
+use crate::{Entries, MOST_FOLDERS, WipedReader, Writer, as_bool, columns, foreign, too_deep};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead as _, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
 
 pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
@@ -34,7 +34,7 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
 
 /// Yields the entries of JSON lines.
 pub(super) struct Reader<R> {
-    input: BufReader<R>,
+    input: WipedReader<R>,
     buffer: Zeroizing<Vec<u8>>,
     line: u64,
     queue: VecDeque<Entry>,
@@ -45,7 +45,7 @@ pub(super) struct Reader<R> {
 impl<R: Read> Reader<R> {
     pub(super) fn new(input: R) -> Self {
         Self {
-            input: BufReader::with_capacity(1 << 16, input),
+            input: WipedReader::with_capacity(1 << 16, input),
             buffer: Zeroizing::new(Vec::new()),
             line: 0,
             queue: VecDeque::new(),
@@ -130,7 +130,7 @@ impl<R: Read> Iterator for Reader<R> {
             self.buffer.as_mut_slice().zeroize();
             self.buffer.clear();
             self.line += 1;
-            match self.input.read_until(b'\n', &mut self.buffer) {
+            match self.input.line(&mut self.buffer) {
                 Ok(0) => {
                     self.ended = true;
                     self.queue.extend(std::mem::take(&mut self.tally).finish());

@@ -36,11 +36,14 @@ mod json;
 mod jsonl;
 mod passwork_json;
 mod tally;
+mod wiped;
 
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::{Entry, Record, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
 use std::io;
+
+pub use wiped::WipedReader;
 
 /// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

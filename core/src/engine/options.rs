@@ -185,6 +185,8 @@ pub struct Options {
     pub trust_administrators: bool,
     /// A source without records, or a filter that matches none, is no mistake.
     pub allow_empty: bool,
+    /// When two locations are compared: what only the second holds is a difference too.
+    pub exact: bool,
     /// Where the transfer is written down, so that it can be resumed and undone.
     pub job: Option<Job>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).

@@ -35,7 +35,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Difference:
-    """A record that is not equal on both sides: ``missing``, ``extra``, or the names of the fields that differ."""
+    """A record that is not equal on both sides: ``missing``, ``only there``, or the names of the fields that differ."""
 
     record: str
     what: list[str]
@@ -52,6 +52,8 @@ class Report:
     verified: int
     seconds: float
     folders_created: int = 0
+    #: Records that only the second of two compared locations holds.
+    only_there: int = 0
     #: What became of a file's values, by ``read``, ``carried``, ``resolved`` and ``told``; ``None`` where no file was read.
     values: dict[str, int] | None = None
     skipped: list[str] = field(default_factory=list)
@@ -73,7 +75,8 @@ class Report:
             **{
                 name: members[name]
                 for name in (
-                    "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "values", "skipped", "notes"
+                    "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "only_there", "values", "skipped",
+                    "notes",
                 )
             },
         )  # fmt: skip
@@ -209,6 +212,7 @@ def verify(
     a: Location,
     b: Location,
     *,
+    exact: bool = False,
     vaults: Sequence[str] | None = None,
     folder: str | Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
@@ -217,12 +221,14 @@ def verify(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Report:
-    """Compares two locations record by record: ``different`` names records and fields, never values."""
+    """Whether everything of ``a`` is in ``b``, equal: ``different`` names records and fields, never values. What only ``b``
+    holds is counted in ``only_there``; with ``exact`` it is a difference too."""
     text = _native.verify(
         _place(a),
         _place(b),
         progress,
         stop,
+        exact=exact,
         vaults=None if vaults is None else list(vaults),
         folder=None if folder is None else split_path(folder),
         tags=None if tags is None else list(tags),

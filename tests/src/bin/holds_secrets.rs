@@ -2,7 +2,7 @@
 //! `dropped`, waits again. `tests/wiping.rs` looks into its memory in between.
 //!
 //! The server's address is in `URL`, the token in `KEYFERRY_TOKEN`; the master password comes in a
-//! file, named in `KEYFERRY_MASTER_PASSWORD_FILE`, as the process's variables are in its memory too.
+//! file, named in `KEYFERRY_MASTER_PASSWORD_FILE`, and the records in the one named in `RECORDS`, as the process's variables are in its memory too.
 
 #![expect(clippy::print_stdout, reason = "a word on standard output is how it says where it is")]
 
@@ -67,11 +67,12 @@ async fn read() -> Result<Held, Failure> {
             records.push(opened.record);
         }
     }
-    // The engine's own way as well: read twice, digested, compared.
+    // The engine's own way as well: read, digested, compared with the file that the records came from.
     let unlock = Unlock::MasterKey(master_key.clone());
     let environment = Arc::new(Environment::open(client, Some(unlock)).await?);
-    let here = || Endpoint::Environment(environment.clone(), RecordPath::default());
-    let report = verify(&here(), &here(), &Options::default(), &Silent::default()).await?;
+    let here = Endpoint::Environment(environment, RecordPath::default());
+    let file = Endpoint::File { path: variable("RECORDS")?.into(), format: None };
+    let report = verify(&file, &here, &Options::default(), &Silent::default()).await?;
     if report.verified != records.len() as u64 {
         return Err("the engine reads otherwise".into());
     }

@@ -28,6 +28,7 @@ mod names;
 mod one_time_codes;
 mod pipes_and_links;
 mod proxies;
+mod readme;
 mod report;
 mod rewrap;
 mod rotate_mariadb;

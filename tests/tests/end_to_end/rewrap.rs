@@ -55,7 +55,7 @@ fn a_second_run_finds_everything_there_and_a_crash_is_resumed() {
 
 #[test]
 fn it_is_refused_where_there_is_nothing_to_wrap_or_something_to_lose() {
-    let scene = Scene::with_environments(&["on"]);
+    let scene = Scene::with_environments(&["on", "other"]);
     scene.run(&["env", "init", "embedded:off", "--user", "admin", "--client-encryption", "off"]).succeeds();
     let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
     for (from, to) in
@@ -63,6 +63,6 @@ fn it_is_refused_where_there_is_nothing_to_wrap_or_something_to_lose() {
     {
         scene.run(&["migrate", "--rewrap", from, to]).exits(2).says("client-side encryption");
     }
-    let update = ["migrate", "--rewrap", "embedded:on", "embedded:on", "--on-conflict", "update"];
+    let update = ["migrate", "--rewrap", "embedded:on", "embedded:other", "--on-conflict", "update"];
     scene.run(&update).exits(2).says("cannot overwrite");
 }

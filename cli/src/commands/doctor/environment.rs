@@ -42,7 +42,7 @@ pub async fn look(target: &Target, config: &Config, findings: &mut Findings) {
                 server(url, found, &asked, findings).await;
             }
         }
-        Location::Embedded(folder) => match embedded::client(folder, about) {
+        Location::Embedded(folder, _) => match embedded::client(folder, about) {
             Ok((client, _)) => {
                 findings.ok(about, "location", target.canonical.clone());
                 match credentials(&asked) {

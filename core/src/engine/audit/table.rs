@@ -18,7 +18,9 @@ impl Audit {
             .collect();
         let told = if told.is_empty() { "nothing was found".to_owned() } else { told.join(", ") };
         let (records, passwords) = (counted(self.records, "record"), counted(self.passwords, "password"));
-        let line = format!("{}: {records}, {passwords} in {:.1} s: {told}", self.location, self.seconds);
+        // A whole environment is written with a colon at its end.
+        let place = self.location.trim_end_matches(':');
+        let line = format!("{place}: {records}, {passwords} in {:.1} s: {told}", self.seconds);
         shown(&line)
     }
 

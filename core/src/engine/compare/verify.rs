@@ -6,14 +6,15 @@ use crate::engine::options::Options;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
 use crate::engine::report::{Difference, Report};
 use crate::engine::source;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, RecordPath};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 use tokio::sync::mpsc::Receiver;
 
-/// Compares two locations record by record. The report's `verified` counts equal records,
-/// `different` names the others: missing in `b`, extra in `b`, or the fields that differ.
+/// Compares two locations record by record: whether everything of `a` is in `b`, equal. The report's `verified` counts
+/// equal records, `different` names the others: missing in `b`, or the fields that differ. What only `b` holds is counted
+/// in `only_there`; with [`Options::exact`] it is a difference too.
 ///
 /// The filter applies to both, but times of change are asked of `a` only, as a copy has a time of
 /// its own; what else `b` holds is then no difference.
@@ -26,6 +27,7 @@ pub async fn verify(
     let start = Instant::now();
     let timed = Timed::new(progress);
     let progress = &timed;
+    distinct(a, b)?;
     options.filter.check(a)?;
     let digester = Digester::new()?;
     let mut report = Report::default();
@@ -55,12 +57,12 @@ pub async fn verify(
     let mut of_b = options.clone();
     of_b.allow_empty = true;
     let since = of_b.filter.changed_since.take();
-    let extras = if since.is_some() { Extras::Unasked } else { Extras::Differ };
+    let extras = if options.exact && since.is_none() { Extras::Differ } else { Extras::Unasked };
     let chunks = source::open(b, &of_b);
     let inside = self::inside(b);
     compare(chunks, expected, &digester, extras, &inside, progress, &mut report).await?;
     if !report.different.is_empty() && !options.filter.is_empty() {
-        report.notes.push("missing and extra mean: among the records that the filter takes".to_owned());
+        report.notes.push("missing and only there mean: among the records that the filter takes".to_owned());
     }
     report.stages = timed.finish();
     report.seconds = start.elapsed().as_secs_f64();
@@ -71,7 +73,7 @@ pub async fn verify(
 #[derive(PartialEq, Eq)]
 pub(crate) enum Extras {
     Differ,
-    /// The first location was not asked for all that the second might hold.
+    /// Counted, and no difference: the second location may hold more.
     Unasked,
     /// After a transfer: the sink is read whole, and what it held before stays. These items came in meanwhile, and not by
     /// this job: one that is equal to a record of the job's stands there twice.
@@ -108,9 +110,11 @@ pub(crate) async fn compare(
                     held.add(&digest, &record.label())?;
                 }
                 // What cannot be read shows as missing, if it was expected.
-                Entry::Reject(reject) if extras == Extras::Differ => report.rejected.push(reject.into()),
-                Entry::Note(note) if extras == Extras::Differ => report.notes.push(note),
-                Entry::Values(values) if extras == Extras::Differ => report.count(values),
+                Entry::Reject(reject) if !matches!(extras, Extras::Others(_)) => {
+                    report.rejected.push(reject.into());
+                }
+                Entry::Note(note) if !matches!(extras, Extras::Others(_)) => report.notes.push(note),
+                Entry::Values(values) if !matches!(extras, Extras::Others(_)) => report.count(values),
                 Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
             }
         }
@@ -139,8 +143,9 @@ pub(crate) async fn compare(
             match expected.take_alike(&noted.digest) {
                 Some((_, _, what)) => report.different.push(Difference { record, what }),
                 None if extras == Extras::Differ => {
-                    report.different.push(Difference { record, what: vec!["extra".to_owned()] });
+                    report.different.push(Difference { record, what: vec!["only there".to_owned()] });
                 }
+                None if extras == Extras::Unasked => report.only_there += 1,
                 None => {}
             }
         }
@@ -148,6 +153,24 @@ pub(crate) async fn compare(
     }
     report.different.sort_by(|one, two| one.record.cmp(&two.record));
     Ok(())
+}
+
+/// Makes sure that two locations are two places: one within the other would be compared with itself, or be read while it
+/// is written.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for the same place, and for one within the other.
+pub(crate) fn distinct(a: &Endpoint, b: &Endpoint) -> Result<()> {
+    let (Endpoint::Environment(one, here), Endpoint::Environment(other, there)) = (a, b) else {
+        return Ok(());
+    };
+    let names = |path: &RecordPath| path.vault.iter().chain(&path.folders).cloned().collect::<Vec<_>>();
+    let (here, there) = (names(here), names(there));
+    if one.place() != other.place() || !(here.starts_with(&there) || there.starts_with(&here)) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, "both locations are the same place, or one is within the other")
+        .next_step("name two places: NAME:Old and NAME:New may be of one environment"))
 }
 
 /// Two runs at once that wrote the same record.

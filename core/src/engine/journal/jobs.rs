@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::Item;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,10 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It is at work, or its process ended without a word.
+    /// It is at work.
     Running,
+    /// Its process ended without a word.
+    Stopped,
     /// It came to its end.
     Done,
     /// An error ended it.
@@ -31,13 +34,15 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 5] = [Self::Running, Self::Done, Self::Failed, Self::Interrupted, Self::Undone];
+    const ALL: [Self; 6] =
+        [Self::Running, Self::Stopped, Self::Done, Self::Failed, Self::Interrupted, Self::Undone];
 
     /// The word in lists.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Stopped => "stopped",
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
@@ -61,6 +66,8 @@ pub struct Summary {
     pub command: Vec<String>,
     /// The folder it was typed in.
     pub folder: PathBuf,
+    /// The canonical name of the environment that it writes to.
+    pub sink: String,
     /// Records that it made, as far as known.
     pub created: u64,
     /// Records that it overwrote.
@@ -91,7 +98,56 @@ impl Journal {
         let failed = |error| self.failed(error);
         let mut query = db.prepare(&format!("{SUMMARY} ORDER BY id DESC")).map_err(failed)?;
         let rows = query.query_map([], summary).map_err(failed)?;
-        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+        let mut all: Vec<Summary> = rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        drop(query);
+        drop(db);
+        // One job at a time writes to a sink, and the newest of those that began is it.
+        let mut at_work = HashSet::new();
+        for job in &mut all {
+            let newest = at_work.insert(job.sink.clone());
+            if job.state == State::Running && !(newest && self.is_held(&job.sink)?) {
+                job.state = State::Stopped;
+            }
+        }
+        Ok(all)
+    }
+
+    /// The newest job that `wanted` takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none.
+    pub fn last(&self, wanted: impl Fn(&Summary) -> bool) -> Result<Summary> {
+        self.jobs()?.into_iter().find(wanted).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "there is no such job")
+                .at(Place::File { path: self.path.clone(), at: None })
+                .next_step("keyferry jobs lists them")
+        })
+    }
+
+    /// A job that did the same and did not come to its end: whoever runs its command again goes on with it. Called while
+    /// the sink is held, so it is not at work.
+    pub(crate) fn unfinished(&self, new: &NewJob<'_>, sink: &Environment) -> Result<Option<i64>> {
+        let words = serde_json::to_string(new.command).unwrap_or_default();
+        let db = self.db();
+        let newest = db
+            .query_row(
+                "SELECT id, command, folder, state FROM jobs WHERE sink = ?1 ORDER BY id DESC LIMIT 1",
+                [sink.place()],
+                |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                        row.get::<_, String>(3)?,
+                    ))
+                },
+            )
+            .optional();
+        let newest: Option<(i64, String, String, String)> = newest.map_err(|error| self.failed(error))?;
+        Ok(newest.and_then(|(id, command, folder, state)| {
+            let same = command == words && folder == new.folder.to_string_lossy();
+            (same && matches!(state.as_str(), "running" | "failed" | "interrupted")).then_some(id)
+        }))
     }
 
     /// One job.
@@ -218,7 +274,7 @@ impl Journal {
     }
 }
 
-const SUMMARY: &str = "SELECT id, state, started, ended, command, folder,
+const SUMMARY: &str = "SELECT id, state, started, ended, command, folder, sink,
     job_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id),
     (SELECT count(*) FROM creations WHERE job = jobs.id AND item IS NOT NULL),
     (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 0)
@@ -242,11 +298,12 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         ended: row.get(3)?,
         command: serde_json::from_str(&words).unwrap_or_default(),
         folder: folder.into(),
-        undoable: row.get(6)?,
-        created: count(7)?,
-        updated: count(8)?,
-        open: count(9)?,
-        removed: count(10)?,
+        sink: row.get(6)?,
+        undoable: row.get(7)?,
+        created: count(8)?,
+        updated: count(9)?,
+        open: count(10)?,
+        removed: count(11)?,
     })
 }
 
@@ -345,6 +402,11 @@ impl Job {
                  AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
                 [self.id],
+            )?;
+            // Its number was told to nobody: the next job gets it.
+            db.execute(
+                "UPDATE sqlite_sequence SET seq = ?1 - 1 WHERE name = 'jobs' AND seq = ?1 AND ?2",
+                params![self.id, forgotten > 0],
             )?;
             Ok(forgotten > 0)
         })

@@ -116,6 +116,19 @@ impl Journal {
     /// # Errors
     /// [`ErrorKind::Conflict`] where another job holds it.
     pub fn lock(&self, sink: &str) -> Result<Lock> {
+        self.try_lock(sink)?.ok_or_else(|| {
+            Error::new(ErrorKind::Conflict, format!("another job is writing to {sink}"))
+                .next_step("wait until it has ended: two at once could make records twice")
+        })
+    }
+
+    /// Whether a job is writing to a sink.
+    fn is_held(&self, sink: &str) -> Result<bool> {
+        self.try_lock(sink).map(|lock| lock.is_none())
+    }
+
+    /// `None` where another job holds it.
+    fn try_lock(&self, sink: &str) -> Result<Option<Lock>> {
         let name = data_encoding::HEXLOWER.encode(&Sha256::digest(sink)[..16]);
         let mut folder = self.path.clone().into_os_string();
         folder.push(".locks");
@@ -124,11 +137,8 @@ impl Journal {
         let path = folder.join(name);
         let file = private_file(&path).map_err(|error| Error::io(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::new(ErrorKind::Conflict, format!("another job is writing to {sink}"))
-                    .next_step("wait until it has ended: two at once could make records twice"))
-            }
+            Ok(()) => Ok(Some(Lock { _file: file })),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
         }
     }

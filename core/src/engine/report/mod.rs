@@ -33,6 +33,8 @@ pub struct Report {
     pub rejected: Vec<Rejected>,
     /// Records read back and found equal.
     pub verified: u64,
+    /// Records that only the second location holds, where that is no difference.
+    pub only_there: u64,
     /// Records that were not found equal.
     pub different: Vec<Difference>,
     /// What was changed in the sink since the last sync, and is in its way.
@@ -176,7 +178,7 @@ impl From<Reject> for Rejected {
 pub struct Difference {
     /// Path and name.
     pub record: String,
-    /// `missing` (in the second), `extra` (only there), or the names of the fields that differ.
+    /// `missing` (in the second), `only there`, or the names of the fields that differ.
     pub what: Vec<String>,
 }
 

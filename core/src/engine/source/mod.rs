@@ -19,10 +19,11 @@ use crate::formats;
 use crate::formats::detect;
 use crate::model::{Entry, RecordPath};
 use std::collections::HashSet;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use zeroize::Zeroizing;
 
 /// Where records go that name neither vault nor folder.
 pub(crate) const DEFAULT_VAULT: &str = "Imported";
@@ -179,7 +180,7 @@ fn read_file(
 ) -> Result<u64> {
     let filter = seen.filter();
     let failed = |error| Error::io(path, error);
-    let mut head = Vec::with_capacity(HEAD);
+    let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     // What is empty has no format, and no record.
     if head.is_empty() && format.is_none() && detect::detect(&head, path.to_str()).is_err() {
@@ -193,7 +194,7 @@ fn read_file(
             Some(format) => format,
             None => detect::detect(&head, path.to_str())?,
         };
-        let whole = BufReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
+        let whole = formats::WipedReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
         formats::reader(format, Box::new(whole), &options.read)?
     };
     let mut chunk = Vec::new();

@@ -56,7 +56,14 @@ pub async fn run(
         Begin::Again(id) => journal.resume(id, sink)?,
         Begin::New { command, started } => {
             let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
-            journal.begin(&NewJob { command, folder: &folder, started }, sink)?
+            let new = NewJob { command, folder: &folder, started };
+            match journal.unfinished(&new, sink)? {
+                Some(id) => {
+                    progress.note(&format!("going on with job {id}, which did not come to its end"));
+                    journal.resume(id, sink)?
+                }
+                None => journal.begin(&new, sink)?,
+            }
         }
     };
     if !job.can_be_undone() {
@@ -65,7 +72,10 @@ pub async fn run(
     let options = Options { job: Some(job.clone()), ..options.clone() };
     match transfer(from, to, &options, progress).await {
         Ok(report) => {
-            job.finish(State::Done, Some(&report))?;
+            // A job that wrote nothing is none: nothing can be resumed, and nothing taken back.
+            if !job.forget_if_idle()? {
+                job.finish(State::Done, Some(&report))?;
+            }
             Ok(report)
         }
         Err(error) => Err(stopped(&job, error, go_on)),

@@ -50,6 +50,7 @@ pub async fn transfer(
     let timed = Timed::new(progress);
     let settled = to.settled().await?;
     let to = settled.as_ref().unwrap_or(to);
+    verify::distinct(from, to)?;
     can_keep_keys(from, to, options)?;
     if let Some(path) = &options.rejects {
         sink::check(path)?;

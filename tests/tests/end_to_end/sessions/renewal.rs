@@ -50,8 +50,8 @@ fn tokens_that_cannot_be_put_back_are_told_of_once() {
     let run = run_with(&scene, &tokens, &["ls", "prod:"]);
     run.succeeds().says("keyferry login prod: keeps a session").says("KEYFERRY_PROD_TOKEN");
     assert_eq!(run.stderr().matches("keyferry login").count(), 1);
-    // Those tokens have ended with that.
-    run_with(&scene, &tokens, &["ls", "prod:"]).exits(5);
+    // For half a minute they get another pair: the answer with the new ones could have been lost.
+    run_with(&scene, &tokens, &["ls", "prod:"]).succeeds().says("keyferry login prod: keeps a session");
 }
 
 #[test]
