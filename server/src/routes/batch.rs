@@ -3,6 +3,7 @@
 
 use super::{Body, Context, Visit, dispatch, table};
 use crate::error::{Refusal, Result};
+use crate::store::item::index_texts;
 use http::{Method, StatusCode};
 use keyferry_api::batch::{Batch, BatchRequest};
 use keyferry_api::error::code;
@@ -92,6 +93,8 @@ fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
         result
     };
     if only_reads {
+        // What stands before it in the batch can be searched for.
+        index_texts(context.conn)?;
         return attempt(request);
     }
     context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;

@@ -53,24 +53,41 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     Ok(id)
 }
 
-/// Brings the indexes of texts and tags up to date with an item.
+/// Brings the index of tags up to date with an item, and notes its texts for [`index_texts`].
 fn index(conn: &Connection, seq: i64) -> Result<()> {
-    let mut statement =
-        conn.prepare_cached("SELECT name, login, url, description, tags FROM items WHERE seq = ?1")?;
-    let mut rows = statement.query([seq])?;
-    let row = rows.next()?.ok_or_else(Refusal::internal)?;
-    let mut texts = [None; 5];
-    for (index, text) in texts.iter_mut().enumerate() {
-        *text = row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+    conn.prepare_cached("INSERT OR IGNORE INTO unindexed (item) VALUES (?1)")?.execute([seq])?;
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO item_tags (tag, item)
+         SELECT t.value, i.seq FROM items i, json_each(i.tags) t WHERE i.seq = ?1",
+    )?
+    .execute([seq])?;
+    Ok(())
+}
+
+/// Brings the index of texts up to date with every item that this transaction changed: before its end, and before it
+/// searches. All at once, as FTS5 writes down what it gathered at every savepoint of a batch.
+pub(crate) fn index_texts(conn: &Connection) -> rusqlite::Result<()> {
+    let any = conn.prepare_cached("SELECT 1 FROM unindexed LIMIT 1")?.exists([])?;
+    if !any {
+        return Ok(());
     }
-    conn.prepare_cached("INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)")?
-        .execute(params![seq, lower_text(texts)])?;
-    if texts[4] != Some("[]") {
-        conn.prepare_cached(
-            "INSERT OR IGNORE INTO item_tags (tag, item) SELECT value, ?1 FROM json_each(?2)",
-        )?
-        .execute(params![seq, texts[4]])?;
+    {
+        let mut changed = conn.prepare_cached(
+            "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
+             FROM unindexed u JOIN items i ON i.seq = u.item ORDER BY i.seq",
+        )?;
+        let mut insert =
+            conn.prepare_cached("INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)")?;
+        let mut rows = changed.query([])?;
+        while let Some(row) = rows.next()? {
+            let mut texts = [None; 5];
+            for (index, text) in texts.iter_mut().enumerate() {
+                *text = row.get_ref(index + 1)?.as_str_or_null()?;
+            }
+            insert.execute(params![row.get::<_, i64>(0)?, lower_text(texts)])?;
+        }
     }
+    conn.prepare_cached("DELETE FROM unindexed")?.execute([])?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
 use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let mut writer = connect(path)?;
         migrate(&mut writer)?;
+        // Identifiers are random: what a write touches lies anywhere in the indexes. 64 MiB at most, as they are used.
+        writer.pragma_update(None, "cache_size", -(64 << 10))?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
     }
 
@@ -113,6 +116,7 @@ impl Store {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = work(&transaction)?;
+        item::index_texts(&transaction)?;
         transaction.commit()?;
         Ok(result)
     }
@@ -125,6 +129,11 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // Full: a write is on disk before its answer leaves.
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "foreign_keys", true)?;
+    // A cached statement keeps its plan: without this, binding a value plans it anew at every execution.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Items whose texts a transaction changed; savepoints take it back together with the items.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.execute_batch("CREATE TEMP TABLE unindexed (item INTEGER PRIMARY KEY) STRICT")?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(conn)
 }

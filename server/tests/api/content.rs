@@ -136,3 +136,29 @@ async fn an_older_environment_is_refused_or_opened_but_never_overwritten() {
     ));
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0, "looking makes nothing");
 }
+
+#[tokio::test]
+async fn a_batch_finds_what_it_wrote_itself_and_nothing_of_what_was_refused() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let kept = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "granite"})).await);
+    let search = |word: &str| json!({"method": "GET", "relativeUrl": format!("/api/v1/items/search?query={word}&vaultId={vault}")});
+    let update = |body: Value| json!({"method": "PATCH", "relativeUrl": format!("/api/v1/items/{kept}"), "body": body});
+    let batch = json!({"requests": [
+        {"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "quartzite"}},
+        search("quartz"),
+        update(json!({"name": "basalt", "revision": 99})),
+        search("basalt"),
+        update(json!({"name": "marble"})),
+        search("marble"),
+        search("granite"),
+    ]});
+    let answers = world.ok("POST", "/batch", &alice, batch).await;
+    let found = |at: usize| answers["responses"][at]["body"]["items"].as_array().unwrap().len();
+    assert_eq!([found(1), found(3), found(5), found(6)], [1, 0, 1, 0], "{answers}");
+    for (word, count) in [("quartz", 1), ("basalt", 0), ("marble", 1), ("granite", 0)] {
+        let path = format!("/items/search?query={word}&vaultId={vault}");
+        let after = world.ok("GET", &path, &alice, Value::Null).await;
+        assert_eq!(after["items"].as_array().unwrap().len(), count, "{word}");
+    }
+}

@@ -39,6 +39,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::files::sink::make_private_folder;
 use etcetera::BaseStrategy as _;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use schema::Schema;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -87,6 +88,8 @@ impl Journal {
         db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        // A cached statement keeps its plan instead of being planned anew for every value that is bound.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
         if let Schema::Newer = schema::migrate(&db).map_err(failed)? {
             return Err(Error::new(ErrorKind::Input, "this journal was written by a newer keyferry")
                 .at(Place::File { path: path.to_owned(), at: None })
