@@ -105,7 +105,7 @@ pub extern "C" fn kf_job_cancel(job: kf_job) -> kf_status {
     })
 }
 
-/// Brings a file's records into an environment, then reads back and compares. `file` is CSV, Passwork's JSON, JSON lines
+/// Brings a file's records into an environment, then reads back and compares. `file` is CSV, Passwork's or Bitwarden's JSON, JSON lines
 /// or an archive (`.kfa`), found by content and ending, or named: "csv:people.txt". `path` is a vault and folder to put
 /// them in, or NULL. `options` is NULL or JSON; see `kf_migrate`. `report`, where it is not NULL, gets JSON: counts, names
 /// and reasons, no secrets.

@@ -1,6 +1,6 @@
 //! Which format a file has: by what only that format has, never for want of another.
 
-use crate::{Format, columns, decode, foreign, json, passwork_json};
+use crate::{Format, bitwarden, columns, decode, foreign, json, passwork_json};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::borrow::Cow;
 
@@ -51,6 +51,9 @@ fn head_text(head: &[u8]) -> Cow<'_, str> {
 }
 
 fn json_kind(document: &json::Value, text: &str) -> Result<Format> {
+    if bitwarden::is_own(document) {
+        return Ok(Format::Bitwarden);
+    }
     foreign::refuse_json(document)?;
     // A line that is cut off by the end of the head is a long one.
     let first_line = text.lines().next().unwrap_or_default();

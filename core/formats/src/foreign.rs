@@ -1,6 +1,7 @@
 //! Files of other tools that no reader of ours takes: named, and refused with a way on, rather than read as something
 //! that they are not. Signatures are those of the tools' own documents.
 
+use crate::bitwarden;
 use crate::json::Value;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 
@@ -89,6 +90,13 @@ fn refused(what: &str, next: &str) -> Error {
 /// # Errors
 /// [`ErrorKind::Input`] names the tool.
 pub(crate) fn refuse_json(value: &Value) -> Result<()> {
+    if bitwarden::is_own(value) {
+        return Err(Error::new(
+            ErrorKind::Input,
+            "this is an export of Bitwarden or Vaultwarden, in a format of its own",
+        )
+        .next_step("leave --format out, or write --format bitwarden-json"));
+    }
     match JSON.iter().find(|foreign| (foreign.is)(value)) {
         Some(foreign) => Err(refused(foreign.what, foreign.next)),
         None => Ok(()),
@@ -132,18 +140,6 @@ fn text_is(value: &Value, name: &str, is: impl Fn(&str) -> bool) -> bool {
 }
 
 const JSON: &[Foreign] = &[
-    Foreign {
-        what: "an export of Bitwarden or Vaultwarden",
-        next: "export it as .csv there: keyferry reads that; cards, identities and attachments are not in it",
-        is: |doc| {
-            let kinds = ["login", "secureNote", "card", "identity", "sshKey"];
-            let item = |item: &Value| kinds.iter().any(|kind| is_object(item, kind));
-            (matches!(doc.get("encrypted"), Some(Value::Bool(_)))
-                && (is_list(doc, "items") || doc.has("data")))
-                || any_in(doc, &["items"], item)
-                || any_of(doc, |one| is_object(one, "login") && one.has("organizationId"))
-        },
-    },
     Foreign {
         what: "an export of 1Password",
         next: AS_CSV,

@@ -5,6 +5,7 @@
 //! strings land in memory that is wiped. Depth is limited; string length is not, since an
 //! attachment is one string.
 
+use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::collections::HashSet;
 use zeroize::Zeroizing;
 
@@ -374,6 +375,44 @@ impl Parser<'_> {
         }
         Ok(code)
     }
+}
+
+/// A value as compact JSON.
+pub(super) fn text(value: &Value) -> SecretString {
+    fn write(out: &mut Vec<u8>, value: &Value) {
+        match value {
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Bool(is) => out.extend_from_slice(is.to_string().as_bytes()),
+            Value::Number(number) => out.extend_from_slice(number.as_bytes()),
+            Value::Text(text) => quote(out, text),
+            Value::List(list) => {
+                out.push(b'[');
+                for (index, value) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    write(out, value);
+                }
+                out.push(b']');
+            }
+            Value::Object(members) => {
+                out.push(b'{');
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    quote(out, name);
+                    out.push(b':');
+                    write(out, value);
+                }
+                out.push(b'}');
+            }
+        }
+    }
+    let mut out = Vec::new();
+    write(&mut out, value);
+    // All of it is text.
+    SecretBytes::new(out).into_text().unwrap_or_default()
 }
 
 /// Appends `text` as a JSON string.

@@ -26,6 +26,7 @@
 
 #[cfg(feature = "archive")]
 pub mod archive;
+mod bitwarden;
 mod columns;
 pub mod csv;
 mod decode;
@@ -38,7 +39,7 @@ mod passwork_json;
 mod tally;
 mod wiped;
 
-use keyferry_crypto::error::Result;
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
 use std::io;
@@ -55,11 +56,13 @@ pub enum Format {
     PassworkJson,
     /// One JSON object a line: complete and streaming.
     JsonLines,
+    /// Bitwarden's and Vaultwarden's JSON export in the clear. Read only.
+    Bitwarden,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Format] = &[Format::Csv, Format::PassworkJson, Format::JsonLines];
+    pub const ALL: &[Format] = &[Format::Csv, Format::PassworkJson, Format::JsonLines, Format::Bitwarden];
 
     /// The word for the command line.
     #[must_use]
@@ -68,6 +71,7 @@ impl Format {
             Format::Csv => "csv",
             Format::PassworkJson => "passwork-json",
             Format::JsonLines => "jsonl",
+            Format::Bitwarden => "bitwarden-json",
         }
     }
 
@@ -78,6 +82,7 @@ impl Format {
             "csv" => Some(Format::Csv),
             "passwork-json" | "json" => Some(Format::PassworkJson),
             "jsonl" => Some(Format::JsonLines),
+            "bitwarden-json" => Some(Format::Bitwarden),
             _ => None,
         }
     }
@@ -163,6 +168,7 @@ pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOpt
         Format::Csv => csv::read(input, options),
         Format::PassworkJson => passwork_json::read(input),
         Format::JsonLines => jsonl::read(input),
+        Format::Bitwarden => bitwarden::read(input),
     }
 }
 
@@ -179,6 +185,9 @@ pub trait Writer: Send {
 }
 
 /// Writes `format` to `output`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a format that is only read.
 pub fn writer(
     format: Format,
     output: Box<dyn io::Write + Send>,
@@ -188,6 +197,10 @@ pub fn writer(
         Format::Csv => csv::write(output, options),
         Format::PassworkJson => passwork_json::write(output),
         Format::JsonLines => jsonl::write(output),
+        Format::Bitwarden => {
+            return Err(Error::new(ErrorKind::Usage, format!("{} is read, not written", format.name()))
+                .next_step("write passwork-json, jsonl or csv, or an archive (.kfa)"));
+        }
     })
 }
 

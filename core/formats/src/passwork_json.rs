@@ -106,7 +106,11 @@ fn is_place(value: &Value) -> bool {
     value.has("name") && LISTS.iter().any(|name| matches!(value.get(name), Some(Value::List(_))))
 }
 
-pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+/// The whole of a JSON document.
+///
+/// # Errors
+/// [`ErrorKind::Input`] where it is none, with the line.
+pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
     let mut bytes = Zeroizing::new(Vec::new());
     let mut source = Decode::unicode(input)?;
     let encoding = source.name;
@@ -120,11 +124,14 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
         Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
             .next_step("write it in UTF-8; JSON has no other encoding")
     })?;
-    let value = json::parse(text).map_err(|broken| {
+    json::parse(text).map_err(|broken| {
         let line = line_of(text.as_bytes(), broken.at);
         Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
-    })?;
-    drop(bytes);
+    })
+}
+
+pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+    let value = document(input)?;
     foreign::refuse_json(&value)?;
     let mut tree = Tree::default();
     tree.tally.read(value.leaves());
@@ -175,12 +182,35 @@ fn id_of(members: &mut Members, names: &[&str], tally: &mut Tally) -> Option<Str
 }
 
 /// A pointer for a remark: the same for every place of its kind.
-fn pattern(at: &str) -> String {
+pub(super) fn pattern(at: &str) -> String {
     let parts = at.split('/').map(|part| {
         if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }
     });
     parts.collect::<Vec<_>>().join("/")
 }
+
+/// Tells of every value why it does not travel.
+pub(super) fn left_behind(tally: &mut Tally, value: &Value, at: &str, why: &str) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                left_behind(tally, value, &format!("{at}/{}", pointer_part(name)), why);
+            }
+        }
+        Value::List(list) => {
+            for (index, value) in list.iter().enumerate() {
+                left_behind(tally, value, &format!("{at}/{index}"), why);
+            }
+        }
+        value if value.leaves() > 0 => {
+            tally.tell(format!("{} stays behind: {why}", pattern(at)), at, 1);
+        }
+        _ => {}
+    }
+}
+
+/// Why a value that is nobody's stays behind.
+pub(super) const NO_RECORD: &str = "no record takes it";
 
 impl Tree {
     /// Takes what an object holds; `false` if it has none of the known lists.
@@ -200,7 +230,7 @@ impl Tree {
                             let vault = name != "folders" && inside.is_none();
                             self.node(members, &at, vault, inside)?;
                         } else {
-                            self.left_behind(&value, &at);
+                            left_behind(&mut self.tally, &value, &at, NO_RECORD);
                         }
                     }
                 }
@@ -213,30 +243,10 @@ impl Tree {
                 ("response" | "data" | "export", Value::Object(members)) if inside.is_none() => {
                     found |= self.walk(members, &at, inside)?;
                 }
-                (_, value) => self.left_behind(&value, &at),
+                (_, value) => left_behind(&mut self.tally, &value, &at, NO_RECORD),
             }
         }
         Ok(found)
-    }
-
-    /// Tells of values that belong to no record.
-    fn left_behind(&mut self, value: &Value, at: &str) {
-        match value {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    self.left_behind(value, &format!("{at}/{}", pointer_part(name)));
-                }
-            }
-            Value::List(list) => {
-                for (index, value) in list.iter().enumerate() {
-                    self.left_behind(value, &format!("{at}/{index}"));
-                }
-            }
-            value if value.leaves() > 0 => {
-                self.tally.tell(format!("{} stays behind: no record takes it", pattern(at)), at, 1);
-            }
-            _ => {}
-        }
     }
 
     fn node(&mut self, mut members: Members, at: &str, vault: bool, inside: Option<usize>) -> Result<()> {

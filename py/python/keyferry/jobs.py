@@ -192,7 +192,7 @@ def migrate(
 
 
 def import_file(file: str | os.PathLike[str], environment: Location, **options: Any) -> Report:
-    """Brings a file's records (CSV, Passwork's JSON, JSON lines, an archive) into an environment: :func:`migrate` with
+    """Brings a file's records (CSV, Passwork's or Bitwarden's JSON, JSON lines, an archive) into an environment: :func:`migrate` with
     a file as its source. Takes the same options."""
     return migrate(file, environment, **options)
 

@@ -72,12 +72,10 @@ fn a_file_without_a_header_shows_nothing_of_its_first_record() {
 #[test]
 fn foreign_files_are_named_and_refused() {
     let scene = Scene::with_environments(&["a"]);
-    let bitwarden = r#"{"encrypted":false,"folders":[],"items":[{"type":1,"name":"n","login":{"username":"u","password":"planted"}}]}"#;
     let keeper = r#"{"shared_folders":[],"records":[{"title":"n","$type":"login","password":"planted","custom_fields":{}}]}"#;
     let psono = r#"{"folders":[{"name":"f","items":[{"type":"website_password","name":"n","website_password_password":"planted"}]}]}"#;
     let keepass = r#"<?xml version="1.0"?><KeePassFile><Root/></KeePassFile>"#;
     for (text, name) in [
-        (bitwarden.as_bytes(), "Bitwarden"),
         (keeper.as_bytes(), "Keeper"),
         (psono.as_bytes(), "Psono"),
         (keepass.as_bytes(), "KeePass"),
@@ -241,4 +239,30 @@ fn a_spreadsheet_safe_export_says_how_much_it_changed() {
     scene.run(&safe).succeeds().prints("3 cells were changed");
     let out = scene.read("o.csv");
     assert!(out.contains("' =1") && out.contains("\"'\n=2\"") && out.contains("'@x"), "{out}");
+}
+
+#[test]
+fn an_export_of_bitwarden_is_read_as_it_is_and_as_nothing_else() {
+    let scene = Scene::with_environments(&["a"]);
+    let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/13-bitwarden");
+    let export = samples.join("personal.json");
+    let file = export.to_str().unwrap();
+    for format in ["passwork-json", "csv", "jsonl"] {
+        scene.run(&["import", file, "embedded:a", "--format", format]).exits(1);
+    }
+    let report = scene.run(&["--json", "import", file, "embedded:a"]).succeeds().json();
+    assert_eq!((&report["created"], &report["verified"]), (&5.into(), &5.into()), "{report}");
+    let values = &report["values"];
+    let count = |name: &str| values[name].as_u64().unwrap();
+    assert_eq!(count("read"), count("carried") + count("resolved") + count("told"), "{values}");
+    let notes = report["notes"].to_string();
+    for told in ["a record in the bin stays behind", "earlier passwords do not move", "linked field"] {
+        assert!(notes.contains(told), "{notes}");
+    }
+    scene.run(&["verify", file, "embedded:a", "--exact"]).succeeds();
+    // It comes back, but not in that form.
+    let run =
+        scene.run(&["export", "embedded:a", "out.json", "--format", "bitwarden-json", "--allow-plaintext"]);
+    run.exits(2).says("is read, not written");
+    assert!(!scene.path("out.json").exists());
 }

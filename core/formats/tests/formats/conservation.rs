@@ -78,11 +78,46 @@ fn samples(format: Format) -> Vec<Planted> {
                 .extend(wrong.into_iter().flat_map(|one| lines(&[json!({"name": "", "password": ""}), one])));
             planted
         }
+        Format::Bitwarden => {
+            let login = json!({
+                "username": "", "password": "", "totp": "", "uri": "", "passwordRevisionDate": "",
+                "uris": [{"uri": "", "match": "", "uriChecksum": ""}, {"uri": ""}, ""],
+                "fido2Credentials": [{"credentialId": "", "rpId": "", "discoverable": ""}, ""],
+            });
+            let fields =
+                json!([{"name": "", "value": "", "type": ""}, {"name": "", "value": "", "linkedId": ""}, ""]);
+            let item = json!({
+                "id": "", "organizationId": "", "folderId": "", "collectionIds": ["", [""]], "type": "", "name": "",
+                "notes": "", "favorite": "", "reprompt": "", "creationDate": "", "revisionDate": "", "archivedDate": "",
+                "passwordHistory": [{"lastUsedDate": "", "password": ""}], "fields": fields, "login": login,
+                "attachments": [{"fileName": "", "url": ""}], "secureNote": {"type": ""},
+            });
+            let card = json!({"name": "", "card": {
+                "cardholderName": "", "brand": "", "number": "", "expMonth": "", "expYear": "", "code": "",
+            }});
+            let half =
+                json!({"name": "", "card": {"expMonth": ""}, "fields": "", "login": "", "sshKey": [""]});
+            let identity = json!({"name": "", "identity": {
+                "title": "", "firstName": "", "address1": "", "email": "", "username": "", "ssn": "", "more": [""],
+            }});
+            let person = json!({"name": "", "identity": {"email": "", "phone": ""}});
+            let key =
+                json!({"name": "", "sshKey": {"privateKey": "", "publicKey": "", "keyFingerprint": ""}});
+            let wrong = json!({"name": [""], "login": {"username": [""]}});
+            let list = [item, card, half, identity, person, key, wrong, json!("")];
+            let folder = json!({"id": "", "name": "", "organizationId": "", "externalId": ["", ""]});
+            let whole =
+                json!({"version": "", "folders": [folder, ""], "collections": [folder], "items": list});
+            let odd = json!({"folders": "", "collections": {"a": ""}, "items": [{"name": "", "collectionIds": ""}]});
+            vec![document(format, whole, BITWARDEN_IDS), document(format, odd, BITWARDEN_IDS)]
+        }
         other => panic!("{} has no sample: every reader has to keep the law", other.name()),
     }
 }
 
 const PASSWORK_IDS: &[&str] = &["id", "_id", "folderId", "groupId", "vaultId", "parentId", "parentFolderId"];
+
+const BITWARDEN_IDS: &[&str] = &["id", "organizationId", "type"];
 
 fn token(number: usize) -> String {
     format!("zq{number:04}qz")

@@ -1,0 +1,557 @@
+//! The JSON export of Bitwarden and Vaultwarden, of a person or of an organisation, in the clear.
+//!
+//! Signature: `encrypted` beside `items` or `data`; or items with an object `login`, `secureNote`, `card`, `identity`, `sshKey`.
+//! Mapping: `/` in the names of folders and collections nests. `login`, `card`, `identity` and `sshKey` fill the record and
+//! custom fields; `fields` follow in their order; a passkey is its JSON. What is archived gets the tag `archived`.
+//! Members that nobody knows become custom fields.
+//! Resolved: `id`, `organizationId`, `type`, `folderId` and `collectionIds` that lead somewhere.
+//! Told: what lies in the bin, earlier passwords, dates, further collections of a record, rules for matching addresses,
+//! linked fields, which have no value of their own.
+//! Not read: an export that is encrypted. The whole document is kept in memory.
+
+use crate::columns::kind_of;
+use crate::json::{self, Members, Value};
+use crate::jsonl::{spread, text_of, twice};
+use crate::passwork_json::{NO_RECORD, document, left_behind, pattern};
+use crate::tally::Tally;
+use crate::{Entries, MOST_FOLDERS, as_bool, too_deep};
+use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::secret::SecretString;
+use keyferry_crypto::totp::Totp;
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+/// What an item is, by the object that it has.
+const KINDS: [&str; 5] = ["login", "secureNote", "card", "identity", "sshKey"];
+
+/// Whether a document, or its beginning, is such an export.
+pub(super) fn is_own(document: &Value) -> bool {
+    let is_object = |value: &Value, name: &str| matches!(value.get(name), Some(Value::Object(_)));
+    let is_item = |item: &Value| KINDS.iter().any(|kind| is_object(item, kind));
+    let list = match document.get("items") {
+        Some(Value::List(items)) => Some(items),
+        _ => None,
+    };
+    matches!(document.get("encrypted"), Some(Value::Bool(_))) && (list.is_some() || document.has("data"))
+        || list.is_some_and(|items| items.iter().any(is_item))
+}
+
+pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+    let Value::Object(mut members) = document(input)? else { return Err(not_one()) };
+    if let Some(name) = json::duplicate(&members) {
+        return Err(Error::new(ErrorKind::Input, twice(name)));
+    }
+    let mut tally = Tally::default();
+    tally.read(json::leaves(&members));
+    let encrypted = take(&mut members, "encrypted");
+    if matches!(encrypted, Value::Bool(true)) {
+        let by_password = matches!(take(&mut members, "passwordProtected"), Value::Bool(true));
+        let what = if by_password { "with a password" } else { "for its account alone" };
+        return Err(Error::new(ErrorKind::Input, format!("this export of Bitwarden is encrypted {what}"))
+            .next_step("export it there as .json, without encryption, and shred that file afterwards"));
+    }
+    tally.resolved(encrypted.leaves());
+    let mut reader = Reader { tally, ..Reader::default() };
+    let Value::List(items) = take(&mut members, "items") else { return Err(not_one()) };
+    for kind in ["folders", "collections"] {
+        match take(&mut members, kind) {
+            Value::List(list) => {
+                for (index, value) in list.into_iter().enumerate() {
+                    reader.place(value, &format!("/{kind}/{index}"));
+                }
+            }
+            other => left_behind(&mut reader.tally, &other, &format!("/{kind}"), NO_RECORD),
+        }
+    }
+    for (name, value) in members {
+        left_behind(&mut reader.tally, &value, &format!("/{}", json::pointer_part(&name)), NO_RECORD);
+    }
+    reader.items = items.into_iter().enumerate();
+    Ok(Box::new(reader))
+}
+
+fn not_one() -> Error {
+    Error::new(ErrorKind::Input, "this is no export of Bitwarden: it has no list of items")
+        .next_step("leave --format out")
+}
+
+/// The member of that name, which is null from then on.
+fn take(members: &mut Members, name: &str) -> Value {
+    let found = members.iter_mut().find(|(member, _)| member == name);
+    found.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
+}
+
+#[derive(Default)]
+struct Reader {
+    /// Folders and collections by their identifiers.
+    ids: HashMap<String, Vec<String>>,
+    places: Vec<(Vec<String>, String)>,
+    items: std::iter::Enumerate<std::vec::IntoIter<Value>>,
+    /// Paths that hold something, here or below.
+    filled: HashSet<Vec<String>>,
+    tally: Tally,
+    /// What is said at the end, the last first.
+    last: Option<Vec<Entry>>,
+}
+
+impl Reader {
+    /// A folder or a collection.
+    fn place(&mut self, value: Value, at: &str) {
+        let Value::Object(mut members) = value else {
+            return left_behind(&mut self.tally, &value, at, NO_RECORD);
+        };
+        let is_plain = |value: &Value| !matches!(value, Value::List(_) | Value::Object(_));
+        let mut plain = |name: &str| {
+            let found = members.iter_mut().find(|(member, value)| member == name && is_plain(value));
+            found.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
+        };
+        let (id, name, organisation) = (plain("id"), plain("name"), plain("organizationId"));
+        self.tally.resolved(id.leaves() + organisation.leaves());
+        self.tally.carried(name.leaves());
+        let name = name.into_text().unwrap_or_default();
+        let path: Vec<String> = name.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        if let Some(id) = id.into_text() {
+            self.ids.entry(id).or_insert_with(|| path.clone());
+        }
+        self.places.push((path, at.to_owned()));
+        for (name, value) in members {
+            left_behind(&mut self.tally, &value, &format!("{at}/{}", json::pointer_part(&name)), NO_RECORD);
+        }
+    }
+
+    /// The place that an identifier names, which is counted.
+    fn named(&mut self, id: Value, at: &str) -> Option<Vec<String>> {
+        let leaves = id.leaves();
+        if leaves == 0 || matches!(id, Value::List(_) | Value::Object(_)) {
+            left_behind(&mut self.tally, &id, at, NO_RECORD);
+            return None;
+        }
+        let path = id.into_text().and_then(|id| self.ids.get(&id)).cloned();
+        match path {
+            Some(_) => self.tally.resolved(leaves),
+            None => self.tally.tell(format!("{} names no folder of the file", pattern(at)), at, leaves),
+        }
+        path
+    }
+
+    /// The record at a place, or why it is none; `None` for what lies in the bin.
+    fn record(&mut self, value: Value, at: &str) -> Result<Option<Record>, String> {
+        let leaves = value.leaves();
+        if let Some(name) = value.duplicate() {
+            return Err(twice(name));
+        }
+        let Value::Object(mut members) = value else { return Err("not an object".to_owned()) };
+        if take(&mut members, "deletedDate").leaves() > 0 {
+            self.tally.tell("a record in the bin stays behind", at, leaves);
+            return Ok(None);
+        }
+        for name in ["id", "organizationId", "type"] {
+            match take(&mut members, name) {
+                structured @ (Value::List(_) | Value::Object(_)) => {
+                    members.push((name.to_owned(), structured));
+                }
+                plain => self.tally.resolved(plain.leaves()),
+            }
+        }
+        let mut path = self.named(take(&mut members, "folderId"), &format!("{at}/folderId"));
+        match take(&mut members, "collectionIds") {
+            Value::List(ids) => {
+                for (index, id) in ids.into_iter().enumerate() {
+                    let at = format!("{at}/collectionIds/{index}");
+                    let found = self.named(id, &at);
+                    if path.is_some() && found.is_some() {
+                        self.tally.remark("a record stands in several places: the first is taken", &at);
+                    }
+                    path = path.or(found);
+                }
+            }
+            other => left_behind(&mut self.tally, &other, &format!("{at}/collectionIds"), NO_RECORD),
+        }
+        let folders = path.unwrap_or_default();
+        if folders.len() > MOST_FOLDERS {
+            return Err(too_deep());
+        }
+        let mut item = Item { record: Record::default(), at, tally: &mut self.tally };
+        item.fill(members)?;
+        let mut record = item.record;
+        for length in 1..=folders.len() {
+            self.filled.insert(folders[..length].to_vec());
+        }
+        record.path = RecordPath { vault: None, folders };
+        Ok(Some(record))
+    }
+
+    /// Empty folders, then what is to say of the whole file.
+    fn end(&mut self) -> Vec<Entry> {
+        let mut last = Vec::new();
+        for (path, at) in std::mem::take(&mut self.places) {
+            if path.len() > MOST_FOLDERS {
+                self.tally.remark("a folder is too deep", at);
+            } else if !path.is_empty() && self.filled.insert(path.clone()) {
+                last.push(Entry::Folder(RecordPath { vault: None, folders: path }));
+            }
+        }
+        last.extend(std::mem::take(&mut self.tally).finish());
+        last.reverse();
+        last
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((index, value)) = self.items.next() {
+            let at = format!("/items/{index}");
+            let (leaves, mark) = (value.leaves(), self.tally.mark());
+            return Some(Ok(match self.record(value, &at) {
+                Ok(Some(record)) => Entry::Record(record, Position::pointer(at)),
+                Ok(None) => continue,
+                Err(why) => {
+                    self.tally.back_to(mark);
+                    self.tally.rejected(leaves);
+                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
+                }
+            }));
+        }
+        if self.last.is_none() {
+            self.last = Some(self.end());
+        }
+        self.last.as_mut().and_then(Vec::pop).map(Ok)
+    }
+}
+
+/// A record being filled.
+struct Item<'a> {
+    record: Record,
+    at: &'a str,
+    tally: &'a mut Tally,
+}
+
+impl Item<'_> {
+    fn fill(&mut self, members: Members) -> Result<(), String> {
+        let (mut unknown, mut fields) = (Members::new(), Value::Null);
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("name", value) => self.record.name = self.text(value, "name")?,
+                ("notes", value) => self.record.description = self.text(value, "notes")?,
+                ("favorite", value) => self.favorite(value, &mut unknown),
+                ("fields", list @ Value::List(_)) => fields = list,
+                ("login", Value::Object(members)) => self.login(members)?,
+                ("card", Value::Object(members)) => self.card(members)?,
+                ("identity", Value::Object(members)) => self.identity(members)?,
+                ("sshKey", Value::Object(members)) => self.ssh_key(members)?,
+                // Its one member is a number that never differs.
+                ("secureNote", Value::Object(mut members)) => {
+                    self.tally.resolved(take(&mut members, "type").leaves());
+                    self.unknown("secureNote", members);
+                }
+                ("archivedDate", value) => {
+                    if value.leaves() > 0 {
+                        self.record.tags.push("archived".to_owned());
+                    }
+                    self.behind(&value, "archivedDate", "an environment keeps its own dates");
+                }
+                ("creationDate" | "revisionDate", value) => {
+                    self.behind(&value, &name, "an environment keeps its own dates");
+                }
+                ("passwordHistory", value) => self.behind(&value, &name, "earlier passwords do not move"),
+                // 0: nothing more is asked for.
+                ("reprompt", Value::Number(number)) if number == "0" => self.tally.resolved(1),
+                ("reprompt", value) => self.behind(&value, &name, "no record can ask for a password again"),
+                (_, value) => unknown.push((name, value)),
+            }
+        }
+        if let Value::List(list) = fields {
+            for (index, field) in list.into_iter().enumerate() {
+                self.field(field, &format!("fields/{index}"))?;
+            }
+        }
+        spread(&mut self.record, unknown, &Position::pointer(self.at), self.tally);
+        if self.record.name.is_empty() {
+            self.tally.remark("no name", self.at);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, value: Value, name: &str) -> Result<String, String> {
+        Ok(text_of(value, name, self.tally)?.unwrap_or_default())
+    }
+
+    fn favorite(&mut self, value: Value, unknown: &mut Members) {
+        let is = match &value {
+            Value::Null => Some(false),
+            Value::Bool(is) => Some(*is),
+            Value::Text(text) => as_bool(text),
+            _ => None,
+        };
+        match is {
+            Some(is) => {
+                self.tally.carried(value.leaves());
+                self.record.favorite = is;
+            }
+            None => unknown.push(("favorite".to_owned(), value)),
+        }
+    }
+
+    /// A filled member as a custom field.
+    fn custom(&mut self, label: impl Into<String>, kind: CustomKind, value: Value) -> Result<(), String> {
+        let label = label.into();
+        let text = self.text(value, &label)?;
+        if !text.is_empty() {
+            self.record.customs.push(Custom { name: label, kind, value: SecretString::new(text) });
+        }
+        Ok(())
+    }
+
+    /// Members that nobody knows, of an object within the item.
+    fn unknown(&mut self, inside: &str, members: Members) {
+        let members = members.into_iter().map(|(name, value)| (format!("{inside}.{name}"), value)).collect();
+        spread(&mut self.record, members, &Position::pointer(self.at), self.tally);
+    }
+
+    /// Tells of every value below a member why it does not travel.
+    fn behind(&mut self, value: &Value, name: &str, why: &str) {
+        left_behind(self.tally, value, &format!("{}/{name}", self.at), why);
+    }
+
+    fn login(&mut self, mut members: Members) -> Result<(), String> {
+        self.record.login = self.text(take(&mut members, "username"), "login.username")?;
+        let password = text_of(take(&mut members, "password"), "login.password", self.tally)?;
+        self.record.password = password.map(SecretString::new);
+        match take(&mut members, "uris") {
+            Value::List(uris) => {
+                for (index, uri) in uris.into_iter().enumerate() {
+                    self.uri(uri, &format!("login/uris/{index}"))?;
+                }
+            }
+            other => members.push(("uris".to_owned(), other)),
+        }
+        // Exports from before there could be several.
+        if self.record.url.is_empty() {
+            self.record.url = self.text(take(&mut members, "uri"), "login.uri")?;
+        }
+        let code = self.text(take(&mut members, "totp"), "login.totp")?;
+        if !code.is_empty() {
+            let value = SecretString::new(code);
+            // Codes of Steam and counters are not what every authenticator computes.
+            let scheme = value.expose().trim().to_ascii_lowercase();
+            let usual = !scheme.contains("://") || scheme.starts_with("otpauth://totp");
+            let kind = if usual && Totp::parse(&value).is_ok() {
+                CustomKind::Totp
+            } else {
+                self.tally
+                    .remark("a one-time code of a kind that cannot be computed is a hidden field", self.at);
+                CustomKind::Password
+            };
+            self.record.customs.push(Custom { name: "TOTP".to_owned(), kind, value });
+        }
+        match take(&mut members, "fido2Credentials") {
+            Value::List(keys) => keys.into_iter().for_each(|key| self.passkey(&key)),
+            other => members.push(("fido2Credentials".to_owned(), other)),
+        }
+        let changed = take(&mut members, "passwordRevisionDate");
+        self.behind(&changed, "login/passwordRevisionDate", "an environment keeps its own dates");
+        self.unknown("login", members);
+        Ok(())
+    }
+
+    fn uri(&mut self, value: Value, at: &str) -> Result<(), String> {
+        let Value::Object(mut members) = value else {
+            self.behind(&value, at, "it is no address");
+            return Ok(());
+        };
+        let address = self.text(take(&mut members, "uri"), "uri")?;
+        let rule = take(&mut members, "match");
+        self.behind(&rule, &format!("{at}/match"), "rules for matching addresses do not move");
+        let checksum = take(&mut members, "uriChecksum");
+        self.behind(&checksum, &format!("{at}/uriChecksum"), "it is computed of the address");
+        if self.record.url.is_empty() {
+            self.record.url = address;
+        } else if !address.is_empty() {
+            let further = |custom: &&Custom| custom.name.starts_with("URL ");
+            let name = format!("URL {}", self.record.customs.iter().filter(further).count() + 2);
+            self.record.customs.push(Custom {
+                name,
+                kind: CustomKind::Text,
+                value: SecretString::new(address),
+            });
+        }
+        self.unknown("uri", members);
+        Ok(())
+    }
+
+    fn passkey(&mut self, value: &Value) {
+        let leaves = value.leaves();
+        if leaves == 0 {
+            return;
+        }
+        self.tally.carried(leaves);
+        let site = match value.get("rpId") {
+            Some(Value::Text(site)) => site.as_str(),
+            _ => "",
+        };
+        let name = format!("Passkey {site}").trim_end().to_owned();
+        self.record.customs.push(Custom { name, kind: CustomKind::Password, value: json::text(value) });
+    }
+
+    fn card(&mut self, mut members: Members) -> Result<(), String> {
+        let hidden = CustomKind::Password;
+        self.custom("Cardholder name", CustomKind::Text, take(&mut members, "cardholderName"))?;
+        self.custom("Card brand", CustomKind::Text, take(&mut members, "brand"))?;
+        self.custom("Card number", hidden.clone(), take(&mut members, "number"))?;
+        let month = self.text(take(&mut members, "expMonth"), "card.expMonth")?;
+        let year = self.text(take(&mut members, "expYear"), "card.expYear")?;
+        let (name, value) = match (year.is_empty(), month.is_empty()) {
+            (false, false) => ("Expiry", format!("{year}-{month:0>2}")),
+            (false, true) => ("Expiry year", year),
+            _ => ("Expiry month", month),
+        };
+        if !value.is_empty() {
+            let value = SecretString::new(value);
+            self.record.customs.push(Custom { name: name.to_owned(), kind: CustomKind::Text, value });
+        }
+        self.custom("Security code", hidden, take(&mut members, "code"))?;
+        self.unknown("card", members);
+        Ok(())
+    }
+
+    fn identity(&mut self, mut members: Members) -> Result<(), String> {
+        let username = self.text(take(&mut members, "username"), "identity.username")?;
+        let email = take(&mut members, "email");
+        if username.is_empty() {
+            self.record.login = self.text(email, "identity.email")?;
+        } else {
+            self.record.login = username;
+            self.custom("E-mail", CustomKind::Text, email)?;
+        }
+        for (name, value) in members {
+            match value {
+                Value::List(_) | Value::Object(_) => self.unknown("identity", vec![(name, value)]),
+                plain => {
+                    let hidden = matches!(name.as_str(), "ssn" | "passportNumber" | "licenseNumber");
+                    let kind = if hidden { CustomKind::Password } else { kind_of(&name) };
+                    self.custom(name, kind, plain)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ssh_key(&mut self, mut members: Members) -> Result<(), String> {
+        self.custom("Private key", CustomKind::Password, take(&mut members, "privateKey"))?;
+        self.custom("Public key", CustomKind::Text, take(&mut members, "publicKey"))?;
+        self.custom("Fingerprint", CustomKind::Text, take(&mut members, "keyFingerprint"))?;
+        self.unknown("sshKey", members);
+        Ok(())
+    }
+
+    /// A field of the user's own: 0 text, 1 hidden, 2 yes or no, 3 linked.
+    fn field(&mut self, value: Value, at: &str) -> Result<(), String> {
+        let Value::Object(mut members) = value else {
+            self.behind(&value, at, "it is no field");
+            return Ok(());
+        };
+        let kind = take(&mut members, "type");
+        let number = match &kind {
+            Value::Number(number) => number.parse().ok(),
+            Value::Null => Some(0),
+            _ => None,
+        };
+        match number {
+            Some(0..=3) => self.tally.resolved(kind.leaves()),
+            _ => self.behind(&kind, &format!("{at}/type"), "nobody knows this kind of field"),
+        }
+        let (label, linked) = (take(&mut members, "name"), take(&mut members, "linkedId"));
+        self.behind(&linked, &format!("{at}/linkedId"), "what a field is linked to does not move");
+        let value = take(&mut members, "value");
+        if number == Some(3) && value.leaves() == 0 {
+            self.behind(&label, &format!("{at}/name"), "a linked field has no value of its own");
+        } else {
+            let name = self.text(label, "the name of a field")?;
+            let kind = match number {
+                Some(1) => CustomKind::Password,
+                Some(_) => CustomKind::Text,
+                None => kind_of(&name),
+            };
+            let value = SecretString::new(self.text(value, "the value of a field")?);
+            self.record.customs.push(Custom { name, kind, value });
+        }
+        self.unknown("field", members);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyferry_crypto::model::Values;
+    use std::io::Cursor;
+
+    fn entries(text: &str) -> (Vec<Record>, Vec<String>, Values) {
+        let (mut records, mut notes, mut values) = (Vec::new(), Vec::new(), Values::default());
+        for entry in read(Box::new(Cursor::new(text.to_owned().into_bytes()))).unwrap() {
+            match entry.unwrap() {
+                Entry::Record(record, _) => records.push(record),
+                Entry::Note(note) => notes.push(note),
+                Entry::Values(found) => values = found,
+                Entry::Folder(path) => notes.push(format!("empty: {path}")),
+                Entry::Reject(reject) => notes.push(format!("rejected: {} {}", reject.at, reject.why)),
+            }
+        }
+        (records, notes, values)
+    }
+
+    #[test]
+    fn places_the_bin_and_linked_fields_are_counted() {
+        let text = r#"{"encrypted":false,"folders":[{"id":"f","name":"A/B"},{"id":"e","name":"Empty"}],
+            "collections":[{"id":"c","name":"C","organizationId":"o"}],
+            "items":[
+              {"type":1,"name":"two places","folderId":"f","collectionIds":["c"],"reprompt":1,
+               "fields":[{"name":"L","type":3,"linkedId":100}],"login":{"uris":null,"uri":"https://old.example"}},
+              {"type":1,"name":"gone","deletedDate":"2026-01-01","login":{"password":"y"}},
+              {"type":4,"name":"me","archivedDate":"2026-02-02","identity":{"email":"a@b.example","ssn":"1-2","city":"Oz"}},
+              {"type":7,"name":"bank","bankAccount":{"iban":"DE00","pin":"4711"}},
+              {"type":1,"name":{"first":"n"}}, 7]}"#;
+        let (records, notes, values) = entries(text);
+        assert_eq!(values.lost(), 0, "{notes:#?}");
+        assert_eq!(records.len(), 3);
+        assert_eq!(
+            (records[0].label().as_str(), records[0].url.as_str()),
+            ("A / B / two places", "https://old.example")
+        );
+        assert_eq!(
+            (records[1].login.as_str(), &records[1].tags[..]),
+            ("a@b.example", &["archived".to_owned()][..])
+        );
+        let kinds: Vec<_> =
+            records[1].customs.iter().map(|one| (one.name.as_str(), one.kind.as_str())).collect();
+        assert_eq!(kinds, [("ssn", "password"), ("city", "text")]);
+        let bank: Vec<_> =
+            records[2].customs.iter().map(|one| (one.name.as_str(), one.kind.as_str())).collect();
+        assert_eq!(bank, [("bankAccount.iban", "text"), ("bankAccount.pin", "password")]);
+        for wanted in [
+            "empty: Empty",
+            "a record stands in several places",
+            "a record in the bin stays behind",
+            "a linked field has no value of its own",
+            "rejected: at /items/4 name is not a text",
+            "rejected: at /items/5 not an object",
+        ] {
+            assert!(notes.iter().any(|note| note.contains(wanted)), "{wanted}: {notes:#?}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_export_is_refused_with_a_way_on() {
+        for (text, what) in [
+            (r#"{"encrypted":true,"passwordProtected":true,"data":"2.x|y|z"}"#, "with a password"),
+            (r#"{"encrypted":true,"items":[]}"#, "for its account alone"),
+        ] {
+            let Err(error) = read(Box::new(Cursor::new(text.as_bytes().to_vec()))) else { panic!("read") };
+            assert!(error.to_string().contains(what), "{error}");
+            assert!(error.next().is_some_and(|next| next.contains("without encryption")));
+        }
+    }
+}
