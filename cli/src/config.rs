@@ -3,6 +3,7 @@
 use crate::exit::usage;
 use crate::output::Output;
 use etcetera::BaseStrategy as _;
+use keyferry_core::engine::names;
 use keyferry_core::error::Place;
 use keyferry_core::files::sink;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -90,7 +91,8 @@ impl Configured {
 
 impl Config {
     /// Reads the file; one that does not exist is empty.
-    pub fn load(path: Option<&Path>, timeout: Duration, output: Output) -> Result<Self> {
+    pub fn load(path: Option<&Path>, may_be_new: bool, timeout: Duration, output: Output) -> Result<Self> {
+        let named = path.is_some() && !may_be_new;
         let path = match path {
             Some(path) => path.to_owned(),
             None => etcetera::choose_base_strategy()
@@ -101,7 +103,7 @@ impl Config {
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => String::new(),
             Err(error) => return Err(Error::io(&path, error)),
         };
         // The parser's own message quotes the line, which could hold a misplaced secret.
@@ -124,10 +126,14 @@ impl Config {
         self.environments.get(name).map(|environment| environment.location.as_str()).ok_or_else(|| {
             let known: Vec<_> = self.environments.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            usage(
-                format!("there is no environment `{name}` (known: {known})"),
-                format!("keyferry env add {name} https://passwork.example.com; a file is written ./{name}:…"),
-            )
+            let near = names::near(name, self.environments.keys().map(String::as_str));
+            let next = match near.as_slice() {
+                [] => format!(
+                    "keyferry env add {name} https://passwork.example.com; a file is written ./{name}:…"
+                ),
+                near => format!("did you mean {}:?", near.join(": or ")),
+            };
+            usage(format!("there is no environment `{name}` (known: {known})"), next)
         })
     }
 

@@ -9,7 +9,7 @@ use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_server::{Environment as ServerEnvironment, ServeOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
@@ -65,9 +65,32 @@ pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -
     })
 }
 
+/// The environment in one of whose folders this one lies or would lie.
+#[must_use]
+pub fn environment_above(folder: &Path) -> Option<PathBuf> {
+    let whole = std::path::absolute(folder).ok()?;
+    whole
+        .ancestors()
+        .skip(1)
+        .find(|above| above.join(keyferry_server::DATABASE_FILE).is_file())
+        .map(Path::to_owned)
+}
+
 /// Opens an environment that exists.
 pub fn open(folder: &Path) -> Result<ServerEnvironment> {
     if !folder.is_dir() {
+        if let Some(above) = environment_above(folder) {
+            let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+            let inside = whole.strip_prefix(&above).unwrap_or(folder);
+            return Err(Error::new(ErrorKind::NotFound, "there is no embedded environment in this folder")
+                .at(Place::File { path: folder.to_owned(), at: None })
+                .next_step(format!(
+                    "{} is one: its vaults are written embedded:{}//{}",
+                    above.display(),
+                    above.display(),
+                    inside.display()
+                )));
+        }
         return Err(Error::new(ErrorKind::NotFound, "there is no embedded environment in this folder")
             .at(Place::File { path: folder.to_owned(), at: None })
             .next_step(format!("keyferry env init embedded:{} --user admin", folder.display())));

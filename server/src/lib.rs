@@ -34,7 +34,7 @@ pub use listen::{Certificate, listen};
 
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
@@ -56,7 +56,8 @@ use tokio::sync::Semaphore;
 /// Bytes of the largest body that is kept for somebody who is not signed in.
 const STRANGERS_BODY: u64 = 64 << 10;
 
-const FILE: &str = "environment.db";
+/// The database in an environment's folder.
+pub const DATABASE_FILE: &str = "environment.db";
 
 /// How an environment is served.
 #[derive(Clone, Debug)]
@@ -143,7 +144,7 @@ impl Environment {
     /// Makes an environment in `dir`, which is made where it is missing and may not hold one yet.
     /// Only the user who runs this may read the files.
     pub fn create(dir: &Path, client_encryption: bool) -> Result<Self, Error> {
-        let path = dir.join(FILE);
+        let path = dir.join(DATABASE_FILE);
         if path.exists() {
             return Err(Error::AlreadyThere(dir.to_owned()));
         }
@@ -176,7 +177,7 @@ impl Environment {
 
     /// Opens the environment in `dir`.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let path: PathBuf = dir.join(FILE);
+        let path: PathBuf = dir.join(DATABASE_FILE);
         if !path.is_file() {
             return Err(Error::NotThere(dir.to_owned()));
         }
@@ -224,6 +225,8 @@ impl Environment {
         let front = Arc::new(Front { environment: self.clone(), options, limits, bodies });
         Router::new()
             .route("/health", get(health))
+            .route("/healthz", get(health))
+            .route("/", get(async || Redirect::temporary("api/docs")))
             .route(
                 "/api/openapi.json",
                 get(async || ([(header::CONTENT_TYPE, "application/json")], openapi::text())),

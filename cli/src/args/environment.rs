@@ -29,6 +29,9 @@ pub enum Env {
         /// Whether clients encrypt before they send
         #[arg(long, value_enum, default_value = "on", value_name = "on|off")]
         client_encryption: Switch,
+        /// Take a master password of fewer than 8 characters
+        #[arg(long)]
+        allow_weak: bool,
     },
     /// Give an environment a name
     Add {

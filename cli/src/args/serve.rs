@@ -11,7 +11,7 @@ pub struct Serve {
     /// The embedded environment's folder [default with --dev: a temporary one]
     pub dir: Option<PathBuf>,
     /// Where to listen; port 0 picks a free one
-    #[arg(long, default_value = "127.0.0.1:8300", value_name = "ADDR:PORT")]
+    #[arg(long, default_value = "127.0.0.1:8300", value_name = "HOST:PORT", value_parser = address)]
     pub listen: std::net::SocketAddr,
     /// Make a new environment with a user whose secrets are generated and shown
     #[arg(long)]
@@ -85,4 +85,15 @@ pub struct Activity {
     /// Check that no entry is missing or altered, and show the head to keep elsewhere
     #[arg(long, conflicts_with_all = ["vault", "object", "after"])]
     pub check: bool,
+}
+
+/// An address of this machine, by number or by name; IPv4 where a name has both.
+fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    use std::net::ToSocketAddrs as _;
+    let found: Vec<_> = text
+        .to_socket_addrs()
+        .map_err(|_| "write an address and a port: 127.0.0.1:8300, localhost:8300, [::1]:8300".to_owned())?
+        .collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| "this name has no address".to_owned())
 }

@@ -22,8 +22,22 @@ use serde_json::json;
 /// Chooses.
 pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Result<u8> {
     match env {
-        Env::Init { location, user, generate, client_encryption } => {
-            init(&location, &user, generate, client_encryption, jobs, output)
+        Env::Init { location, user, generate, client_encryption, allow_weak } => {
+            let master = || {
+                let (password, generated) =
+                    credentials::new_master_password(generate, &credentials::process)?;
+                if !allow_weak && password.expose().chars().count() < SHORTEST_MASTER_PASSWORD {
+                    return Err(usage(
+                        format!(
+                            "a master password of fewer than {SHORTEST_MASTER_PASSWORD} characters protects nothing"
+                        ),
+                        "choose a sentence, or --generate one; --allow-weak takes it all the same",
+                    ));
+                }
+                Ok((password, generated))
+            };
+            let master = matches!(client_encryption, Switch::On).then_some(master);
+            init(&location, &user, generate, master, jobs, output)
         }
         Env::Add { name, location } => add(&name, location, config, output),
         Env::List => list(&config, output),
@@ -35,11 +49,15 @@ pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Resul
     }
 }
 
+/// Whoever has the database may try as many as there is time for.
+const SHORTEST_MASTER_PASSWORD: usize = 8;
+
+/// `master` chooses the master password, and says whether it was generated; `None` where clients do not encrypt.
 fn init(
     location: &str,
     user: &str,
     generate: bool,
-    encryption: Switch,
+    master: Option<impl FnOnce() -> Result<(SecretString, bool)>>,
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
@@ -49,10 +67,13 @@ fn init(
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
     }
-    let master = match encryption {
-        Switch::On => Some(credentials::new_master_password(generate, &credentials::process)?),
-        Switch::Off => None,
-    };
+    if let Some(outer) = embedded::environment_above(&folder) {
+        return Err(usage(
+            format!("{} lies inside the environment {}", folder.display(), outer.display()),
+            "an environment's folder is its own: choose one elsewhere",
+        ));
+    }
+    let master = master.map(|choose| choose()).transpose()?;
     let made = embedded::make(&folder, user, master.as_ref().map(|(password, _)| password))?;
     // What stood there before was another environment.
     if jobs.path()?.exists() {

@@ -30,8 +30,14 @@ pub async fn run(generate: &Generate, config: impl FnOnce() -> Result<Config>, o
         output.line(secret?.expose())?;
     }
     output.say(&format!("{:.0} bits of entropy each", recipe.bits().floor()));
+    if recipe.bits() < FEWEST_BITS {
+        output.warn("that is guessed in moments: make it longer");
+    }
     Ok(0)
 }
+
+/// What a stolen database of hashes withstands for less than a day.
+const FEWEST_BITS: f64 = 40.0;
 
 /// What an environment asks of passwords.
 #[derive(Default)]

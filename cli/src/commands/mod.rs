@@ -28,7 +28,7 @@ mod table;
 mod update;
 mod verify;
 
-use crate::args::{Arguments, Command, Into, OnConflict, Select, VerifyHow};
+use crate::args::{Arguments, Command, Env, Into, OnConflict, Select, VerifyHow};
 use crate::config::{Config, PinSource};
 use crate::credentials;
 use crate::exit::usage;
@@ -49,8 +49,14 @@ use std::time::Duration;
 /// Runs the command and gives its exit code.
 pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8> {
     let global = arguments.global;
+    // A file that is typed is meant to be there; one that a variable names may come to be.
+    let typed = global.config.as_deref().filter(|path| {
+        std::env::var_os("KEYFERRY_CONFIG").is_none_or(|variable| path.as_os_str() != variable)
+    });
+    let may_be_new = typed.is_none() || matches!(arguments.command, Command::Env(Env::Add { .. }));
     let config = || {
-        let mut config = Config::load(global.config.as_deref(), Duration::from_secs(global.timeout), output)?;
+        let timeout = Duration::from_secs(global.timeout);
+        let mut config = Config::load(global.config.as_deref(), may_be_new, timeout, output)?;
         config.allow_weak_kdf = global.allow_weak_kdf;
         config.insecure_http = global.insecure_http;
         config.pins = PinSource { journal: global.journal.clone(), required: global.require_pins };

@@ -94,6 +94,10 @@ impl Output {
         if self.json {
             return self.document(report);
         }
+        // Quiet: what went as it should is the exit code's to say.
+        if self.quiet && report.exit_code() == 0 {
+            return Ok(());
+        }
         let mut parts = vec![format!("{} records read", report.read)];
         let counts = [
             (report.created, "created"),

@@ -27,7 +27,7 @@ pub fn find<T>(items: &[T], name: &str, name_of: impl Fn(&T) -> &str) -> Option<
 }
 
 /// Up to three of the names that somebody may have meant, the nearest first.
-pub(crate) fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn near<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let lower = canonical(wanted).to_lowercase();
     let most = (wanted.chars().count() / 3).clamp(1, 3);
     let mut near: Vec<_> = names

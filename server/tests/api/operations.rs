@@ -155,7 +155,9 @@ async fn other_methods_and_addresses_are_told_so() {
     let (world, alice, _) = world(ServeOptions::default());
     assert_eq!(world.send("PUT", "/vaults", &alice, true, json!({})).await.0, 405);
     assert_eq!(world.send("GET", "/nothing", &alice, true, Value::Null).await.0, 404);
-    assert_eq!(world.get_whole("/health").await, json!({"status": "ok"}));
+    for path in ["/health", "/healthz"] {
+        assert_eq!(world.get_whole(path).await, json!({"status": "ok"}));
+    }
 }
 
 #[tokio::test]

@@ -110,3 +110,36 @@ fn a_full_disk_is_said_to_be_full() {
         .unwrap();
     assert_eq!(status.code(), Some(1));
 }
+
+#[test]
+fn slips_are_told_with_what_to_do_next() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
+    scene.run(&["tree", "prd:"]).exits(2).says("did you mean prod:");
+    scene.run(&["--config", "none.toml", "env", "list"]).exits(1).says("none.toml");
+    scene.run(&["--config", "new.toml", "env", "add", "other", "embedded:a"]).succeeds();
+    scene.run(&["--config", "new.toml", "tree", "other:"]).succeeds();
+    // Nothing is made inside an environment, nor proposed there.
+    scene.run(&["env", "init", "embedded:a/V", "--user", "admin"]).exits(2).says("lies inside");
+    let run = scene.run(&["tree", "embedded:a/V"]);
+    run.exits(1).says("a//V").hides("env init");
+    let weak = [("KEYFERRY_MASTER_PASSWORD", Some("seven77"))];
+    let init = ["env", "init", "embedded:weak", "--user", "admin"];
+    scene.run_with(&weak, &init).exits(2).says("--allow-weak");
+    assert!(!scene.path("weak").exists());
+    scene.run_with(&weak, &[&init[..], &["--allow-weak"]].concat()).succeeds();
+    scene.run(&["generate", "--length", "3"]).succeeds().says("guessed in moments");
+    scene.run(&["serve", "a", "--listen", "localhost"]).exits(2).says("localhost:8300");
+}
+
+#[test]
+fn quiet_says_nothing_where_all_went_well_and_names_what_did_not() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
+    let run = scene.run(&["-q", "import", file, "embedded:a"]);
+    assert_eq!(run.succeeds().stdout() + &run.stderr(), "");
+    let other = scene.file("b.csv", "vault,name,password\nV,n,other\n");
+    scene.run(&["-q", "verify", other, "embedded:a"]).exits(4).prints("V / n");
+}
