@@ -16,6 +16,8 @@ pub(super) enum Target {
     Field(Field),
     Custom(String, CustomKind),
     Ignore,
+    /// Left out for a reason that the manager's table gives.
+    Behind(&'static str),
 }
 
 /// A field of a record that columns can mean.
@@ -103,7 +105,7 @@ fn is_spaced(text: &str) -> bool {
 }
 
 /// Case, white space, `_`, `-` and `.` do not count.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     name.chars()
         .filter(|c| !c.is_whitespace() && !matches!(c, '_' | '-' | '.' | '\u{feff}' | '\u{200b}'))
         .flat_map(char::to_lowercase)
@@ -224,9 +226,24 @@ pub(super) fn resolve(
     line: u64,
     options: &ReadOptions,
     sample: &Sample,
+    known: impl Fn(&str) -> Option<&'static str>,
 ) -> Result<Vec<Target>> {
     refuse_twins(header, line)?;
-    let mapped = mapped(header, options)?;
+    let mut mapped = mapped(header, options)?;
+    for (index, name) in header.iter().enumerate() {
+        let Some(meaning) = known(name) else { continue };
+        let target = match meaning.strip_prefix("behind:") {
+            Some(why) => Target::Behind(why),
+            None => map_target(name, meaning, name)?,
+        };
+        // What the user says stands above it.
+        let taken = matches!(target, Target::Field(_)) && mapped.contains(&Some(target.clone()));
+        if let Some(slot @ None) = mapped.get_mut(index)
+            && !taken
+        {
+            *slot = Some(target);
+        }
+    }
     let meanings: Vec<_> = header.iter().map(|name| lookup(name)).collect();
     let mut targets = Vec::with_capacity(header.len());
     for (index, name) in header.iter().enumerate() {
@@ -383,7 +400,7 @@ pub(super) fn mapping(header: &[String], targets: &[Target]) -> String {
                 FIELDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| *word).to_owned()
             }
             Target::Custom(_, kind) => format!("field of type {}", kind.as_str()),
-            Target::Ignore => "left out".to_owned(),
+            Target::Ignore | Target::Behind(_) => "left out".to_owned(),
         };
         format!("{} → {meaning}", shown(index, name))
     };

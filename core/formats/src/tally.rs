@@ -37,6 +37,12 @@ impl Tally {
         self.values.resolved += count;
     }
 
+    /// A value that was carried a moment ago was a mark, and has done its work.
+    pub(crate) fn turned_out_resolved(&mut self) {
+        self.values.carried = self.values.carried.saturating_sub(1);
+        self.values.resolved += 1;
+    }
+
     /// Values stay behind, and a reject names their place.
     pub(crate) fn rejected(&mut self, count: u64) {
         self.values.told += count;

@@ -2,10 +2,11 @@
 //!
 //! Signature: a first line with a delimiter and at least one known column, or `sep=`.
 //! Resolved: nothing; told: columns left out by the user, rows that were rejected.
-//! Mapping: `columns.rs`; typed headers (`password:API_KEY`) make custom fields.
+//! Mapping: `columns.rs`, and `managers.rs` for tables that other managers export; typed headers (`password:API_KEY`) make custom fields.
 //! Cannot hold: attachments, folders without records, same-named or empty custom fields,
 //! tags with separators, an empty password against none, the order of custom fields.
 
+mod managers;
 mod reader;
 mod rows;
 mod writer;

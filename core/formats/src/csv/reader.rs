@@ -1,12 +1,13 @@
 //! Reading CSV: from rows to records, and the account of their cells.
 
+use super::managers::{self, Manager, Outcome};
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::columns::{self, Field, Sample, Target};
 use crate::decode::Decode;
 use crate::tally::Tally;
 use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, Reject};
+use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
 use std::collections::VecDeque;
 use std::io::Read;
@@ -51,6 +52,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         columns: Vec::new(),
         header: Vec::new(),
         password: None,
+        manager: None,
         separator: options.folder_separator,
         flexible: options.flexible,
         splitter,
@@ -84,11 +86,22 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         })?;
         reader.splitter.next_row();
         reader.header.clone_from(&header);
+        reader.manager = managers::find(&header).filter(|_| options.columns.is_none());
         options.columns.clone().unwrap_or(header)
     };
+    if let Some(manager) = reader.manager {
+        reader.queue.push_back(Entry::Note(format!("read as an export of {}", manager.name)));
+        reader.splitter.dialect.escape = escape.or(manager.escape);
+        reader.separator = manager
+            .separator
+            .filter(|_| options.folder_separator == ReadOptions::default().folder_separator)
+            .unwrap_or(reader.separator);
+    }
     if !header.is_empty() {
         let sample = reader.sample(header.len());
-        let targets = columns::resolve(&header, header_line, options, &sample)?;
+        let targets = columns::resolve(&header, header_line, options, &sample, |name| {
+            reader.manager.and_then(|manager| manager.meaning(name))
+        })?;
         reader.queue.push_back(Entry::Note(columns::mapping(&header, &targets)));
         reader.propose(&targets, &sample);
         reader.password = targets.iter().position(|target| *target == Target::Field(Field::Password));
@@ -110,6 +123,8 @@ struct Reader {
     header: Vec<String>,
     /// The column of the password.
     password: Option<usize>,
+    /// Whose export it is, where the header says so.
+    manager: Option<&'static Manager>,
     separator: char,
     flexible: bool,
     splitter: Splitter,
@@ -190,7 +205,8 @@ impl Reader {
 
     /// The row as an entry; `None` where it holds nothing.
     fn entry(&mut self) -> Option<Entry> {
-        let Self { splitter, columns, header, tally, source, password, separator, flexible, .. } = self;
+        let Self { splitter, columns, header, tally, source, password, manager, separator, flexible, .. } =
+            self;
         let row = &splitter.row;
         let line = row.line;
         let filled = row.cells().filter(|cell| !cell.is_empty()).count() as u64;
@@ -250,18 +266,13 @@ impl Reader {
                 continue;
             }
             let place = || format!("line {line}, column {}", index + 1);
-            if is_escaped(cell) {
-                tally.remark(
-                    "a cell looks as if it were written for HTML (&amp; and the like): taken as it is",
-                    place(),
-                );
-            }
-            if cell.len() > 2 && cell.starts_with('"') && cell.ends_with('"') {
-                tally.remark("a cell stands in one more layer of quotes: taken as it is", place());
-            }
+            remark_looks(tally, cell, place);
             match columns.get(index) {
                 Some(Column { target: Target::Ignore, .. }) => {
                     tally.tell(format!("column {} is left out, as you said", index + 1), place(), 1);
+                }
+                Some(Column { target: Target::Behind(why), .. }) => {
+                    tally.tell(format!("column {} stays behind: {why}", index + 1), place(), 1);
                 }
                 Some(column) => {
                     set(&mut record, column, cell, *separator);
@@ -277,20 +288,81 @@ impl Reader {
                 }
             }
         }
-        if record.path.folders.len() > MOST_FOLDERS {
-            tally.back_to(mark);
-            return reject(Position::line(line), too_deep(), tally);
-        }
-        if record.name.is_empty() {
-            // A name that people can find it by.
-            if let Some(host) = host(&record.url) {
-                host.clone_into(&mut record.name);
-                tally.remark("a record without a name took the host of its url", format!("line {line}"));
-            } else {
-                tally.remark("no name", format!("line {line}"));
+        match completed(&mut record, *manager, *separator, line, tally) {
+            Ok(None) => Some(Entry::Record(record, Position::line(line))),
+            Ok(Some(folder)) => Some(Entry::Folder(folder)),
+            Err(Unwanted::LeftOut(why)) => {
+                tally.back_to(mark);
+                tally.tell(why, format!("line {line}"), filled);
+                None
+            }
+            Err(Unwanted::TooDeep) => {
+                tally.back_to(mark);
+                reject(Position::line(line), too_deep(), tally)
             }
         }
-        Some(Entry::Record(record, Position::line(line)))
+    }
+}
+
+/// Why a row is no record.
+enum Unwanted {
+    LeftOut(&'static str),
+    TooDeep,
+}
+
+/// Does what a row needs once all its cells are set; a folder where it is one.
+fn completed(
+    record: &mut Record,
+    manager: Option<&Manager>,
+    separator: char,
+    line: u64,
+    tally: &mut Tally,
+) -> Result<Option<RecordPath>, Unwanted> {
+    let outcome = manager.map_or(Outcome::Record, |manager| (manager.finish)(record, tally));
+    // A row that names a folder and has more is a record.
+    let bare = record.login.is_empty()
+        && record.password.is_none()
+        && record.description.is_empty()
+        && record.customs.is_empty();
+    let mut folder = None;
+    match outcome {
+        Outcome::LeftOut(why) => return Err(Unwanted::LeftOut(why)),
+        Outcome::Folder if bare => {
+            let mut path = std::mem::take(&mut record.path);
+            let named = split_path(&record.name, separator);
+            if !named.is_empty() {
+                path.folders = named;
+            }
+            record.path = path.clone();
+            folder = Some(path);
+        }
+        Outcome::Folder | Outcome::Record => {}
+    }
+    if record.path.folders.len() > MOST_FOLDERS {
+        return Err(Unwanted::TooDeep);
+    }
+    if folder.is_none() && record.name.is_empty() {
+        // A name that people can find it by.
+        if let Some(host) = host(&record.url) {
+            host.clone_into(&mut record.name);
+            tally.remark("a record without a name took the host of its url", format!("line {line}"));
+        } else {
+            tally.remark("no name", format!("line {line}"));
+        }
+    }
+    Ok(folder)
+}
+
+/// Says where a cell looks as if another layer stood around it.
+fn remark_looks(tally: &mut Tally, cell: &str, place: impl Fn() -> String) {
+    if is_escaped(cell) {
+        tally.remark(
+            "a cell looks as if it were written for HTML (&amp; and the like): taken as it is",
+            place(),
+        );
+    }
+    if cell.len() > 2 && cell.starts_with('"') && cell.ends_with('"') {
+        tally.remark("a cell stands in one more layer of quotes: taken as it is", place());
     }
 }
 
@@ -306,7 +378,7 @@ fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
         record.customs.push(Custom { name: name.to_owned(), kind, value: SecretString::from(cell) });
     };
     let field = match &column.target {
-        Target::Ignore => return,
+        Target::Ignore | Target::Behind(_) => return,
         Target::Custom(name, kind) => return custom(name, kind.clone()),
         Target::Field(field) => *field,
     };

@@ -32,11 +32,7 @@ struct Read {
 /// A document of every shape that a format has. Formats to come need a line here.
 fn samples(format: Format) -> Vec<Planted> {
     match format {
-        Format::Csv => vec![
-            table("vault,folder,name,login,password,url,description,tags,totp,color,favorite", 3),
-            table("Benutzername;Kennwort;Titel;Webseite;Notizen;Ganz Neues;PIN;zz;", 2),
-            table("name\tpassword\ttext:Own\tpassword:Hidden\ttotp:Code\tusername\temail\temail 2", 2),
-        ],
+        Format::Csv => tables(),
         Format::PassworkJson => {
             let record = json!({
                 "id": "", "_id": "", "folderId": "", "vaultId": "", "name": "", "login": "", "password": "", "url": "",
@@ -78,41 +74,78 @@ fn samples(format: Format) -> Vec<Planted> {
                 .extend(wrong.into_iter().flat_map(|one| lines(&[json!({"name": "", "password": ""}), one])));
             planted
         }
-        Format::Bitwarden => {
-            let login = json!({
-                "username": "", "password": "", "totp": "", "uri": "", "passwordRevisionDate": "",
-                "uris": [{"uri": "", "match": "", "uriChecksum": ""}, {"uri": ""}, ""],
-                "fido2Credentials": [{"credentialId": "", "rpId": "", "discoverable": ""}, ""],
-            });
-            let fields =
-                json!([{"name": "", "value": "", "type": ""}, {"name": "", "value": "", "linkedId": ""}, ""]);
-            let item = json!({
-                "id": "", "organizationId": "", "folderId": "", "collectionIds": ["", [""]], "type": "", "name": "",
-                "notes": "", "favorite": "", "reprompt": "", "creationDate": "", "revisionDate": "", "archivedDate": "",
-                "passwordHistory": [{"lastUsedDate": "", "password": ""}], "fields": fields, "login": login,
-                "attachments": [{"fileName": "", "url": ""}], "secureNote": {"type": ""},
-            });
-            let card = json!({"name": "", "card": {
-                "cardholderName": "", "brand": "", "number": "", "expMonth": "", "expYear": "", "code": "",
-            }});
-            let half =
-                json!({"name": "", "card": {"expMonth": ""}, "fields": "", "login": "", "sshKey": [""]});
-            let identity = json!({"name": "", "identity": {
-                "title": "", "firstName": "", "address1": "", "email": "", "username": "", "ssn": "", "more": [""],
-            }});
-            let person = json!({"name": "", "identity": {"email": "", "phone": ""}});
-            let key =
-                json!({"name": "", "sshKey": {"privateKey": "", "publicKey": "", "keyFingerprint": ""}});
-            let wrong = json!({"name": [""], "login": {"username": [""]}});
-            let list = [item, card, half, identity, person, key, wrong, json!("")];
-            let folder = json!({"id": "", "name": "", "organizationId": "", "externalId": ["", ""]});
-            let whole =
-                json!({"version": "", "folders": [folder, ""], "collections": [folder], "items": list});
-            let odd = json!({"folders": "", "collections": {"a": ""}, "items": [{"name": "", "collectionIds": ""}]});
-            vec![document(format, whole, BITWARDEN_IDS), document(format, odd, BITWARDEN_IDS)]
-        }
+        Format::Bitwarden => exports_of_bitwarden(),
         other => panic!("{} has no sample: every reader has to keep the law", other.name()),
     }
+}
+
+/// Tables of our own making, and those of managers: a row each where more would be told of the first alone.
+fn tables() -> Vec<Planted> {
+    vec![
+        table("vault,folder,name,login,password,url,description,tags,totp,color,favorite", 3),
+        table("Benutzername;Kennwort;Titel;Webseite;Notizen;Ganz Neues;PIN;zz;", 2),
+        table(
+            "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged",
+            1,
+        ),
+        table("Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes", 1),
+        table("Title,URL,Username,Password,Notes,OTPAuth", 2),
+        table(
+            "folder,favorite,type,name,notes,fields,reprompt,archivedDate,login_uri,login_username,login_password,login_totp",
+            2,
+        ),
+        table(
+            "collections,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp",
+            2,
+        ),
+        table("Group,Title,Username,Password,URL,Notes,TOTP,Icon,Last Modified,Created,Else", 1),
+        table("Account,Login Name,Password,Web Site,Comments", 2),
+        table("username,username2,username3,title,password,note,url,category,otpUrl", 2),
+        table(
+            "name,url,additional_urls,username,password,note,cardholdername,cardnumber,cvc,pin,expirydate,zipcode,folder,full_name,email,type,custom_fields",
+            2,
+        ),
+        table("type,name,url,email,username,password,note,totp,createTime,modifyTime,vault", 1),
+        table("url,username,password,totp,extra,name,grouping,fav", 2),
+        table("Secret Name,Username,URL,Password,Notes,Date Created,Folder,TOTP Key,TOTP Backup Codes", 2),
+        table(
+            "Password Name,Description,Password URL,SecretData,Notes,CustomData,Tags,Classification,Favorite,TOTP,Folder Name",
+            1,
+        ),
+        table("name\tpassword\ttext:Own\tpassword:Hidden\ttotp:Code\tusername\temail\temail 2", 2),
+    ]
+}
+
+fn exports_of_bitwarden() -> Vec<Planted> {
+    let format = Format::Bitwarden;
+    let login = json!({
+        "username": "", "password": "", "totp": "", "uri": "", "passwordRevisionDate": "",
+        "uris": [{"uri": "", "match": "", "uriChecksum": ""}, {"uri": ""}, ""],
+        "fido2Credentials": [{"credentialId": "", "rpId": "", "discoverable": ""}, ""],
+    });
+    let fields =
+        json!([{"name": "", "value": "", "type": ""}, {"name": "", "value": "", "linkedId": ""}, ""]);
+    let item = json!({
+        "id": "", "organizationId": "", "folderId": "", "collectionIds": ["", [""]], "type": "", "name": "",
+        "notes": "", "favorite": "", "reprompt": "", "creationDate": "", "revisionDate": "", "archivedDate": "",
+        "passwordHistory": [{"lastUsedDate": "", "password": ""}], "fields": fields, "login": login,
+        "attachments": [{"fileName": "", "url": ""}], "secureNote": {"type": ""},
+    });
+    let card = json!({"name": "", "card": {
+        "cardholderName": "", "brand": "", "number": "", "expMonth": "", "expYear": "", "code": "",
+    }});
+    let half = json!({"name": "", "card": {"expMonth": ""}, "fields": "", "login": "", "sshKey": [""]});
+    let identity = json!({"name": "", "identity": {
+        "title": "", "firstName": "", "address1": "", "email": "", "username": "", "ssn": "", "more": [""],
+    }});
+    let person = json!({"name": "", "identity": {"email": "", "phone": ""}});
+    let key = json!({"name": "", "sshKey": {"privateKey": "", "publicKey": "", "keyFingerprint": ""}});
+    let wrong = json!({"name": [""], "login": {"username": [""]}});
+    let list = [item, card, half, identity, person, key, wrong, json!("")];
+    let folder = json!({"id": "", "name": "", "organizationId": "", "externalId": ["", ""]});
+    let whole = json!({"version": "", "folders": [folder, ""], "collections": [folder], "items": list});
+    let odd = json!({"folders": "", "collections": {"a": ""}, "items": [{"name": "", "collectionIds": ""}]});
+    vec![document(format, whole, BITWARDEN_IDS), document(format, odd, BITWARDEN_IDS)]
 }
 
 const PASSWORK_IDS: &[&str] = &["id", "_id", "folderId", "groupId", "vaultId", "parentId", "parentFolderId"];

@@ -33,7 +33,7 @@ fn as_json(record: &Record, wanted: &Value) -> Value {
 #[test]
 fn formats_samples_read_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samples");
-    for number in (1..=9).chain([13]) {
+    for number in (1..=9).chain([12, 13, 14, 16, 17, 22, 24]) {
         let prefix = format!("{number:02}-");
         let folder = std::fs::read_dir(&root)
             .unwrap()

@@ -1,0 +1,460 @@
+//! Tables that managers and browsers export: what their columns mean beyond their names, and what a row needs then.
+//!
+//! A row of [`MANAGERS`] is one export. It is taken for a file whose header has all columns of the signature; what the user
+//! says with `--map` or `--folder-separator` stands above it. To add one, write its row, and a header to the test of
+//! conservation (`tests/formats/conservation.rs`).
+
+use crate::columns::{kind_of, normal};
+use crate::json::{self, Value};
+use crate::tally::Tally;
+use keyferry_crypto::model::{Custom, CustomKind, Record};
+use keyferry_crypto::secret::SecretString;
+
+/// One manager's table.
+pub(super) struct Manager {
+    /// For people.
+    pub(super) name: &'static str,
+    /// Columns that all have to be there.
+    signature: &'static [&'static str],
+    /// Column and meaning, as `--map` has them, and `behind:` with a reason.
+    pub(super) map: &'static [(&'static str, &'static str)],
+    /// Between folders.
+    pub(super) separator: Option<char>,
+    /// Makes the next character literal.
+    pub(super) escape: Option<u8>,
+    /// Completes a record of which all cells are set.
+    pub(super) finish: fn(&mut Record, &mut Tally) -> Outcome,
+}
+
+/// What a row is.
+pub(super) enum Outcome {
+    Record,
+    /// Its name is the path of a folder, which may be empty.
+    Folder,
+    /// No secret of the user's; the reason.
+    LeftOut(&'static str),
+}
+
+const DATES: &str = "behind:an environment keeps its own dates";
+const OWN: &str = "behind:it means something only where it comes from";
+
+const MANAGERS: &[Manager] = &[
+    Manager {
+        name: "Firefox",
+        signature: &["url", "username", "password", "httpRealm", "formActionOrigin", "guid"],
+        map: &[
+            ("httpRealm", "text:HTTP realm"),
+            ("formActionOrigin", OWN),
+            ("guid", OWN),
+            ("timeCreated", DATES),
+            ("timeLastUsed", DATES),
+            ("timePasswordChanged", DATES),
+        ],
+        separator: None,
+        escape: None,
+        finish: |record, _| {
+            if record.url.starts_with("chrome://FirefoxAccounts") {
+                Outcome::LeftOut("the browser's own login stays behind")
+            } else {
+                Outcome::Record
+            }
+        },
+    },
+    Manager {
+        name: "1Password",
+        signature: &["Title", "Url", "Username", "Password", "OTPAuth", "Favorite", "Archived"],
+        map: &[("OTPAuth", "totp:TOTP"), ("Archived", "text:Archived")],
+        separator: None,
+        escape: None,
+        finish: |record, tally| {
+            if mark(record, tally, "Archived", &["true", "false"]).is_some_and(|word| word == "true") {
+                record.tags.push("archived".to_owned());
+            }
+            Outcome::Record
+        },
+    },
+    Manager {
+        name: "Safari or Apple Passwords",
+        signature: &["Title", "URL", "Username", "Password", "Notes", "OTPAuth"],
+        map: &[("OTPAuth", "totp:TOTP")],
+        separator: None,
+        escape: None,
+        finish: |_, _| Outcome::Record,
+    },
+    Manager {
+        name: "Bitwarden",
+        signature: &["type", "name", "login_uri", "login_username", "login_password"],
+        map: &[
+            ("type", "text:type"),
+            ("fields", "password:fields"),
+            ("reprompt", "text:reprompt"),
+            ("archivedDate", "text:Archived"),
+            ("collections", "folder"),
+            ("login_totp", "totp:TOTP"),
+        ],
+        separator: None,
+        escape: None,
+        finish: bitwarden,
+    },
+    Manager {
+        name: "KeePassXC",
+        signature: &["Group", "Title", "Username", "Password", "URL", "Notes"],
+        map: &[("TOTP", "totp:TOTP"), ("Icon", OWN), ("Last Modified", DATES), ("Created", DATES)],
+        separator: None,
+        escape: None,
+        // The root group has the database's name.
+        finish: |record, _| {
+            if record.path.vault.is_none() && !record.path.folders.is_empty() {
+                record.path.vault = Some(record.path.folders.remove(0));
+            }
+            Outcome::Record
+        },
+    },
+    Manager {
+        name: "KeePass",
+        signature: &["Account", "Login Name", "Password", "Web Site", "Comments"],
+        map: &[
+            ("Account", "name"),
+            ("Login Name", "login"),
+            ("Password", "password"),
+            ("Web Site", "url"),
+            ("Comments", "description"),
+        ],
+        separator: None,
+        escape: Some(b'\\'),
+        finish: |_, _| Outcome::Record,
+    },
+    Manager {
+        name: "Dashlane",
+        signature: &["username", "username2", "username3", "title", "password"],
+        map: &[
+            ("username2", "text:Login 2"),
+            ("username3", "text:Login 3"),
+            ("otpUrl", "totp:TOTP"),
+            ("otpSecret", "totp:TOTP"),
+            ("category", "folder"),
+        ],
+        separator: None,
+        escape: None,
+        finish: |_, _| Outcome::Record,
+    },
+    Manager {
+        name: "NordPass",
+        signature: &["name", "url", "username", "password", "note", "cardholdername", "cardnumber", "cvc"],
+        map: &[
+            ("additional_urls", "text:additional_urls"),
+            ("email", "text:E-mail"),
+            ("type", "text:type"),
+            ("custom_fields", "password:custom_fields"),
+        ],
+        separator: None,
+        escape: None,
+        finish: nordpass,
+    },
+    Manager {
+        name: "Proton Pass",
+        signature: &["type", "name", "url", "password", "note", "totp", "createTime", "modifyTime"],
+        map: &[
+            ("type", "text:type"),
+            ("email", "text:E-mail"),
+            ("totp", "totp:TOTP"),
+            ("createTime", DATES),
+            ("modifyTime", DATES),
+        ],
+        separator: None,
+        escape: None,
+        finish: |record, tally| {
+            mark(record, tally, "type", &["login", "note", "alias", "creditCard", "identity"]);
+            let urls: Vec<String> = record.url.split(", ").map(str::to_owned).collect();
+            several_urls(record, urls);
+            login_or_mail(record);
+            Outcome::Record
+        },
+    },
+    Manager {
+        name: "LastPass",
+        signature: &["url", "username", "password", "extra", "name", "grouping", "fav"],
+        map: &[("extra", "description"), ("grouping", "folder"), ("fav", "favorite"), ("totp", "totp:TOTP")],
+        separator: Some('\\'),
+        escape: None,
+        finish: lastpass,
+    },
+    Manager {
+        name: "Secret Server",
+        signature: &["Secret Name", "Password", "Folder", "TOTP Key", "TOTP Backup Codes"],
+        map: &[
+            ("Secret Name", "name"),
+            ("TOTP Key", "totp:TOTP"),
+            ("TOTP Backup Codes", "password:TOTP Backup Codes"),
+        ],
+        separator: Some('\\'),
+        escape: None,
+        finish: |_, _| Outcome::Record,
+    },
+    Manager {
+        name: "Zoho Vault",
+        signature: &["SecretData", "CustomData", "Notes"],
+        map: &[
+            ("Password Name", "name"),
+            ("Secret Name", "name"),
+            ("Password URL", "url"),
+            ("Secret URL", "url"),
+            ("SecretData", "password:SecretData"),
+            ("CustomData", "password:CustomData"),
+            ("Description", "description"),
+            ("Notes", "text:Notes"),
+            ("Tags", "text:Tags"),
+            ("Classification", OWN),
+            ("TOTP", "totp:TOTP"),
+            ("login_totp", "totp:TOTP"),
+            ("Folder Name", "folder"),
+            ("ChamberName", "folder"),
+        ],
+        separator: None,
+        escape: None,
+        finish: zoho,
+    },
+];
+
+/// Whose table has this header.
+pub(super) fn find(header: &[String]) -> Option<&'static Manager> {
+    let names: Vec<String> = header.iter().map(|name| normal(name)).collect();
+    MANAGERS.iter().find(|manager| manager.signature.iter().all(|column| names.contains(&normal(column))))
+}
+
+impl Manager {
+    /// What a column means here, beyond its name.
+    pub(super) fn meaning(&self, column: &str) -> Option<&'static str> {
+        let found = self.map.iter().find(|(name, _)| normal(name) == normal(column));
+        found.map(|(_, meaning)| *meaning)
+    }
+}
+
+/// Takes a custom field out again.
+fn take(record: &mut Record, name: &str) -> Option<SecretString> {
+    let at = record.customs.iter().position(|custom| custom.name == name)?;
+    Some(record.customs.remove(at).value)
+}
+
+/// The same, for a mark: it has done its work where it is one of those that are known, and is a field as any other where not.
+fn mark(record: &mut Record, tally: &mut Tally, name: &str, known: &[&str]) -> Option<String> {
+    let at = record.customs.iter().position(|custom| custom.name == name)?;
+    let value = record.customs.get(at)?.value.expose();
+    let word = (*known.iter().find(|known| known.eq_ignore_ascii_case(value))?).to_owned();
+    record.customs.remove(at);
+    tally.turned_out_resolved();
+    Some(word)
+}
+
+fn add(record: &mut Record, name: impl Into<String>, kind: CustomKind, value: &str) {
+    record.customs.push(Custom { name: name.into(), kind, value: SecretString::from(value) });
+}
+
+/// The first is the record's; the others stand before its one-time code.
+fn several_urls(record: &mut Record, urls: Vec<String>) {
+    let mut urls = urls.into_iter().filter(|url| !url.is_empty());
+    record.url = urls.next().unwrap_or_default();
+    let at = record.customs.iter().position(|custom| custom.kind == CustomKind::Totp);
+    let at = at.unwrap_or(record.customs.len());
+    for (index, url) in urls.enumerate() {
+        let name = format!("URL {}", index + 2);
+        let url = Custom { name, kind: CustomKind::Text, value: SecretString::new(url) };
+        record.customs.insert(at + index, url);
+    }
+}
+
+/// An address is the login where there is no other.
+fn login_or_mail(record: &mut Record) {
+    if record.login.is_empty()
+        && let Some(mail) = take(record, "E-mail")
+    {
+        mail.expose().clone_into(&mut record.login);
+    }
+}
+
+fn bitwarden(record: &mut Record, tally: &mut Tally) -> Outcome {
+    mark(record, tally, "type", &["login", "note"]);
+    mark(record, tally, "reprompt", &["0"]);
+    if record.customs.iter().any(|custom| custom.name == "Archived") {
+        record.tags.push("archived".to_owned());
+    }
+    // A comma within an address is not escaped: a new one begins only where a scheme or a host does.
+    let mut urls: Vec<String> = Vec::new();
+    for part in record.url.split(',') {
+        let begins = part.split_once("://").is_some_and(|(scheme, _)| {
+            !scheme.is_empty()
+                && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        }) || part.split('/').next().is_some_and(|host| {
+            host.contains('.')
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte))
+        });
+        match urls.last_mut() {
+            Some(last) if !begins => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => urls.push(part.to_owned()),
+        }
+    }
+    let fields = take(record, "fields");
+    several_urls(record, urls);
+    let mut known: Vec<(String, String)> = Vec::new();
+    for line in fields.as_ref().map_or("", SecretString::expose).lines() {
+        match (line.split_once(": "), known.last_mut()) {
+            (Some((label, value)), _) => known.push((label.to_owned(), value.to_owned())),
+            (None, Some((_, value))) => {
+                value.push('\n');
+                value.push_str(line);
+            }
+            // Nothing that it could go on with.
+            (None, None) => known.push((String::new(), line.to_owned())),
+        }
+    }
+    for (label, value) in known {
+        let kind = kind_of(&label);
+        add(record, label, kind, &value);
+    }
+    Outcome::Record
+}
+
+fn nordpass(record: &mut Record, tally: &mut Tally) -> Outcome {
+    let kinds = ["folder", "password", "note", "credit_card", "identity", "passkey", "document"];
+    if mark(record, tally, "type", &kinds).is_some_and(|kind| kind == "folder") {
+        return Outcome::Folder;
+    }
+    if let Some(text) = take(record, "additional_urls") {
+        let mut urls = vec![record.url.clone()];
+        match json::parse(text.expose()) {
+            Ok(Value::List(list)) if list.iter().all(|one| matches!(one, Value::Text(_))) => {
+                urls.extend(list.into_iter().filter_map(Value::into_text));
+            }
+            // Some builds have one bare address there.
+            _ => urls.push(text.expose().to_owned()),
+        }
+        several_urls(record, urls);
+    }
+    if let Some(text) = take(record, "custom_fields") {
+        let plain = |field: &Value, name: &str| match field.get(name) {
+            Some(Value::Text(text)) => Some(text.to_string()),
+            Some(Value::Number(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let fields = match json::parse(text.expose()) {
+            Ok(Value::List(list)) => {
+                let known = list.iter().map(|field| {
+                    let known = field.has("type")
+                        && !field.any_member(|name| !["type", "label", "value"].contains(&name));
+                    let kind = plain(field, "type");
+                    Some((plain(field, "label")?, plain(field, "value")?, kind.filter(|_| known)?))
+                });
+                known.collect::<Option<Vec<_>>>()
+            }
+            _ => None,
+        };
+        match fields {
+            Some(fields) => {
+                for (label, value, kind) in fields {
+                    let kind = if kind == "hidden" { CustomKind::Password } else { kind_of(&label) };
+                    add(record, label, kind, &value);
+                }
+            }
+            None => add(record, "custom_fields", CustomKind::Password, text.expose()),
+        }
+    }
+    login_or_mail(record);
+    Outcome::Record
+}
+
+fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
+    match record.url.as_str() {
+        "http://group" => {
+            record.url.clear();
+            tally.turned_out_resolved();
+            return Outcome::Folder;
+        }
+        // What stands for no address.
+        "http://sn" | "http://" => {
+            record.url.clear();
+            tally.turned_out_resolved();
+        }
+        _ => {}
+    }
+    if record.description.starts_with("NoteType:")
+        && let Some(fields) = typed_note(&record.description)
+    {
+        record.description.clear();
+        for (label, value) in fields {
+            match label.as_str() {
+                "NoteType" | "Language" => {}
+                "Notes" => record.description = value,
+                _ if value.is_empty() => {}
+                "Username" if record.login.is_empty() => record.login = value,
+                "Password" if record.password.is_none() => record.password = Some(SecretString::new(value)),
+                "URL" if record.url.is_empty() => record.url = value,
+                _ => {
+                    let kind = kind_of(&label);
+                    add(record, label, kind, &value);
+                }
+            }
+        }
+    }
+    Outcome::Record
+}
+
+/// The fields of a note with a type: a line each, and `Notes:` with all that follows. `None` where a line is none, since
+/// some values have several lines and nothing says where they end: then the note stays as it is.
+fn typed_note(text: &str) -> Option<Vec<(String, String)>> {
+    let mut fields = Vec::new();
+    let mut rest = text;
+    loop {
+        if let Some(notes) = rest.strip_prefix("Notes:") {
+            fields.push(("Notes".to_owned(), notes.trim_start_matches(['\r', '\n']).to_owned()));
+            return Some(fields);
+        }
+        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
+        let (label, value) = line.trim_end_matches('\r').split_once(':')?;
+        let is_label = !label.is_empty() && label.len() <= 40 && !label.contains(['/', '"', '{', '=']);
+        fields.push((label.to_owned(), value.to_owned()));
+        if !is_label {
+            return None;
+        }
+        if after.is_empty() {
+            return Some(fields);
+        }
+        rest = after;
+    }
+}
+
+fn zoho(record: &mut Record, _: &mut Tally) -> Outcome {
+    if let Some(notes) = take(record, "Notes") {
+        if !record.description.is_empty() {
+            record.description.push_str("\n\n");
+        }
+        record.description.push_str(notes.expose());
+    }
+    if let Some(tags) = take(record, "Tags") {
+        let tags = tags.expose().split(['\n', ',']).map(str::trim).filter(|tag| !tag.is_empty());
+        record.tags.extend(tags.map(str::to_owned));
+    }
+    for (column, fills) in [("SecretData", true), ("CustomData", false)] {
+        let Some(data) = take(record, column) else { continue };
+        let lines: Vec<_> = data.expose().lines().filter(|line| !line.is_empty()).collect();
+        if !lines.iter().all(|line| line.contains(':')) {
+            // Values of several lines: nothing says where they end.
+            add(record, column, CustomKind::Password, data.expose());
+            continue;
+        }
+        for (label, value) in lines.iter().filter_map(|line| line.split_once(':')) {
+            match label {
+                "SecretType" if fills => {}
+                _ if value.is_empty() => {}
+                "User Name" if fills && record.login.is_empty() => value.clone_into(&mut record.login),
+                "Password" if fills && record.password.is_none() => {
+                    record.password = Some(SecretString::from(value));
+                }
+                _ => add(record, label, kind_of(label), value),
+            }
+        }
+    }
+    Outcome::Record
+}
