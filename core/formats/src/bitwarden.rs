@@ -22,21 +22,6 @@ use keyferry_crypto::totp::Totp;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
-/// What an item is, by the object that it has.
-const KINDS: [&str; 5] = ["login", "secureNote", "card", "identity", "sshKey"];
-
-/// Whether a document, or its beginning, is such an export.
-pub(super) fn is_own(document: &Value) -> bool {
-    let is_object = |value: &Value, name: &str| matches!(value.get(name), Some(Value::Object(_)));
-    let is_item = |item: &Value| KINDS.iter().any(|kind| is_object(item, kind));
-    let list = match document.get("items") {
-        Some(Value::List(items)) => Some(items),
-        _ => None,
-    };
-    matches!(document.get("encrypted"), Some(Value::Bool(_))) && (list.is_some() || document.has("data"))
-        || list.is_some_and(|items| items.iter().any(is_item))
-}
-
 pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
     let Value::Object(mut members) = document(input)? else { return Err(not_one()) };
     if let Some(name) = json::duplicate(&members) {

@@ -1,6 +1,6 @@
 //! Which format a file has: by what only that format has, never for want of another.
 
-use crate::{Format, bitwarden, columns, decode, foreign, json, passwork_json};
+use crate::{Format, columns, decode, foreign, json, passwork_json};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::borrow::Cow;
 
@@ -51,7 +51,7 @@ fn head_text(head: &[u8]) -> Cow<'_, str> {
 }
 
 fn json_kind(document: &json::Value, text: &str) -> Result<Format> {
-    if bitwarden::is_own(document) {
+    if foreign::is_bitwarden(document) {
         return Ok(Format::Bitwarden);
     }
     foreign::refuse_json(document)?;

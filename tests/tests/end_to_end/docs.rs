@@ -72,6 +72,7 @@ fn every_make_target_that_is_named_exists() {
         "docs/secrets.md",
         "docs/sessions.md",
         "docs/threat-model.md",
+        "docs/upgrading.md",
     ];
     for document in documents {
         let text = read(document);

@@ -33,13 +33,11 @@ fn as_json(record: &Record, wanted: &Value) -> Value {
 #[test]
 fn formats_samples_read_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samples");
-    for number in (1..=9).chain([12, 13, 14, 16, 17, 22, 24]) {
-        let prefix = format!("{number:02}-");
-        let folder = std::fs::read_dir(&root)
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .find(|p| p.file_name().unwrap().to_str().unwrap().starts_with(&prefix))
-            .unwrap();
+    let mut folders: Vec<_> = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("expected.json").is_file());
+    folders.sort();
+    assert!(folders.len() >= 16, "{folders:?}");
+    for folder in folders {
         let expected: Value =
             serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
         for (file, want) in expected.as_object().unwrap() {
