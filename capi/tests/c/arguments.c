@@ -353,8 +353,8 @@ int main(int count, char **words) {
     EXPECT(KF_NOT_FOUND, kf_resume(job, -1, 0, file, environment, NULL, NULL, &a));
     cleared(&a, __LINE__);
     EXPECT(KF_INPUT, kf_verify(job, environment, NULL, 0, file, NULL, &a)); /* nothing is there to compare */
-    EXPECT(KF_DIFFERENT, kf_verify(job, environment, NULL, 0, file, "{\"allow_empty\": true}", &a));
-    if (a.data == NULL || strstr((const char *)a.data, "extra") == NULL) {
+    EXPECT(KF_DIFFERENT, kf_verify(job, environment, NULL, 0, file, "{\"allow_empty\": true, \"exact\": true}", &a));
+    if (a.data == NULL || strstr((const char *)a.data, "only there") == NULL) {
         return wrong(__LINE__);
     }
     kf_buffer_free(&a);
