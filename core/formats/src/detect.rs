@@ -2,7 +2,7 @@
 
 use crate::{Format, columns, decode, foreign, json, passwork_json};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// The format of a file that begins with `head` (some KiB) and is called `name`.
 ///
@@ -40,14 +40,15 @@ pub fn detect(head: &[u8], name: Option<&str>) -> Result<Format> {
 }
 
 /// The head as text; the character that the cut went through is of no interest here.
-fn head_text(head: &[u8]) -> Cow<'_, str> {
+fn head_text(head: &[u8]) -> Zeroizing<String> {
     let marked = encoding_rs::Encoding::for_bom(head);
-    match marked.or_else(|| decode::utf_16(head).map(|encoding| (encoding, 0))) {
+    let text = match marked.or_else(|| decode::utf_16(head).map(|encoding| (encoding, 0))) {
         Some((encoding, mark)) => {
             encoding.decode_without_bom_handling(head.get(mark..).unwrap_or_default()).0
         }
         None => String::from_utf8_lossy(head),
-    }
+    };
+    Zeroizing::new(text.into_owned())
 }
 
 fn json_kind(document: &json::Value, text: &str) -> Result<Format> {

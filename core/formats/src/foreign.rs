@@ -3,6 +3,7 @@
 
 use crate::json::Value;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
+use zeroize::Zeroizing;
 
 /// What begins with certain bytes, and what to do with it.
 const MAGIC: &[(&[u8], &str, &str)] = &[
@@ -56,7 +57,8 @@ pub(crate) fn refuse_text(head: &[u8]) -> Result<()> {
     if let Some((_, what, next)) = found {
         return Err(refused(what, next));
     }
-    let lower: Vec<u8> = trimmed.iter().take(1 << 12).map(u8::to_ascii_lowercase).collect();
+    let lower: Zeroizing<Vec<u8>> =
+        Zeroizing::new(trimmed.iter().take(1 << 12).map(u8::to_ascii_lowercase).collect());
     let has = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
     if lower.starts_with(b"<?xml")
         || lower.starts_with(b"<keepassfile")

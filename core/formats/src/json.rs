@@ -409,7 +409,20 @@ pub(super) fn text(value: &Value) -> SecretString {
             }
         }
     }
-    let mut out = Vec::new();
+    /// At least as many bytes as are written: each may become six.
+    fn bound(value: &Value) -> usize {
+        match value {
+            Value::Null | Value::Bool(_) => 5,
+            Value::Number(number) => number.len(),
+            Value::Text(text) => 6 * text.len() + 2,
+            Value::List(list) => list.iter().map(|value| bound(value) + 1).sum::<usize>() + 2,
+            Value::Object(members) => {
+                members.iter().map(|(name, value)| 6 * name.len() + 4 + bound(value)).sum::<usize>() + 2
+            }
+        }
+    }
+    // In one allocation: growing would leave copies behind.
+    let mut out = Vec::with_capacity(bound(value));
     write(&mut out, value);
     // All of it is text.
     SecretBytes::new(out).into_text().unwrap_or_default()

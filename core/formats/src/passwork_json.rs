@@ -14,8 +14,9 @@
 
 use crate::decode::Decode;
 use crate::json::{self, Members, Value, pointer_part};
-use crate::jsonl::{append, base64, fill, spread, text_of, twice};
+use crate::jsonl::{append as append_record, base64, fill, spread, text_of, twice};
 use crate::tally::Tally;
+use crate::wiped::append;
 use crate::{Entries, MOST_FOLDERS, Writer, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
@@ -116,7 +117,7 @@ pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
     let encoding = source.name;
     let mut chunk = Zeroizing::new(Vec::new());
     while source.next(&mut chunk)? {
-        bytes.extend_from_slice(&chunk);
+        append(&mut bytes, &chunk);
     }
     foreign::refuse_text(&bytes)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -556,7 +557,7 @@ impl Writer for PassworkWriter {
             items.push(b',');
         }
         items.push(b'{');
-        append(items, record, "isFavorite");
+        append_record(items, record, "isFavorite");
         items.push(b'}');
         Ok(())
     }

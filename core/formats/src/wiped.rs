@@ -43,7 +43,7 @@ impl<R: Read> WipedReader<R> {
 }
 
 /// Appends bytes; where the vector must grow, the old allocation is overwritten before it is given back.
-fn append(into: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
+pub(crate) fn append(into: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
     let length = into.len() + bytes.len();
     if length > into.capacity() {
         let mut grown = Zeroizing::new(Vec::with_capacity(length.max(2 * into.capacity())));

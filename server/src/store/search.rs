@@ -47,6 +47,26 @@ pub(crate) struct Hits<'a> {
     extensions: bool,
 }
 
+/// The members that searches show of an item, from the first eleven columns of their row.
+pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> Result<()> {
+    let text_at = |index: usize| -> Result<Option<&str>> {
+        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+    };
+    object
+        .put("id", &text_at(0)?)?
+        .put("vaultId", &text_at(1)?)?
+        .put("folderId", &text_at(2)?)?
+        .put("name", &text_at(3)?)?
+        .put("login", &text_at(4)?)?
+        .put("url", &text_at(5)?)?
+        .put("description", &text_at(6)?)?
+        .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
+        .put("color", &row.get::<_, i64>(8)?)?
+        .put("isFavorite", &row.get::<_, bool>(10)?)?
+        .put("isDeleted", &false)?;
+    Ok(())
+}
+
 /// Each is a condition of its own, and `SQLite` nests no more than a thousand.
 const MOST_TAGS: usize = 100;
 
@@ -137,18 +157,7 @@ impl<'a> Hits<'a> {
             }
             taken += 1;
             let mut object = Object::new(&mut out);
-            object
-                .put("id", &text_at(0)?)?
-                .put("vaultId", &text_at(1)?)?
-                .put("folderId", &text_at(2)?)?
-                .put("name", &text_at(3)?)?
-                .put("login", &text_at(4)?)?
-                .put("url", &text_at(5)?)?
-                .put("description", &text_at(6)?)?
-                .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
-                .put("color", &row.get::<_, i64>(8)?)?
-                .put("isFavorite", &row.get::<_, bool>(10)?)?
-                .put("isDeleted", &false)?;
+            put_summary(row, &mut object)?;
             if self.extensions {
                 object.put("updatedAt", &row.get::<_, i64>(9)?)?;
             }

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use super::attachment;
 use super::place::Place;
-use super::search::{Filter, Hits, Ways};
+use super::search::{Filter, Hits, Ways, put_summary};
 use super::snapshot::person;
 use super::target::{self, Editable};
 
@@ -47,23 +47,9 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, stored: &target::Shortcut)
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params![caller.user, stored.id])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("shortcut"))?;
-    let text_at = |index: usize| -> Result<Option<&str>> {
-        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
-    };
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::new(&mut out);
-    object
-        .put("id", &text_at(0)?)?
-        .put("vaultId", &text_at(1)?)?
-        .put("folderId", &text_at(2)?)?
-        .put("name", &text_at(3)?)?
-        .put("login", &text_at(4)?)?
-        .put("url", &text_at(5)?)?
-        .put("description", &text_at(6)?)?
-        .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
-        .put("color", &row.get::<_, i64>(8)?)?
-        .put("isFavorite", &row.get::<_, bool>(10)?)?
-        .put("isDeleted", &false)?;
+    put_summary(row, &mut object)?;
     add_rest(conn, row, &mut object, &mut Ways::default())?;
     object.end();
     Ok(out)

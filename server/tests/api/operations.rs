@@ -158,6 +158,13 @@ async fn other_methods_and_addresses_are_told_so() {
     for path in ["/health", "/healthz"] {
         assert_eq!(world.get_whole(path).await, json!({"status": "ok"}));
     }
+    // A browser that is sent to the server finds what it is.
+    let request = http::Request::get("/").body(axum::body::Body::empty()).unwrap();
+    let answer = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["location"]),
+        (307, &"api/docs".parse().unwrap())
+    );
 }
 
 #[tokio::test]

@@ -47,6 +47,11 @@ fn dropped_secrets_are_gone_from_memory() {
     let served = Served::new(&scene, "a", "on");
     let records = scene.file("records.jsonl", RECORDS);
     scene.run(&["import", records, "embedded:a"]).succeeds();
+    let mut files = vec![scene.path(records)];
+    for name in ["records.csv", "records.json"] {
+        scene.run(&["export", "embedded:a", name, "--allow-plaintext"]).succeeds();
+        files.push(scene.path(name));
+    }
     let mut words: Vec<(String, Vec<u8>)> =
         PLANTED.iter().map(|word| ((*word).to_owned(), word.as_bytes().to_vec())).collect();
     words.push(("the master password".to_owned(), MASTER_PASSWORD.as_bytes().to_vec()));
@@ -57,7 +62,7 @@ fn dropped_secrets_are_gone_from_memory() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_holds_secrets"))
         .env_clear()
         .env("URL", &served.url)
-        .env("RECORDS", scene.path(records))
+        .env("RECORDS", std::env::join_paths(files).unwrap())
         .env("KEYFERRY_TOKEN", served.access_token())
         .env("KEYFERRY_MASTER_PASSWORD_FILE", scene.path(scene.file("password", MASTER_PASSWORD)))
         .stdin(Stdio::piped())

@@ -246,8 +246,8 @@ fn mark(record: &mut Record, tally: &mut Tally, name: &str, known: &[&str]) -> O
     Some(word)
 }
 
-fn add(record: &mut Record, name: impl Into<String>, kind: CustomKind, value: &str) {
-    record.customs.push(Custom { name: name.into(), kind, value: SecretString::from(value) });
+fn add(record: &mut Record, name: impl Into<String>, kind: CustomKind, value: impl Into<SecretString>) {
+    record.customs.push(Custom { name: name.into(), kind, value: value.into() });
 }
 
 /// The first is the record's; the others stand before its one-time code.
@@ -298,21 +298,22 @@ fn bitwarden(record: &mut Record, tally: &mut Tally) -> Outcome {
     }
     let fields = take(record, "fields");
     several_urls(record, urls);
-    let mut known: Vec<(String, String)> = Vec::new();
-    for line in fields.as_ref().map_or("", SecretString::expose).lines() {
+    let text = fields.as_ref().map_or("", SecretString::expose);
+    // Label, and where the value begins and ends: what goes on over several lines is one piece of the text.
+    let mut known: Vec<(&str, usize, usize)> = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.trim_end_matches(['\r', '\n']).len();
         match (line.split_once(": "), known.last_mut()) {
-            (Some((label, value)), _) => known.push((label.to_owned(), value.to_owned())),
-            (None, Some((_, value))) => {
-                value.push('\n');
-                value.push_str(line);
-            }
+            (Some((label, _)), _) => known.push((label, start + label.len() + 2, end)),
+            (None, Some(last)) => last.2 = end,
             // Nothing that it could go on with.
-            (None, None) => known.push((String::new(), line.to_owned())),
+            (None, None) => known.push(("", start, end)),
         }
+        start += line.len();
     }
-    for (label, value) in known {
-        let kind = kind_of(&label);
-        add(record, label, kind, &value);
+    for (label, start, end) in known {
+        add(record, label, kind_of(label), text.get(start..end).unwrap_or_default());
     }
     Outcome::Record
 }
@@ -355,7 +356,7 @@ fn nordpass(record: &mut Record, tally: &mut Tally) -> Outcome {
             Some(fields) => {
                 for (label, value, kind) in fields {
                     let kind = if kind == "hidden" { CustomKind::Password } else { kind_of(&label) };
-                    add(record, label, kind, &value);
+                    add(record, label, kind, value);
                 }
             }
             None => add(record, "custom_fields", CustomKind::Password, text.expose()),
@@ -393,7 +394,7 @@ fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
                 "URL" if record.url.is_empty() => record.url = value,
                 _ => {
                     let kind = kind_of(&label);
-                    add(record, label, kind, &value);
+                    add(record, label, kind, value);
                 }
             }
         }
@@ -457,4 +458,90 @@ fn zoho(record: &mut Record, _: &mut Tally) -> Outcome {
         }
     }
     Outcome::Record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read;
+    use crate::ReadOptions;
+    use keyferry_crypto::model::{Entry, Record};
+    use std::io::Cursor;
+
+    fn entries(text: &str) -> (Vec<Record>, Vec<String>) {
+        let (mut records, mut rest) = (Vec::new(), Vec::new());
+        for entry in read(Box::new(Cursor::new(text.to_owned())), &ReadOptions::default()).unwrap() {
+            match entry.unwrap() {
+                Entry::Record(record, _) => records.push(record),
+                Entry::Folder(path) => rest.push(path.to_string()),
+                Entry::Reject(reject) => rest.push(reject.why),
+                Entry::Note(_) => {}
+                Entry::Values(values) => assert_eq!(values.lost(), 0),
+            }
+        }
+        (records, rest)
+    }
+
+    fn fields(record: &Record) -> Vec<(&str, &str, &str)> {
+        record.customs.iter().map(|one| (one.name.as_str(), one.kind.as_str(), one.value.expose())).collect()
+    }
+
+    #[test]
+    fn lastpass_has_notes_with_a_type_and_rows_that_are_folders() {
+        let (records, rest) = entries(
+            "url,username,password,totp,extra,name,grouping,fav\n\
+             http://sn,,,,\"NoteType:Server\nLanguage:en-US\nHostname:h.example\nUsername:root\nPassword:p:w\nNotes:one\ntwo: three\",srv,Ops\\Net,0\n\
+             http://sn,,,,\"NoteType:SSH Key\nPrivate Key:-----BEGIN\nbm90LWEta2V5\nNotes:n\",key,,1\n\
+             http://group,,,,,Ops\\Empty,,0\n",
+        );
+        assert_eq!(rest, ["Ops / Empty"]);
+        assert_eq!(records[0].label(), "Ops / Net / srv");
+        assert_eq!((records[0].login.as_str(), records[0].url.as_str()), ("root", ""));
+        assert_eq!(records[0].password.as_ref().unwrap().expose(), "p:w");
+        assert_eq!(records[0].description, "one\ntwo: three");
+        assert_eq!(fields(&records[0]), [("Hostname", "text", "h.example")]);
+        // Nothing says where the key ends: the note stays whole.
+        assert!(records[1].description.contains("bm90LWEta2V5\nNotes:n") && records[1].favorite);
+        assert_eq!(fields(&records[1]), []);
+    }
+
+    #[test]
+    fn nordpass_has_json_in_cells() {
+        let (records, rest) = entries(
+            "name,url,additional_urls,username,password,note,cardholdername,cardnumber,cvc,folder,email,type,custom_fields\n\
+             Ops/Net,,,,,,,,,,,folder,\n\
+             A,https://a,\"[\"\"https://b\"\"]\",u,p,,,,,Ops,,password,\"[{\"\"type\"\":\"\"hidden\"\",\"\"label\"\":\"\"Own\"\",\"\"value\"\":\"\"x\"\"}]\"\n\
+             B,,https://bare,,p,,,,,,b@b.example,other,[not JSON\n",
+        );
+        assert_eq!(rest, ["Ops / Net"]);
+        assert_eq!(fields(&records[0]), [("URL 2", "text", "https://b"), ("Own", "password", "x")]);
+        assert_eq!((records[1].login.as_str(), records[1].url.as_str()), ("b@b.example", "https://bare"));
+        assert_eq!(
+            fields(&records[1]),
+            [("type", "text", "other"), ("custom_fields", "password", "[not JSON")]
+        );
+    }
+
+    #[test]
+    fn secret_server_and_bitwarden_keep_places_and_lines() {
+        let (records, _) = entries(
+            "Secret Name,Username,Password,Folder,TOTP Key,TOTP Backup Codes\nA,u,p,\\Ops\\Net,GEZDGNBVGY3TQOJQ,1 2\n",
+        );
+        assert_eq!(records[0].label(), "Ops / Net / A");
+        assert_eq!(fields(&records[0])[0], ("TOTP", "totp", "GEZDGNBVGY3TQOJQ"));
+        let (records, _) = entries(
+            "folder,type,name,fields,login_uri,login_username,login_password\n\
+             ,login,A,\"lost\nPIN: 1\nmulti: a\r\nb: c\nd\n\",\"https://a/x,y,https://b\",u,p\n",
+        );
+        assert_eq!(records[0].url, "https://a/x,y");
+        assert_eq!(
+            fields(&records[0]),
+            [
+                ("URL 2", "text", "https://b"),
+                ("", "text", "lost"),
+                ("PIN", "password", "1"),
+                ("multi", "text", "a"),
+                ("b", "text", "c\nd")
+            ]
+        );
+    }
 }
