@@ -46,7 +46,8 @@ pub struct kf_credentials {
 const SMALLEST: usize = size_of::<kf_credentials>();
 
 /// Opens `https://…` or `embedded:DIR`. `credentials` may be NULL. Close it with `kf_environment_close`. Any number of
-/// threads may use it at once.
+/// threads may use it at once. Its keys are compared with those that `KEYFERRY_PINS`, the file that `KEYFERRY_PINS_FILE`
+/// names, or the journal that `KEYFERRY_JOURNAL` names have seen before; `KEYFERRY_REQUIRE_PINS` refuses new ones.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_environment_open(
     location: *const c_char,
@@ -73,7 +74,8 @@ pub extern "C" fn kf_environment_open(
         let timeout = Duration::from_secs(if timeout == 0 { 120 } else { timeout });
         let opened = runtime()?.block_on(async {
             let (client, place) = keyferry_embedded::connect(location, session, timeout)?;
-            let opened = Environment::open(client, unlock).await?;
+            let memory = engine::memory_of_process(&place)?;
+            let opened = Environment::open_known(client, unlock, memory).await?;
             let advice = "give kf_environment_open a master_key or master_password";
             Ok::<_, Error>(opened.with_advice(advice).with_place(place))
         })?;
@@ -123,7 +125,8 @@ pub extern "C" fn kf_environment_tokens(
 /// line of JSON (as `kf_records_decrypt` has it, with `vault` and `path`), on this thread; an answer other than 0 ends
 /// the call with `KF_CALLBACK`. `path` is a vault and folders, such as "Infra/databases", where a backslash makes the
 /// next `/`, `#`, `:` or backslash part of a name; NULL is everything. `options` is NULL or JSON with any of `vaults`,
-/// `folder`, `tags` (lists of names), `query` (text), `changed_since` (Unix seconds).
+/// `folder`, `tags` (lists of names), `query` (text), `changed_since` (Unix seconds), `exclude` (a list of
+/// paths).
 ///
 /// A record that cannot be read ends the call with `KF_DECRYPT` once the others are through.
 #[unsafe(no_mangle)]

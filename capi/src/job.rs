@@ -145,7 +145,8 @@ pub extern "C" fn kf_export(
 /// - `rewrap`: true keeps ciphertext as it is and wraps only record keys anew;
 /// - `allow_plaintext`, `allow_unencrypted_target`, `trust_administrators`, `allow_empty`, `no_password`: true permits
 ///   what would be refused;
-/// - `vaults`, `folder`, `tags`, `query`, `changed_since`: which records of the source count;
+/// - `vaults`, `folder`, `tags`, `query`, `changed_since`, `exclude` (a list of paths): which records of the source count;
+/// - `structure`: `below` (the default), `keep`, `flatten`: where the source's vaults and folders stand in the sink;
 /// - `map`: an object of CSV columns and the fields that they are;
 /// - `rejects`: a file for a list of what could not be taken;
 /// - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`

@@ -1,7 +1,7 @@
 //! The options of a call: JSON, checked before anything begins.
 
 use crate::boundary::{Outcome, optional_name, usage};
-use keyferry_core::engine::{Conflict, Filter, Keys, Options, Verify};
+use keyferry_core::engine::{Conflict, Filter, Keys, Options, Structure, Verify};
 use keyferry_core::model::RecordPath;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct Choice {
     tags: Vec<String>,
     query: Option<String>,
     changed_since: Option<i64>,
+    exclude: Vec<String>,
+    structure: Option<String>,
     map: BTreeMap<String, String>,
     rejects: Option<PathBuf>,
     pub journal: Option<PathBuf>,
@@ -52,10 +54,12 @@ impl Choice {
             tags: self.tags,
             query: self.query,
             changed_since: self.changed_since,
+            exclude: self.exclude.iter().map(|path| RecordPath::names(path)).collect(),
         }
     }
 
     pub fn into_options(mut self) -> Outcome<Options> {
+        let structure = self.structure.as_deref().map(Structure::from_name).transpose()?;
         let on_conflict = self.on_conflict.as_deref();
         let on_conflict = on_conflict.map_or_else(|| Ok(Conflict::default()), Conflict::from_name)?;
         let verify = self.verify.as_deref().map_or_else(|| Ok(Verify::default()), Verify::from_name)?;
@@ -69,6 +73,7 @@ impl Choice {
             allow_empty: self.allow_empty,
             exact: self.exact,
             rejects: self.rejects.take(),
+            structure,
             ..Options::default()
         };
         options.read.no_password = self.no_password;

@@ -39,6 +39,18 @@ impl Jobs {
         self
     }
 
+    /// The same journal, or the one that these words name; transfers are of these words.
+    pub fn typed(mut self, words: Vec<String>, journal: Option<PathBuf>) -> Self {
+        self.words = words;
+        self.path = journal.or(self.path);
+        self
+    }
+
+    /// The command's words, without the program's name.
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
     /// When the command was typed; of a job that is resumed, when it first was.
     pub fn started(&self) -> Timestamp {
         self.started

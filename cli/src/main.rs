@@ -27,7 +27,6 @@ mod pins;
 mod secrets;
 mod time;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 #[cfg(all(feature = "jemalloc", not(target_env = "msvc")))]
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
         return passwork::main(&typed.collect::<Vec<_>>());
     }
     journal::arm_crash();
-    let arguments = match args::Arguments::try_parse_from(args::secrets::with_customs(std::env::args_os())) {
+    let arguments = match args::Arguments::read(args::secrets::with_customs(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with code 0; everything else is wrong usage.

@@ -30,7 +30,7 @@ pub fn remembered(place: &str, from: &PinSource) -> Result<Option<Memory>> {
     if own.is_none() && brought.is_empty() && !from.required {
         return Ok(None);
     }
-    Ok(Some(Memory::new(Arc::new(Known { brought, own }), place, from.required)))
+    Ok(Some(Memory::new(Arc::new(Known::new(brought, own)), place, from.required)))
 }
 
 /// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here.

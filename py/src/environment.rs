@@ -50,7 +50,9 @@ impl Environment {
             runtime.block_on(async {
                 let timeout = Duration::from_secs(timeout);
                 let (client, place) = keyferry_embedded::connect(location, session, timeout)?;
-                let opened = engine::Environment::open(client, unlock).await?;
+                let opened =
+                    engine::Environment::open_known(client, unlock, engine::memory_of_process(&place)?)
+                        .await?;
                 let advice = "give connect() a master_key or master_password";
                 Ok(Self { inner: Arc::new(opened.with_advice(advice).with_place(place)) })
             })

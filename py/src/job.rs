@@ -7,11 +7,14 @@ use crate::select::{filter, option};
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Journal, Keys, Options, ProgressQueue, Report, Verify,
+    self, ArchiveKeys, Base, Conflict, Endpoint, Journal, Keys, MaxDelete, Options, Page, PageFormat,
+    ProgressQueue, Report, Rules, Structure, Sync, Verify, sync_pair,
 };
+use keyferry_core::files;
 use keyferry_core::secret::SecretString;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,11 +47,11 @@ impl Stop {
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs a job on a thread of its own while this one listens for signals: Ctrl-C stops it cleanly.
-fn run(
+fn run<T: Serialize + Send + 'static>(
     py: Python<'_>,
     progress: Option<&Bound<'_, PyAny>>,
     stop: Option<&Stop>,
-    job: impl AsyncFnOnce(&ProgressQueue) -> Result<Report> + Send + 'static,
+    job: impl AsyncFnOnce(&ProgressQueue) -> Result<T> + Send + 'static,
 ) -> PyResult<String> {
     let stop = stop.map_or_else(Arc::default, |stop| stop.0.clone());
     let watched = Arc::new(ProgressQueue::new(stop.clone()));
@@ -124,6 +127,8 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
         rejects: option!(given, "rejects"),
         ..Options::default()
     };
+    let word: Option<String> = option!(given, "structure");
+    options.structure = word.as_deref().map(Structure::from_name).transpose().raise()?;
     let map: Option<Vec<(String, String)>> = option!(given, "map");
     options.read.map = map.unwrap_or_default();
     let flag = |name: &str| -> PyResult<bool> {
@@ -160,11 +165,156 @@ pub fn transfer(
 ) -> PyResult<String> {
     let (from, to) = (source.endpoint(), sink.endpoint());
     let options = options(given, [&from, &to])?;
+    let page = ReportPage::of(given, "migrate", &words)?;
     run(py, progress, stop, async move |shown| {
         let begin = resume.map_or_else(|| Begin::now(&words), Begin::Again);
         let go_on = |id| format!("give resume={id} to the same call");
-        job::run(|| Journal::open(&journal), begin, &from, &to, &options, shown, go_on).await
+        let report = job::run(|| Journal::open(&journal), begin, &from, &to, &options, shown, go_on).await?;
+        page.write(&report, &from, &to).await?;
+        Ok(report)
     })
+}
+
+/// Keeps `sink` in step with `source`; the report as JSON.
+#[pyfunction]
+#[pyo3(signature = (source, sink, words, journal, delete, max_delete=None, progress=None, stop=None, **given))]
+#[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
+pub fn sync(
+    py: Python<'_>,
+    source: Place<'_>,
+    sink: Place<'_>,
+    words: Vec<String>,
+    journal: PathBuf,
+    delete: bool,
+    max_delete: Option<String>,
+    progress: Option<&Bound<'_, PyAny>>,
+    stop: Option<&Stop>,
+    given: Option<&Bound<'_, PyDict>>,
+) -> PyResult<String> {
+    let (from, to) = (source.endpoint(), sink.endpoint());
+    let mut options = options(given, [&from, &to])?;
+    let max_delete = max_delete.map(|word| word.parse::<MaxDelete>()).transpose().raise()?;
+    let page = ReportPage::of(given, "sync", &words)?;
+    run(py, progress, stop, async move |shown| {
+        let word = words.get(1).map_or("", String::as_str);
+        let between = sync_pair(word, &from, &to, &options.filter)?;
+        let kept = Journal::open(&journal)?;
+        let base = to.environment().map(|sink| Base::open(&kept, &between, sink)).transpose()?.flatten();
+        options.sync = Some(Sync { delete, max_delete, base });
+        let go_on = |_| "call sync again: what is there already is not made twice".to_owned();
+        let report = job::run(|| Ok(kept), Begin::now(&words), &from, &to, &options, shown, go_on).await?;
+        page.write(&report, &from, &to).await?;
+        Ok(report)
+    })
+}
+
+/// What `transfer` would do, as JSON; writes nothing.
+#[pyfunction]
+#[pyo3(signature = (source, sink, progress=None, stop=None, **given))]
+pub fn plan(
+    py: Python<'_>,
+    source: Place<'_>,
+    sink: Place<'_>,
+    progress: Option<&Bound<'_, PyAny>>,
+    stop: Option<&Stop>,
+    given: Option<&Bound<'_, PyDict>>,
+) -> PyResult<String> {
+    let (from, to) = (source.endpoint(), sink.endpoint());
+    let options = options(given, [&from, &to])?;
+    run(py, progress, stop, async move |shown| engine::plan(&from, &to, &options, shown).await)
+}
+
+/// Takes back what a job did in an environment; what came of it as JSON.
+#[pyfunction]
+#[pyo3(signature = (job, environment, journal, progress=None, stop=None))]
+pub fn undo(
+    py: Python<'_>,
+    job: i64,
+    environment: &Bound<'_, Environment>,
+    journal: PathBuf,
+    progress: Option<&Bound<'_, PyAny>>,
+    stop: Option<&Stop>,
+) -> PyResult<String> {
+    let environment = environment.get().inner().clone();
+    run(py, progress, stop, async move |shown| {
+        environment.unlocked()?;
+        let journal = Journal::open(&journal)?;
+        let _held = journal.lock(environment.place())?;
+        engine::undo(&journal, job, &environment, shown).await
+    })
+}
+
+/// Looks at the health of a location's secrets; what was found as JSON.
+#[pyfunction]
+#[pyo3(signature = (location, now, days_old, days_ahead, min_score, access, breached=None, progress=None, stop=None, **given))]
+#[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
+pub fn audit(
+    py: Python<'_>,
+    location: Place<'_>,
+    now: i64,
+    days_old: u32,
+    days_ahead: u32,
+    min_score: u8,
+    access: bool,
+    breached: Option<PathBuf>,
+    progress: Option<&Bound<'_, PyAny>>,
+    stop: Option<&Stop>,
+    given: Option<&Bound<'_, PyDict>>,
+) -> PyResult<String> {
+    const DAY: i64 = 24 * 60 * 60;
+    let location = location.endpoint();
+    let options = options(given, [&location, &location])?;
+    let rules = Rules {
+        min_score,
+        now,
+        changed_after: now - i64::from(days_old) * DAY,
+        expires_by: now + i64::from(days_ahead) * DAY,
+        breached,
+        access,
+        ..Rules::default()
+    };
+    run(py, progress, stop, async move |shown| engine::audit(&location, &options, &rules, shown).await)
+}
+
+/// Where a report is filed, if anywhere, and what is said on it besides.
+struct ReportPage {
+    path: Option<PathBuf>,
+    what: &'static str,
+    words: Vec<String>,
+    started: String,
+}
+
+impl ReportPage {
+    /// Makes sure that it can be written, before hours of work.
+    fn of(given: Option<&Bound<'_, PyDict>>, what: &'static str, words: &[String]) -> PyResult<Self> {
+        let path: Option<PathBuf> = option!(given, "report");
+        if let Some(path) = &path {
+            PageFormat::of(path).and_then(|_| files::sink::check(path)).raise()?;
+        }
+        let started: Option<String> = option!(given, "started");
+        Ok(Self { path, what, words: words.to_vec(), started: started.unwrap_or_default() })
+    }
+
+    async fn write(&self, report: &Report, from: &Endpoint, to: &Endpoint) -> Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let identity = async |endpoint: &Endpoint| match endpoint.environment() {
+            Some(environment) => environment.identity().await.map(Some),
+            None => Ok(None),
+        };
+        let (source, sink) = (identity(from).await?, identity(to).await?);
+        let word = |index: usize| self.words.get(index).map_or("", String::as_str);
+        let page = Page {
+            what: self.what,
+            from: word(1),
+            to: word(2),
+            started: &self.started,
+            command: &[],
+            source: source.as_ref(),
+            sink: sink.as_ref(),
+            report,
+        };
+        files::sink::write(path, page.render(PageFormat::of(path)?)?.as_bytes())
+    }
 }
 
 /// Where the journal is unless a call names another.
@@ -186,5 +336,11 @@ pub fn verify(
 ) -> PyResult<String> {
     let (a, b) = (a.endpoint(), b.endpoint());
     let options = options(given, [&a, &b])?;
-    run(py, progress, stop, async move |shown| engine::verify(&a, &b, &options, shown).await)
+    let words: Option<Vec<String>> = option!(given, "words");
+    let page = ReportPage::of(given, "verify", &words.unwrap_or_default())?;
+    run(py, progress, stop, async move |shown| {
+        let report = engine::verify(&a, &b, &options, shown).await?;
+        page.write(&report, &a, &b).await?;
+        Ok(report)
+    })
 }

@@ -33,9 +33,9 @@ mod _native {
     #[pymodule_export]
     use crate::environment::{Environment, Records, split_path};
     #[pymodule_export]
-    use crate::error::{KeyferryError, error_kinds};
+    use crate::error::{KeyferryError, error_kinds, flags_as_parameters};
     #[pymodule_export]
-    use crate::job::{Stop, default_journal, transfer, verify};
+    use crate::job::{Stop, audit, default_journal, plan, sync, transfer, undo, verify};
     #[pymodule_export]
     use crate::record::{Attachment, Custom, Record};
     #[pymodule_export]

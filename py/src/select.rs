@@ -23,11 +23,13 @@ pub(crate) use option;
 pub fn filter(select: Option<&Bound<'_, PyDict>>) -> PyResult<Filter> {
     let vaults: Option<Vec<String>> = option!(select, "vaults");
     let tags: Option<Vec<String>> = option!(select, "tags");
+    let exclude: Option<Vec<Vec<String>>> = option!(select, "exclude");
     Ok(Filter {
         vaults: vaults.unwrap_or_default(),
         folder: option!(select, "folder"),
         tags: tags.unwrap_or_default(),
         query: option!(select, "query"),
         changed_since: option!(select, "changed_since"),
+        exclude: exclude.unwrap_or_default(),
     })
 }

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod audit;
 pub mod doctor;
 pub mod environment;
+pub mod examples;
 pub mod exec;
 pub mod generate;
 pub mod inject;
@@ -18,10 +19,12 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Export, ExtraColumns, Import, Into, Migrate, OnConflict, Select, SyncArguments, Table, Two, VerifyHow,
+    Apply, Approved, Export, ExtraColumns, Import, Into, Migrate, OnConflict, Select, StructureHow,
+    SyncArguments, Table, Two, VerifyHow,
 };
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Carries secrets between environments: fast, complete, provable, and never in the clear.
@@ -48,6 +51,7 @@ pub struct Arguments {
 
 /// Options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Every command")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that is typed")]
 pub struct Global {
     /// Write the result as one JSON document
@@ -82,6 +86,35 @@ pub struct Global {
     pub require_pins: bool,
 }
 
+impl Arguments {
+    /// Understands what was typed, the program's name first.
+    ///
+    /// # Errors
+    /// What is wrong with it, or the help that was asked for, with the command's examples.
+    pub fn read<W: std::convert::Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = W>,
+    ) -> Result<Self, clap::Error> {
+        let mut definition = complete_definition();
+        let matches = definition.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+    }
+}
+
+/// What may be typed, each command with its examples.
+pub fn complete_definition() -> clap::Command {
+    Arguments::command().mut_subcommands(|command| {
+        let examples = examples::text(command.get_name());
+        if examples.is_empty() {
+            return command;
+        }
+        let help = match command.get_after_help() {
+            Some(help) => format!("{help}\n\n{examples}"),
+            None => examples,
+        };
+        command.after_help(help)
+    })
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -102,6 +135,8 @@ pub enum Command {
     Migrate(Migrate),
     /// Keep an environment in step with a source: bring only what changed, tell what was edited there
     Sync(SyncArguments),
+    /// Do what a plan says that --plan-to wrote; nothing where source or sink are not as they were
+    Apply(Apply),
     /// Compare two locations: names and fields, never values
     #[command(visible_alias = "diff")]
     Verify(Two),

@@ -4,6 +4,7 @@ use crate::time::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use keyferry_core::engine::MaxDelete;
+use keyferry_core::secret::SecretString;
 use std::path::PathBuf;
 
 /// See `Conflict` of the engine.
@@ -42,12 +43,15 @@ pub enum ExtraColumns {
 }
 
 /// How to read a CSV, for every command that reads files.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading CSV")]
 pub struct Table {
     /// Take this column (its name or number) as this field; may be given several times
     #[arg(long, value_name = "COL=FIELD")]
     pub map: Vec<String>,
+    /// Take columns and all else of this heading from a TOML file; what is typed as well goes before it
+    #[arg(long, value_name = "FILE")]
+    pub map_file: Option<PathBuf>,
     /// One character, or `tab` [default: found from content]
     #[arg(long, value_name = "CHAR")]
     pub delimiter: Option<String>,
@@ -79,6 +83,7 @@ pub struct Table {
 
 /// Which records count, for every command that reads them.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "What to read")]
 pub struct Select {
     /// Only from this vault of the source; several times for any of them
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -95,17 +100,50 @@ pub struct Select {
     /// Only what changed since: 2026-11-01, 2026-11-01T12:00:00Z (UTC unless it says otherwise), or back from now: 7d, 12h, 30m
     #[arg(long, value_name = "WHEN", value_parser = crate::time::parse)]
     pub changed_since: Option<When>,
+    /// Not this vault, folder (with all below it) or record: names from the vault down, * for any characters; several times
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new())]
+    pub exclude: Vec<String>,
     /// A source without records, or a filter that matches none, is no mistake
     #[arg(long)]
     pub allow_empty: bool,
 }
 
+/// See `Structure` of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StructureHow {
+    /// All names of the source, vaults first, below the place that the sink names
+    Below,
+    /// What stands in the place that the source names, into the place that the sink names
+    Keep,
+    /// Every record directly into the place that the sink names
+    Flatten,
+}
+
+/// A plan that was approved, as `apply` hands it to the command that the plan is of.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    /// See `Plan::digest` of the engine.
+    pub digest: String,
+    /// See `Options::plan_key` of the engine.
+    pub key: Option<SecretString>,
+}
+
 /// What every transfer into an environment takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How to write")]
 pub struct Into {
     /// Show what would happen, write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// The same, and keep it in this file, for `keyferry apply`: names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub plan_to: Option<PathBuf>,
+    /// What was approved of a plan, by `apply`.
+    #[arg(skip)]
+    pub approved: Option<Approved>,
+    /// Where the source's vaults and folders stand in the sink [default: below; a comparison finds out]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub structure: Option<StructureHow>,
     /// When a record's place and name are taken by other content
     #[arg(long, value_enum, default_value = "fail", value_name = "HOW")]
     pub on_conflict: OnConflict,
@@ -182,10 +220,10 @@ pub struct Migrate {
     #[command(flatten)]
     pub into: Into,
     /// Where the sink is a file: secrets may be written in the clear; the file is readable by you alone
-    #[arg(long)]
+    #[arg(long, help_heading = "How to write")]
     pub allow_plaintext: bool,
     /// Keep ciphertext as it is and wrap only the record keys anew: nothing is decrypted
-    #[arg(long)]
+    #[arg(long, help_heading = "How to write")]
     pub rewrap: bool,
     /// What to read.
     #[command(flatten)]
@@ -206,6 +244,12 @@ pub struct SyncArguments {
     /// Show what would happen, write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// The same, and keep it in this file, for `keyferry apply`: names and counts, no secrets
+    #[arg(long, value_name = "FILE")]
+    pub plan_to: Option<PathBuf>,
+    /// What was approved of a plan, by `apply`.
+    #[arg(skip)]
+    pub approved: Option<Approved>,
     /// What was edited in the sink since the last time
     #[arg(long, value_enum, default_value = "skip", value_name = "HOW")]
     pub on_conflict: OnDrift,
@@ -254,6 +298,9 @@ pub struct Two {
     /// What only the second location holds is a difference too
     #[arg(long)]
     pub exact: bool,
+    /// How the first location's vaults and folders stand in the second [default: found out]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub structure: Option<StructureHow>,
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -263,6 +310,13 @@ pub struct Two {
     /// How to read a table.
     #[command(flatten)]
     pub table: Table,
+}
+
+/// `apply`
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The plan, as --plan-to wrote it
+    pub plan: PathBuf,
 }
 
 impl From<OnDrift> for OnConflict {

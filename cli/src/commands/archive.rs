@@ -48,6 +48,7 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
         from: &create.from,
         to: &create.file,
         dry_run: false,
+        plan_to: None,
         report: create.report.as_deref(),
     };
     carry(&typed, &from, &to, &options, jobs, output).await
@@ -62,6 +63,7 @@ async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: 
         from: &extract.file,
         to: &extract.to,
         dry_run: extract.into.dry_run,
+        plan_to: None,
         report: report.as_deref(),
     };
     let options =

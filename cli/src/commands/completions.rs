@@ -1,7 +1,6 @@
 //! `completions`: a script for the shell.
 
-use crate::args::Arguments;
-use clap::CommandFactory as _;
+use crate::args::complete_definition;
 use clap_complete::Shell;
 use keyferry_core::{Error, Result};
 use std::io::Write as _;
@@ -9,7 +8,7 @@ use std::io::Write as _;
 /// Writes the script to standard output.
 pub fn run(shell: Shell) -> Result<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "keyferry", &mut script);
+    clap_complete::generate(shell, &mut complete_definition(), "keyferry", &mut script);
     std::io::stdout().write_all(&script).map_err(|error| Error::io("-", error))?;
     Ok(0)
 }
@@ -31,11 +30,11 @@ mod tests {
     #[test]
     fn every_command_and_option_is_completed_in_every_shell() {
         let mut known = Vec::new();
-        words(&Arguments::command(), &mut known);
+        words(&complete_definition(), &mut known);
         assert!(known.len() > 100, "{known:?}");
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::PowerShell, Shell::Elvish] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "keyferry", &mut script);
+            clap_complete::generate(shell, &mut complete_definition(), "keyferry", &mut script);
             let script = String::from_utf8(script).expect("scripts are text");
             for word in &known {
                 assert!(script.contains(word), "{word} for {shell}");

@@ -34,6 +34,7 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
         from: &export.environment,
         to: &export.file,
         dry_run: false,
+        plan_to: None,
         report: export.report.as_deref(),
     };
     let mut options = Options {

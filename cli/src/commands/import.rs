@@ -28,12 +28,13 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     let (sink, inside) =
         location::environment(&import.environment, Side::Only, Need::Contents, config).await?;
     let to = Endpoint::Environment(Arc::new(sink), inside);
-    let report = import.into.report.clone();
+    let (report, plan_to) = (import.into.report.clone(), import.into.plan_to.clone());
     let typed = Typed {
         what: "import",
         from: &import.file,
         to: &import.environment,
         dry_run: import.into.dry_run,
+        plan_to: plan_to.as_deref(),
         report: report.as_deref(),
     };
     let mut options = options(import.into, import.select, jobs);

@@ -9,7 +9,6 @@ use crate::location;
 use crate::location::Need;
 use crate::output::progress::Shown;
 use crate::output::{Output, clean};
-use clap::Parser as _;
 use jiff::Timestamp;
 use keyferry_core::engine::journal::{State, Summary};
 use keyferry_core::{Error, ErrorKind, Result, engine};
@@ -92,7 +91,7 @@ fn typed(job: &Summary) -> String {
 fn command(job: &Summary) -> Result<Arguments> {
     std::env::set_current_dir(&job.folder).map_err(|error| Error::io(&job.folder, error))?;
     let words = std::iter::once("keyferry").chain(job.command.iter().map(String::as_str));
-    Arguments::try_parse_from(words).map_err(|error| {
+    Arguments::read(words).map_err(|error| {
         Error::new(ErrorKind::Input, format!("the command of job {} is not understood any more", job.id))
             .because(error)
             .next_step("run it again as a new job: what is there already is not made twice")

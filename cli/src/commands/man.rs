@@ -1,25 +1,123 @@
 //! `man`: manual pages from the same definitions as the help.
 
-use crate::args::Arguments;
 use crate::args::doctor::Man;
+use crate::args::{complete_definition, examples};
 use crate::output::Output;
-use clap::CommandFactory as _;
+use clap_mangen::roff::{Roff, bold, roman};
 use keyferry_core::{Error, Result};
+use std::io::{self, Write};
+
+/// Files that any command may look at.
+const FILES: &[(&str, &str)] = &[
+    (
+        "keyferry/config.toml",
+        "in the platform's config folder (KEYFERRY_CONFIG, --config): names of environments",
+    ),
+    (
+        "keyferry/journal.db",
+        "in its state folder (KEYFERRY_JOURNAL, --journal): jobs, and keys that were seen first",
+    ),
+];
+
+const EXIT_STATUS: &[(&str, &str)] = &[
+    ("0", "done"),
+    ("1", "failed"),
+    ("2", "wrong usage"),
+    ("3", "done with records left out"),
+    ("4", "verification found a difference"),
+    ("5", "not authenticated or not allowed"),
+    ("6", "could not reach the environment"),
+    ("130", "interrupted"),
+];
 
 /// Writes the main page to standard output, or each command's page into a folder.
 pub fn run(man: &Man, output: Output) -> Result<u8> {
-    let command = Arguments::command();
+    let mut command = complete_definition();
+    command.build();
     match &man.dir {
         None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page).map_err(|error| Error::io("-", error))?;
-            output.bytes(&page)?;
+            let mut whole = Vec::new();
+            page(&command, "keyferry", &mut whole).map_err(|error| Error::io("-", error))?;
+            output.bytes(&whole)?;
         }
         Some(folder) => {
-            std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
-            clap_mangen::generate_to(command, folder).map_err(|error| Error::io(folder, error))?;
+            let failed = |error| Error::io(folder, error);
+            std::fs::create_dir_all(folder).map_err(failed)?;
+            for (name, command) in all(&command, "keyferry".to_owned()) {
+                let mut whole = Vec::new();
+                page(command, &name, &mut whole).map_err(failed)?;
+                std::fs::write(folder.join(format!("{name}.1")), whole).map_err(failed)?;
+            }
             output.say(&format!("written: {}", folder.display()));
         }
     }
     Ok(0)
+}
+
+/// A command and those within it, each with the name of its page: `keyferry-env-add`.
+fn all(command: &clap::Command, name: String) -> Vec<(String, &clap::Command)> {
+    let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
+    let inner: Vec<_> = inner.flat_map(|inner| all(inner, format!("{name}-{}", inner.get_name()))).collect();
+    std::iter::once((name, command)).chain(inner).collect()
+}
+
+fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result<()> {
+    // What the help says at its end are sections of their own here.
+    let shown = clap_mangen::Man::new(command.clone().after_help("").after_long_help(""));
+    shown.render_title(out)?;
+    shown.render_name_section(out)?;
+    shown.render_synopsis_section(out)?;
+    shown.render_description_section(out)?;
+    shown.render_options_section(out)?;
+    if command.has_subcommands() {
+        shown.render_subcommands_section(out)?;
+    }
+    let mut roff = Roff::default();
+    let examples =
+        examples::ALL.iter().find(|(of, _)| *of == command.get_name()).map_or(&[][..], |(_, all)| *all);
+    if !examples.is_empty() {
+        roff.control("SH", ["EXAMPLES"]);
+        for (what, typed) in examples {
+            roff.control("TP", []).text([roman(format!("{what}:"))]).text([bold(*typed)]);
+        }
+    }
+    for (title, rows) in [("FILES", FILES), ("EXIT STATUS", EXIT_STATUS)] {
+        roff.control("SH", [title]);
+        for (name, what) in rows {
+            roff.control("TP", []).text([bold(*name)]).text([roman(*what)]);
+        }
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let above = name.rsplit_once('-').map(|(above, _)| above.to_owned());
+    let below = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
+    let related = above.into_iter().chain(below.map(|inner| format!("{name}-{}", inner.get_name())));
+    let related: Vec<_> = related.map(|page| format!("{page}(1)")).collect();
+    roff.text([roman(if related.is_empty() { "keyferry(1)".to_owned() } else { related.join(", ") })]);
+    roff.to_writer(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_has_its_sections_and_every_value_that_may_be_typed() {
+        let mut command = complete_definition();
+        command.build();
+        let pages = all(&command, "keyferry".to_owned());
+        assert!(pages.iter().any(|(name, _)| name == "keyferry-env-add"));
+        for (name, command) in pages {
+            let mut text = Vec::new();
+            page(command, &name, &mut text).unwrap();
+            let text = String::from_utf8(text).unwrap();
+            for section in ["NAME", "SYNOPSIS", "FILES", "SEE ALSO"] {
+                assert!(text.contains(section), "{section} in {name}");
+            }
+            if name == "keyferry-migrate" {
+                for word in ["EXAMPLES", "stage: prod:", "duplicate", "flatten"] {
+                    assert!(text.contains(word), "{word} in {name}: {text}");
+                }
+            }
+        }
+    }
 }

@@ -15,12 +15,13 @@ use keyferry_core::engine::Keys;
 pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = location::endpoint(&migrate.from, Side::From, config).await?;
     let to = location::endpoint(&migrate.to, Side::To, config).await?;
-    let report = migrate.into.report.clone();
+    let (report, plan_to) = (migrate.into.report.clone(), migrate.into.plan_to.clone());
     let typed = Typed {
         what: "migrate",
         from: &migrate.from,
         to: &migrate.to,
         dry_run: migrate.into.dry_run,
+        plan_to: plan_to.as_deref(),
         report: report.as_deref(),
     };
     let mut options = options(migrate.into, migrate.select, jobs);

@@ -2,6 +2,7 @@
 
 mod activity;
 mod api;
+mod apply;
 mod archive;
 mod audit;
 mod completions;
@@ -28,7 +29,7 @@ mod table;
 mod update;
 mod verify;
 
-use crate::args::{Arguments, Command, Env, Into, OnConflict, Select, VerifyHow};
+use crate::args::{Arguments, Command, Env, Into, OnConflict, Select, StructureHow, VerifyHow};
 use crate::config::{Config, PinSource};
 use crate::credentials;
 use crate::exit::usage;
@@ -38,7 +39,8 @@ use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Verify,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Identity, Options, Page, PageFormat, Report, Structure,
+    Verify,
 };
 use keyferry_core::files;
 use keyferry_core::formats::Format;
@@ -68,6 +70,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Import(import) => import::run(import, &config()?, &jobs, output).await,
         Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
         Command::Migrate(migrate) => migrate::run(migrate, &config()?, &jobs, output).await,
+        Command::Apply(plan) => apply::run(plan, jobs, output).await,
         Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, &jobs, output).await,
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
@@ -117,8 +120,20 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
         rejects: into.rejects,
         allow_unencrypted_target: into.allow_unencrypted_target,
         trust_administrators: into.trust_administrators,
+        structure: structure(into.structure),
+        plan_key: into.approved.as_ref().and_then(|approved| approved.key.clone()),
+        approved: into.approved.map(|approved| approved.digest),
         ..Options::default()
     }
+}
+
+/// The engine's structure for what was typed.
+fn structure(how: Option<StructureHow>) -> Option<Structure> {
+    how.map(|how| match how {
+        StructureHow::Below => Structure::Below,
+        StructureHow::Keep => Structure::Keep,
+        StructureHow::Flatten => Structure::Flatten,
+    })
 }
 
 /// The engine's filter for what was typed at this time.
@@ -129,6 +144,7 @@ fn filter(select: Select, typed: Timestamp) -> Filter {
         tags: select.tag,
         query: select.query,
         changed_since: select.changed_since.map(|when| when.counted_from(typed)),
+        exclude: select.exclude.iter().map(|path| RecordPath::names(path)).collect(),
     }
 }
 
@@ -138,22 +154,40 @@ struct Typed<'a> {
     from: &'a str,
     to: &'a str,
     dry_run: bool,
+    plan_to: Option<&'a Path>,
     report: Option<&'a Path>,
 }
 
 impl Typed<'_> {
     /// Makes sure that the report can be written, before hours of work.
     fn check(&self) -> Result<()> {
-        let Some(path) = self.report else { return Ok(()) };
-        PageFormat::of(path)?;
-        files::sink::check(path)
+        if let Some(path) = self.report {
+            PageFormat::of(path)?;
+        }
+        self.report.into_iter().chain(self.plan_to).try_for_each(files::sink::check)
     }
 
     /// Writes the report, where one was asked for.
-    fn report(&self, report: &Report, started: Timestamp, output: Output) -> Result<()> {
+    async fn report(
+        &self,
+        report: &Report,
+        (from, to): (&Endpoint, &Endpoint),
+        (started, command): (Timestamp, &[String]),
+        output: Output,
+    ) -> Result<()> {
         let Some(path) = self.report else { return Ok(()) };
         let started = started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let page = Page { what: self.what, from: self.from, to: self.to, started: &started, report };
+        let (source, sink) = (identity(from).await?, identity(to).await?);
+        let page = Page {
+            what: self.what,
+            from: self.from,
+            to: self.to,
+            started: &started,
+            command,
+            source: source.as_ref(),
+            sink: sink.as_ref(),
+            report,
+        };
         files::sink::write(path, page.render(PageFormat::of(path)?)?.as_bytes())?;
         output.say(&format!("report: {}", path.display()));
         Ok(())
@@ -174,19 +208,10 @@ async fn carry(
     options.filter.check(from)?;
     say_if_typed(from, output);
     let options = &Options { archive: with_keys(&options.archive, [to, from], jobs)?, ..options.clone() };
-    let progress = Shown::new(output);
-    if typed.dry_run {
-        let plan = engine::plan(from, to, options, &progress).await?;
-        drop(progress);
-        if output.json {
-            output.document(&plan)?;
-        } else {
-            for line in plan.to_string().lines() {
-                output.line(&crate::output::clean(line))?;
-            }
-        }
-        return Ok(plan.exit_code());
+    if typed.dry_run || typed.plan_to.is_some() {
+        return show_plan(typed, from, to, options, jobs, output).await;
     }
+    let progress = Shown::new(output);
     let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
     // A result that shares standard output with the records would spoil both.
@@ -201,8 +226,64 @@ async fn carry(
     } else {
         output.report(&report, typed.report.is_some())?;
     }
-    typed.report(&report, jobs.started(), output)?;
+    typed.report(&report, (from, to), (jobs.started(), jobs.words()), output).await?;
     Ok(report.exit_code())
+}
+
+/// Finds out what would happen, shows it, and keeps it where that was asked for.
+async fn show_plan(
+    typed: &Typed<'_>,
+    from: &Endpoint,
+    to: &Endpoint,
+    options: &Options,
+    jobs: &Jobs,
+    output: Output,
+) -> Result<u8> {
+    let mut options = options.clone();
+    let has_keys = to.environment().is_some_and(|sink| sink.unlocked().is_ok() && sink.encrypts());
+    if let (Some(_), false) = (typed.plan_to, has_keys) {
+        options.plan_key = Some(keyferry_core::crypto::generate::key()?);
+    }
+    if let Some(path) = typed.plan_to
+        && (!matches!(to, Endpoint::Environment(..)) || is_read_once(from)?)
+    {
+        return Err(usage(
+            format!("{} cannot be applied later", path.display()),
+            "a plan goes from what can be read again, a file or an environment, into an environment",
+        ));
+    }
+    let progress = Shown::new(output);
+    let plan = engine::plan(from, to, &options, &progress).await?;
+    drop(progress);
+    if let Some(path) = typed.plan_to {
+        apply::write(path, &plan, options.plan_key.as_ref(), jobs)?;
+    }
+    if output.json {
+        output.document(&plan)?;
+    } else {
+        output.lines(plan.to_string().lines())?;
+    }
+    if let Some(path) = typed.plan_to {
+        output.say(&format!("plan: {0}; keyferry apply {0} does it", path.display()));
+    }
+    Ok(plan.exit_code())
+}
+
+/// Whether a source is gone once it was read.
+fn is_read_once(from: &Endpoint) -> Result<bool> {
+    match from {
+        Endpoint::Environment(..) => Ok(false),
+        Endpoint::File { path, .. } => files::source::is_stream(path),
+        Endpoint::Spooled(..) => Ok(true),
+    }
+}
+
+/// Who is signed in to an environment; `None` of a file.
+async fn identity(endpoint: &Endpoint) -> Result<Option<Identity>> {
+    match endpoint.environment() {
+        Some(environment) => environment.identity().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// A person at a terminal could wait for a program that waits for them.

@@ -11,7 +11,7 @@ use crate::location;
 use crate::location::Need;
 use crate::output::Output;
 use keyferry_core::Result;
-use keyferry_core::engine::{Base, Endpoint, Sync};
+use keyferry_core::engine::{Base, Endpoint, Sync, sync_pair};
 use std::sync::Arc;
 
 /// Keeps a sink in step with its source.
@@ -25,16 +25,20 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
     let from = location::endpoint(&sync.from, Side::From, config).await?;
     let (sink, inside) = location::environment(&sync.to, Side::To, Need::Contents, config).await?;
     let sink = Arc::new(sink);
-    let to = Endpoint::Environment(sink.clone(), inside.clone());
+    let to = Endpoint::Environment(sink.clone(), inside);
     let typed = Typed {
         what: "sync",
         from: &sync.from,
         to: &sync.to,
         dry_run: sync.dry_run,
+        plan_to: sync.plan_to.as_deref(),
         report: sync.report.as_deref(),
     };
     let into = Into {
         dry_run: sync.dry_run,
+        plan_to: None,
+        approved: sync.approved,
+        structure: None,
         on_conflict: sync.on_conflict.into(),
         verify: sync.verify,
         rejects: None,
@@ -44,21 +48,8 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
     };
     let mut options = options(into, sync.select, jobs);
     options.read = read_options(&sync.table)?;
-    // Another source, place or choice of records is another sync, with a memory of its own.
-    let between = serde_json::json!([
-        match from.environment() {
-            Some(source) => source.place().to_owned(),
-            None => std::path::absolute(&sync.from).unwrap_or_default().display().to_string(),
-        },
-        match &from {
-            Endpoint::Environment(_, inside) => inside.to_string(),
-            _ => String::new(),
-        },
-        sink.place(),
-        inside.to_string(),
-        format!("{:?}", options.filter),
-    ]);
-    let base = Base::open(&jobs.journal()?, &between.to_string(), &sink)?;
+    let between = sync_pair(&sync.from, &from, &to, &options.filter)?;
+    let base = Base::open(&jobs.journal()?, &between, &sink)?;
     options.sync = Some(Sync { delete: sync.delete, max_delete: sync.max_delete, base });
     carry(&typed, &from, &to, &options, jobs, output).await
 }

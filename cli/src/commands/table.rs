@@ -2,11 +2,86 @@
 
 use crate::args::{ExtraColumns, Table};
 use crate::exit::usage;
-use keyferry_core::Result;
+use clap::ValueEnum as _;
+use keyferry_core::error::Place;
 use keyferry_core::formats::{self, ReadOptions};
+use keyferry_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// A file of `--map-file`: the options of the heading "Reading CSV", under their names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct MapFile {
+    /// Column to field.
+    map: toml::Table,
+    delimiter: Option<String>,
+    encoding: Option<String>,
+    extra_columns: Option<String>,
+    escape: Option<String>,
+    folder_separator: Option<String>,
+    flexible: bool,
+    no_password: bool,
+    no_header: bool,
+    columns: Vec<String>,
+}
+
+/// What was typed, and what the file says beside it.
+fn with_file(table: &Table) -> Result<Table> {
+    let mut table = table.clone();
+    let Some(path) = table.map_file.take() else { return Ok(table) };
+    let wrong = |error: Error| {
+        error
+            .at(Place::File { path: path.clone(), at: None })
+            .next_step("docs/formats.md shows a mapping file; keyferry columns FILE names the columns")
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
+    let file: MapFile = toml::from_str(&text).map_err(|error| {
+        let what = format!("this is no mapping file: {}", error.message());
+        wrong(Error::new(ErrorKind::Input, what).because(error))
+    })?;
+    // The first pair for a column counts: what was typed.
+    for (column, field) in &file.map {
+        let Some(field) = field.as_str() else {
+            return Err(wrong(Error::new(
+                ErrorKind::Input,
+                format!("the field of column `{column}` is no text"),
+            )));
+        };
+        let typed = table.map.iter().filter_map(|pair| pair.rsplit_once('='));
+        if !typed.map(|(typed, _)| typed).any(|typed| typed == column) {
+            table.map.push(format!("{column}={field}"));
+        }
+    }
+    if let Some(word) = &file.extra_columns
+        && table.extra_columns == ExtraColumns::Custom
+    {
+        table.extra_columns = ExtraColumns::from_str(word, false).map_err(|_| {
+            wrong(Error::new(
+                ErrorKind::Input,
+                format!("extra-columns is custom, ignore or fail, not `{word}`"),
+            ))
+        })?;
+    }
+    if let Some(separator) = file.folder_separator
+        && table.folder_separator == "/"
+    {
+        table.folder_separator = separator;
+    }
+    table.delimiter = table.delimiter.or(file.delimiter);
+    table.encoding = table.encoding.or(file.encoding);
+    table.escape = table.escape.or(file.escape);
+    table.flexible |= file.flexible;
+    table.no_password |= file.no_password;
+    table.no_header |= file.no_header;
+    if table.columns.is_empty() {
+        table.columns = file.columns;
+    }
+    Ok(table)
+}
 
 /// The engine's options for what was typed.
 pub fn read_options(table: &Table) -> Result<ReadOptions> {
+    let table = &with_file(table)?;
     let map = table
         .map
         .iter()

@@ -2,7 +2,7 @@
 
 use crate::args::Two;
 use crate::commands::table::read_options;
-use crate::commands::{Typed, archive_keys, filter, say_if_typed};
+use crate::commands::{Typed, archive_keys, filter, say_if_typed, structure};
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::journal::Jobs;
@@ -15,8 +15,14 @@ use keyferry_core::engine::{self, Options};
 
 /// Compares two locations.
 pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let typed =
-        Typed { what: "verify", from: &two.a, to: &two.b, dry_run: false, report: two.report.as_deref() };
+    let typed = Typed {
+        what: "verify",
+        from: &two.a,
+        to: &two.b,
+        dry_run: false,
+        plan_to: None,
+        report: two.report.as_deref(),
+    };
     typed.check()?;
     let started = Timestamp::now();
     let a = location::endpoint(&two.a, Side::From, config).await?;
@@ -26,6 +32,7 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
     let options = Options {
         allow_empty: two.select.allow_empty,
         exact: two.exact,
+        structure: structure(two.structure),
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b], jobs)?,
         read: read_options(&two.table)?,
@@ -35,6 +42,6 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
     let report = engine::verify(&a, &b, &options, &progress).await?;
     drop(progress);
     output.report(&report, typed.report.is_some())?;
-    typed.report(&report, started, output)?;
+    typed.report(&report, (&a, &b), (started, jobs.words()), output).await?;
     Ok(report.exit_code())
 }

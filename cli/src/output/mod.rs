@@ -37,6 +37,19 @@ impl Output {
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| Error::io("-", error))
     }
 
+    /// Lines of a result, of which a terminal gets the first hundred.
+    pub fn lines<'a>(self, lines: impl Iterator<Item = &'a str>) -> Result<()> {
+        let most = if io::stdout().is_terminal() { MOST_LINES } else { usize::MAX };
+        let mut lines = lines.peekable();
+        for line in lines.by_ref().take(most) {
+            self.line(&clean(line))?;
+        }
+        match lines.count() {
+            0 => Ok(()),
+            more => self.line(&format!("… and {more} more lines (--json, or into a file, shows all)")),
+        }
+    }
+
     /// A result as it is: no line is ended that was not.
     #[expect(clippy::unused_self, reason = "whoever writes holds an Output")]
     pub fn bytes(self, content: &[u8]) -> Result<()> {

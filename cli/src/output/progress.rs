@@ -1,4 +1,4 @@
-//! Progress of a job: bars on a terminal, a plain line every few seconds elsewhere, none with `--quiet`.
+//! Progress of a job: a bar on a terminal, a plain line every few seconds elsewhere, none with `--quiet`.
 
 use crate::output::{Output, clean};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,16 +17,66 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Shows a job's progress on standard error and passes Ctrl-C on to it.
 pub struct Shown {
     quiet: bool,
+    /// Whether somebody can be asked.
     terminal: bool,
+    bars: bool,
     state: Mutex<State>,
 }
 
 struct State {
     step: Step,
+    /// Records of this step, where they were counted before.
     total: Option<u64>,
+    /// About as many as there will be, by how much of the file has been read.
+    about: Option<u64>,
     done: u64,
+    began: Instant,
     said: Instant,
+    job: Option<i64>,
     bar: Option<ProgressBar>,
+}
+
+impl State {
+    /// `job 7 writing 1,200 of about 50,000, 3,100/s, 16 s left`.
+    fn line(&self) -> String {
+        let job = self.job.map_or_else(String::new, |job| format!("job {job} "));
+        let of = match (self.total, self.about) {
+            (Some(total), _) => format!(" of {}", grouped(total)),
+            (None, Some(about)) => format!(" of about {}", grouped(about)),
+            (None, None) => String::new(),
+        };
+        let line = format!("{job}{} {}{of}", self.step.word(), grouped(self.done));
+        let seconds = self.began.elapsed().as_secs_f64();
+        let rate = self.done as f64 / seconds.max(0.001);
+        if seconds < 0.5 || self.done == 0 {
+            return line;
+        }
+        let left = self.total.or(self.about).map(|all| all.saturating_sub(self.done) as f64 / rate);
+        let left = left.map_or_else(String::new, |left| format!(", {} left", time(left.ceil() as u64)));
+        format!("{line}, {}/s{left}", grouped(rate.round() as u64))
+    }
+}
+
+/// `45 s`, `3 min`, `2 h 5 min`.
+fn time(seconds: u64) -> String {
+    match seconds {
+        0..=89 => format!("{seconds} s"),
+        90..=5399 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 impl Shown {
@@ -43,8 +93,13 @@ impl Shown {
                 );
             }
         });
-        let state = State { step: Step::Planning, total: None, done: 0, said: Instant::now(), bar: None };
-        Self { quiet: output.quiet, terminal: std::io::stderr().is_terminal(), state: Mutex::new(state) }
+        let now = Instant::now();
+        let (step, total, about, job, bar) = (Step::Planning, None, None, None, None);
+        let state = State { step, total, about, done: 0, began: now, said: now, job, bar };
+        // What a dumb terminal cannot do is to write over a line.
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let terminal = std::io::stderr().is_terminal();
+        Self { quiet: output.quiet, terminal, bars: terminal && !dumb, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,22 +113,42 @@ impl Progress for Shown {
         if let Some(bar) = state.bar.take() {
             bar.finish_and_clear();
         }
-        (state.step, state.total, state.done, state.said) = (step, total, 0, Instant::now());
-        if !self.quiet && self.terminal {
-            state.bar = Some(bar(step, total));
-        }
+        (state.step, state.total, state.about, state.done) = (step, total, None, 0);
+        (state.began, state.said) = (Instant::now(), Instant::now());
     }
 
     fn advance(&self, records: u64) {
         let mut state = self.state();
         state.done += records;
-        if let Some(bar) = &state.bar {
-            bar.inc(records);
-        } else if !self.quiet && !self.terminal && state.said.elapsed() >= PAUSE {
-            state.said = Instant::now();
-            let of = state.total.map_or_else(String::new, |total| format!(" of {total}"));
-            let _ = writeln!(std::io::stderr(), "{}: {}{of} records", state.step.word(), state.done);
+        if self.quiet {
+            return;
         }
+        if self.bars {
+            let line = state.line();
+            // Only now is there something to show: what cannot be opened fails before.
+            let bar = state.bar.get_or_insert_with(bar);
+            bar.set_message(line);
+            bar.tick();
+        } else if state.said.elapsed() >= PAUSE {
+            state.said = Instant::now();
+            let _ = writeln!(std::io::stderr(), "{}", state.line());
+        }
+        if let (Some(bar), Some(all)) = (&state.bar, state.total.or(state.about)) {
+            bar.set_length(all.max(state.done));
+            bar.set_position(state.done);
+        }
+    }
+
+    fn portion(&self, read: Option<f64>) {
+        let mut state = self.state();
+        // Little says little.
+        if let Some(read) = read.filter(|read| *read > 0.01) {
+            state.about = Some(((state.done as f64 / read) as u64).max(state.done));
+        }
+    }
+
+    fn job(&self, number: i64) {
+        self.state().job = Some(number);
     }
 
     fn note(&self, sentence: &str) {
@@ -116,17 +191,46 @@ impl Drop for Shown {
     }
 }
 
-fn bar(step: Step, total: Option<u64>) -> ProgressBar {
+/// The line first, so that a narrow terminal cuts off the bar and nothing else.
+fn bar() -> ProgressBar {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty());
-    let (bar, template) = match total {
-        Some(total) if plain => (ProgressBar::new(total), "{msg:9} {bar:30} {pos}/{len} {per_sec} {eta}"),
-        Some(total) => (ProgressBar::new(total), "{msg:9} {bar:30.cyan} {pos}/{len} {per_sec} {eta}"),
-        None => (ProgressBar::new_spinner(), "{msg:9} {spinner} {pos} {per_sec}"),
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template = if plain { "{msg} {wide_bar}" } else { "{msg} {wide_bar:.cyan}" };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_message(step.word());
     bar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(total: Option<u64>, about: Option<u64>, done: u64, seconds: u64) -> State {
+        let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        State { step: Step::Writing, total, about, done, began, said: began, job: Some(7), bar: None }
+    }
+
+    #[test]
+    fn a_line_tells_total_rate_time_left_and_the_job() {
+        assert_eq!(
+            state(Some(50_000), None, 12_345, 10).line(),
+            "job 7 writing 12,345 of 50,000, 1,234/s, 31 s left"
+        );
+        assert_eq!(
+            state(None, Some(2_000_000), 1_000, 1).line(),
+            "job 7 writing 1,000 of about 2,000,000, 1,000/s, 34 min left"
+        );
+        assert_eq!(state(None, None, 0, 1).line(), "job 7 writing 0");
+        assert_eq!(state(None, None, 3, 0).line(), "job 7 writing 3");
+    }
+
+    #[test]
+    fn times_and_numbers_read_easily() {
+        assert_eq!(
+            [0, 89, 90, 5399, 5400, 90_000].map(time),
+            ["0 s", "89 s", "2 min", "90 min", "1 h 30 min", "25 h 0 min"]
+        );
+        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    }
 }

@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use getrandom::SysRng;
 use hmac::{Hmac, KeyInit, Mac};
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePublicKey, LineEnding};
+use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, Pkcs1v15Encrypt};
 use sha2::{Digest, Sha256};
@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// OAEP-SHA-256 needs 66 bytes of its own.
 const OAEP_OVERHEAD: usize = 2 * 32 + 2;
@@ -101,6 +102,20 @@ impl Keychain {
         opened.map(SecretBytes::new).map_err(|error| why_not_opened(&error))
     }
 
+    /// `HMAC-SHA-256[private key as PKCS#8 DER]("keyferry comparison" ‖ 0)`: what digests are taken under that this user
+    /// alone can take again on another day.
+    ///
+    /// # Errors
+    /// Where the private key cannot be written down.
+    pub fn comparison_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        let der = self.private.to_pkcs8_der().map_err(|_| damaged("the private key cannot be written"))?;
+        Ok(wiped(|| {
+            let mut mac = keyed_by(der.as_bytes());
+            mac.update(b"keyferry comparison\0");
+            Zeroizing::new(mac.finalize().into_bytes().into())
+        }))
+    }
+
     /// Unwraps a vault key, once: later calls with the same ciphertext find it here.
     ///
     /// Implicit rejection in PKCS#1 v1.5 answers random bytes instead of an error, so the key is
@@ -158,9 +173,13 @@ pub fn vault_key_pin(key: &SecretString, vault_id: &str) -> [u8; 32] {
     })
 }
 
-#[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
 fn keyed(key: &SecretString) -> Hmac<Sha256> {
-    <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose().as_bytes()).expect("HMAC takes keys of any length")
+    keyed_by(key.expose().as_bytes())
+}
+
+#[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
+fn keyed_by(key: &[u8]) -> Hmac<Sha256> {
+    <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// A user's public key.

@@ -58,6 +58,7 @@ use std::time::{Duration, Instant};
 use tower::ServiceExt as _;
 
 pub(crate) use crate::client::retry::Repeat;
+use crate::client::transport::Certificate;
 
 /// Renewals within one request: more means that the environment rejects what it just issued.
 const MAX_RENEWALS: u32 = 2;
@@ -80,6 +81,8 @@ struct Shared {
     pace: Pace,
     batched_reads: AtomicBool,
     batched_creates: AtomicBool,
+    /// Of the first answer over TLS.
+    certificate: OnceLock<[u8; 32]>,
     /// Where remarks go.
     tell: OnceLock<Tell>,
     /// Until when a remark on a pause holds.
@@ -119,6 +122,7 @@ impl Client {
                 pace: Pace::new(),
                 batched_reads: AtomicBool::new(true),
                 batched_creates: AtomicBool::new(true),
+                certificate: OnceLock::new(),
                 tell: OnceLock::new(),
                 told: Mutex::new(None),
             }),
@@ -172,6 +176,12 @@ impl Client {
     /// try passwords against it.
     pub fn withhold_master_key_hash(&self, hash: impl Into<String>) {
         self.shared.keeper.withhold_master_key_hash(hash.into());
+    }
+
+    /// `SHA-256(certificate in DER)` of the server, once it has answered over TLS.
+    #[must_use]
+    pub fn certificate(&self) -> Option<[u8; 32]> {
+        self.shared.certificate.get().copied()
     }
 
     /// What the environment is called in messages.
@@ -349,6 +359,10 @@ impl Client {
             Error::new(ErrorKind::Internal, "a request could not be put together").because(error)
         })?;
         let response = self.shared.transport.clone().oneshot(request).await;
+        let seen = response.as_ref().ok().and_then(|response| response.extensions().get::<Certificate>());
+        if let Some(Certificate(seen)) = seen {
+            self.shared.certificate.get_or_init(|| *seen);
+        }
         response.map_err(|error| error.at(answer::place(&call.method, call.path, None, None)))
     }
 

@@ -8,6 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -22,6 +23,10 @@ pub type Body = UnsyncBoxBody<Bytes, Error>;
 
 /// How long one request may take from connecting to the last byte, unless the user says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// `SHA-256(certificate in DER)` of the server that gave an answer: an extension of the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Certificate(pub(crate) [u8; 32]);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -86,6 +91,7 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
     // What is meant for this machine does not leave it, whatever HTTP_PROXY says.
     let builder = if is_this_machine(base) { builder.no_proxy() } else { builder };
     let http = builder
+        .tls_info(true)
         .user_agent(concat!("keyferry/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -99,7 +105,11 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
             let url = format!("{root}{}", parts.uri);
             let request = http.request(parts.method, url).headers(parts.headers).body(body);
             let answer = request.send().await.map_err(|error| unreachable(&host, error))?;
-            let answer: http::Response<reqwest::Body> = answer.into();
+            let mut answer: http::Response<reqwest::Body> = answer.into();
+            let tls = answer.extensions_mut().remove::<reqwest::tls::TlsInfo>();
+            if let Some(der) = tls.as_ref().and_then(reqwest::tls::TlsInfo::peer_certificate) {
+                answer.extensions_mut().insert(Certificate(Sha256::digest(der).into()));
+            }
             Ok(answer.map(|body| body.map_err(move |error| unreachable(&host, error)).boxed_unsync()))
         }
     })))

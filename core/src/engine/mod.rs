@@ -5,6 +5,7 @@
 //! | [`endpoint`], [`options`] | what a transfer is asked for: two locations, and how |
 //! | [`environment`] | an environment, signed in and unlocked; single records in use |
 //! | [`names`] | names that are canonically equivalent, and names nearby |
+//! | [`placement`] | where a source's vaults and folders stand in a sink |
 //! | [`source`] | one stream of entries from any location |
 //! | [`mod@plan`] | what a transfer would do, found out before anything is written |
 //! | [`mod@transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
@@ -24,6 +25,7 @@ pub mod fsck;
 pub mod journal;
 pub mod names;
 pub mod options;
+pub mod placement;
 pub mod plan;
 pub mod report;
 pub(crate) mod sink;
@@ -34,22 +36,27 @@ pub mod undo;
 pub use audit::{Audit, Rules, audit};
 pub use compare::verify::verify;
 pub use endpoint::Endpoint;
+pub use environment::identity::Identity;
 pub use environment::pins::{self as pins, Brought, Known, Memory, Pins};
+pub use environment::process_memory::memory_of_process;
 pub use environment::record::{Change, FetchedRecord, is_id};
 pub use environment::{Environment, Unlock};
 pub use fsck::{Finding, Health, fsck};
 pub use journal::rotations::{Rotating, Secrets};
 pub use journal::{Job, Journal, NewJob};
 pub use options::{ArchiveKeys, Attachments, Conflict, Keys, Options, Verify};
+pub use placement::Structure;
+pub use plan::places::VaultPlan;
 pub use plan::preflight::{Check, CheckStatus, Preflight};
 pub use plan::{Plan, plan};
 pub use report::page::{Page, PageFormat};
 pub use report::progress::{Progress, Silent, Stage, Step};
 pub use report::queue::{ProgressQueue, ProgressUpdate};
-pub use report::{Difference, HeldBack, NotMovable, Report};
+pub use report::{Difference, HeldBack, NotMovable, Report, VaultCount};
 pub use source::filter::Filter;
 pub use source::stdin::Spool;
 pub use source::{Repeatable, records};
+pub use transfer::pair::sync_pair;
 pub use transfer::sync::{Base, MaxDelete, Sync};
 pub use transfer::{job, transfer};
 pub use undo::{Undone, undo};

@@ -5,6 +5,7 @@ use crate::crypto::keychain::PublicKey;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::Environment;
 use crate::engine::journal::Job;
+use crate::engine::placement::Structure;
 use crate::engine::source::filter::Filter;
 use crate::engine::transfer::sync::Sync;
 use crate::error::{Error, ErrorKind, Result};
@@ -165,6 +166,8 @@ pub struct Options {
     pub keys: Keys,
     /// See [`Attachments`].
     pub attachments: Attachments,
+    /// See [`Structure`]. `None`: below for a transfer; a comparison finds out how what it compares was brought there.
+    pub structure: Option<Structure>,
     /// Which records of the source count.
     pub filter: Filter,
     /// How to read a file.
@@ -187,6 +190,11 @@ pub struct Options {
     pub allow_empty: bool,
     /// When two locations are compared: what only the second holds is a difference too.
     pub exact: bool,
+    /// The digest of the plan that was approved: a transfer that finds another one writes nothing.
+    pub approved: Option<String>,
+    /// What a plan's digest is taken under where the sink's user has no keys; those of other sinks are under a key that only
+    /// the user can derive.
+    pub plan_key: Option<SecretString>,
     /// Where the transfer is written down, so that it can be resumed and undone.
     pub job: Option<Job>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).

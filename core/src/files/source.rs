@@ -58,6 +58,17 @@ pub fn is_stream(path: &Path) -> Result<bool> {
     Ok(!matches!(Source::of(path)?, Source::File(_)))
 }
 
+/// The bytes of a file that is not empty; `None` for what has no length.
+#[must_use]
+pub fn length(path: &Path) -> Option<u64> {
+    match Source::of(path) {
+        Ok(Source::File(target)) => {
+            fs::metadata(target).ok().map(|file| file.len()).filter(|length| *length > 0)
+        }
+        _ => None,
+    }
+}
+
 /// Whether a person would have to type what is read from there.
 #[must_use]
 pub fn is_terminal(path: &Path) -> bool {

@@ -104,6 +104,7 @@ class Table:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 def error_kinds() -> list[str]: ...
+def flags_as_parameters(text: str) -> str: ...
 def encrypt(data: bytes, passphrase: str) -> str: ...
 def decrypt_text(text: str, passphrase: str) -> str: ...
 def decrypt(text: str, passphrase: str) -> bytes: ...
@@ -137,6 +138,43 @@ def transfer(
     words: list[str],
     journal: PathLike[str],
     resume: int | None = None,
+    progress: Callable[[str, int, int | None], object] | None = None,
+    stop: Stop | None = None,
+    **given: Any,
+) -> str: ...
+def sync(
+    source: tuple[Any, Any] | str,
+    sink: tuple[Any, Any] | str,
+    words: list[str],
+    journal: PathLike[str],
+    delete: bool,
+    max_delete: str | None = None,
+    progress: Callable[[str, int, int | None], object] | None = None,
+    stop: Stop | None = None,
+    **given: Any,
+) -> str: ...
+def plan(
+    source: tuple[Any, Any] | str,
+    sink: tuple[Any, Any] | str,
+    progress: Callable[[str, int, int | None], object] | None = None,
+    stop: Stop | None = None,
+    **given: Any,
+) -> str: ...
+def undo(
+    job: int,
+    environment: Environment,
+    journal: PathLike[str],
+    progress: Callable[[str, int, int | None], object] | None = None,
+    stop: Stop | None = None,
+) -> str: ...
+def audit(
+    location: tuple[Any, Any] | str,
+    now: int,
+    days_old: int,
+    days_ahead: int,
+    min_score: int,
+    access: bool,
+    breached: PathLike[str] | None = None,
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
     **given: Any,

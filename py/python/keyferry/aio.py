@@ -10,9 +10,21 @@ from typing import Any, AsyncIterator, Callable, TypeVar
 from . import environments, jobs
 from ._native import Record, Stop
 from .environments import Environment
-from .jobs import Location, Report
+from .jobs import Location, Plan, Report, Undone
 
-__all__ = ["connect", "export_file", "import_file", "migrate", "records", "resume", "verify"]
+__all__ = [
+    "audit",
+    "connect",
+    "export_file",
+    "import_file",
+    "migrate",
+    "plan",
+    "records",
+    "resume",
+    "sync",
+    "undo",
+    "verify",
+]
 
 T = TypeVar("T")
 
@@ -22,7 +34,7 @@ async def connect(location: str, **options: Any) -> Environment:
     return await asyncio.to_thread(environments.connect, location, **options)
 
 
-async def _job(call: Callable[..., Report], *locations: Any, **options: Any) -> Report:
+async def _job(call: Callable[..., T], *locations: Any, **options: Any) -> T:
     stop = options.setdefault("stop", Stop())
     running = asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *locations, **options))
     try:
@@ -57,6 +69,26 @@ async def resume(job: int, source: Location, sink: Location, **options: Any) -> 
 async def verify(a: Location, b: Location, **options: Any) -> Report:
     """See :func:`keyferry.verify`."""
     return await _job(jobs.verify, a, b, **options)
+
+
+async def plan(source: Location, sink: Location, **options: Any) -> Plan:
+    """See :func:`keyferry.plan`."""
+    return await _job(jobs.plan, source, sink, **options)
+
+
+async def sync(source: Location, sink: Location, **options: Any) -> Report:
+    """See :func:`keyferry.sync`."""
+    return await _job(jobs.sync, source, sink, **options)
+
+
+async def undo(job: int, environment: Location, **options: Any) -> Undone:
+    """See :func:`keyferry.undo`."""
+    return await _job(jobs.undo, job, environment, **options)
+
+
+async def audit(location: Location, **options: Any) -> dict[str, Any]:
+    """See :func:`keyferry.audit`."""
+    return await _job(jobs.audit, location, **options)
 
 
 async def records(environment: Environment, path: Any = "", **select: Any) -> AsyncIterator[Record]:

@@ -20,6 +20,14 @@ class FileError(KeyferryError, OSError):
         return str(self.args[0]) if self.args else ""
 
 
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file or folder."""
+
+
+class FilePermissionError(FileError, PermissionError):
+    """The system does not let this user read or write a file or folder."""
+
+
 class InputError(KeyferryError, ValueError):
     """Input is malformed: a file's syntax, a key, an address."""
 
@@ -78,6 +86,8 @@ class InternalError(KeyferryError):
 BY_KIND: dict[str, type[KeyferryError]] = {
     "usage": UsageError,
     "io": FileError,
+    "io:missing": MissingFileError,
+    "io:permission": FilePermissionError,
     "input": InputError,
     "decrypt": DecryptError,
     "locked": LockedError,

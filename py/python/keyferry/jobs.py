@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Literal, Mapping, Sequence, Union
 
-from . import _native
+from . import _native, errors
 from ._native import Stop
 from .environments import Environment, Place, connect, split_path, unix_seconds
 
@@ -22,6 +22,7 @@ exception that it raises stops the job cleanly and comes out of the call."""
 
 Conflict = Literal["skip", "update", "duplicate", "fail"]
 Verification = Literal["full", "sample", "none"]
+Structure = Literal["below", "keep", "flatten"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,14 @@ class Report:
     only_there: int = 0
     #: What became of a file's values, by ``read``, ``carried``, ``resolved`` and ``told``; ``None`` where no file was read.
     values: dict[str, int] | None = None
+    #: The job's number in the journal, where it wrote into an environment.
+    job: int | None = None
+    #: One digest of all that was found equal: :func:`verify` gives the same on another day. ``None`` where the sink's user has
+    #: no keys, and after a sample.
+    digest: str | None = None
+    #: Records that a sync moved to the bin, and what was changed in the sink since the last one.
+    removed: int = 0
+    drifted: list[Difference] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     different: list[Difference] = field(default_factory=list)
@@ -64,7 +73,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Nothing was left out, and nothing differs."""
-        return not (self.skipped or self.rejected or self.different)
+        return not (self.skipped or self.rejected or self.different or self.drifted)
 
     @classmethod
     def _from_json(cls, text: str) -> Report:
@@ -72,14 +81,61 @@ class Report:
         return cls(
             rejected=[Rejected(**one) for one in members["rejected"]],
             different=[Difference(**one) for one in members["different"]],
+            drifted=[Difference(**one) for one in members["drifted"]],
             **{
                 name: members[name]
                 for name in (
                     "read", "created", "updated", "unchanged", "verified", "seconds", "folders_created", "only_there", "values", "skipped",
-                    "notes",
+                    "notes", "job", "digest", "removed",
                 )
             },
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a transfer would do, in counts and names."""
+
+    read: int
+    create: int
+    update: int
+    unchanged: int
+    remove: int
+    conflicts: list[Difference]
+    rejected: list[Rejected]
+    drifted: list[Difference]
+    #: Vault by vault: its name, whether it is ``new``, counts, and the ``new_folders``.
+    vaults: list[dict[str, Any]]
+    notes: list[str]
+    estimated_seconds: float
+    #: What the plan depends on: another digest, another plan.
+    digest: str
+
+    @classmethod
+    def _from_json(cls, text: str) -> Plan:
+        members = json.loads(text)
+        lists: dict[str, Any] = {
+            "conflicts": [Difference(**one) for one in members["conflicts"]],
+            "drifted": [Difference(**one) for one in members["drifted"]],
+            "rejected": [Rejected(**one) for one in members["rejected"]],
+        }
+        plain = ("read", "create", "update", "unchanged", "remove", "vaults", "notes", "estimated_seconds", "digest")
+        return cls(**lists, **{name: members[name] for name in plain})
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What was taken back, in counts and names."""
+
+    removed: int
+    restored: int
+    brought_back: int
+    not_brought_back: int
+    spared: list[str]
+    gone: int
+    places_removed: int
+    notes: list[str]
+    seconds: float
 
 
 def default_journal() -> Path:
@@ -114,6 +170,33 @@ def _words(source: Location, sink: Location) -> list[str]:
     return ["program", _word(source), _word(sink)]
 
 
+def _options(
+    *,
+    vaults: Sequence[str] | None = None,
+    folder: str | Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    changed_since: datetime | int | None = None,
+    exclude: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    rejects: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
+    **plain: Any,
+) -> dict[str, Any]:
+    """Options as the native side takes them."""
+    return {
+        **plain,
+        "vaults": None if vaults is None else list(vaults),
+        "folder": None if folder is None else split_path(folder),
+        "tags": None if tags is None else list(tags),
+        "changed_since": unix_seconds(changed_since),
+        "exclude": None if exclude is None else [split_path(path) for path in exclude],
+        "map": None if map is None else list(map.items()),
+        "rejects": None if rejects is None else Path(rejects),
+        "report": None if report is None else Path(report),
+        "started": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+    }
+
+
 def migrate(
     source: Location,
     sink: Location,
@@ -131,8 +214,11 @@ def migrate(
     tags: Sequence[str] | None = None,
     query: str | None = None,
     changed_since: datetime | int | None = None,
+    exclude: Sequence[str] | None = None,
     map: Mapping[str, str] | None = None,
+    structure: Structure | None = None,
     rejects: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
     archive_passphrase: str | None = None,
     journal: str | os.PathLike[str] | None = None,
     resume: int | None = None,
@@ -151,8 +237,12 @@ def migrate(
         allow_empty: a source without records, or a filter that matches none, is no mistake.
         no_password: that no column of a CSV is a secret is no mistake.
         vaults, folder, tags, query, changed_since: which records of the source count.
+        exclude: not these vaults, folders (with all below them) or records: ``["Old*", "Infra/tmp"]``.
         map: CSV columns to fields, such as ``{"Secret": "password"}``.
+        structure: where the source's vaults and folders stand in the sink: ``"below"`` the place that it names (the default),
+            ``"keep"`` (what stands in the one place goes into the other), ``"flatten"`` (no folders).
         rejects: a file that lists what could not be taken.
+        report: a file for a page about the job: ``.html``, ``.md`` or ``.json``; names and counts, no secrets.
         archive_passphrase: what an archive is sealed with or opened by, besides the user's own key.
         journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
         resume: the number of a job to go on with; the error of a job that stopped names it.
@@ -160,24 +250,27 @@ def migrate(
 
     Ctrl-C stops the job cleanly: what is in flight ends, the journal is written, ``KeyboardInterrupt`` is raised.
     """
-    options = {
-        "on_conflict": on_conflict,
-        "verify": verify,
-        "rewrap": rewrap,
-        "allow_plaintext": allow_plaintext,
-        "allow_unencrypted_target": allow_unencrypted_target,
-        "trust_administrators": trust_administrators,
-        "allow_empty": allow_empty,
-        "no_password": no_password,
-        "vaults": None if vaults is None else list(vaults),
-        "folder": None if folder is None else split_path(folder),
-        "tags": None if tags is None else list(tags),
-        "query": query,
-        "changed_since": unix_seconds(changed_since),
-        "map": None if map is None else list(map.items()),
-        "rejects": None if rejects is None else Path(rejects),
-        "archive_passphrase": archive_passphrase,
-    }
+    options = _options(
+        on_conflict=on_conflict,
+        verify=verify,
+        structure=structure,
+        rewrap=rewrap,
+        allow_plaintext=allow_plaintext,
+        allow_unencrypted_target=allow_unencrypted_target,
+        trust_administrators=trust_administrators,
+        allow_empty=allow_empty,
+        no_password=no_password,
+        vaults=vaults,
+        folder=folder,
+        tags=tags,
+        query=query,
+        changed_since=changed_since,
+        exclude=exclude,
+        map=map,
+        rejects=rejects,
+        report=report,
+        archive_passphrase=archive_passphrase,
+    )
     text = _native.transfer(
         _place(source),
         _place(sink),
@@ -217,22 +310,131 @@ def verify(
     folder: str | Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
     query: str | None = None,
+    exclude: Sequence[str] | None = None,
+    structure: Structure | None = None,
+    report: str | os.PathLike[str] | None = None,
     archive_passphrase: str | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Report:
     """Whether everything of ``a`` is in ``b``, equal: ``different`` names records and fields, never values. What only ``b``
     holds is counted in ``only_there``; with ``exact`` it is a difference too."""
-    text = _native.verify(
-        _place(a),
-        _place(b),
-        progress,
-        stop,
+    options = _options(
         exact=exact,
-        vaults=None if vaults is None else list(vaults),
-        folder=None if folder is None else split_path(folder),
-        tags=None if tags is None else list(tags),
+        vaults=vaults,
+        folder=folder,
+        tags=tags,
         query=query,
+        exclude=exclude,
+        structure=structure,
+        report=report,
         archive_passphrase=archive_passphrase,
     )
+    text = _native.verify(_place(a), _place(b), progress, stop, words=_words(a, b), **options)
     return Report._from_json(text)
+
+
+def plan(
+    source: Location,
+    sink: Location,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Plan:
+    """What :func:`migrate` with the same options would do; writes nothing."""
+    text = _native.plan(_place(source), _place(sink), progress, stop, **_options(**options))
+    return Plan._from_json(text)
+
+
+def sync(
+    source: Location,
+    sink: Location,
+    *,
+    delete: bool = False,
+    max_delete: int | str | None = None,
+    on_conflict: Literal["skip", "update"] = "skip",
+    journal: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> Report:
+    """Keeps an environment in step with a source: brings only what changed, tells in ``drifted`` what was edited there.
+
+    Args:
+        delete: move to the bin what an earlier sync brought and the source no longer holds; nothing where the source was not
+            read whole.
+        max_delete: remove nothing where more than so many would go: a number, or ``"20%"``. Default: half.
+        on_conflict: leave what was edited in the sink (``"skip"``), or overwrite it.
+        journal: where it remembers what it brought. Default: the command line's.
+        options: those of :func:`migrate` that choose, read and verify.
+    """
+    text = _native.sync(
+        _place(source),
+        _place(sink),
+        _words(source, sink),
+        Path(journal) if journal else default_journal(),
+        delete,
+        None if max_delete is None else str(max_delete),
+        progress,
+        stop,
+        **_options(on_conflict=on_conflict, **options),
+    )
+    return Report._from_json(text)
+
+
+def undo(
+    job: int,
+    environment: Location,
+    *,
+    journal: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Undone:
+    """Takes back what a job created or overwrote in ``environment``, sparing what was edited since. ``Report.job`` is its
+    number. Can be repeated."""
+    place = _place(environment)
+    if isinstance(place, str):
+        raise errors.UsageError("a job is undone in an environment, not in a file")
+    text = _native.undo(job, place[0], Path(journal) if journal else default_journal(), progress, stop)
+    return Undone(**json.loads(text))
+
+
+def audit(
+    location: Location,
+    *,
+    older_than: int = 365,
+    expires_within: int = 30,
+    min_score: int = 3,
+    access: bool = False,
+    breached: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Looks at the health of secrets: weak, reused, breached, old, expired. Names records, never values; the members are those
+    of ``keyferry audit --json``.
+
+    Args:
+        older_than: days after which a password is old. ``expires_within``: days within which one expires soon.
+        min_score: a password is weak below this strength, of 0 to 4.
+        access: whether to tell who may see what.
+        breached: a list of breached passwords on this machine: a file or a folder.
+        options: ``vaults``, ``folder``, ``tags``, ``query``, ``changed_since``, ``exclude``.
+    """
+    now = int(datetime.now(timezone.utc).timestamp())
+    found: dict[str, Any] = json.loads(
+        _native.audit(
+            _place(location),
+            now,
+            older_than,
+            expires_within,
+            min_score,
+            access,
+            None if breached is None else Path(breached),
+            progress,
+            stop,
+            **_options(**options),
+        )
+    )
+    return found

@@ -27,6 +27,7 @@ mod main_job;
 mod names;
 mod one_time_codes;
 mod pipes_and_links;
+mod plans;
 mod proxies;
 mod readme;
 mod report;

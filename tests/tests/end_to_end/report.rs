@@ -125,3 +125,43 @@ fn a_vault_that_this_user_may_not_write_to_is_told_at_once() {
     let new = scene.file("new.jsonl", r#"{"name":"new"}"#);
     scene.run_with(&own, &["import", new, "prod:V"]).exits(5).says("may not write to vault V");
 }
+
+#[test]
+fn a_report_says_what_it_proves_where_and_by_whom() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("s.csv", "vault,name,password\nInfra,pg,hidden-word\nHR,pay,hidden-word\n");
+    scene.run(&["import", file, "embedded:a", "--report", "r.json"]).succeeds();
+    let page: Value = serde_json::from_str(&scene.read("r.json")).unwrap();
+    assert_eq!(page["command"][0], "import");
+    assert_eq!((&page["sink"]["user"], &page["source"]), (&json!("admin"), &Value::Null));
+    assert_eq!(page["sink"]["public_key"].as_str().map(str::len), Some(64));
+    let vaults: Vec<_> = page["report"]["vaults"].as_array().unwrap().iter().collect();
+    assert_eq!(vaults.len(), 2);
+    assert_eq!((&vaults[0]["vault"], &vaults[0]["created"]), (&json!("HR"), &json!(1)));
+    let digest = page["report"]["digest"].as_str().unwrap().to_owned();
+    scene.run(&["verify", file, "embedded:a", "--report", "r.html"]).succeeds();
+    let html = scene.read("r.html");
+    for word in [&digest, "Checked by", "signed in as admin", "keyferry verify s.csv embedded:a"] {
+        assert!(html.contains(word), "{word} in {html}");
+    }
+    scene
+        .run(&["import", file, "embedded:a", "--on-conflict", "duplicate", "--report", "again.md"])
+        .succeeds();
+    assert!(!scene.read("again.md").contains("keyferry undo"), "what wrote nothing is no job");
+    let more = scene.file("m.csv", "vault,name,password\nInfra,new,x\n");
+    scene.run(&["import", more, "embedded:a", "--report", "more.md"]).succeeds();
+    assert!(scene.read("more.md").contains("keyferry undo 2 takes it back"));
+}
+
+#[test]
+fn a_report_names_the_certificate_of_the_server_that_answered() {
+    let scene = Scene::new();
+    let served = Served::over_tls(&scene, "a");
+    let file = scene.file("s.csv", "vault,name,password\nInfra,pg,x\n");
+    let mut import = served.command(&scene, &["import", file, &served.url, "--report", "r.json"]);
+    import.env("SSL_CERT_FILE", scene.path("a").join("tls.crt"));
+    scene.finish(import).succeeds();
+    let page: Value = serde_json::from_str(&scene.read("r.json")).unwrap();
+    let shown = served.fingerprint.clone().unwrap().replace(':', "").to_lowercase();
+    assert_eq!(page["sink"]["certificate"], json!(shown));
+}

@@ -1,8 +1,8 @@
 //! Keyed digests: what two records are compared by, so that neither has to be kept.
 //!
-//! `HMAC-SHA-256[key](length ‖ bytes ‖ …)`, cut to 16 bytes. The key is random and lives as long
-//! as one comparison, so digests tell nothing to whoever sees them later; a sync's, which outlive it,
-//! are under a key that only the user can unwrap.
+//! `HMAC-SHA-256[key](length ‖ bytes ‖ …)`, cut to 16 bytes, so that a digest tells nothing to whoever has no key. Where the
+//! sink's user has a key pair, the key is derived from the private one and the same on another day; where not, it is random
+//! and lives as long as one comparison. A sync's is random, and wrapped for the user.
 
 use crate::crypto::generate;
 use crate::error::{Error, Result};
@@ -51,7 +51,11 @@ impl RecordDigest {
 }
 
 /// Takes digests under a key of its own.
-pub(crate) struct Digester(Hmac<Sha256>);
+pub(crate) struct Digester {
+    mac: Hmac<Sha256>,
+    /// Whether the sink's user can take the same digests on another day.
+    lasting: bool,
+}
 
 impl Digester {
     pub(crate) fn new() -> Result<Self> {
@@ -60,15 +64,25 @@ impl Digester {
         Ok(Self::under(&*key))
     }
 
+    /// Takes digests under a key that a user derives from the own private key whenever it is needed.
+    pub(crate) fn of_user(key: &[u8]) -> Self {
+        Self { lasting: true, ..Self::under(key) }
+    }
+
+    /// Whether it is a user's: see [`Digester::of_user`].
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting
+    }
+
     /// Takes digests under this key, to compare them with those of another day.
     pub(crate) fn under(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        Self(mac)
+        Self { mac, lasting: false }
     }
 
     fn labelled<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         mac.update(label.as_bytes());
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());

@@ -2,4 +2,5 @@
 
 pub(crate) mod digest;
 pub(crate) mod sample;
+pub(crate) mod set;
 pub(crate) mod verify;

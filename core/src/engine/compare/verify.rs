@@ -1,16 +1,17 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Short};
+use crate::engine::compare::set::SetDigest;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
+use crate::engine::placement::Placement;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
 use crate::engine::report::{Difference, Report};
-use crate::engine::source;
+use crate::engine::source::{self, Chunks};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Entry, RecordPath};
+use crate::model::{Entry, Record, RecordPath};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
 
 /// Compares two locations record by record: whether everything of `a` is in `b`, equal. The report's `verified` counts
 /// equal records, `different` names the others: missing in `b`, or the fields that differ. What only `b` holds is counted
@@ -29,21 +30,23 @@ pub async fn verify(
     let progress = &timed;
     distinct(a, b)?;
     options.filter.check(a)?;
-    let digester = Digester::new()?;
+    let digester = digester(b)?;
     let mut report = Report::default();
-    let mut expected = DigestStore::new();
+    let ways = match options.structure {
+        Some(structure) => vec![Placement::of(a, b, structure)?],
+        None => Placement::candidates(a, b),
+    };
+    let mut ways: Vec<Way> = ways.into_iter().map(Way::new).collect();
     progress.begin(Step::Planning, None);
-    let inside = inside(a);
     let mut chunks = source::open(a, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
         let count = chunk.len() as u64;
         for entry in chunk {
             match entry {
-                Entry::Record(mut record, _) => {
-                    record.path = source::relative(&inside, record.path);
-                    expected.add(&digester.digest(&record), &record.label())?;
+                Entry::Record(record, _) => {
                     report.read += 1;
+                    Way::add(&mut ways, record, &digester)?;
                 }
                 Entry::Reject(reject) => report.rejected.push(reject.into()),
                 Entry::Note(note) => report.notes.push(note),
@@ -52,15 +55,21 @@ pub async fn verify(
             }
         }
         progress.advance(count);
+        progress.portion(chunks.portion());
         check(progress)?;
     }
     let mut of_b = options.clone();
     of_b.allow_empty = true;
     let since = of_b.filter.changed_since.take();
     let extras = if options.exact && since.is_none() { Extras::Differ } else { Extras::Unasked };
+    progress.begin(Step::Verifying, Some(report.read));
     let chunks = source::open(b, &of_b);
-    let inside = self::inside(b);
-    compare(chunks, expected, &digester, extras, &inside, progress, &mut report).await?;
+    let held = Held::read(chunks, &digester, extras, &mut ways, progress, &mut report).await?;
+    // The way that most of what is there has gone; of equals the first.
+    let most = ways.iter().map(|way| way.met).max().unwrap_or_default();
+    if let Some(way) = ways.into_iter().find(|way| way.met == most) {
+        held.compare(way.expected, true, &mut report)?;
+    }
     if !report.different.is_empty() && !options.filter.is_empty() {
         report.notes.push("missing and only there mean: among the records that the filter takes".to_owned());
     }
@@ -69,9 +78,50 @@ pub async fn verify(
     Ok(report)
 }
 
+/// Digests that the user of the second location can take again on another day; random ones where nobody has keys there.
+fn digester(b: &Endpoint) -> Result<Digester> {
+    match b.environment().and_then(|environment| environment.keychain().ok()) {
+        Some(keychain) => Ok(Digester::of_user(&*keychain.comparison_key()?)),
+        None => Digester::new(),
+    }
+}
+
+/// One of the ways that the records of the first location may have gone to the second.
+struct Way {
+    placement: Placement,
+    expected: DigestStore,
+    /// The places, names and logins of the first so many.
+    sample: HashSet<Short>,
+    /// How many of those the second location holds.
+    met: u64,
+}
+
+impl Way {
+    /// Enough to tell the ways apart.
+    const SAMPLE: usize = 10_000;
+
+    fn new(placement: Placement) -> Self {
+        Self { placement, expected: DigestStore::new(), sample: HashSet::new(), met: 0 }
+    }
+
+    /// Adds a record to each.
+    fn add(ways: &mut [Self], mut record: Record, digester: &Digester) -> Result<()> {
+        let from = std::mem::take(&mut record.path);
+        for way in ways {
+            record.path = way.placement.place(from.clone());
+            let digest = digester.digest(&record);
+            way.expected.add(&digest, &record.label())?;
+            if way.sample.len() < Self::SAMPLE {
+                way.sample.insert(digest.identity);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What records count as that only the second location holds.
 #[derive(PartialEq, Eq)]
-pub(crate) enum Extras {
+enum Extras {
     Differ,
     /// Counted, and no difference: the second location may hold more.
     Unasked,
@@ -80,79 +130,113 @@ pub(crate) enum Extras {
     Others(HashSet<String>),
 }
 
-/// Checks what a location holds off against a ledger; `inside` is taken off its paths.
-pub(crate) async fn compare(
-    mut chunks: Receiver<Result<Vec<Entry>>>,
+/// After a transfer: checks what was read back off against what the sink must hold; `whole` where that is all of it.
+pub(crate) async fn check_off(
+    back: Chunks,
     expected: DigestStore,
+    whole: bool,
     digester: &Digester,
-    extras: Extras,
-    inside: &RecordPath,
+    others: HashSet<String>,
     progress: &dyn Progress,
     report: &mut Report,
 ) -> Result<()> {
     progress.begin(Step::Verifying, Some(expected.len()));
-    let mut held = DigestStore::new();
-    // Digests of what others wrote meanwhile, and whether the job expected one that is equal.
-    let mut of_others: HashMap<(Short, Short), bool> = HashMap::new();
-    while let Some(chunk) = chunks.recv().await {
-        let chunk = chunk?;
-        let count = chunk.len() as u64;
-        for entry in chunk {
-            match entry {
-                Entry::Record(mut record, at) => {
-                    record.path = source::relative(inside, record.path);
-                    let digest = digester.digest(&record);
-                    if let (Extras::Others(ids), Some(id)) = (&extras, &at.pointer)
-                        && ids.contains(id)
-                    {
-                        of_others.insert(digest.whole(), false);
+    let held = Held::read(back, digester, Extras::Others(others), &mut [], progress, report).await?;
+    held.compare(expected, whole, report)
+}
+
+/// What a location holds.
+struct Held {
+    held: DigestStore,
+    extras: Extras,
+    /// Digests of what others wrote meanwhile, and whether the job expected one that is equal.
+    of_others: HashMap<(Short, Short), bool>,
+    lasting: bool,
+}
+
+impl Held {
+    /// Reads a location's records, each at its whole path, and counts which of the ways they have gone.
+    async fn read(
+        mut chunks: Chunks,
+        digester: &Digester,
+        extras: Extras,
+        ways: &mut [Way],
+        progress: &dyn Progress,
+        report: &mut Report,
+    ) -> Result<Self> {
+        let (held, of_others, lasting) = (DigestStore::new(), HashMap::new(), digester.is_lasting());
+        let mut this = Self { held, extras, of_others, lasting };
+        let alone = !matches!(this.extras, Extras::Others(_));
+        while let Some(chunk) = chunks.recv().await {
+            let chunk = chunk?;
+            let count = chunk.len() as u64;
+            for entry in chunk {
+                match entry {
+                    Entry::Record(record, at) => {
+                        let digest = digester.digest(&record);
+                        if let (Extras::Others(ids), Some(id)) = (&this.extras, &at.pointer)
+                            && ids.contains(id)
+                        {
+                            this.of_others.insert(digest.whole(), false);
+                        }
+                        for way in &mut *ways {
+                            way.met += u64::from(way.sample.contains(&digest.identity));
+                        }
+                        this.held.add(&digest, &record.label())?;
                     }
-                    held.add(&digest, &record.label())?;
+                    // What cannot be read shows as missing, if it was expected.
+                    Entry::Reject(reject) if alone => report.rejected.push(reject.into()),
+                    Entry::Note(note) if alone => report.notes.push(note),
+                    Entry::Values(values) if alone => report.count(values),
+                    Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
                 }
-                // What cannot be read shows as missing, if it was expected.
-                Entry::Reject(reject) if !matches!(extras, Extras::Others(_)) => {
-                    report.rejected.push(reject.into());
-                }
-                Entry::Note(note) if !matches!(extras, Extras::Others(_)) => report.notes.push(note),
-                Entry::Values(values) if !matches!(extras, Extras::Others(_)) => report.count(values),
-                Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
             }
+            progress.advance(count);
+            check(progress)?;
         }
-        progress.advance(count);
-        check(progress)?;
+        Ok(this)
     }
-    for (expected, held) in expected.into_parts().zip(held.into_parts()) {
-        let mut expected: Ledger = expected?.into_iter().collect();
-        let mut unmatched = held?;
-        let count = unmatched.len();
-        unmatched.retain(|noted| {
-            let equal = expected.take_equal(&noted.digest);
-            if let Some(wanted) = of_others.get_mut(&noted.digest.whole()).filter(|_| equal) {
-                *wanted = true;
-            }
-            !equal
-        });
-        report.verified += (count - unmatched.len()) as u64;
-        // Only now is it known which of the expected have no equal.
-        for noted in unmatched {
-            let record = noted.note.into_string();
-            if of_others.get(&noted.digest.whole()) == Some(&true) {
-                report.different.push(twice(record));
-                continue;
-            }
-            match expected.take_alike(&noted.digest) {
-                Some((_, _, what)) => report.different.push(Difference { record, what }),
-                None if extras == Extras::Differ => {
-                    report.different.push(Difference { record, what: vec!["only there".to_owned()] });
+
+    /// Checks it off against what is expected. `whole`: that is all of it, no sample, and its digest goes into the report.
+    fn compare(mut self, expected: DigestStore, whole: bool, report: &mut Report) -> Result<()> {
+        let mut equal_ones = SetDigest::default();
+        for (expected, held) in expected.into_parts().zip(self.held.into_parts()) {
+            let mut expected: Ledger = expected?.into_iter().collect();
+            let mut unmatched = held?;
+            let count = unmatched.len();
+            unmatched.retain(|noted| {
+                let equal = expected.take_equal(&noted.digest);
+                if let Some(wanted) = self.of_others.get_mut(&noted.digest.whole()).filter(|_| equal) {
+                    *wanted = true;
                 }
-                None if extras == Extras::Unasked => report.only_there += 1,
-                None => {}
+                if equal {
+                    equal_ones.add([&noted.digest.identity[..], &noted.digest.content]);
+                }
+                !equal
+            });
+            report.verified += (count - unmatched.len()) as u64;
+            // Only now is it known which of the expected have no equal.
+            for noted in unmatched {
+                let record = noted.note.into_string();
+                if self.of_others.get(&noted.digest.whole()) == Some(&true) {
+                    report.different.push(twice(record));
+                    continue;
+                }
+                match expected.take_alike(&noted.digest) {
+                    Some((_, _, what)) => report.different.push(Difference { record, what }),
+                    None if self.extras == Extras::Differ => {
+                        report.different.push(Difference { record, what: vec!["only there".to_owned()] });
+                    }
+                    None if self.extras == Extras::Unasked => report.only_there += 1,
+                    None => {}
+                }
             }
+            report.different.extend(expected.into_missing());
         }
-        report.different.extend(expected.into_missing());
+        report.digest = (whole && self.lasting).then(|| equal_ones.to_hex());
+        report.different.sort_by(|one, two| one.record.cmp(&two.record));
+        Ok(())
     }
-    report.different.sort_by(|one, two| one.record.cmp(&two.record));
-    Ok(())
 }
 
 /// Makes sure that two locations are two places: one within the other would be compared with itself, or be read while it
@@ -176,11 +260,4 @@ pub(crate) fn distinct(a: &Endpoint, b: &Endpoint) -> Result<()> {
 /// Two runs at once that wrote the same record.
 pub(crate) fn twice(record: String) -> Difference {
     Difference { record, what: vec!["written by another run as well".to_owned()] }
-}
-
-fn inside(endpoint: &Endpoint) -> RecordPath {
-    match endpoint {
-        Endpoint::Environment(_, inside) => inside.clone(),
-        Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
-    }
 }

@@ -1,7 +1,9 @@
 //! An environment, signed in and unlocked: vaults and folders by name.
 
-pub mod lookup;
+pub mod identity;
+mod lookup;
 pub mod pins;
+pub mod process_memory;
 pub mod record;
 
 use crate::client::Client;
@@ -208,7 +210,8 @@ impl Environment {
     /// # Errors
     /// [`ErrorKind::NotAllowed`] where the environment encrypted before and does not any more.
     pub fn write_with(&self, pins: Arc<dyn Pins>, permit_unencrypted: bool) -> Result<()> {
-        let memory = self.memory.get_or_init(|| Memory::new(pins, self.place.clone(), false));
+        let memory = self.memory.get_or_init(|| Memory::new(pins.clone(), self.place.clone(), false));
+        memory.keep_in(pins);
         if self.encrypts || !permit_unencrypted {
             memory.encryption(self.encrypts)?;
         }

@@ -22,7 +22,7 @@ use keyferry_api::vault::Vault;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What is compared.
 pub type Digest = [u8; 32];
@@ -46,6 +46,11 @@ pub trait Pins: Send + Sync {
     /// # Errors
     /// Where the memory cannot be read.
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>>;
+
+    /// Offers a memory to whoever has none to keep new pins in.
+    fn keep_in(&self, own: Arc<dyn Pins>) {
+        drop(own);
+    }
 }
 
 /// Pins that were brought along, as `keyferry env pins export` writes them: a line each of 64 hexadecimal digits, the
@@ -92,10 +97,16 @@ pub fn line(place: &str, subject: &str, digest: &Digest) -> String {
 
 /// Pins that were brought, and a memory of one's own besides. What was brought counts first.
 pub struct Known {
-    /// What was brought.
-    pub brought: Brought,
-    /// Where the rest is kept; `None` where nothing can be.
-    pub own: Option<Arc<dyn Pins>>,
+    brought: Brought,
+    own: OnceLock<Arc<dyn Pins>>,
+}
+
+impl Known {
+    /// `own` is where the rest is kept; `None` where nothing can be, or not yet.
+    #[must_use]
+    pub fn new(brought: Brought, own: Option<Arc<dyn Pins>>) -> Self {
+        Self { brought, own: own.map_or_else(OnceLock::new, OnceLock::from) }
+    }
 }
 
 impl Pins for Known {
@@ -103,11 +114,11 @@ impl Pins for Known {
         if let Some(digest) = self.brought.0.get(&(place.to_owned(), subject.to_owned())) {
             return Ok(Some(*digest));
         }
-        self.own.as_ref().map_or(Ok(None), |own| own.pinned(place, subject))
+        self.own.get().map_or(Ok(None), |own| own.pinned(place, subject))
     }
 
     fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()> {
-        self.own.as_ref().map_or(Ok(()), |own| own.pin(place, subjects))
+        self.own.get().map_or(Ok(()), |own| own.pin(place, subjects))
     }
 
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
@@ -116,10 +127,14 @@ impl Pins for Known {
                 at == place && subject.starts_with(beginning) && *held == digest
             });
         let mut all: Vec<String> = brought.map(|((_, subject), _)| subject.clone()).collect();
-        if let Some(own) = &self.own {
+        if let Some(own) = self.own.get() {
             all.extend(own.subjects(place, beginning, digest)?);
         }
         Ok(all)
+    }
+
+    fn keep_in(&self, own: Arc<dyn Pins>) {
+        self.own.get_or_init(|| own);
     }
 }
 
@@ -154,6 +169,11 @@ impl Memory {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// New pins are kept there, where nothing keeps them yet.
+    pub(crate) fn keep_in(&self, own: Arc<dyn Pins>) {
+        self.pins.keep_in(own);
     }
 
     /// Whether this is what was seen before; `false` where nothing was. `what` and `remedy` are for the error.
@@ -469,7 +489,7 @@ mod tests {
         let key = SecretString::from("k");
         let brought = line("p", "vault:v", &vault_key_pin(&key, "v"));
         let memory = |text: &str| {
-            let known = Known { brought: Brought::parse(text).unwrap(), own: None };
+            let known = Known::new(Brought::parse(text).unwrap(), None);
             Memory::new(Arc::new(known), "p", true)
         };
         memory(&brought).pin_vault("v", Some(&key)).unwrap();

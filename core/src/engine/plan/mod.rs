@@ -5,12 +5,16 @@
 //! from what was edited in the sink.
 
 pub(crate) mod brake;
+pub mod places;
 pub mod preflight;
 
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
+use crate::engine::compare::set::SetDigest;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::{Conflict, Keys, Options};
+use crate::engine::placement::{DEFAULT_VAULT, Placement};
 use crate::engine::plan::brake::Brake;
+use crate::engine::plan::places::{Outcome, Places, VaultPlan};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::report::{Difference, HeldBack, Rejected, values_line};
@@ -35,6 +39,8 @@ pub struct Plan {
     pub update: u64,
     /// Records that are there already.
     pub unchanged: u64,
+    /// Where that is, vault by vault, and what is to be made for it; empty where the sink is a file.
+    pub vaults: Vec<VaultPlan>,
     /// Records that a sync would move to the sink's bin.
     pub remove: u64,
     /// Those that it would not, and why.
@@ -53,6 +59,12 @@ pub struct Plan {
     pub estimated_seconds: f64,
     /// What is done about conflicts.
     pub on_conflict: &'static str,
+    /// What the source and the sink hold as far as the plan depends on it: another digest, another plan. 64 hexadecimal
+    /// digits under a key, see [`Options::plan_key`].
+    pub digest: String,
+    /// The same while it is taken.
+    #[serde(skip)]
+    set: SetDigest,
     #[serde(skip)]
     pub(crate) verdicts: Verdicts,
     /// Items to be moved to the bin, as the sink holds them.
@@ -104,6 +116,16 @@ impl Verdicts {
         self.next >= self.kinds.len()
     }
 
+    /// What becomes of each record, for the account of its place.
+    fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        self.kinds.iter().map(|kind| match kind {
+            Kind::Create => Outcome::Create,
+            Kind::Update => Outcome::Update,
+            Kind::Unchanged => Outcome::Unchanged,
+            Kind::Skip | Kind::Drifted => Outcome::LeftAlone,
+        })
+    }
+
     /// What to do with the next record; `None` where the source is not as it was planned.
     pub(crate) fn next(&mut self, digest: &RecordDigest) -> Option<Verdict> {
         let number = self.next;
@@ -143,6 +165,7 @@ impl Plan {
             wanted.into_iter().partition(|noted| held.take_equal(&noted.digest));
         for noted in equal {
             self.unchanged += 1;
+            self.note("unchanged", &noted.digest, None);
             self.decide(noted.number, Kind::Unchanged);
         }
         others
@@ -151,10 +174,12 @@ impl Plan {
     /// Judges those records whose identities share a part of the digests.
     fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
         for noted in self.without_equal(&mut held, wanted) {
-            let Some((_, held, what)) = held.take_alike(&noted.digest) else {
+            let Some((theirs, held, what)) = held.take_alike(&noted.digest) else {
                 self.create += 1;
+                self.note("create", &noted.digest, None);
                 continue;
             };
+            self.note("conflict", &noted.digest, Some(&theirs));
             let id = split(&held).id;
             self.conflicts.push(Difference { record: noted.note.into_string(), what });
             match on_conflict {
@@ -183,6 +208,7 @@ impl Plan {
         for noted in self.without_equal(&mut held, wanted) {
             let Some((theirs, note, mut what)) = held.take_alike(&noted.digest) else {
                 self.create += 1;
+                self.note("create", &noted.digest, None);
                 if knows(&noted.digest)? {
                     self.drift(
                         noted.note.into_string(),
@@ -191,6 +217,7 @@ impl Plan {
                 }
                 continue;
             };
+            self.note("differs", &noted.digest, Some(&theirs));
             self.brake.brought += u64::from(knows(&theirs)?);
             if brought(&theirs)? {
                 self.update += 1;
@@ -216,6 +243,7 @@ impl Plan {
                 continue;
             }
             self.brake.brought += 1;
+            self.note("gone", &theirs, None);
             if !brought(&theirs)? {
                 self.drift(
                     label,
@@ -241,6 +269,28 @@ impl Plan {
             self.remove = 0;
             self.past.extend(std::mem::take(&mut self.removals).into_values());
         }
+    }
+
+    /// Adds what became of a record, and what it met, to the plan's digest.
+    fn note(&mut self, what: &str, digest: &RecordDigest, theirs: Option<&RecordDigest>) {
+        let parts =
+            [Some(digest), theirs].into_iter().flatten().flat_map(|one| [&one.identity[..], &one.content]);
+        self.set.add(std::iter::once(what.as_bytes()).chain(parts));
+    }
+
+    /// Makes sure that source and sink are as they were when a plan was approved.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] where they are not.
+    pub(crate) fn is_approved(&self, approved: Option<&str>) -> Result<()> {
+        if approved.is_none_or(|approved| approved == self.digest) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "the source or the sink is not what it was when the plan was made; nothing was written",
+        )
+        .next_step("make the plan anew with --plan-to, and look at what became different"))
     }
 
     fn drift(&mut self, record: String, what: Vec<String>) {
@@ -287,7 +337,7 @@ pub async fn plan(
         environment.client().features().await?;
     }
     let answer = asked.elapsed().as_secs_f64();
-    let digester = digester(options)?;
+    let digester = digester(to, options)?;
     let start = Instant::now();
     let mut plan = make_plan(from, to, options, progress, &digester).await?;
     plan.hold_back();
@@ -332,6 +382,8 @@ pub(crate) async fn make_plan(
         }
     }
     let mut wanted = DigestStore::new();
+    let mut places = Places::default();
+    let placement = Placement::of(from, to, options.structure.unwrap_or_default())?;
     let mut chunks = source::open(from, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -341,10 +393,11 @@ pub(crate) async fn make_plan(
                 Entry::Record(record, at) => {
                     plan.read += 1;
                     vaults.read(&record.path);
-                    match fit(record, &at, to) {
+                    match fit(record, &at, to, &placement) {
                         Ok(record) => {
                             let digest = digester.digest(&record);
                             plan.verdicts.identities.push(short(&digest));
+                            places.record(&record.path);
                             wanted.add(&digest, &record.label())?;
                         }
                         Err(rejected) => plan.rejected.push(rejected),
@@ -353,10 +406,11 @@ pub(crate) async fn make_plan(
                 Entry::Reject(reject) => plan.rejected.push(reject.into()),
                 Entry::Note(note) => plan.notes.push(note),
                 Entry::Values(values) => plan.values.get_or_insert_default().add(values),
-                Entry::Folder(_) => {}
+                Entry::Folder(path) => places.folder(&placement.place(path)),
             }
         }
         progress.advance(count);
+        progress.portion(chunks.portion());
         check(progress)?;
     }
     plan.verdicts.kinds.resize(plan.verdicts.identities.len(), Kind::Create);
@@ -367,6 +421,14 @@ pub(crate) async fn make_plan(
             None => plan.judge(held, wanted?, options.on_conflict),
         }
     }
+    for rejected in &plan.rejected {
+        plan.set.add(["rejected", &rejected.at, &rejected.record, &rejected.why].map(str::as_bytes));
+    }
+    plan.vaults = places.account(to, plan.verdicts.outcomes()).await?;
+    for vault in &plan.vaults {
+        plan.set.add([vault.vault.as_bytes(), &[u8::from(vault.new)]]);
+    }
+    plan.digest = plan.set.to_hex();
     plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
     plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
     if plan.others > 0 {
@@ -442,7 +504,7 @@ impl Vaults {
             None => path.vault.as_deref(),
             Some(_) => path.folders.get(self.beneath.folders.len()).map(String::as_str),
         };
-        let name = name.unwrap_or(source::DEFAULT_VAULT);
+        let name = name.unwrap_or(DEFAULT_VAULT);
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -464,7 +526,7 @@ impl Vaults {
     fn look(&self, vault: usize, missing: &mut Vec<String>) {
         let (Some(listed), Some(name)) = (&self.listed, self.names.get(vault)) else { return };
         // Beneath a place of the sink the folders of the default vault stand where other vaults' do.
-        let unclear = self.beneath.vault.is_some() && listed.contains(source::DEFAULT_VAULT);
+        let unclear = self.beneath.vault.is_some() && listed.contains(DEFAULT_VAULT);
         if !unclear && !listed.contains(name) && !missing.contains(name) {
             missing.push(name.clone());
         }
@@ -481,10 +543,16 @@ impl Vaults {
     }
 }
 
-pub(crate) fn digester(options: &Options) -> Result<Digester> {
-    match options.sync.as_ref().and_then(|sync| sync.base.as_ref()) {
-        Some(base) => Ok(base.digester()),
-        None => Digester::new(),
+/// Takes the digests of a transfer: those of a sync under its own key, others under one that the sink's user can derive
+/// again on another day. Where that user has no keys, a plan that is applied later brings its key.
+pub(crate) fn digester(to: &Endpoint, options: &Options) -> Result<Digester> {
+    if let Some(base) = options.sync.as_ref().and_then(|sync| sync.base.as_ref()) {
+        return Ok(base.digester());
+    }
+    match (to.environment().and_then(|sink| sink.keychain().ok()), &options.plan_key) {
+        (Some(keychain), _) => Ok(Digester::of_user(&*keychain.comparison_key()?)),
+        (None, Some(key)) => Ok(Digester::under(key.expose().as_bytes())),
+        (None, None) => Digester::new(),
     }
 }
 
@@ -514,8 +582,13 @@ pub(crate) fn can_keep_keys(from: &Endpoint, to: &Endpoint, options: &Options) -
 }
 
 /// The record as the sink will hold it, or why it cannot.
-pub(crate) fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Record, Rejected> {
-    let Endpoint::Environment(_, inside) = to else { return Ok(record) };
+pub(crate) fn fit(
+    mut record: Record,
+    at: &Position,
+    to: &Endpoint,
+    placement: &Placement,
+) -> Result<Record, Rejected> {
+    let Endpoint::Environment(..) = to else { return Ok(record) };
     let attachments = record.attachments.iter().filter(|_| record.sealed_under.is_none());
     let too_long = attachments.enumerate().find(|(_, one)| one.content.len() > Attachment::MAX);
     if let Some((index, one)) = too_long {
@@ -530,7 +603,7 @@ pub(crate) fn fit(mut record: Record, at: &Position, to: &Endpoint) -> Result<Re
             ),
         });
     }
-    record.path = source::beneath(inside, record.path);
+    record.path = placement.place(record.path);
     // Passwork's number for no color.
     record.color = record.color.filter(|color| *color != 0);
     Ok(record)
@@ -553,6 +626,7 @@ impl std::fmt::Display for Plan {
         if let Some(values) = &self.values {
             writeln!(f, "{}", values_line(values))?;
         }
+        self.vaults.iter().try_for_each(|vault| writeln!(f, "{vault}"))?;
         if self.remove > 0 {
             writeln!(f, "{} to remove: they are no longer in the source", self.remove)?;
         }

@@ -9,9 +9,28 @@ use crate::model::{Reject, Values};
 use serde::Serialize;
 use std::fmt;
 
+/// What became of the records of one vault of the sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VaultCount {
+    /// Its name.
+    pub vault: String,
+    /// Records that were made in it.
+    pub created: u64,
+    /// Records that were overwritten.
+    pub updated: u64,
+    /// Records that it held already, equal in everything.
+    pub unchanged: u64,
+    /// Records that were left out: skipped, drifted, or refused by the server.
+    pub left_out: u64,
+}
+
 /// The end of a transfer, in numbers and names.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
+    /// The number of its job in the journal, where it wrote into an environment.
+    pub job: Option<i64>,
+    /// Whether that job can be taken back.
+    pub undoable: bool,
     /// Records that the source yielded.
     pub read: u64,
     /// What became of the values of a file; `null` where the source is an environment or an archive, whose records
@@ -23,6 +42,8 @@ pub struct Report {
     pub updated: u64,
     /// Records that the sink held already, equal in everything.
     pub unchanged: u64,
+    /// The same vault by vault, by name; empty where the sink is a file.
+    pub vaults: Vec<VaultCount>,
     /// Records that a sync moved to the sink's bin.
     pub removed: u64,
     /// Records that a sync did not move to the bin, and why.
@@ -33,6 +54,10 @@ pub struct Report {
     pub rejected: Vec<Rejected>,
     /// Records read back and found equal.
     pub verified: u64,
+    /// One digest of all records that were found equal, as they stand in the sink: 64 hexadecimal digits under a key that
+    /// only the sink's user can derive, so that `verify` on another day gives the same for the same records. `null` where
+    /// that user has no keys, where only a sample was read, and after a sync.
+    pub digest: Option<String>,
     /// Records that only the second location holds, where that is no difference.
     pub only_there: u64,
     /// Records that were not found equal.

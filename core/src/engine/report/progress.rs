@@ -40,6 +40,15 @@ pub trait Progress: Send + Sync {
     fn advance(&self, records: u64) {
         let _ = records;
     }
+    /// So much of the source has been read, from 0 to 1, where something tells its length: what is through the step by now
+    /// is about so much of the whole.
+    fn portion(&self, read: Option<f64>) {
+        let _ = read;
+    }
+    /// The number of the job in the journal, once it has one.
+    fn job(&self, number: i64) {
+        let _ = number;
+    }
     /// A sentence that the user should see.
     fn note(&self, sentence: &str) {
         let _ = sentence;
@@ -173,6 +182,10 @@ impl Progress for Timed<'_> {
             }
         }
         self.inner.advance(records);
+    }
+
+    fn portion(&self, read: Option<f64>) {
+        self.inner.portion(read);
     }
 
     fn note(&self, sentence: &str) {

@@ -53,7 +53,11 @@ impl<'a> Reading<'a> {
             Self { environment, inside, filter, seen, items, keys, attachments, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
             seen.vault(&vault.name);
-            if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
+            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            if let Some(number) = filter.excluding(&root, None) {
+                let left_out = environment.client().item_places(&vault.id).await?.len();
+                seen.excluded(number, left_out as u64);
+            } else if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
                 break;
             }
         }
@@ -102,11 +106,14 @@ impl<'a> Reading<'a> {
             return Ok(false);
         }
         drop(filled);
+        let seen = self.seen;
         let mut wanted = places.read()?.filter(|item| {
             item.as_ref().map_or(true, |item| {
-                items.is_none_or(|items| items.contains(&*item.id))
-                    && within(place(item.folder_id.as_deref()))
-                    && filter.takes_time(item)
+                let path = place(item.folder_id.as_deref());
+                if let Some(number) = filter.excluding(path, None).filter(|_| is_inside(path)) {
+                    seen.excluded(number, 1);
+                }
+                items.is_none_or(|items| items.contains(&*item.id)) && within(path) && filter.takes_time(item)
             })
         });
         // The next chunk is on its way while this one is opened.
@@ -151,7 +158,10 @@ impl<'a> Reading<'a> {
             match item {
                 Ok(item) => {
                     self.seen.tags(&item.tags);
-                    if self.filter.takes_item(&item) {
+                    let path = place(item.folder_id.as_deref());
+                    if let Some(number) = self.filter.excluding(path, Some(&item.name)) {
+                        self.seen.excluded(number, 1);
+                    } else if self.filter.takes_item(&item) {
                         items.push(item);
                     }
                 }

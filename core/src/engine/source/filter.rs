@@ -5,9 +5,10 @@ use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::{Record, RecordPath};
 use keyferry_api::item::{Item, ItemPlace};
+use std::fmt;
 
 /// A choice of records. Every member that is set must hold; the default takes everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// In one of these vaults, by name.
     pub vaults: Vec<String>,
@@ -21,6 +22,22 @@ pub struct Filter {
     /// Changed at this time or later, in unix seconds. Only environments know; see
     /// [`Filter::check`].
     pub changed_since: Option<i64>,
+    /// None of these, whatever else holds: vaults, folders with all below them, records; names from the vault down, in which
+    /// `*` stands for any characters.
+    pub exclude: Vec<Vec<String>>,
+}
+
+impl fmt::Debug for Filter {
+    /// The memory of a sync is found by this text: what is not set since it came to be must not be in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Filter");
+        shown.field("vaults", &self.vaults).field("folder", &self.folder).field("tags", &self.tags);
+        shown.field("query", &self.query).field("changed_since", &self.changed_since);
+        if !self.exclude.is_empty() {
+            shown.field("exclude", &self.exclude);
+        }
+        shown.finish()
+    }
 }
 
 impl Filter {
@@ -32,7 +49,7 @@ impl Filter {
 
     /// Whether it names what must be there: a vault, a folder or a tag.
     pub(crate) fn names_something(&self) -> bool {
-        !self.vaults.is_empty() || self.folder.is_some() || !self.tags.is_empty()
+        !self.vaults.is_empty() || self.folder.is_some() || !self.tags.is_empty() || !self.exclude.is_empty()
     }
 
     /// Makes sure that the source can tell what is asked for.
@@ -55,7 +72,18 @@ impl Filter {
     #[must_use]
     pub fn takes(&self, record: &Record) -> bool {
         let texts = [&record.name, &record.login, &record.url, &record.description];
-        self.takes_place(&record.path) && self.takes_texts(texts.map(String::as_str), &record.tags)
+        self.takes_place(&record.path)
+            && self.excluding(&record.path, Some(&record.name)).is_none()
+            && self.takes_texts(texts.map(String::as_str), &record.tags)
+    }
+
+    /// Which of the exclusions, by its number, leaves out a record of that name, or the place itself.
+    pub(crate) fn excluding(&self, path: &RecordPath, name: Option<&str>) -> Option<usize> {
+        let names = || path.vault.iter().chain(&path.folders).map(String::as_str).chain(name);
+        self.exclude.iter().position(|pattern| {
+            let met = names().zip(pattern).take_while(|(name, wanted)| matches(name, wanted)).count();
+            met == pattern.len()
+        })
     }
 
     /// Whether a folder without records is chosen: not where records are chosen for what they say.
@@ -68,6 +96,7 @@ impl Filter {
     pub(crate) fn takes_place(&self, path: &RecordPath) -> bool {
         path.vault.as_ref().is_none_or(|vault| self.takes_vault(vault))
             && self.folder.as_ref().is_none_or(|folder| names::begins_with(&path.folders, folder))
+            && self.excluding(path, None).is_none()
     }
 
     pub(crate) fn takes_vault(&self, name: &str) -> bool {
@@ -97,6 +126,23 @@ impl Filter {
                 all.any(|text| names::canonical(text).to_lowercase().contains(&query))
             })
     }
+}
+
+/// Whether a name is that of a pattern, in which `*` stands for any characters.
+fn matches(name: &str, pattern: &str) -> bool {
+    if !pattern.contains('*') {
+        return names::same(pattern, name);
+    }
+    let (name, pattern) = (names::canonical(name), names::canonical(pattern));
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return false };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -161,5 +207,34 @@ mod tests {
         let since = Filter { changed_since: Some(100), ..Filter::default() };
         assert!(since.takes_time(&item(Some(100))) && since.takes_time(&item(None)));
         assert!(!since.takes_time(&item(Some(99))));
+    }
+
+    #[test]
+    fn what_is_excluded_goes_with_all_below_it() {
+        let takes = |patterns: &[&[&str]]| {
+            let exclude = patterns.iter().map(|pattern| words(pattern)).collect();
+            Filter { exclude, ..Filter::default() }.takes(&record())
+        };
+        for pattern in [
+            &["Infra"][..],
+            &["Infra", "Databases"],
+            &["Infra", "Databases", "Main", "Ёлка"],
+            &["*"],
+            &["In*a", "*ases"],
+            &["*", "*", "M*", "*к*"],
+        ] {
+            assert!(!takes(&[&["HR"], pattern]), "{pattern:?}");
+        }
+        for pattern in [
+            &["Databases"][..],
+            &["Infra", "Data"],
+            &["infra"],
+            &["Infra", "Databases", "Main", "Ёлка", "x"],
+            &["Inf*aa"],
+            &["*x*"],
+        ] {
+            assert!(takes(&[pattern]), "{pattern:?}");
+        }
+        assert!(!format!("{:?}", Filter::default()).contains("exclude"));
     }
 }

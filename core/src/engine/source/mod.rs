@@ -8,6 +8,7 @@ pub mod stdin;
 use crate::archive;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
+use crate::engine::placement::DEFAULT_VAULT;
 use crate::engine::report::progress::{Progress, patiently};
 use crate::engine::source::environment::Reading;
 use crate::engine::source::filter::Filter;
@@ -17,16 +18,15 @@ use crate::error::{Error, Place, Result};
 use crate::files;
 use crate::formats;
 use crate::formats::detect;
-use crate::model::{Entry, RecordPath};
+use crate::model::Entry;
 use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use zeroize::Zeroizing;
 
-/// Where records go that name neither vault nor folder.
-pub(crate) const DEFAULT_VAULT: &str = "Imported";
 /// Chunks that wait between reader and writer: together with their size the bound on memory.
 const QUEUE: usize = 4;
 /// A chunk of a file ends at so many records or so many bytes.
@@ -35,25 +35,52 @@ const CHUNK_BYTES: usize = 4 << 20;
 /// How much of a file is looked at to find its format.
 const HEAD: usize = 64 << 10;
 
+/// Entries as they are read, and how much of a file that is.
+pub(crate) struct Chunks {
+    entries: Receiver<Result<Vec<Entry>>>,
+    /// Bytes that were read, and those of the file.
+    bytes: Option<(Arc<AtomicU64>, u64)>,
+}
+
+impl Chunks {
+    /// The next; `None` after the last one or an error.
+    pub(crate) async fn recv(&mut self) -> Option<Result<Vec<Entry>>> {
+        self.entries.recv().await
+    }
+
+    /// How much of the source has been read, from 0 to 1; `None` where nothing tells its length.
+    pub(crate) fn portion(&self) -> Option<f64> {
+        let (read, all) = self.bytes.as_ref()?;
+        Some((read.load(Ordering::Relaxed) as f64 / *all as f64).min(1.0))
+    }
+}
+
+/// Counts the bytes that are read.
+struct Counting<R>(R, Arc<AtomicU64>);
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
 /// Starts reading what the filter takes; the stream ends after the last chunk or the first error.
 /// A chunk may be empty.
-pub(crate) fn open(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+pub(crate) fn open(from: &Endpoint, options: &Options) -> Chunks {
     // A sync that removes has a brake of its own for a source that yields nothing.
     let allow_empty = options.allow_empty || options.sync.as_ref().is_some_and(|sync| sync.delete);
     start(from, options, options.filter.clone(), None, allow_empty)
 }
 
 /// Starts reading everything, as what a sink holds must be known whole.
-pub(crate) fn open_whole(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
+pub(crate) fn open_whole(from: &Endpoint, options: &Options) -> Chunks {
     start(from, options, Filter::default(), None, true)
 }
 
 /// Starts reading these items of an environment.
-pub(crate) fn open_items(
-    from: &Endpoint,
-    options: &Options,
-    items: HashSet<String>,
-) -> Receiver<Result<Vec<Entry>>> {
+pub(crate) fn open_items(from: &Endpoint, options: &Options, items: HashSet<String>) -> Chunks {
     start(from, options, Filter::default(), Some(items), true)
 }
 
@@ -63,8 +90,9 @@ fn start(
     filter: Filter,
     items: Option<HashSet<String>>,
     allow_empty: bool,
-) -> Receiver<Result<Vec<Entry>>> {
-    let (to, chunks) = mpsc::channel(QUEUE);
+) -> Chunks {
+    let (to, entries) = mpsc::channel(QUEUE);
+    let mut bytes = None;
     match from {
         Endpoint::Environment(environment, inside) => {
             let (environment, inside) = (environment.clone(), inside.clone());
@@ -83,9 +111,11 @@ fn start(
         }
         Endpoint::File { path, format } => {
             let path = path.clone();
+            let read = Arc::new(AtomicU64::new(0));
+            bytes = files::source::length(&path).map(|all| (read.clone(), all));
             let input = {
                 let path = path.clone();
-                move || files::source::open(&path)
+                move || Ok(Box::new(Counting(files::source::open(&path)?, read)) as Box<dyn Read + Send>)
             };
             spawn_reading(path, input, *format, options, filter.check(from), (filter, allow_empty), to);
         }
@@ -96,7 +126,7 @@ fn start(
             spawn_reading(path, input, *format, options, filter.check(from), (filter, allow_empty), to);
         }
     }
-    chunks
+    Chunks { entries, bytes }
 }
 
 /// What `from` gives, kept so that it can be read twice, where it gives that only once: standard input, a pipe.
@@ -165,8 +195,11 @@ fn end(taken: Result<u64>, seen: &Seen, allow_empty: bool) -> Option<Result<Vec<
     if !allow_empty && let Err(error) = seen.check(taken) {
         return Some(Err(error));
     }
-    (taken == 0 && !seen.filter().is_empty())
-        .then(|| Ok(vec![Entry::Note("no record matches the filter".to_owned())]))
+    let mut notes = seen.left_out();
+    if taken == 0 && !seen.filter().is_empty() {
+        notes.push("no record matches the filter".to_owned());
+    }
+    (!notes.is_empty()).then(|| Ok(notes.into_iter().map(Entry::Note).collect()))
 }
 
 /// Sends what the filter takes; answers how many records that were.
@@ -205,9 +238,14 @@ fn read_file(
         let wanted = match &entry {
             Entry::Record(record, _) => {
                 seen.record(&record.path, &record.tags);
-                filter.takes(record)
+                let excluding = filter.excluding(&record.path, Some(&record.name));
+                excluding.inspect(|number| seen.excluded(*number, 1));
+                excluding.is_none() && filter.takes(record)
             }
-            Entry::Folder(path) => filter.takes_bare(path),
+            Entry::Folder(path) => {
+                filter.excluding(path, None).inspect(|number| seen.excluded(*number, 0));
+                filter.takes_bare(path)
+            }
             // What cannot be read might have been wanted.
             Entry::Reject(_) => {
                 seen.reject();
@@ -245,26 +283,6 @@ fn whole_path(mut entry: Entry) -> Entry {
     entry
 }
 
-/// The path that a record takes beneath the vault and folder a sink names.
-pub(crate) fn beneath(inside: &RecordPath, path: RecordPath) -> RecordPath {
-    if inside.vault.is_none() {
-        return path;
-    }
-    let mut folders = inside.folders.clone();
-    folders.extend(path.vault.filter(|vault| vault != DEFAULT_VAULT));
-    folders.extend(path.folders);
-    RecordPath { vault: inside.vault.clone(), folders }
-}
-
-/// The path as seen from inside a location.
-pub(crate) fn relative(inside: &RecordPath, mut path: RecordPath) -> RecordPath {
-    if inside.vault.is_some() {
-        path.vault = None;
-        path.folders.drain(..inside.folders.len().min(path.folders.len()));
-    }
-    path
-}
-
 /// A file's path as the user wrote it, for errors.
 pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
     match endpoint {
@@ -277,7 +295,7 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
 /// Starts to read what a location holds, for a face that shows records one by one. The stream ends after
 /// the last chunk or the first error; to stop early, drop it. A runtime must be entered.
 #[must_use]
-pub fn records(from: &Endpoint, options: &Options) -> tokio::sync::mpsc::Receiver<Result<Vec<Entry>>> {
+pub fn records(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
     // Whoever shows records one by one sees that there are none.
-    open(from, &Options { allow_empty: true, ..options.clone() })
+    open(from, &Options { allow_empty: true, ..options.clone() }).entries
 }

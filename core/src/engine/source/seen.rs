@@ -27,6 +27,8 @@ struct Met {
     vault: Vec<bool>,
     folder: bool,
     tag: Vec<bool>,
+    /// Records that each of the exclusions left out; `None` where it met nothing.
+    excluded: Vec<Option<u64>>,
 }
 
 impl Seen {
@@ -34,6 +36,7 @@ impl Seen {
         let met = Met {
             vault: vec![false; filter.vaults.len()],
             tag: vec![false; filter.tags.len()],
+            excluded: vec![None; filter.exclude.len()],
             ..Met::default()
         };
         Self { filter, met: Mutex::new(met) }
@@ -78,6 +81,28 @@ impl Seen {
         }
         self.folder(path);
         self.tags(tags);
+    }
+
+    /// So many records were left out by the exclusion of that number.
+    pub(crate) fn excluded(&self, number: usize, records: u64) {
+        self.with(|met| {
+            if let Some(count) = met.excluded.get_mut(number) {
+                *count = Some(count.unwrap_or_default() + records);
+            }
+        });
+    }
+
+    /// What the exclusions left out, in a sentence each.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.with(|met| {
+            let named = self.filter.exclude.iter().zip(&met.excluded);
+            let left_out = |(pattern, count): (&Vec<String>, &Option<u64>)| {
+                let (count, pattern) = ((*count)?, pattern.join("/"));
+                let records = if count == 1 { "record was" } else { "records were" };
+                Some(format!("{count} {records} left out by --exclude {pattern}"))
+            };
+            named.filter_map(left_out).collect()
+        })
     }
 
     /// So many records, of which no more is known yet.
@@ -125,7 +150,13 @@ impl Seen {
             if let Some(folder) = filter.folder.as_ref().filter(|_| !met.folder) {
                 return Err(not_there("folder", &folder.join("/"), &met.folders));
             }
-            if met.records == 0 && met.rejects == 0 {
+            if let Some((pattern, _)) = filter.exclude.iter().zip(&met.excluded).find(|(_, met)| met.is_none()) {
+                let what = format!("--exclude {}: the source has nothing of that name", pattern.join("/"));
+                return Err(Error::new(ErrorKind::NotFound, what).next_step(
+                    "names go from the vault down, * stands for any characters; --allow-empty if that is as it should be",
+                ));
+            }
+            if met.records == 0 && met.rejects == 0 && met.excluded.is_empty() {
                 return Err(Error::new(ErrorKind::Input, "the source has no records").next_step(
                     "look whether it is the right one; --allow-empty if that is as it should be",
                 ));

@@ -49,6 +49,7 @@ pub async fn run(
     go_on: impl FnOnce(i64) -> String,
 ) -> Result<Report> {
     let Some(sink) = to.environment() else { return transfer(from, to, options, progress).await };
+    sink.unlocked()?;
     let journal = journal()?;
     let _held: Lock = journal.lock(sink.place())?;
     sink.write_with(Arc::new(journal.clone()), options.allow_unencrypted_target)?;
@@ -58,6 +59,11 @@ pub async fn run(
             let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
             let new = NewJob { command, folder: &folder, started };
             match journal.unfinished(&new, sink)? {
+                Some(id) if options.approved.is_some() => {
+                    let what =
+                        format!("job {id} began to do what this plan says, and did not come to its end");
+                    return Err(Error::new(ErrorKind::Conflict, what).next_step(go_on(id)));
+                }
                 Some(id) => {
                     progress.note(&format!("going on with job {id}, which did not come to its end"));
                     journal.resume(id, sink)?
@@ -66,14 +72,16 @@ pub async fn run(
             }
         }
     };
+    progress.job(job.id());
     if !job.can_be_undone() {
         progress.note("this job cannot be undone: nothing is encrypted there, so nothing tells its work from later edits");
     }
     let options = Options { job: Some(job.clone()), ..options.clone() };
     match transfer(from, to, &options, progress).await {
-        Ok(report) => {
+        Ok(mut report) => {
             // A job that wrote nothing is none: nothing can be resumed, and nothing taken back.
             if !job.forget_if_idle()? {
+                (report.job, report.undoable) = (Some(job.id()), job.can_be_undone());
                 job.finish(State::Done, Some(&report))?;
             }
             Ok(report)

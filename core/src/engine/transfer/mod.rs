@@ -4,6 +4,7 @@
 //! error, never a wrong verdict.
 
 pub mod job;
+pub mod pair;
 mod removal;
 pub mod sync;
 
@@ -11,29 +12,29 @@ use crate::archive;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
-use crate::engine::compare::verify::Extras;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::ended_early;
 use crate::engine::options::{Options, Verify};
+use crate::engine::placement::Placement;
 use crate::engine::plan::brake::Brake;
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
 use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
-use crate::engine::report::{Rejected, Report};
+use crate::engine::report::{Rejected, Report, VaultCount};
 use crate::engine::sink::lost_answers;
 use crate::engine::sink::{Before, Creation, Sink, prove_new_keys};
-use crate::engine::source;
+use crate::engine::source::{self, Chunks};
 use crate::engine::transfer::removal::Removal;
 use crate::engine::transfer::sync::MaxDelete;
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::files::sink::{self, Draft};
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::Receiver;
 
 /// Moves every record of `from` into `to`, then reads back and compares.
 ///
@@ -52,6 +53,7 @@ pub async fn transfer(
     let to = settled.as_ref().unwrap_or(to);
     verify::distinct(from, to)?;
     can_keep_keys(from, to, options)?;
+    Placement::of(from, to, options.structure.unwrap_or_default())?;
     if let Some(path) = &options.rejects {
         sink::check(path)?;
     }
@@ -87,7 +89,7 @@ async fn into_environment(
     let Endpoint::Environment(environment, inside) = to else {
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
     };
-    let digester = digester(options)?;
+    let digester = digester(to, options)?;
     let mut report = Report::default();
     if let Some(job) = &options.job {
         let own = lost_answers::earlier_run(job, environment, progress).await?;
@@ -99,7 +101,9 @@ async fn into_environment(
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
     // What a filter names is known to be there only once all of the source was read, and nothing is written before.
-    let read_once = options.sync.is_none() && (options.allow_empty || !options.filter.names_something());
+    let read_once = options.sync.is_none()
+        && options.approved.is_none()
+        && (options.allow_empty || !options.filter.names_something());
     let (from, mut plan) = if read_once && environment.is_empty(inside).await? {
         (from, None)
     } else {
@@ -110,6 +114,7 @@ async fn into_environment(
     let (mut removals, mut past) = (HashMap::new(), Vec::new());
     let mut brake = Brake::default();
     if let Some(plan) = &mut plan {
+        plan.is_approved(options.approved.as_deref())?;
         plan.refuse_conflicts(options.on_conflict)?;
         allow_removals(plan, progress)?;
         brake = std::mem::take(&mut plan.brake);
@@ -126,11 +131,12 @@ async fn into_environment(
     let mut writing = Writing {
         digester: &digester,
         to,
-        inside,
+        placement: Placement::of(from, to, options.structure.unwrap_or_default())?,
         sink,
         verdicts,
         report,
         sample: (options.verify == Verify::Sample).then(Sample::default),
+        vaults: BTreeMap::new(),
         expected,
         on_the_way: VecDeque::new(),
     };
@@ -166,9 +172,9 @@ async fn into_environment(
     }
     let back = to_read_back(options, sample, expected, &whole, &mut report)?;
     if let Some((back, expected)) = back {
-        let root = RecordPath::default();
-        let extras = Extras::Others(if options.verify == Verify::Full { strangers } else { HashSet::new() });
-        verify::compare(back, expected, &digester, extras, &root, progress, &mut report).await?;
+        let full = options.verify == Verify::Full;
+        let strangers = if full { strangers } else { HashSet::new() };
+        verify::check_off(back, expected, full, &digester, strangers, progress, &mut report).await?;
     }
     if let Some(base) = base.filter(|_| report.different.is_empty()) {
         let held_of = match (&report.held_back, &options.sync) {
@@ -181,9 +187,6 @@ async fn into_environment(
     }
     Ok(report)
 }
-
-/// Entries as they are read.
-type Chunks = Receiver<Result<Vec<Entry>>>;
 
 /// What is read back, and what it must be; `None` where nothing is.
 fn to_read_back(
@@ -250,7 +253,7 @@ fn allow_removals(plan: &mut Plan, progress: &dyn Progress) -> Result<()> {
 struct Writing<'a> {
     digester: &'a Digester,
     to: &'a Endpoint,
-    inside: &'a RecordPath,
+    placement: Placement,
     sink: Sink<'a>,
     /// `None`: the sink was empty, so everything is to be made.
     verdicts: Option<Verdicts>,
@@ -259,6 +262,8 @@ struct Writing<'a> {
     expected: DigestStore,
     /// Which of the records written are read back, where not all are.
     sample: Option<Sample>,
+    /// What became of the records of each vault.
+    vaults: BTreeMap<Arc<str>, VaultCount>,
     /// Oldest first.
     on_the_way: VecDeque<OnTheWay>,
 }
@@ -275,8 +280,13 @@ struct OnTheWay {
 const IN_FLIGHT: usize = 6;
 const IN_FLIGHT_BYTES: usize = 8 << 20;
 
-/// What a record on its way will be accounted by: its label, position and digests.
-type Identified = (String, Position, RecordDigest);
+/// What a record on its way will be accounted by.
+struct Identified {
+    label: String,
+    vault: Arc<str>,
+    at: Position,
+    digest: RecordDigest,
+}
 
 impl Writing<'_> {
     /// Does what the plan says with every entry, until the source ends or the user asks to stop.
@@ -287,6 +297,7 @@ impl Writing<'_> {
             let count = chunk.len() as u64;
             self.take(chunk, from).await?;
             progress.advance(count);
+            progress.portion(chunks.portion());
             if progress.interrupted() {
                 return Ok(());
             }
@@ -305,7 +316,7 @@ impl Writing<'_> {
             match entry {
                 Entry::Record(record, at) => {
                     self.report.read += 1;
-                    let record = match fit(record, &at, self.to) {
+                    let record = match fit(record, &at, self.to, &self.placement) {
                         Ok(record) => record,
                         Err(rejected) => {
                             self.report.rejected.push(rejected);
@@ -317,25 +328,31 @@ impl Writing<'_> {
                         Some(verdicts) => verdicts.next(&digest).ok_or_else(|| changed(from))?,
                         None => Verdict::Create,
                     };
+                    let vault = self.vault(&record.path);
                     match verdict {
                         Verdict::Create => {
-                            facts.push((record.label(), at, digest));
+                            facts.push(Identified { label: record.label(), vault, at, digest });
                             fresh.push(record);
                         }
                         Verdict::Update(id) => {
+                            self.count(&vault).updated += 1;
                             self.sink.update(&id, &record).await?;
                             self.report.updated += 1;
                             self.written(&id, &digest, &record.label())?;
                         }
                         Verdict::Unchanged => {
+                            self.count(&vault).unchanged += 1;
                             self.report.unchanged += 1;
                             self.expected.add(&digest, &record.label())?;
                         }
-                        Verdict::Skip => self.report.skipped.push(record.label()),
-                        Verdict::Drifted => {}
+                        Verdict::Skip => {
+                            self.count(&vault).left_out += 1;
+                            self.report.skipped.push(record.label());
+                        }
+                        Verdict::Drifted => self.count(&vault).left_out += 1,
                     }
                 }
-                Entry::Folder(path) => self.sink.folder(&source::beneath(self.inside, path)).await?,
+                Entry::Folder(path) => self.sink.folder(&self.placement.place(path)).await?,
                 Entry::Reject(reject) => self.report.rejected.push(reject.into()),
                 Entry::Note(note) => self.report.notes.push(note),
                 Entry::Values(values) => self.report.count(values),
@@ -355,16 +372,29 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// The name of a record's vault, kept once.
+    fn vault(&self, path: &RecordPath) -> Arc<str> {
+        let name = path.vault.as_deref().unwrap_or_default();
+        self.vaults.get_key_value(name).map_or_else(|| name.into(), |(name, _)| name.clone())
+    }
+
+    /// The account of a vault.
+    fn count(&mut self, vault: &Arc<str>) -> &mut VaultCount {
+        self.vaults.entry(vault.clone()).or_default()
+    }
+
     async fn settle_one(&mut self) -> Result<()> {
         let Some(OnTheWay { facts, creation, .. }) = self.on_the_way.pop_front() else { return Ok(()) };
         let results = creation.await.map_err(ended_early)??;
-        for ((label, at, digest), result) in facts.into_iter().zip(results) {
+        for (Identified { label, vault, at, digest }, result) in facts.into_iter().zip(results) {
             match result {
                 Ok(id) => {
+                    self.count(&vault).created += 1;
                     self.report.created += 1;
                     self.written(&id, &digest, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
+                    self.count(&vault).left_out += 1;
                     let why = error.what().to_owned();
                     self.report.rejected.push(Rejected { at: at.to_string(), record: label, why });
                 }
@@ -391,6 +421,9 @@ impl Writing<'_> {
         }
         carried?;
         self.report.folders_created = self.sink.folders_created;
+        let vaults = std::mem::take(&mut self.vaults).into_iter();
+        self.report.vaults =
+            vaults.map(|(name, count)| VaultCount { vault: name.to_string(), ..count }).collect();
         self.report.wrapped_for = std::mem::take(&mut self.sink.wrapped_for);
         let (doubles, strangers) = self.sink.strangers(self.report.created).await?;
         if doubles > 0 {
@@ -473,6 +506,7 @@ async fn into_file(
             }
         }
         progress.advance(count);
+        progress.portion(chunks.portion());
         check(progress)?;
     }
     report.notes.extend(writer.finish().map_err(in_file)?);

@@ -8,13 +8,13 @@ use crate::engine::journal::{Job, Removed};
 use crate::engine::report::progress::{Progress, check};
 use crate::engine::report::{Difference, Report};
 use crate::engine::sink::{ROUNDS, in_journal, lost_answers};
+use crate::engine::source::Chunks;
 use crate::engine::transfer::sync::Base;
 use crate::error::{ErrorKind, Result};
 use crate::model::Entry;
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::Receiver;
 
 /// Requests at a time.
 const AT_ONCE: usize = 8;
@@ -31,7 +31,7 @@ impl Removal<'_> {
     /// Moves `items` to the bin. Each is looked at once more, as someone may have edited it since it was planned.
     pub(super) async fn run(
         &self,
-        mut items: Receiver<Result<Vec<Entry>>>,
+        mut items: Chunks,
         progress: &dyn Progress,
         past: &mut Vec<RecordDigest>,
         report: &mut Report,

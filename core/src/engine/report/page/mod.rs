@@ -11,6 +11,7 @@
 
 mod chart;
 
+use crate::engine::environment::identity::Identity;
 use crate::engine::report::Report;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::visible::visible;
@@ -61,6 +62,12 @@ pub struct Page<'a> {
     pub to: &'a str,
     /// When it began, for people and in UTC.
     pub started: &'a str,
+    /// The command, word by word, without the program's name.
+    pub command: &'a [String],
+    /// The environment that was read, where it was one, and who was signed in there.
+    pub source: Option<&'a Identity>,
+    /// The same of the one that was written, or compared with.
+    pub sink: Option<&'a Identity>,
     /// What came of it.
     pub report: &'a Report,
 }
@@ -154,6 +161,13 @@ impl Page<'_> {
             let count = format!("{} of {}", held.removals, held.of);
             vec![count.into(), (&*held.why).into(), (&*held.next).into()]
         });
+        let vaults = report.vaults.iter().map(|one| {
+            let counts = [one.created, one.updated, one.unchanged, one.left_out];
+            let mut row: Vec<Text<'_>> = vec![(&*one.vault).into()];
+            row.extend(counts.map(|count| Text::from(grouped(count))));
+            row
+        });
+        let wrapped = report.wrapped_for.iter().map(|one| vec![one.to_string().into()]);
         let notes = report.notes.iter().map(|one| vec![(&**one).into()]);
         let mut tables = vec![
             Table::new("Not equal on both sides", &["record", "what differs"], different),
@@ -161,6 +175,12 @@ impl Page<'_> {
             Table::new("Skipped: the place is taken by other content", &["record"], skipped),
             Table::new("Drift: changed in the sink since the last time", &["record", "what"], drifted),
             Table::new("Removals held back", &["how many", "why", "what to do"], held_back),
+            Table::new(
+                "Vault by vault",
+                &["vault", "created", "updated", "there already", "left out"],
+                vaults,
+            ),
+            Table::new("Who got the keys of new vaults", &["user and public key"], wrapped),
             Table::new("Not movable", &["what", "how many", "why"], not_movable),
             Table::new("Notes", &["note"], notes),
         ];
@@ -191,6 +211,7 @@ impl Page<'_> {
             writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", html(name), html(&count))?;
         }
         page.push_str("</dl>\n");
+        self.html_proof(&mut page)?;
         chart::draw(&mut page, &self.report.stages)?;
         for table in self.tables() {
             writeln!(
@@ -225,6 +246,54 @@ impl Page<'_> {
         Ok(page)
     }
 
+    /// What the page proves, and by whose word: names and values, in order.
+    fn proof(&self) -> Vec<(&'static str, String)> {
+        let mut proof = Vec::new();
+        if !self.command.is_empty() {
+            proof.push(("command", format!("keyferry {}", self.command.join(" "))));
+        }
+        for (side, identity) in [("source", self.source), ("sink", self.sink)] {
+            let Some(one) = identity else { continue };
+            let role = one.role.as_deref().map_or_else(String::new, |role| format!(" ({role})"));
+            proof.push((side, format!("{}, signed in as {}{role}", one.address, one.user)));
+            let known = [
+                ("public key of the user", &one.public_key),
+                ("certificate of the server", &one.certificate),
+            ];
+            proof.extend(known.into_iter().filter_map(|(what, digest)| Some((what, digest.clone()?))));
+        }
+        if let Some(digest) = &self.report.digest {
+            proof.push((
+                "digest of what was found equal",
+                format!("{digest} (keyferry verify gives the same)"),
+            ));
+        }
+        if let Some(job) = self.report.job {
+            let undo = if self.report.undoable {
+                format!(", keyferry undo {job} takes it back")
+            } else {
+                String::new()
+            };
+            proof.push(("job", format!("{job}{undo}")));
+        }
+        proof
+    }
+
+    fn html_proof(&self, page: &mut String) -> fmt::Result {
+        let proof = self.proof();
+        if proof.is_empty() {
+            return Ok(());
+        }
+        page.push_str("<section class=\"proof\"><h2>What, where and by whom</h2>\n<table><tbody>\n");
+        for (name, value) in proof {
+            writeln!(page, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", html(name), html(&value))?;
+        }
+        page.push_str(
+            "</tbody></table>\n<p class=\"sign\">Checked by<span></span>Date<span></span></p></section>\n",
+        );
+        Ok(())
+    }
+
     fn markdown(&self) -> Result<String, fmt::Error> {
         let (_, verdict) = self.verdict();
         let mut page = format!(
@@ -237,6 +306,9 @@ impl Page<'_> {
         );
         for (name, count) in self.totals() {
             writeln!(page, "| {name} | {count} |")?;
+        }
+        for (name, value) in self.proof() {
+            writeln!(page, "| {name} | {} |", markdown(&value))?;
         }
         for stage in &self.report.stages {
             writeln!(
@@ -351,7 +423,8 @@ mod tests {
     }
 
     fn page(report: &Report) -> Page<'_> {
-        Page { what: "migrate", from: "a:\"<", to: "b:", started: "today", report }
+        let (command, source, sink) = (&[][..], None, None);
+        Page { what: "migrate", from: "a:\"<", to: "b:", started: "today", command, source, sink, report }
     }
 
     #[test]
