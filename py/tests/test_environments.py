@@ -285,3 +285,67 @@ def test_the_command_line_leaves_resuming_to_the_program(embedded, tmp_path):
     refused = subprocess.run([BINARY, "resume", "1"], capture_output=True, text=True)
     assert refused.returncode == 2 and "keyferry.resume" in refused.stderr
     assert keyferry.resume(1, large, a / "Top").verified == 60_000
+
+
+def test_what_would_happen_is_known_before_and_taken_back_afterwards(embedded, people, tmp_path):
+    a = embedded("a")
+    plan = keyferry.plan(people, a, exclude=["*/Team 1"])
+    assert (plan.read, plan.create, len(plan.digest)) == (40, 40, 64)
+    assert {vault["vault"] for vault in plan.vaults} == {"Infra"} and plan.vaults[0]["new"]
+    assert keyferry.connect(a).vaults() == []
+    report = keyferry.import_file(people, a, exclude=["*/Team 1"], report=tmp_path / "r.html")
+    assert report.created == 40 and "Checked by" in (tmp_path / "r.html").read_text()
+    assert keyferry.verify(people, a, exclude=["*/Team 1"]).digest == report.digest
+    with pytest.raises(errors.UsageError, match="html"):
+        keyferry.import_file(people, a, report="r.pdf")
+    assert keyferry.undo(report.job, a).removed == 40
+    with pytest.raises(errors.UsageError):
+        keyferry.undo(report.job, people)
+
+
+def test_a_sync_brings_what_changed_and_tells_what_was_edited(embedded, tmp_path):
+    a, source = embedded("a"), tmp_path / "s.csv"
+    source.write_text("vault,name,password\nV,one,1\nV,two,2\nV,three,3\n")
+    assert keyferry.sync(source, a).created == 3
+    source.write_text("vault,name,password\nV,one,1\nV,two,changed\n")
+    again = keyferry.sync(source, a, delete=True, max_delete="50%")
+    assert (again.updated, again.removed, again.unchanged) == (1, 1, 1)
+    assert keyferry.sync(source, a, structure=None).unchanged == 2
+    findings = keyferry.audit(a, vaults=["V"])["findings"]
+    assert findings and not any("changed" in str(finding) for finding in findings)
+
+
+def test_errors_are_the_built_in_ones_too_and_speak_of_parameters(embedded, tmp_path):
+    a = embedded("a")
+    with pytest.raises(FileNotFoundError) as caught:
+        keyferry.import_file(tmp_path / "absent.csv", a)
+    assert isinstance(caught.value, errors.FileError) and caught.value.kind == "io"
+    (tmp_path / "one.csv").write_text("vault,name,password\nV,one,1\n")
+    (tmp_path / "other.csv").write_text("vault,name,password\nV,one,2\n")
+    keyferry.import_file(tmp_path / "one.csv", a)
+    with pytest.raises(errors.ConflictError) as caught:
+        keyferry.import_file(tmp_path / "other.csv", a)
+    assert "--" not in str(caught.value) and 'on_conflict="skip"' in str(caught.value)
+    as_parameters = keyferry._native.flags_as_parameters
+    assert as_parameters("--allow-empty if that is so") == "allow_empty=True if that is so"
+    assert as_parameters("choose --on-conflict skip, update") == 'choose on_conflict="skip", update'
+    assert as_parameters("a -- b --x") == "a -- b x=True"
+
+
+def test_what_is_remembered_elsewhere_holds_where_one_only_reads(embedded, people, monkeypatch, tmp_path):
+    a = embedded("a")
+    keyferry.import_file(people, a)
+    pins = subprocess.run([BINARY, "env", "pins", "export", a], check=True, capture_output=True, text=True).stdout
+    assert "vault:" in pins
+    swapped = "\n".join("0" * 64 + line[64:] if " vault:" in line else line for line in pins.splitlines())
+    monkeypatch.delenv("KEYFERRY_JOURNAL")
+    assert next(keyferry.connect(a).records())
+    monkeypatch.setenv("KEYFERRY_PINS", swapped)
+    with pytest.raises(errors.PermissionDeniedError, match="not the one that was seen before"):
+        next(keyferry.connect(a).records())
+    monkeypatch.setenv("KEYFERRY_PINS", pins)
+    monkeypatch.setenv("KEYFERRY_REQUIRE_PINS", "1")
+    assert next(keyferry.connect(a).records())
+    monkeypatch.delenv("KEYFERRY_PINS")
+    with pytest.raises(errors.PermissionDeniedError, match="pins are required"):
+        next(keyferry.connect(a).records())
