@@ -11,7 +11,7 @@ const ROWS: usize = 10_000;
 
 fn entries(text: &str) -> formats::Entries {
     let input = Box::new(Cursor::new(text.to_owned()));
-    formats::reader(Format::Csv, input, &ReadOptions::default()).unwrap()
+    formats::reader(Format::CSV, input, &ReadOptions::default()).unwrap()
 }
 
 fn parse(text: &str) -> usize {

@@ -23,7 +23,7 @@
 //!
 //! // A location as people type it: a file, with its format named.
 //! let Endpoint::File { path, format } = Endpoint::file("csv:people.txt") else { unreachable!() };
-//! assert_eq!((path.to_str(), format), (Some("people.txt"), Some(Format::Csv)));
+//! assert_eq!((path.to_str(), format), (Some("people.txt"), Some(Format::CSV)));
 //!
 //! // A vault key as Passwork makes it: 100 characters, and `Debug` shows none of them.
 //! let key = generate::key()?;

@@ -94,7 +94,7 @@ fn secret(rng: &mut Rng, number: usize) -> SecretString {
 pub fn write_jsonl(records: &[Record], path: &Path) {
     let file = std::fs::File::create(path).expect("a file to write");
     let output = Box::new(std::io::BufWriter::new(file));
-    let mut writer = formats::writer(Format::JsonLines, output, &WriteOptions::default()).expect("a writer");
+    let mut writer = formats::writer(Format::JSON_LINES, output, &WriteOptions::default()).expect("a writer");
     for record in records {
         writer.write(record).expect("a record is written");
     }

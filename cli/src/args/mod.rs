@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod environment;
 pub mod examples;
 pub mod exec;
+pub mod format;
 pub mod generate;
 pub mod inject;
 #[cfg(feature = "rotate")]
@@ -137,6 +138,8 @@ pub enum Command {
     Sync(SyncArguments),
     /// Do what a plan says that --plan-to wrote; nothing where source or sink are not as they were
     Apply(Apply),
+    /// List the formats of files: who exports them, whether they are read or written, what is left behind
+    Formats,
     /// Compare two locations: names and fields, never values
     #[command(visible_alias = "diff")]
     Verify(Two),

@@ -1,5 +1,6 @@
 //! `import`, `export`, `migrate`, `sync`, `verify`, and what they share.
 
+use crate::args::format::FormatName;
 use crate::time::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -171,8 +172,8 @@ pub struct Import {
     pub file: String,
     /// The environment, and a vault and folder in it
     pub environment: String,
-    /// The file's format [default: found from its content, then its ending]
-    #[arg(long)]
+    /// The file's format, one of those that `keyferry formats` lists [default: found from its content, then its ending]
+    #[arg(long, visible_alias = "as", value_name = "NAME", value_parser = FormatName, hide_possible_values = true)]
     pub format: Option<String>,
     /// How to read a table.
     #[command(flatten)]
@@ -193,7 +194,7 @@ pub struct Export {
     /// The file; FORMAT:- for standard output
     pub file: String,
     /// The file's format [default: from its ending]
-    #[arg(long)]
+    #[arg(long, visible_alias = "as", value_name = "NAME", value_parser = FormatName, hide_possible_values = true)]
     pub format: Option<String>,
     /// Secrets may be written in the clear; the file is readable by you alone
     #[arg(long)]

@@ -11,6 +11,7 @@ mod doctor;
 mod env;
 mod exec;
 mod export;
+mod formats;
 mod fsck;
 mod generate;
 mod get;
@@ -40,7 +41,7 @@ use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{
     self, ArchiveKeys, Conflict, Endpoint, Filter, Identity, Options, Page, PageFormat, Report, Structure,
-    Verify,
+    Verify, names,
 };
 use keyferry_core::files;
 use keyferry_core::formats::Format;
@@ -73,6 +74,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Apply(plan) => apply::run(plan, jobs, output).await,
         Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, &jobs, output).await,
+        Command::Formats => formats::run(output),
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
         Command::Audit(asked) => audit::run(asked, &config()?, &jobs, output).await,
         Command::Archive(archive) => archive::run(archive, &config()?, &jobs, output).await,
@@ -316,7 +318,18 @@ fn with_keys<const N: usize>(
 /// A format by its name.
 fn format(name: &str) -> Result<Format> {
     Format::from_name(name).ok_or_else(|| {
-        usage(format!("there is no format `{name}`"), "csv, passwork-json and jsonl are known")
+        let all = || Format::all().map(Format::name);
+        let mut near: Vec<_> =
+            all().filter(|known| !name.is_empty() && known.starts_with(name)).take(4).collect();
+        if near.is_empty() {
+            near = names::near(name, all());
+        }
+        let next = if near.is_empty() {
+            "keyferry formats lists them".to_owned()
+        } else {
+            format!("did you mean {}? keyferry formats lists them", near.join(" or "))
+        };
+        usage(format!("there is no format `{name}`"), next)
     })
 }
 

@@ -86,29 +86,11 @@ fn refused(what: &str, next: &str) -> Error {
     Error::new(ErrorKind::Input, format!("this is {what}, which keyferry does not read")).next_step(next)
 }
 
-/// Whether a document, or its beginning, is an export of Bitwarden or Vaultwarden, which has a reader of its own.
-pub(crate) fn is_bitwarden(document: &Value) -> bool {
-    let kinds = ["login", "secureNote", "card", "identity", "sshKey"];
-    let items = match document.get("items") {
-        Some(Value::List(items)) => Some(items),
-        _ => None,
-    };
-    matches!(document.get("encrypted"), Some(Value::Bool(_))) && (items.is_some() || document.has("data"))
-        || items.is_some_and(|items| items.iter().any(|item| kinds.iter().any(|kind| is_object(item, kind))))
-}
-
 /// Refuses a JSON document that is known to be another tool's.
 ///
 /// # Errors
 /// [`ErrorKind::Input`] names the tool.
 pub(crate) fn refuse_json(value: &Value) -> Result<()> {
-    if is_bitwarden(value) {
-        return Err(Error::new(
-            ErrorKind::Input,
-            "this is an export of Bitwarden or Vaultwarden, in a format of its own",
-        )
-        .next_step("leave --format out, or write --format bitwarden-json"));
-    }
     match JSON.iter().find(|foreign| (foreign.is)(value)) {
         Some(foreign) => Err(refused(foreign.what, foreign.next)),
         None => Ok(()),

@@ -10,9 +10,13 @@
 //! Cannot hold: nothing is lost.
 
 use crate::decode::Decode;
+use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::tally::Tally;
-use crate::{Entries, MOST_FOLDERS, WipedReader, Writer, as_bool, columns, foreign, too_deep};
+use crate::{
+    Entries, MOST_FOLDERS, ReadOptions, WipedReader, WriteOptions, Writer, as_bool, columns, foreign,
+    too_deep,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
@@ -22,7 +26,23 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
 
-pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+/// Whether its first line is one of ours.
+pub(super) fn fits(head: &Head<'_>) -> Fit {
+    // A line that is cut off by the end of the head is a long one.
+    let (line, is_whole) = head.first_line();
+    let line = if is_whole { json::parse(line).ok() } else { json::parse_head(line).ok() };
+    line.is_some_and(|line| is_record(&line)).into()
+}
+
+/// Whether it is a line of ours: members of a record, with texts in them, or those of a folder.
+fn is_record(line: &Value) -> bool {
+    let scalar =
+        |name: &str| line.get(name).is_some_and(|value| !matches!(value, Value::List(_) | Value::Object(_)));
+    ["name", "login", "password", "url", "description"].into_iter().any(scalar)
+        || (line.has("folder") && (line.has("path") || line.has("vault")))
+}
+
+pub(super) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let mut reader = Reader::new(Decode::unicode(input)?.into_read());
     let head = reader.input.fill_buf().map_err(Error::stream)?;
     foreign::refuse_text(head)?;
@@ -413,8 +433,9 @@ pub(super) struct LinesWriter<W> {
     line: Zeroizing<Vec<u8>>,
 }
 
-pub(super) fn write(output: Box<dyn Write + Send>) -> Box<dyn Writer> {
-    Box::new(LinesWriter::new(output))
+#[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
+pub(super) fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
+    Ok(Box::new(LinesWriter::new(output)))
 }
 
 impl<W: Write> LinesWriter<W> {

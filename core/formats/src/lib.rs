@@ -11,7 +11,7 @@
 //!
 //! let file = "Folder,Name,Login,Password\nInfra/db,pg-main,root,s3cret\n";
 //! let mut found = Vec::new();
-//! for entry in reader(Format::Csv, Box::new(file.as_bytes()), &ReadOptions::default())? {
+//! for entry in reader(Format::CSV, Box::new(file.as_bytes()), &ReadOptions::default())? {
 //!     // A reader also says what became of each column, and which rows it rejected.
 //!     if let Entry::Record(record, at) = entry? {
 //!         found.push((record.label(), at.line));
@@ -26,67 +26,30 @@
 
 #[cfg(feature = "archive")]
 pub mod archive;
-mod bitwarden;
 mod columns;
 pub mod csv;
 mod decode;
 pub mod detect;
+mod document;
 mod foreign;
+mod format;
+mod head;
 pub mod items;
 mod json;
 mod jsonl;
+mod managers;
 mod passwork_json;
 mod tally;
 mod wiped;
 
-use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
-use std::io;
+use std::io::{self, Read as _};
+use zeroize::Zeroizing;
 
+pub use format::Format;
 pub use wiped::WipedReader;
-
-/// A file format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// Comma-separated values in their many dialects.
-    Csv,
-    /// Passwork's own JSON export, all shapes.
-    PassworkJson,
-    /// One JSON object a line: complete and streaming.
-    JsonLines,
-    /// Bitwarden's and Vaultwarden's JSON export in the clear. Read only.
-    Bitwarden,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: &[Format] = &[Format::Csv, Format::PassworkJson, Format::JsonLines, Format::Bitwarden];
-
-    /// The word for the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Format::Csv => "csv",
-            Format::PassworkJson => "passwork-json",
-            Format::JsonLines => "jsonl",
-            Format::Bitwarden => "bitwarden-json",
-        }
-    }
-
-    /// The format of that name; `json` means Passwork's.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Format> {
-        match name.to_ascii_lowercase().as_str() {
-            "csv" => Some(Format::Csv),
-            "passwork-json" | "json" => Some(Format::PassworkJson),
-            "jsonl" => Some(Format::JsonLines),
-            "bitwarden-json" => Some(Format::Bitwarden),
-            _ => None,
-        }
-    }
-}
 
 /// What becomes of columns that mean no field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +112,7 @@ pub struct WriteOptions {
     pub spreadsheet_safe: bool,
 }
 
-/// A record as one line of JSON: as [`Format::JsonLines`] writes it, with its line break.
+/// A record as one line of JSON: as [`Format::JSON_LINES`] writes it, with its line break.
 #[must_use]
 pub fn json_line(record: &Record) -> SecretBytes {
     let mut line = Vec::new();
@@ -163,14 +126,19 @@ pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
 
 /// Reads `input` as `format`. Errors that concern the whole file come from here or as the
 /// iterator's last item; those of single records are [`Entry::Reject`].
+///
+/// # Errors
+/// [`Input`](keyferry_crypto::ErrorKind::Input) where the file is another tool's.
 pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    match format {
-        Format::Csv => csv::read(input, options),
-        Format::PassworkJson => passwork_json::read(input),
-        Format::JsonLines => jsonl::read(input),
-        Format::Bitwarden => bitwarden::read(input),
-    }
+    let mut input = input;
+    let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
+    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
+    detect::check(format, &head)?;
+    format.read(Box::new(io::Cursor::new(head).chain(input)), options)
 }
+
+/// How much is looked at before a format is taken.
+const HEAD: usize = 1 << 16;
 
 /// Takes records, one after the other.
 pub trait Writer: Send {
@@ -187,21 +155,13 @@ pub trait Writer: Send {
 /// Writes `format` to `output`.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a format that is only read.
+/// [`Usage`](keyferry_crypto::ErrorKind::Usage) for a format that is only read.
 pub fn writer(
     format: Format,
     output: Box<dyn io::Write + Send>,
     options: &WriteOptions,
 ) -> Result<Box<dyn Writer>> {
-    Ok(match format {
-        Format::Csv => csv::write(output, options),
-        Format::PassworkJson => passwork_json::write(output),
-        Format::JsonLines => jsonl::write(output),
-        Format::Bitwarden => {
-            return Err(Error::new(ErrorKind::Usage, format!("{} is read, not written", format.name()))
-                .next_step("write passwork-json, jsonl or csv, or an archive (.kfa)"));
-        }
-    })
+    format.write(output, options)
 }
 
 /// Folders in folders beyond this are no one's tree, and would cost their square.

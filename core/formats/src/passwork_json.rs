@@ -12,12 +12,12 @@
 //! Cannot hold: nothing is lost when writing. Two vaults or sibling folders of one name
 //! become one. Both reading and writing keep the whole document in memory.
 
-use crate::decode::Decode;
+use crate::document::{NO_RECORD, document, left_behind};
+use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value, pointer_part};
 use crate::jsonl::{append as append_record, base64, fill, spread, text_of, twice};
 use crate::tally::Tally;
-use crate::wiped::append;
-use crate::{Entries, MOST_FOLDERS, Writer, foreign, too_deep};
+use crate::{Entries, MOST_FOLDERS, ReadOptions, WriteOptions, Writer, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -71,7 +71,7 @@ struct Tree {
 }
 
 /// Whether a document, or its beginning, has this format's own shape.
-pub(super) fn is_own(document: &Value) -> bool {
+fn is_own(document: &Value) -> bool {
     fn holds_records(value: &Value, depth: usize) -> bool {
         let Value::Object(members) = value else { return false };
         depth < 64
@@ -107,31 +107,31 @@ fn is_place(value: &Value) -> bool {
     value.has("name") && LISTS.iter().any(|name| matches!(value.get(name), Some(Value::List(_))))
 }
 
-/// The whole of a JSON document.
-///
-/// # Errors
-/// [`ErrorKind::Input`] where it is none, with the line.
-pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut source = Decode::unicode(input)?;
-    let encoding = source.name;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while source.next(&mut chunk)? {
-        append(&mut bytes, &chunk);
+/// Whether it is this format's.
+pub(super) fn fits(head: &Head<'_>) -> Fit {
+    let Some(document) = head.json() else { return Fit::No };
+    if is_own(document) {
+        Fit::Signature
+    } else if is_bare(document) {
+        Fit::Form
+    } else {
+        Fit::No
     }
-    foreign::refuse_text(&bytes)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = line_of(&bytes, error.valid_up_to());
-        Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
-            .next_step("write it in UTF-8; JSON has no other encoding")
-    })?;
-    json::parse(text).map_err(|broken| {
-        let line = line_of(text.as_bytes(), broken.at);
-        Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
-    })
 }
 
-pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+/// Whether it has Passwork's lists, and nothing in them.
+fn is_bare(document: &Value) -> bool {
+    let Value::Object(members) = document else {
+        return matches!(document, Value::List(list) if list.is_empty());
+    };
+    !members.is_empty()
+        && members.iter().all(|(name, value)| {
+            ["vaults", "folders", "items", "passwords"].contains(&name.as_str())
+                && matches!(value, Value::List(list) if list.is_empty())
+        })
+}
+
+pub(super) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let value = document(input)?;
     foreign::refuse_json(&value)?;
     let mut tree = Tree::default();
@@ -168,10 +168,6 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
     Ok(Box::new(Reader { tree, records: records.into_iter(), last: Vec::new(), next_node: 0 }))
 }
 
-fn line_of(text: &[u8], at: usize) -> usize {
-    text.get(..at.min(text.len())).unwrap_or_default().split(|byte| *byte == b'\n').count()
-}
-
 /// An identifier, as text; it is counted as one that led somewhere.
 fn id_of(members: &mut Members, names: &[&str], tally: &mut Tally) -> Option<String> {
     let (_, value) = members.iter_mut().find(|(name, value)| {
@@ -181,37 +177,6 @@ fn id_of(members: &mut Members, names: &[&str], tally: &mut Tally) -> Option<Str
     tally.resolved(value.leaves());
     value.into_text().filter(|id| !id.is_empty())
 }
-
-/// A pointer for a remark: the same for every place of its kind.
-pub(super) fn pattern(at: &str) -> String {
-    let parts = at.split('/').map(|part| {
-        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }
-    });
-    parts.collect::<Vec<_>>().join("/")
-}
-
-/// Tells of every value why it does not travel.
-pub(super) fn left_behind(tally: &mut Tally, value: &Value, at: &str, why: &str) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                left_behind(tally, value, &format!("{at}/{}", pointer_part(name)), why);
-            }
-        }
-        Value::List(list) => {
-            for (index, value) in list.iter().enumerate() {
-                left_behind(tally, value, &format!("{at}/{index}"), why);
-            }
-        }
-        value if value.leaves() > 0 => {
-            tally.tell(format!("{} stays behind: {why}", pattern(at)), at, 1);
-        }
-        _ => {}
-    }
-}
-
-/// Why a value that is nobody's stays behind.
-pub(super) const NO_RECORD: &str = "no record takes it";
 
 impl Tree {
     /// Takes what an object holds; `false` if it has none of the known lists.
@@ -525,8 +490,9 @@ struct PassworkWriter {
     top: Branch,
 }
 
-pub(super) fn write(output: Box<dyn Write + Send>) -> Box<dyn Writer> {
-    Box::new(PassworkWriter { output, vaults: Branch::default(), top: Branch::default() })
+#[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
+pub(super) fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
+    Ok(Box::new(PassworkWriter { output, vaults: Branch::default(), top: Branch::default() }))
 }
 
 impl PassworkWriter {

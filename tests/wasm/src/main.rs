@@ -19,7 +19,7 @@ fn main() -> Result<(), Error> {
         let opened = envelope::decrypt_text(member("envelope"), &SecretString::from(member("passphrase")))?;
         assert!(opened.expose() == member("plaintext"), "a vector opens to something else");
     }
-    let entries = reader(Format::Csv, Box::new(FILE.as_bytes()), &ReadOptions::default())?;
+    let entries = reader(Format::CSV, Box::new(FILE.as_bytes()), &ReadOptions::default())?;
     for entry in entries {
         if let Entry::Record(record, _) = entry? {
             assert!(record.password.is_some_and(|password| password.expose() == "s3cret"));

@@ -4,16 +4,22 @@
 //! says with `--map` or `--folder-separator` stands above it. To add one, write its row, and a header to the test of
 //! conservation (`tests/formats/conservation.rs`).
 
+use super::header::header_of;
 use crate::columns::{kind_of, normal};
+use crate::head::{Fit, Head};
 use crate::json::{self, Value};
 use crate::tally::Tally;
 use keyferry_crypto::model::{Custom, CustomKind, Record};
 use keyferry_crypto::secret::SecretString;
 
 /// One manager's table.
-pub(super) struct Manager {
-    /// For people.
-    pub(super) name: &'static str,
+pub(crate) struct Manager {
+    /// The word for the command line.
+    pub(crate) format: &'static str,
+    /// Who exports it, for people.
+    pub(crate) name: &'static str,
+    /// What stays behind: in the source already, or because no record takes it.
+    pub(crate) left: &'static str,
     /// Columns that all have to be there.
     signature: &'static [&'static str],
     /// Column and meaning, as `--map` has them, and `behind:` with a reason.
@@ -27,7 +33,7 @@ pub(super) struct Manager {
 }
 
 /// What a row is.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Record,
     /// Its name is the path of a folder, which may be empty.
     Folder,
@@ -38,9 +44,11 @@ pub(super) enum Outcome {
 const DATES: &str = "behind:an environment keeps its own dates";
 const OWN: &str = "behind:it means something only where it comes from";
 
-const MANAGERS: &[Manager] = &[
+pub(crate) const MANAGERS: &[Manager] = &[
     Manager {
-        name: "Firefox",
+        format: "firefox-csv",
+        name: "Firefox, Waterfox, LibreWolf",
+        left: "the browser's own login, dates, `guid`, `formActionOrigin`",
         signature: &["url", "username", "password", "httpRealm", "formActionOrigin", "guid"],
         map: &[
             ("httpRealm", "text:HTTP realm"),
@@ -61,7 +69,9 @@ const MANAGERS: &[Manager] = &[
         },
     },
     Manager {
-        name: "1Password",
+        format: "1password-csv",
+        name: "1Password 8",
+        left: "what is no login, in the source already",
         signature: &["Title", "Url", "Username", "Password", "OTPAuth", "Favorite", "Archived"],
         map: &[("OTPAuth", "totp:TOTP"), ("Archived", "text:Archived")],
         separator: None,
@@ -74,7 +84,9 @@ const MANAGERS: &[Manager] = &[
         },
     },
     Manager {
-        name: "Safari or Apple Passwords",
+        format: "safari-csv",
+        name: "Safari, Apple Passwords, iCloud Keychain",
+        left: "nothing",
         signature: &["Title", "URL", "Username", "Password", "Notes", "OTPAuth"],
         map: &[("OTPAuth", "totp:TOTP")],
         separator: None,
@@ -82,7 +94,9 @@ const MANAGERS: &[Manager] = &[
         finish: |_, _| Outcome::Record,
     },
     Manager {
-        name: "Bitwarden",
+        format: "bitwarden-csv",
+        name: "Bitwarden, Vaultwarden",
+        left: "cards, identities, SSH keys, attachments, in the source already",
         signature: &["type", "name", "login_uri", "login_username", "login_password"],
         map: &[
             ("type", "text:type"),
@@ -97,7 +111,9 @@ const MANAGERS: &[Manager] = &[
         finish: bitwarden,
     },
     Manager {
-        name: "KeePassXC",
+        format: "keepassxc-csv",
+        name: "KeePassXC, KeePassX 2, Strongbox, Passbolt",
+        left: "own fields and attachments, in the source already; icons, dates",
         signature: &["Group", "Title", "Username", "Password", "URL", "Notes"],
         map: &[("TOTP", "totp:TOTP"), ("Icon", OWN), ("Last Modified", DATES), ("Created", DATES)],
         separator: None,
@@ -111,7 +127,9 @@ const MANAGERS: &[Manager] = &[
         },
     },
     Manager {
-        name: "KeePass",
+        format: "keepass-csv",
+        name: "KeePass 1 and 2",
+        left: "own fields and attachments, in the source already",
         signature: &["Account", "Login Name", "Password", "Web Site", "Comments"],
         map: &[
             ("Account", "name"),
@@ -125,7 +143,9 @@ const MANAGERS: &[Manager] = &[
         finish: |_, _| Outcome::Record,
     },
     Manager {
-        name: "Dashlane",
+        format: "dashlane-csv",
+        name: "Dashlane (credentials)",
+        left: "attachments, in the source already",
         signature: &["username", "username2", "username3", "title", "password"],
         map: &[
             ("username2", "text:Login 2"),
@@ -139,7 +159,9 @@ const MANAGERS: &[Manager] = &[
         finish: |_, _| Outcome::Record,
     },
     Manager {
+        format: "nordpass-csv",
         name: "NordPass",
+        left: "one-time codes and attachments, in the source already",
         signature: &["name", "url", "username", "password", "note", "cardholdername", "cardnumber", "cvc"],
         map: &[
             ("additional_urls", "text:additional_urls"),
@@ -152,7 +174,9 @@ const MANAGERS: &[Manager] = &[
         finish: nordpass,
     },
     Manager {
+        format: "protonpass-csv",
         name: "Proton Pass",
+        left: "own fields and attachments, in the source already; dates",
         signature: &["type", "name", "url", "password", "note", "totp", "createTime", "modifyTime"],
         map: &[
             ("type", "text:type"),
@@ -172,7 +196,9 @@ const MANAGERS: &[Manager] = &[
         },
     },
     Manager {
+        format: "lastpass-csv",
         name: "LastPass",
+        left: "attachments, in the source already",
         signature: &["url", "username", "password", "extra", "name", "grouping", "fav"],
         map: &[("extra", "description"), ("grouping", "folder"), ("fav", "favorite"), ("totp", "totp:TOTP")],
         separator: Some('\\'),
@@ -180,7 +206,9 @@ const MANAGERS: &[Manager] = &[
         finish: lastpass,
     },
     Manager {
-        name: "Secret Server",
+        format: "delinea-csv",
+        name: "Delinea Secret Server",
+        left: "attachments, in the source already",
         signature: &["Secret Name", "Password", "Folder", "TOTP Key", "TOTP Backup Codes"],
         map: &[
             ("Secret Name", "name"),
@@ -192,7 +220,9 @@ const MANAGERS: &[Manager] = &[
         finish: |_, _| Outcome::Record,
     },
     Manager {
+        format: "zoho-csv",
         name: "Zoho Vault",
+        left: "classification; attachments, in the source already",
         signature: &["SecretData", "CustomData", "Notes"],
         map: &[
             ("Password Name", "name"),
@@ -222,7 +252,18 @@ pub(super) fn find(header: &[String]) -> Option<&'static Manager> {
     MANAGERS.iter().find(|manager| manager.signature.iter().all(|column| names.contains(&normal(column))))
 }
 
+/// Whether the beginning of a file is this manager's table.
+pub(crate) fn fits(manager: &Manager, head: &Head<'_>) -> Fit {
+    header_of(head).and_then(find).is_some_and(|found| found.format == manager.format).into()
+}
+
 impl Manager {
+    /// What its table is known by, in Markdown.
+    pub(crate) fn known_by(&self) -> String {
+        let columns: Vec<_> = self.signature.iter().map(|column| format!("`{column}`")).collect();
+        format!("the columns {}", columns.join(", "))
+    }
+
     /// What a column means here, beyond its name.
     pub(super) fn meaning(&self, column: &str) -> Option<&'static str> {
         let found = self.map.iter().find(|(name, _)| normal(name) == normal(column));

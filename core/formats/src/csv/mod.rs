@@ -6,11 +6,13 @@
 //! Cannot hold: attachments, folders without records, same-named or empty custom fields,
 //! tags with separators, an empty password against none, the order of custom fields.
 
-mod managers;
+mod header;
+pub(crate) mod managers;
 mod reader;
 mod rows;
 mod writer;
 
-pub(crate) use reader::read;
+pub(crate) use header::fits;
+pub(crate) use reader::{read, read_table};
 pub use writer::cell;
 pub(crate) use writer::write;

@@ -1,5 +1,6 @@
 //! Reading CSV: from rows to records, and the account of their cells.
 
+use super::header::separator;
 use super::managers::{self, Manager, Outcome};
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::columns::{self, Field, Sample, Target};
@@ -13,8 +14,25 @@ use std::collections::VecDeque;
 use std::io::Read;
 use zeroize::Zeroizing;
 
-/// Opens a CSV.
+/// Opens a CSV; a table of a manager is known by its header.
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    open(input, options, None)
+}
+
+/// Opens a table that the user or detection says is this manager's.
+pub(crate) fn read_table(
+    input: Box<dyn Read + Send>,
+    options: &ReadOptions,
+    manager: &'static Manager,
+) -> Result<Entries> {
+    open(input, options, Some(manager))
+}
+
+fn open(
+    input: Box<dyn Read + Send>,
+    options: &ReadOptions,
+    wanted: Option<&'static Manager>,
+) -> Result<Entries> {
     let ascii = |c: Option<char>, what: &str| match c {
         None => Ok(None),
         Some(c) if c.is_ascii() && !matches!(c, '"' | '\r' | '\n') => Ok(u8::try_from(c).ok()),
@@ -27,21 +45,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     let mut chunk = Zeroizing::new(Vec::new());
     source.next(&mut chunk)?;
     foreign::refuse_text(&chunk)?;
-    let mut at = 0;
-    let mut first_line = 1;
-    let mut named = None;
-    if let Some(rest) = chunk.strip_prefix(b"sep=") {
-        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
-        if end == 1 {
-            named = rest.first().copied();
-            at = 5 + match rest.get(1..) {
-                Some([b'\r', b'\n', ..]) => 2,
-                Some([_, ..]) => 1,
-                _ => 0,
-            };
-            first_line = 2;
-        }
-    }
+    let (named, at, first_line) = separator(&chunk);
     let delimiter =
         told.or(named).unwrap_or_else(|| find_delimiter(chunk.get(at..).unwrap_or_default(), escape));
     let mut splitter = Splitter::new(Dialect { delimiter, escape });
@@ -86,7 +90,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         })?;
         reader.splitter.next_row();
         reader.header.clone_from(&header);
-        reader.manager = managers::find(&header).filter(|_| options.columns.is_none());
+        reader.manager = managers::find(&header).or(wanted).filter(|_| options.columns.is_none());
         options.columns.clone().unwrap_or(header)
     };
     if let Some(manager) = reader.manager {

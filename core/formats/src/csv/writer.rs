@@ -65,8 +65,9 @@ struct CsvWriter {
     filled: HashSet<RecordPath>,
 }
 
-pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Box<dyn Writer> {
-    Box::new(CsvWriter {
+#[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
+pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dyn Writer>> {
+    Ok(Box::new(CsvWriter {
         output,
         safe: options.spreadsheet_safe,
         guarded: 0,
@@ -77,7 +78,7 @@ pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Bo
         lost: [0; LOST.len()],
         folders: HashSet::new(),
         filled: HashSet::new(),
-    })
+    }))
 }
 
 impl CsvWriter {

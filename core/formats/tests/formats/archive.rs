@@ -233,7 +233,7 @@ fn the_vector_opens_with_the_passphrase_and_with_the_private_key() {
     let phrase = SecretString::from("correct horse, battery 🙂");
     let plain = Cursor::new(text("archive/records.jsonl").into_bytes());
     let expected: Vec<_> =
-        keyferry_formats::reader(Format::JsonLines, Box::new(plain), &ReadOptions::default())
+        keyferry_formats::reader(Format::JSON_LINES, Box::new(plain), &ReadOptions::default())
             .unwrap()
             .filter_map(|entry| match entry.unwrap() {
                 Entry::Record(record, _) => Some(record),

@@ -3,3 +3,4 @@
 mod archive;
 mod conservation;
 mod samples;
+mod table;

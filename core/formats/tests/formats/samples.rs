@@ -190,20 +190,20 @@ proptest! {
 
     #[test]
     fn formats_read_what_they_wrote(records in prop::collection::vec(any_record(), 0..5)) {
-        prop_assert_eq!(&round(Format::JsonLines, &records), &records);
-        let back = round(Format::PassworkJson, &records);
+        prop_assert_eq!(&round(Format::JSON_LINES, &records), &records);
+        let back = round(Format::PASSWORK_JSON, &records);
         prop_assert_eq!(back.len(), records.len());
         for record in &records { prop_assert!(back.contains(record), "{:?}", record); }
         let held: Vec<_> = records.into_iter().map(for_csv).collect();
-        prop_assert_eq!(&round(Format::Csv, &held), &held);
+        prop_assert_eq!(&round(Format::CSV, &held), &held);
     }
 
     #[test]
     fn formats_never_panic(bytes in any::<Vec<u8>>(), text in "[\\[\\]{}:,\"a\\\\;\r\n]{0,60}") {
         for bytes in [bytes, text.into_bytes()] {
             let _ = detect(&bytes, None);
-            for format in Format::ALL {
-                if let Ok(entries) = reader(*format, Box::new(Cursor::new(bytes.clone())), &ReadOptions::default()) {
+            for format in Format::all() {
+                if let Ok(entries) = reader(format, Box::new(Cursor::new(bytes.clone())), &ReadOptions::default()) {
                     entries.take(1000).for_each(drop);
                 }
             }

@@ -10,11 +10,12 @@
 //! Not read: an export that is encrypted. The whole document is kept in memory.
 
 use crate::columns::kind_of;
+use crate::document::{NO_RECORD, document, left_behind, pattern, take};
+use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::jsonl::{spread, text_of, twice};
-use crate::passwork_json::{NO_RECORD, document, left_behind, pattern};
 use crate::tally::Tally;
-use crate::{Entries, MOST_FOLDERS, as_bool, too_deep};
+use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -22,7 +23,23 @@ use keyferry_crypto::totp::Totp;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
-pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
+/// Whether it is an export of Bitwarden or Vaultwarden.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    head.json().is_some_and(is_own).into()
+}
+
+fn is_own(document: &Value) -> bool {
+    let kinds = ["login", "secureNote", "card", "identity", "sshKey"];
+    let items = match document.get("items") {
+        Some(Value::List(items)) => Some(items),
+        _ => None,
+    };
+    let is_object = |item: &Value, kind: &str| matches!(item.get(kind), Some(Value::Object(_)));
+    matches!(document.get("encrypted"), Some(Value::Bool(_))) && (items.is_some() || document.has("data"))
+        || items.is_some_and(|items| items.iter().any(|item| kinds.iter().any(|kind| is_object(item, kind))))
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let Value::Object(mut members) = document(input)? else { return Err(not_one()) };
     if let Some(name) = json::duplicate(&members) {
         return Err(Error::new(ErrorKind::Input, twice(name)));
@@ -59,12 +76,6 @@ pub(super) fn read(input: Box<dyn Read + Send>) -> Result<Entries> {
 fn not_one() -> Error {
     Error::new(ErrorKind::Input, "this is no export of Bitwarden: it has no list of items")
         .next_step("leave --format out")
-}
-
-/// The member of that name, which is null from then on.
-fn take(members: &mut Members, name: &str) -> Value {
-    let found = members.iter_mut().find(|(member, _)| member == name);
-    found.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
 }
 
 #[derive(Default)]
@@ -476,7 +487,9 @@ mod tests {
 
     fn entries(text: &str) -> (Vec<Record>, Vec<String>, Values) {
         let (mut records, mut notes, mut values) = (Vec::new(), Vec::new(), Values::default());
-        for entry in read(Box::new(Cursor::new(text.to_owned().into_bytes()))).unwrap() {
+        for entry in
+            read(Box::new(Cursor::new(text.to_owned().into_bytes())), &ReadOptions::default()).unwrap()
+        {
             match entry.unwrap() {
                 Entry::Record(record, _) => records.push(record),
                 Entry::Note(note) => notes.push(note),
@@ -534,7 +547,10 @@ mod tests {
             (r#"{"encrypted":true,"passwordProtected":true,"data":"2.x|y|z"}"#, "with a password"),
             (r#"{"encrypted":true,"items":[]}"#, "for its account alone"),
         ] {
-            let Err(error) = read(Box::new(Cursor::new(text.as_bytes().to_vec()))) else { panic!("read") };
+            let Err(error) = read(Box::new(Cursor::new(text.as_bytes().to_vec())), &ReadOptions::default())
+            else {
+                panic!("read")
+            };
             assert!(error.to_string().contains(what), "{error}");
             assert!(error.next().is_some_and(|next| next.contains("without encryption")));
         }

@@ -1,0 +1,49 @@
+//! The first row of a table, looked at before anything is read.
+
+use super::rows::{Dialect, Splitter, find_delimiter};
+use crate::head::{Fit, Head};
+use crate::{columns, foreign};
+
+/// Whether it is a table with a known column, or says that it is one.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    if head.text().starts_with("sep=") {
+        return Fit::Form;
+    }
+    match header_of(head) {
+        Some(header) if header.len() > 1 && header.iter().any(|name| columns::is_known(name)) => Fit::Form,
+        _ => Fit::No,
+    }
+}
+
+/// The first row of a file that may be a table.
+pub(super) fn header_of<'a>(head: &'a Head<'_>) -> Option<&'a [String]> {
+    head.header(|head| {
+        if head.looks_like_json() || foreign::refuse_text(head.bytes).is_err() {
+            return None;
+        }
+        let (named, at, _) = separator(head.text().as_bytes());
+        let text = head.text().as_bytes().get(at..).unwrap_or_default();
+        let delimiter = named.unwrap_or_else(|| find_delimiter(text, None));
+        let mut splitter = Splitter::new(Dialect { delimiter, escape: None });
+        if !splitter.feed(text).1 && !splitter.finish() {
+            return None;
+        }
+        let cells = splitter.row.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned());
+        splitter.row.fault.is_none().then(|| cells.collect())
+    })
+}
+
+/// What a first line `sep=;` names, the byte after that line, and the line that follows.
+pub(super) fn separator(text: &[u8]) -> (Option<u8>, usize, u64) {
+    let Some(rest) = text.strip_prefix(b"sep=") else { return (None, 0, 1) };
+    let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+    if end != 1 {
+        return (None, 0, 1);
+    }
+    let after = match rest.get(1..) {
+        Some([b'\r', b'\n', ..]) => 2,
+        Some([_, ..]) => 1,
+        _ => 0,
+    };
+    (rest.first().copied(), 5 + after, 2)
+}

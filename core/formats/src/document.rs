@@ -1,0 +1,75 @@
+//! A JSON document as a whole, and what readers of such documents do alike.
+
+use crate::decode::Decode;
+use crate::foreign;
+use crate::json::{self, Members, Value, pointer_part};
+use crate::tally::Tally;
+use crate::wiped::append;
+use keyferry_crypto::error::{Error, ErrorKind, Result};
+use std::io::Read;
+use zeroize::Zeroizing;
+
+/// The whole of a JSON document.
+///
+/// # Errors
+/// [`ErrorKind::Input`] where it is none, with the line.
+pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut source = Decode::unicode(input)?;
+    let encoding = source.name;
+    let mut chunk = Zeroizing::new(Vec::new());
+    while source.next(&mut chunk)? {
+        append(&mut bytes, &chunk);
+    }
+    foreign::refuse_text(&bytes)?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = line_of(&bytes, error.valid_up_to());
+        Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
+            .next_step("write it in UTF-8; JSON has no other encoding")
+    })?;
+    json::parse(text).map_err(|broken| {
+        let line = line_of(text.as_bytes(), broken.at);
+        Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
+    })
+}
+
+fn line_of(text: &[u8], at: usize) -> usize {
+    text.get(..at.min(text.len())).unwrap_or_default().split(|byte| *byte == b'\n').count()
+}
+
+/// A pointer for a remark: the same for every place of its kind.
+pub(super) fn pattern(at: &str) -> String {
+    let parts = at.split('/').map(|part| {
+        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Tells of every value why it does not travel.
+pub(super) fn left_behind(tally: &mut Tally, value: &Value, at: &str, why: &str) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                left_behind(tally, value, &format!("{at}/{}", pointer_part(name)), why);
+            }
+        }
+        Value::List(list) => {
+            for (index, value) in list.iter().enumerate() {
+                left_behind(tally, value, &format!("{at}/{index}"), why);
+            }
+        }
+        value if value.leaves() > 0 => {
+            tally.tell(format!("{} stays behind: {why}", pattern(at)), at, 1);
+        }
+        _ => {}
+    }
+}
+
+/// Why a value that is nobody's stays behind.
+pub(super) const NO_RECORD: &str = "no record takes it";
+
+/// The member of that name, which is null from then on.
+pub(super) fn take(members: &mut Members, name: &str) -> Value {
+    let found = members.iter_mut().find(|(member, _)| member == name);
+    found.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
+}
