@@ -69,7 +69,7 @@ pub const ALL: &[(&str, Examples)] = &[
         ],
     ),
     ("fsck", &[("Find what cannot be opened", "keyferry fsck prod:")]),
-    ("audit", &[("Weak, reused and old secrets as a page", "keyferry audit prod: --report audit.html")]),
+    ("audit", &[("Weak, reused and old secrets as a page", "keyferry audit prod: --output audit.html")]),
     (
         "archive",
         &[
