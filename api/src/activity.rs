@@ -19,7 +19,8 @@ pub struct Activity {
     pub user_id: Option<String>,
     /// Such as `item.create`.
     pub action: String,
-    /// The identifier of what it was done to.
+    /// The identifier of what it was done to. What one batch only looked at is one entry for each vault: then these are the
+    /// identifiers, with commas between.
     #[serde(default)]
     pub object: Option<String>,
     /// The vault it stands in.

@@ -8,6 +8,7 @@ use crate::location::Need;
 use crate::output::{Output, clean};
 use keyferry_core::Result;
 use keyferry_core::client::ActivityFilter;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// An altered log is a difference.
@@ -47,14 +48,22 @@ pub async fn run(asked: Activity, config: &Config, output: Output) -> Result<u8>
                 .map(|at| at.strftime("%Y-%m-%d %H:%M:%S").to_string())
                 .unwrap_or_default();
             let user = entry.user_id.as_ref().map(|id| names.get(id).unwrap_or(id).as_str());
-            let (object, address) = (entry.object.as_deref(), entry.address.as_deref());
+            let (object, address) = (entry.object.as_deref().map(short), entry.address.as_deref());
             output.line(&clean(&format!(
                 "{when}  {:<20} {:<16} {:<24} {}",
                 entry.action,
                 user.unwrap_or("-"),
-                object.unwrap_or("-"),
+                object.as_deref().unwrap_or("-"),
                 address.unwrap_or("in process")
             )))?;
         }
+    }
+}
+
+/// The objects of an entry on one line: the first of many, and how many more.
+fn short(objects: &str) -> Cow<'_, str> {
+    match objects.split_once(',') {
+        Some((first, others)) => format!("{first} and {} more", others.split(',').count()).into(),
+        None => objects.into(),
     }
 }

@@ -1,10 +1,16 @@
 //! Items one by one; many at once are in `batch`.
 
+use crate::client::list::Gather as _;
+use crate::client::places::First;
 use crate::client::{Call, Client, Places, Repeat, answer, segment, to_bytes};
 use crate::{Error, ErrorKind, Result};
+use futures_util::{StreamExt as _, stream};
 use http::Method;
 use keyferry_api::item::{Attachment, Item, ItemDraft, ItemPlace, ItemSummary, MoveItem};
 use keyferry_api::{Created, Empty};
+
+/// Lists that are asked for at once.
+const LISTS: usize = 8;
 
 impl Client {
     /// Every item of a vault, without secrets.
@@ -21,6 +27,35 @@ impl Client {
     /// Every item of a vault by id, folder and time: all that is kept of a large list.
     pub async fn item_places(&self, vault_id: &str) -> Result<Places> {
         self.gather::<ItemPlace, _>(&format!("/items?vaultId={}", segment(vault_id)?)).await
+    }
+
+    /// The items that stand in these folders of a vault, a list for each; not those below them.
+    pub async fn item_places_in(&self, vault_id: &str, folders: &[&str]) -> Result<Places> {
+        let vault_id = segment(vault_id)?;
+        let lists = folders.iter().map(async |folder| {
+            let path = format!("/items?vaultId={vault_id}&folderId={}", segment(folder)?);
+            Ok((*folder, self.gather::<ItemPlace, Places>(&path).await?))
+        });
+        let mut lists = stream::iter(lists.collect::<Vec<_>>()).buffered(LISTS);
+        let mut all = Places::default();
+        while let Some(list) = lists.next().await {
+            let (folder, list) = list?;
+            for place in list.read()? {
+                let place = place?;
+                // A server that does not know the parameter lists the whole vault each time.
+                if place.folder_id.as_deref() == Some(folder) {
+                    all.take(place)?;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// At most `N` items of a vault, whichever the environment lists first.
+    pub async fn first_items<const N: usize>(&self, vault_id: &str) -> Result<Vec<ItemPlace>> {
+        // A server that does not know the parameter is not heard to the end.
+        let path = format!("/items?vaultId={}&limit={N}", segment(vault_id)?);
+        Ok(self.gather::<ItemPlace, First<N>>(&path).await?.0)
     }
 
     /// One item whole, but for its attachments' contents.

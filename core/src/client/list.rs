@@ -68,6 +68,9 @@ impl Client {
                 return Err(tell(Broken::Syntax("the list is too long")));
             }
             elements.feed(bytes, &mut take).map_err(tell)?;
+            if items.has_enough() {
+                return Ok(items);
+            }
         }
         elements.finish().map_err(tell)?;
         Ok(items)
@@ -88,6 +91,11 @@ enum Broken {
 pub(super) trait Gather<T>: Default {
     /// Keeps an element.
     fn take(&mut self, element: T) -> Result<()>;
+
+    /// Whether the rest of the list need not be heard.
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
 
 impl<T> Gather<T> for Vec<T> {

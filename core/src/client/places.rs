@@ -38,6 +38,23 @@ impl Default for Places {
     }
 }
 
+/// The first places of a list, which is not heard to its end.
+#[derive(Default)]
+pub(super) struct First<const N: usize>(pub(super) Vec<ItemPlace>);
+
+impl<const N: usize> Gather<ItemPlace> for First<N> {
+    fn take(&mut self, place: ItemPlace) -> Result<()> {
+        if self.0.len() < N {
+            self.0.push(place);
+        }
+        Ok(())
+    }
+
+    fn has_enough(&self) -> bool {
+        self.0.len() >= N
+    }
+}
+
 impl Gather<ItemPlace> for Places {
     fn take(&mut self, place: ItemPlace) -> Result<()> {
         if !self.seen.insert(self.hasher.hash_one(&place.id)) {

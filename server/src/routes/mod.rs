@@ -35,7 +35,7 @@ pub(crate) use visit::Visit;
 use crate::access::Caller;
 use crate::error::{Answer, Refusal, Result};
 use crate::id::VaultId;
-use crate::store::activity::{Event, append};
+use crate::store::activity::{Event, append, gathered};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -117,7 +117,7 @@ fn signed_in(
             Ok::<_, Refusal>((body, context.events.into_inner()))
         })?;
         if visit.options.log_reads {
-            environment.note_reads(events);
+            environment.note_reads(gathered(events));
         }
         return Ok(body);
     }
@@ -125,7 +125,7 @@ fn signed_in(
         let caller = visit.caller(conn)?;
         let context = Context::new(conn, &caller, visit);
         let body = work(&context)?;
-        append(conn, &context.events.into_inner())?;
+        append(conn, &gathered(context.events.into_inner()))?;
         Ok(body)
     })
 }

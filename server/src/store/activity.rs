@@ -11,6 +11,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Something that was done, not yet in the log.
 pub(crate) struct Event {
@@ -32,6 +33,25 @@ impl Event {
     ) -> Self {
         Self { at: now(), user, action, object, vault, address }
     }
+}
+
+/// One entry for what a batch only looked at, in each vault and of each kind: its objects are a list, in the order in which
+/// they were asked for. What was changed has an entry for each.
+pub(crate) fn gathered(events: Vec<Event>) -> Vec<Event> {
+    let mut all: Vec<Event> = Vec::with_capacity(events.len());
+    let mut looks: HashMap<(&'static str, Option<VaultId>), usize> = HashMap::new();
+    for event in events {
+        let (true, Some(object)) = (event.action.ends_with(".read"), &event.object) else {
+            all.push(event);
+            continue;
+        };
+        let first = *looks.entry((event.action, event.vault.clone())).or_insert(all.len());
+        match all.get_mut(first) {
+            Some(Event { object: Some(objects), .. }) => objects.extend([",", object]),
+            _ => all.push(event),
+        }
+    }
+    all
 }
 
 /// What a hash covers besides the hash before.
@@ -88,12 +108,14 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
     );
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.after)];
     let vault = filter.vault.as_ref().map(|vault| vault.as_str().to_owned());
-    for (value, column) in
-        [(vault, "vault_id"), (filter.user.clone(), "user_id"), (filter.object.clone(), "object")]
+    // A batch's looks name many objects.
+    let object = "instr(',' || object || ',', ',' || ? || ',') > 0";
+    for (value, condition) in
+        [(vault, "vault_id = ?"), (filter.user.clone(), "user_id = ?"), (filter.object.clone(), object)]
     {
         if let Some(value) = value {
             values.push(Box::new(value));
-            sql.extend([" AND ", column, " = ?", &values.len().to_string()]);
+            sql.extend([" AND ", &condition.replace('?', &format!("?{}", values.len()))]);
         }
     }
     sql.extend([" ORDER BY seq LIMIT ", &filter.limit.to_string()]);

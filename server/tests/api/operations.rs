@@ -55,6 +55,50 @@ async fn the_activity_log_says_who_did_what_and_holds_together() {
 }
 
 #[tokio::test]
+async fn what_a_batch_looks_at_is_one_entry_that_each_item_finds() {
+    let (world, alice, _) = world(ServeOptions { log_reads: true, ..ServeOptions::default() });
+    let (one, other) = (world.vault(&alice).await, world.vault(&alice).await);
+    let mut items = Vec::new();
+    for vault in [&one, &other, &one] {
+        items.push(id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await));
+    }
+    let gets =
+        items.iter().map(|item| json!({"method": "GET", "relativeUrl": format!("/api/v1/items/{item}")}));
+    let gone = json!({"method": "GET", "relativeUrl": format!("/api/v1/items/{one}")});
+    let gets: Vec<Value> = gets.chain([gone]).collect();
+    world.ok("POST", "/batch", &alice, json!({"requests": gets})).await;
+    // A batch that also writes tells its looks in the same way.
+    let mut mixed = gets.clone();
+    mixed.insert(
+        1,
+        json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": one, "name": "m"}}),
+    );
+    world.ok("POST", "/batch", &alice, json!({"requests": mixed})).await;
+    world.environment.flush_reads().unwrap();
+    let log = world.ok("GET", "/activity-log", &alice, Value::Null).await;
+    let looks: Vec<(&Value, &Value)> = log["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["action"] == "item.read")
+        .map(|row| (&row["object"], &row["vaultId"]))
+        .collect();
+    let both = json!(format!("{},{}", items[0], items[2]));
+    let (second, of_one, of_other) = (json!(items[1]), json!(one), json!(other));
+    let once = [(&both, &of_one), (&second, &of_other)];
+    assert_eq!(looks, [once, once].concat());
+    for item in &items {
+        let found = world.ok("GET", &format!("/activity-log?object={item}"), &alice, Value::Null).await;
+        assert_eq!(found["items"].as_array().unwrap().len(), 3, "made once, looked at twice");
+    }
+    let found =
+        world.ok("GET", &format!("/activity-log?object={}", &items[0][1..]), &alice, Value::Null).await;
+    assert!(found["items"].as_array().unwrap().is_empty(), "a part of an identifier is none");
+    let check = world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
+    assert_eq!(check["broken"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_missing_or_altered_row_is_found() {
     for (spoil, broken) in [
         ("DELETE FROM activity WHERE seq = 2", 2),

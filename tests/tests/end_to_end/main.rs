@@ -7,6 +7,7 @@ mod arrows;
 mod audit;
 mod bad_input;
 mod conservation;
+mod cost;
 mod docs;
 mod downgrade;
 mod dumps;

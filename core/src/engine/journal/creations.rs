@@ -33,8 +33,16 @@ impl Job {
         let numbers = self.change(|db| {
             let mut insert =
                 db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
+            let mut place = db.prepare_cached(
+                "INSERT OR IGNORE INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3)",
+            )?;
             let mut numbers = Vec::with_capacity(drafts.len());
+            let mut before = None;
             for draft in drafts {
+                let at = (draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref());
+                if before.replace(at) != Some(at) {
+                    place.execute(params![self.id(), at.0, at.1.unwrap_or_default()])?;
+                }
                 let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
                 let digest = self.digest_of_draft(draft);
                 insert.execute(params![

@@ -1,4 +1,4 @@
-//! The table `places`: vaults and folders that a job made.
+//! The tables `places`, vaults and folders that a job made, and `written_to`, those that it sends records to.
 
 use crate::engine::crash;
 use crate::engine::journal::jobs::Job;
@@ -8,6 +8,12 @@ use rusqlite::params;
 
 /// A vault (where `folder` is `None`) or folder that a job made.
 pub(crate) struct Made {
+    pub vault: String,
+    pub folder: Option<String>,
+}
+
+/// A folder that a job sent records to, or the place outside folders.
+pub(crate) struct WrittenTo {
     pub vault: String,
     pub folder: Option<String>,
 }
@@ -39,6 +45,20 @@ impl Job {
         })?;
         crash::point("after place outcome");
         Ok(())
+    }
+
+    /// Where the job sent records to; `None` where that was not written down, as older versions did not do it.
+    pub(crate) fn written_to(&self) -> Result<Option<Vec<WrittenTo>>> {
+        let places = self.read("SELECT vault, folder FROM written_to WHERE job = ?1", |row| {
+            let folder = row.get::<_, String>(1)?;
+            Ok(WrittenTo { vault: row.get(0)?, folder: Some(folder).filter(|folder| !folder.is_empty()) })
+        })?;
+        if places.is_empty()
+            && self.read("SELECT 1 FROM creations WHERE job = ?1 LIMIT 1", |_| Ok(()))?.len() == 1
+        {
+            return Ok(None);
+        }
+        Ok(Some(places))
     }
 
     /// Vaults and folders that the job made, the newest first, so that a child comes before its parent.

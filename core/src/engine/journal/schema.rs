@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_rotations.sql"),
     include_str!("migrations/0004_removals.sql"),
     include_str!("migrations/0005_rotations_sent.sql"),
+    include_str!("migrations/0006_written_to.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -11,6 +11,7 @@ pub mod preflight;
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
 use crate::engine::compare::set::SetDigest;
 use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::scope::Scope;
 use crate::engine::options::{Conflict, Keys, Options};
 use crate::engine::placement::{DEFAULT_VAULT, Placement};
 use crate::engine::plan::brake::Brake;
@@ -18,12 +19,14 @@ use crate::engine::plan::places::{Outcome, Places, VaultPlan};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::report::{Difference, HeldBack, Rejected, values_line};
+use crate::engine::sink::{Before, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::model::{Attachment, Entry, Record, RecordPath, Values};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a transfer would do. Holds counts and names, never a value.
@@ -79,6 +82,12 @@ pub struct Plan {
     /// Drifted records, whose past the next sync has to know.
     #[serde(skip)]
     pub(crate) past: Vec<RecordDigest>,
+    /// Where the source's records stand in the sink.
+    #[serde(skip)]
+    pub(crate) scope: Arc<Scope>,
+    /// What the sink holds there already.
+    #[serde(skip)]
+    pub(crate) before: Before,
 }
 
 /// What is to be done with each record of the source, in its order: five bytes a record.
@@ -331,7 +340,7 @@ pub async fn plan(
     can_keep_keys(from, to, options)?;
     let settled = to.settled().await?;
     let to = settled.as_ref().unwrap_or(to);
-    let preflight = Preflight::look(from, to, options).await?;
+    let mut preflight = Preflight::look(from, to, options).await?;
     let asked = Instant::now();
     if let Some(environment) = to.environment() {
         environment.client().features().await?;
@@ -341,6 +350,7 @@ pub async fn plan(
     let start = Instant::now();
     let mut plan = make_plan(from, to, options, progress, &digester).await?;
     plan.hold_back();
+    preflight.named(to, Some(&plan.scope)).await?;
     // Writing reads the source again, and verifying reads what was written: each about as long as
     // reading was. Requests go out several at a time.
     let written = plan.create + plan.update;
@@ -364,55 +374,9 @@ pub(crate) async fn make_plan(
 ) -> Result<Plan> {
     progress.begin(Step::Planning, None);
     let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
-    let mut held = DigestStore::new();
     let mut vaults = Vaults::of(from, to).await?;
-    if let Endpoint::Environment(environment, inside) = to
-        && !environment.is_empty(inside).await?
-    {
-        let mut chunks = source::open_whole(to, options);
-        while let Some(chunk) = chunks.recv().await {
-            for entry in chunk? {
-                if let Entry::Record(record, at) = entry {
-                    let id = at.pointer.as_deref().unwrap_or_default();
-                    let vault = vaults.number(&record.path);
-                    held.add(&digester.digest(&record), &format!("{id}\n{vault}\n{}", record.label()))?;
-                }
-            }
-            check(progress)?;
-        }
-    }
-    let mut wanted = DigestStore::new();
-    let mut places = Places::default();
-    let placement = Placement::of(from, to, options.structure.unwrap_or_default())?;
-    let mut chunks = source::open(from, options);
-    while let Some(chunk) = chunks.recv().await {
-        let chunk = chunk?;
-        let count = chunk.len() as u64;
-        for entry in chunk {
-            match entry {
-                Entry::Record(record, at) => {
-                    plan.read += 1;
-                    vaults.read(&record.path);
-                    match fit(record, &at, to, &placement) {
-                        Ok(record) => {
-                            let digest = digester.digest(&record);
-                            plan.verdicts.identities.push(short(&digest));
-                            places.record(&record.path);
-                            wanted.add(&digest, &record.label())?;
-                        }
-                        Err(rejected) => plan.rejected.push(rejected),
-                    }
-                }
-                Entry::Reject(reject) => plan.rejected.push(reject.into()),
-                Entry::Note(note) => plan.notes.push(note),
-                Entry::Values(values) => plan.values.get_or_insert_default().add(values),
-                Entry::Folder(path) => places.folder(&placement.place(path)),
-            }
-        }
-        progress.advance(count);
-        progress.portion(chunks.portion());
-        check(progress)?;
-    }
+    let (wanted, places) = wanted(&mut plan, &mut vaults, (from, to), options, progress, digester).await?;
+    let held = held(&mut plan, &mut vaults, to, options, progress, digester).await?;
     plan.verdicts.kinds.resize(plan.verdicts.identities.len(), Kind::Create);
     for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
         let held: Ledger = held?.into_iter().collect();
@@ -454,6 +418,87 @@ pub(crate) async fn make_plan(
         );
     }
     Ok(plan)
+}
+
+/// What the source holds: digests, and in the plan the places where they will stand.
+async fn wanted(
+    plan: &mut Plan,
+    vaults: &mut Vaults,
+    (from, to): (&Endpoint, &Endpoint),
+    options: &Options,
+    progress: &dyn Progress,
+    digester: &Digester,
+) -> Result<(DigestStore, Places)> {
+    let mut scope = Scope::default();
+    let mut wanted = DigestStore::new();
+    let mut places = Places::default();
+    let placement = Placement::of(from, to, options.structure.unwrap_or_default())?;
+    let mut chunks = source::open(from, options);
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let count = chunk.len() as u64;
+        for entry in chunk {
+            match entry {
+                Entry::Record(record, at) => {
+                    plan.read += 1;
+                    vaults.read(&record.path);
+                    match fit(record, &at, to, &placement) {
+                        Ok(record) => {
+                            scope.name(&record.path);
+                            let digest = digester.digest(&record);
+                            plan.verdicts.identities.push(short(&digest));
+                            places.record(&record.path);
+                            wanted.add(&digest, &record.label())?;
+                        }
+                        Err(rejected) => plan.rejected.push(rejected),
+                    }
+                }
+                Entry::Reject(reject) => plan.rejected.push(reject.into()),
+                Entry::Note(note) => plan.notes.push(note),
+                Entry::Values(values) => plan.values.get_or_insert_default().add(values),
+                Entry::Folder(path) => places.folder(&placement.place(path)),
+            }
+        }
+        progress.advance(count);
+        progress.portion(chunks.portion());
+        check(progress)?;
+    }
+    plan.scope = Arc::new(scope);
+    Ok((wanted, places))
+}
+
+/// What the sink holds where the source's records will stand: digests, and in the plan the items. A sync also looks for
+/// what it brought earlier, wherever that stands.
+async fn held(
+    plan: &mut Plan,
+    vaults: &mut Vaults,
+    to: &Endpoint,
+    options: &Options,
+    progress: &dyn Progress,
+    digester: &Digester,
+) -> Result<DigestStore> {
+    let mut held = DigestStore::new();
+    let Endpoint::Environment(environment, _) = to else { return Ok(held) };
+    let scope = options.sync.is_none().then(|| plan.scope.clone());
+    // What the server says of its vaults comes before anything that is built on it.
+    prove_new_keys(environment, |name| scope.as_ref().is_none_or(|scope| scope.names_vault(name))).await?;
+    let mut chunks = source::open_whole(to, options, scope.as_ref());
+    while let Some(chunk) = chunks.recv().await {
+        for entry in chunk? {
+            match entry {
+                Entry::Record(record, at) => {
+                    let id = at.pointer.as_deref().unwrap_or_default();
+                    plan.before.held(id);
+                    let vault = vaults.number(&record.path);
+                    held.add(&digester.digest(&record), &format!("{id}\n{vault}\n{}", record.label()))?;
+                }
+                Entry::Reject(reject) => plan.before.held(reject.at.pointer.as_deref().unwrap_or_default()),
+                Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
+            }
+        }
+        check(progress)?;
+    }
+    Ok(held)
 }
 
 /// A record of the sink, as the notes of what it holds have it.

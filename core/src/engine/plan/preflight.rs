@@ -2,11 +2,12 @@
 
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::Environment;
+use crate::engine::environment::scope::Scope;
 use crate::engine::options::Options;
 use crate::engine::report::NotMovable;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
-use keyferry_api::vault::Role;
+use keyferry_api::vault::{Role, Vault};
 use serde::Serialize;
 use std::fmt;
 
@@ -75,9 +76,23 @@ impl Preflight {
                 sink.key_is_unused(),
                 options,
             );
-            found.rights(sink, inside.vault.as_deref()).await?;
+            if let Some(name) = &inside.vault {
+                found.rights(sink, |vault| vault.name == *name, CheckStatus::Bad).await?;
+            }
         }
         Ok(found)
+    }
+
+    /// Looks at the vaults of the sink where no single one was named: those that records will go to; all, where that is
+    /// not known yet.
+    pub(crate) async fn named(&mut self, to: &Endpoint, scope: Option<&Scope>) -> Result<()> {
+        match to {
+            Endpoint::Environment(sink, inside) if inside.vault.is_none() => {
+                let named = |vault: &Vault| scope.is_none_or(|scope| scope.names_vault(&vault.name));
+                self.rights(sink, named, CheckStatus::Doubtful).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The first check that makes the transfer impossible, as an error.
@@ -150,11 +165,16 @@ impl Preflight {
         self.add(status, what.to_owned(), next);
     }
 
-    /// Whether the user may write where records will go.
-    async fn rights(&mut self, sink: &Environment, wanted: Option<&str>) -> Result<()> {
+    /// Whether the user may write where records will go; `otherwise` is what it is called where not.
+    async fn rights(
+        &mut self,
+        sink: &Environment,
+        wanted: impl Fn(&Vault) -> bool,
+        otherwise: CheckStatus,
+    ) -> Result<()> {
         let client = sink.client();
         let mut vaults = client.vaults().await?;
-        vaults.retain(|vault| wanted.is_none_or(|wanted| wanted == vault.name));
+        vaults.retain(wanted);
         if vaults.is_empty() {
             self.add(CheckStatus::Good, "the vaults that are needed will be made".to_owned(), None);
             return Ok(());
@@ -179,8 +199,7 @@ impl Preflight {
             }
             let next = Some("ask an administrator of the vault for the right to edit");
             let what = format!("this user may not write to vault {}", vault.name);
-            let status = if wanted.is_some() { CheckStatus::Bad } else { CheckStatus::Doubtful };
-            self.add(status, what, next);
+            self.add(otherwise, what, next);
         }
         self.add(CheckStatus::Good, format!("this user may write to {writable} vaults of the sink"), None);
         Ok(())

@@ -6,13 +6,14 @@
 //! by its content, among what was not there when the job began.
 
 use crate::engine::environment::Environment;
+use crate::engine::environment::scope::Spots;
 use crate::engine::journal;
 use crate::engine::journal::{Content, Job, Removed};
 use crate::engine::report::progress::{Progress, check};
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::{Item, ItemDraft};
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What a record that was sent is known by in the environment.
@@ -57,23 +58,20 @@ pub(crate) struct Stranger {
     pub digest: Option<[u8; 32]>,
 }
 
-/// The items of these vaults (of all, where `None`) that `known` does not know.
+/// The items of these places, by the id of their vault, that `known` does not know.
 pub(crate) async fn strangers(
     environment: &Environment,
     job: Option<&Job>,
-    vaults: Option<&HashSet<String>>,
+    places: &HashMap<String, Spots>,
     known: impl Fn(&str) -> bool,
 ) -> Result<Vec<Stranger>> {
     let client = environment.client();
     let mut strangers = Vec::new();
-    for vault in client.vaults().await? {
-        if vaults.is_some_and(|wanted| !wanted.contains(&vault.id)) {
-            continue;
-        }
+    for (vault, spots) in places {
         let mut ids = Vec::new();
-        for place in client.item_places(&vault.id).await?.read()? {
+        for place in spots.list(client, vault).await?.read()? {
             let place = place?;
-            if !known(&place.id) {
+            if spots.hold(place.folder_id.as_deref()) && !known(&place.id) {
                 ids.push(place.id.into_string());
             }
         }
@@ -108,7 +106,8 @@ pub(crate) async fn earlier_run(
         tokio::task::block_in_place(|| Ok::<_, Error>((job.created_ids()?, job.open_creations()?)))?;
     let mut found = Vec::new();
     let mut twice = Vec::new();
-    for stranger in strangers(environment, Some(job), None, |id| known.contains(id)).await? {
+    let places = written_to(job, environment).await?;
+    for stranger in strangers(environment, Some(job), &places, |id| known.contains(id)).await? {
         match open.remove(&stranger.mark) {
             Some(number) => found.push((number, stranger.id)),
             None => twice.push(stranger),
@@ -118,6 +117,23 @@ pub(crate) async fn earlier_run(
     tokio::task::block_in_place(|| job.settle(&outcomes).and_then(|()| job.close_open()))?;
     remove_doubles(job, environment, twice).await?;
     Ok(found.len())
+}
+
+/// The places that a job sent records to, those that are still there.
+async fn written_to(job: &Job, environment: &Environment) -> Result<HashMap<String, Spots>> {
+    let written = tokio::task::block_in_place(|| job.written_to())?;
+    let mut places: HashMap<String, Spots> = HashMap::new();
+    for vault in environment.client().vaults().await? {
+        match &written {
+            Some(written) => {
+                for place in written.iter().filter(|place| place.vault == vault.id) {
+                    places.entry(vault.id.clone()).or_default().add(place.folder.as_deref());
+                }
+            }
+            None => drop(places.insert(vault.id, Spots::all())),
+        }
+    }
+    Ok(places)
 }
 
 /// Whether an item does not stand in its place any more: it lies in the bin, or nowhere.

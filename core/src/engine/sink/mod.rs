@@ -7,6 +7,7 @@ use crate::crypto::keychain::{PublicKey, vault_key_hash};
 use crate::crypto::record::Protection;
 use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::crash;
+use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
 use crate::engine::journal::Job;
 use crate::engine::options::Options;
@@ -19,7 +20,7 @@ use crate::secret::SecretString;
 use futures_util::{StreamExt as _, stream};
 use keyferry_api::folder::NewFolder;
 use keyferry_api::item::{Item, ItemDraft};
-use keyferry_api::vault::NewVault;
+use keyferry_api::vault::{NewVault, Vault};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub(crate) struct Sink<'a> {
     /// What new vaults are, once it is known.
     kind: Option<Arc<VaultKind>>,
     pub(crate) wrapped_for: Vec<WrappedFor>,
+    /// The vaults that are there and were not needed yet: the first of each name.
+    unopened: HashMap<String, Vault>,
     spots: HashMap<RecordPath, Spot>,
     allow_unencrypted: bool,
     pub(crate) folders_created: u64,
@@ -72,22 +75,18 @@ struct Writer {
     before: Before,
 }
 
-/// What the environment held when the job began: a word for each item.
+/// What the plan found where the job's records will stand: a word for each item. What another run writes there from then
+/// on is nobody's.
+#[derive(Debug, Default)]
 pub(crate) struct Before {
     hasher: RandomState,
     items: HashSet<u64>,
 }
 
 impl Before {
-    /// Looks at everything. Before anything is planned: what another run writes from then on is nobody's.
-    pub(crate) async fn look(environment: &Environment) -> Result<Self> {
-        let mut before = Self { hasher: RandomState::new(), items: HashSet::new() };
-        for vault in environment.client().vaults().await? {
-            for item in environment.client().item_places(&vault.id).await?.read()? {
-                before.items.insert(before.hasher.hash_one(&*item?.id));
-            }
-        }
-        Ok(before)
+    /// Adds an item that is there.
+    pub(crate) fn held(&mut self, id: &str) {
+        self.items.insert(self.hasher.hash_one(id));
     }
 
     fn holds(&self, id: &str) -> bool {
@@ -96,40 +95,54 @@ impl Before {
 }
 
 impl<'a> Sink<'a> {
+    /// Opens the vaults that `named` names, before anything is written; all, where that is not known yet.
     pub(crate) async fn open(
         environment: Arc<Environment>,
         allow_unencrypted: bool,
         options: &Options,
         before: Before,
+        named: Option<&Scope>,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
-        let mut spots = HashMap::new();
+        let mut unopened = HashMap::new();
         for vault in environment.client().vaults().await? {
-            let path = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
-            if spots.contains_key(&path) {
-                continue;
-            }
-            environment.check_name(&vault)?;
-            let key = environment.vault_key(&vault)?;
-            environment.pin_vault(&vault.id, key.as_deref())?;
-            let folders = environment.client().folders(Some(&vault.id)).await?;
-            for (id, path) in paths(&vault, &folders) {
-                let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
-                spots.entry(path).or_insert(spot);
-            }
-            spots.insert(path, Spot { vault_id: vault.id, folder_id: None, key });
+            unopened.entry(vault.name.clone()).or_insert(vault);
         }
+        let needed = |name: &String| named.is_none_or(|scope| scope.names_vault(name));
+        let needed: Vec<String> = unopened.keys().filter(|name| needed(name)).cloned().collect();
         let writer = Arc::new(Writer { environment, job: options.job.clone(), before });
-        Ok(Self {
+        let mut sink = Self {
             writer,
             progress,
             trust_administrators: options.trust_administrators,
             kind: None,
             wrapped_for: Vec::new(),
-            spots,
+            unopened,
+            spots: HashMap::new(),
             allow_unencrypted,
             folders_created: 0,
-        })
+        };
+        for name in needed {
+            sink.open_vault(&name).await?;
+        }
+        Ok(sink)
+    }
+
+    /// Learns the places of a vault, if it is there and they are not known yet; pins its key.
+    async fn open_vault(&mut self, name: &str) -> Result<()> {
+        let Some(vault) = self.unopened.remove(name) else { return Ok(()) };
+        let environment = &self.writer.environment;
+        environment.check_name(&vault)?;
+        let key = environment.vault_key(&vault)?;
+        environment.pin_vault(&vault.id, key.as_deref())?;
+        let folders = environment.client().folders(Some(&vault.id)).await?;
+        for (id, path) in paths(&vault, &folders) {
+            let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
+            self.spots.entry(path).or_insert(spot);
+        }
+        let top = RecordPath { vault: Some(vault.name), folders: Vec::new() };
+        self.spots.insert(top, Spot { vault_id: vault.id, folder_id: None, key });
+        Ok(())
     }
 
     /// What new vaults are. Says for whom their keys are wrapped, and asks where somebody's key was never seen.
@@ -171,6 +184,12 @@ impl<'a> Sink<'a> {
     async fn make(&mut self, paths: impl IntoIterator<Item = &RecordPath>) -> Result<()> {
         let mut missing: BTreeMap<usize, BTreeSet<RecordPath>> = BTreeMap::new();
         for path in paths {
+            if let Some(name) = &path.vault
+                && self.unopened.contains_key(name)
+            {
+                prove_new_keys(&self.writer.environment, |one| one == name).await?;
+                self.open_vault(name).await?;
+            }
             let mut path = path.clone();
             while !self.spots.contains_key(&path) {
                 let parent = RecordPath {
@@ -257,25 +276,30 @@ impl<'a> Sink<'a> {
         self.writer.update(id, record, self.writable(&record.path)?).await
     }
 
-    /// Looks for items that neither were there before nor were made by this job, of which `created` counts. Those that a
-    /// network delivered twice go to the bin: answers how many these were, and the ids of the others.
-    pub(crate) async fn strangers(&self, created: u64) -> Result<(usize, HashSet<String>)> {
+    /// Looks, where this job's records stand, for items that neither were there before nor were made by this job, which
+    /// made `created`. Those that a network delivered twice go to the bin: answers how many these were, and the ids of the
+    /// others.
+    pub(crate) async fn strangers(&self, created: u64, scope: &Scope) -> Result<(usize, HashSet<String>)> {
         let none = (0, HashSet::new());
         let Writer { environment, job: Some(job), before } = &*self.writer else { return Ok(none) };
         if created == 0 {
             return Ok(none);
         }
-        let mut held = 0;
-        for vault in environment.client().vaults().await? {
-            held += environment.client().item_places(&vault.id).await?.len();
+        let places = scope.in_environment(environment).await?;
+        let mut fresh = 0;
+        for (vault, spots) in &places {
+            for item in spots.list(environment.client(), vault).await?.read()? {
+                let item = item?;
+                fresh += u64::from(spots.hold(item.folder_id.as_deref()) && !before.holds(&item.id));
+            }
         }
         // The usual case: everything that is there is accounted for, and nothing need be fetched.
-        if held as u64 <= before.items.len() as u64 + created {
+        if fresh <= created {
             return Ok(none);
         }
         let known = tokio::task::block_in_place(|| job.created_ids())?;
         let known = |id: &str| before.holds(id) || known.contains(id);
-        let strangers = lost_answers::strangers(environment, Some(job), None, known).await?;
+        let strangers = lost_answers::strangers(environment, Some(job), &places, known).await?;
         let mut ids: HashSet<String> = strangers.iter().map(|stranger| stranger.id.clone()).collect();
         let removed = lost_answers::remove_doubles(job, environment, strangers).await?;
         ids.retain(|id| !removed.contains(id));
@@ -344,8 +368,11 @@ impl Writer {
         open: Vec<usize>,
         results: &mut [Result<String>],
     ) -> Result<Vec<usize>> {
-        let vaults: HashSet<String> =
-            open.iter().filter_map(|index| drafts[*index].vault_id.clone()).collect();
+        let mut places: HashMap<String, Spots> = HashMap::new();
+        for draft in open.iter().map(|index| &drafts[*index]) {
+            let vault = draft.vault_id.clone().unwrap_or_default();
+            places.entry(vault).or_default().add(draft.folder_id.as_deref());
+        }
         let mut known = match &self.job {
             Some(_) => self.journal(|job| job.map_or(Ok(HashSet::new()), Job::created_ids)).await?,
             None => HashSet::new(),
@@ -356,7 +383,7 @@ impl Writer {
             marks.entry(lost_answers::mark_of_draft(&drafts[*index])).or_default().push(*index);
         }
         let known = |id: &str| self.before.holds(id) || known.contains(id);
-        for found in lost_answers::strangers(&self.environment, None, Some(&vaults), known).await? {
+        for found in lost_answers::strangers(&self.environment, None, &places, known).await? {
             if let Some(index) = marks.get_mut(&found.mark).and_then(Vec::pop) {
                 results[index] = Ok(found.id);
             }
@@ -563,10 +590,13 @@ pub(crate) async fn in_journal<T: Send + 'static>(
     blocking(move || work(job.as_ref())).await?
 }
 
-/// Looks at vaults whose keys are seen for the first time, before anything is written: see [`one_opens`]. At all of them,
-/// as a sink opens and so pins them all.
-pub(crate) async fn prove_new_keys(environment: &Environment) -> Result<()> {
+/// Looks at vaults whose keys are seen for the first time, before anything is written there: see [`one_opens`]. At those
+/// that `named` takes by name: what is not looked at is neither pinned nor written to.
+pub(crate) async fn prove_new_keys(environment: &Environment, named: impl Fn(&str) -> bool) -> Result<()> {
     for vault in environment.client().vaults().await? {
+        if !named(&vault.name) {
+            continue;
+        }
         environment.check_name(&vault)?;
         if !environment.knows_vault(&vault.id)?
             && let Some(key) = environment.unpinned_vault_key(&vault)?
@@ -580,10 +610,9 @@ pub(crate) async fn prove_new_keys(environment: &Environment) -> Result<()> {
 /// Makes sure that a vault's key, seen for the first time, opens one of the records that are there: a key that the server
 /// made up does not.
 pub(crate) async fn one_opens(environment: &Environment, vault_id: &str, key: &SecretString) -> Result<()> {
-    let places = environment.client().item_places(vault_id).await?;
     let mut sealed = false;
-    for place in places.read()?.take(LOOKED_AT) {
-        let item = environment.client().item(&place?.id).await?;
+    for place in environment.client().first_items::<LOOKED_AT>(vault_id).await? {
+        let item = environment.client().item(&place.id).await?;
         match record::record_key(&item, Protection::VaultKey(key)) {
             Ok(Some(_)) => return Ok(()),
             Ok(None) => {}

@@ -2,6 +2,7 @@
 
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
+use crate::engine::environment::scope::Scope;
 use crate::engine::environment::{CHUNK, Environment, ended_early, paths};
 use crate::engine::options::{Attachments, Keys};
 use crate::engine::source::filter::Filter;
@@ -13,6 +14,7 @@ use futures_util::{StreamExt as _, stream};
 use keyferry_api::item::Item;
 use keyferry_api::vault::Vault;
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
 /// Chunks that are fetched before they are needed.
@@ -20,14 +22,22 @@ const AHEAD: usize = 2;
 /// Records of a chunk whose attachments are fetched at once; each may be five megabytes.
 const FILES: usize = 4;
 
+/// What of an environment is read, besides what a filter takes.
+#[derive(Clone, Default)]
+pub(crate) struct Only {
+    /// Where only these items count.
+    pub items: Option<Arc<HashSet<String>>>,
+    /// Where only these places are looked at; folders without records are none of the reader's affair then.
+    pub places: Option<Arc<Scope>>,
+}
+
 /// One reading of an environment.
 pub(crate) struct Reading<'a> {
     environment: &'a Environment,
     inside: &'a RecordPath,
     filter: &'a Filter,
     seen: &'a Seen,
-    /// Where only these items count.
-    items: Option<&'a HashSet<String>>,
+    only: &'a Only,
     keys: Keys,
     attachments: Attachments,
     to: &'a Sender<Result<Vec<Entry>>>,
@@ -38,22 +48,26 @@ pub(crate) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Sends every record within `inside` that the filter takes (of these `items` only), in chunks; positions are item ids.
+    /// Sends every record within `inside` that the filter takes and that is among `only`, in chunks; positions are item ids.
     /// Answers how many there were, with those that could not be read.
     pub(crate) async fn run(
         environment: &'a Environment,
         inside: &'a RecordPath,
         seen: &'a Seen,
-        items: Option<&'a HashSet<String>>,
+        only: &'a Only,
         (keys, attachments): (Keys, Attachments),
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
         let filter = seen.filter();
         let mut reading =
-            Self { environment, inside, filter, seen, items, keys, attachments, to, taken: 0, timeless: 0 };
+            Self { environment, inside, filter, seen, only, keys, attachments, to, taken: 0, timeless: 0 };
         for vault in environment.vaults(inside).await? {
             seen.vault(&vault.name);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            let named = only.places.as_ref().is_none_or(|places| places.names_vault(&vault.name));
+            if !named {
+                continue;
+            }
             if let Some(number) = filter.excluding(&root, None) {
                 let left_out = environment.client().item_places(&vault.id).await?.len();
                 seen.excluded(number, left_out as u64);
@@ -75,15 +89,19 @@ impl<'a> Reading<'a> {
     /// Sends one vault's records; `false` once nobody listens any more.
     async fn vault(&mut self, vault: &Vault) -> Result<bool> {
         let client = self.environment.client();
-        let (inside, filter, items) = (self.inside, self.filter, self.items);
+        let (inside, filter, only) = (self.inside, self.filter, self.only);
         let key = self.environment.vault_key(vault)?;
         let folders = client.folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders);
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
         let is_inside = |path: &RecordPath| path.folders.starts_with(&inside.folders);
-        let within = |path: &RecordPath| is_inside(path) && filter.takes_place(path);
-        let places = client.item_places(&vault.id).await?;
+        let named = |path: &RecordPath| only.places.as_ref().is_none_or(|places| places.holds(path));
+        let within = |path: &RecordPath| is_inside(path) && filter.takes_place(path) && named(path);
+        let places = match &only.places {
+            Some(scope) => scope.of_vault(vault, &paths).list(client, &vault.id).await?,
+            None => client.item_places(&vault.id).await?,
+        };
         // A place that is not there holds no records, whatever else the vault holds.
         if inside.folders.is_empty() || paths.values().any(is_inside) {
             self.seen.records(places.len());
@@ -100,7 +118,7 @@ impl<'a> Reading<'a> {
         if places.is_empty() && folders.is_empty() {
             bare.push(&root);
         }
-        bare.retain(|path| within(path) && filter.takes_bare(path));
+        bare.retain(|path| only.places.is_none() && within(path) && filter.takes_bare(path));
         let bare: Vec<_> = bare.into_iter().cloned().map(Entry::Folder).collect();
         if !bare.is_empty() && self.to.send(Ok(bare)).await.is_err() {
             return Ok(false);
@@ -113,7 +131,9 @@ impl<'a> Reading<'a> {
                 if let Some(number) = filter.excluding(path, None).filter(|_| is_inside(path)) {
                     seen.excluded(number, 1);
                 }
-                items.is_none_or(|items| items.contains(&*item.id)) && within(path) && filter.takes_time(item)
+                only.items.as_ref().is_none_or(|items| items.contains(&*item.id))
+                    && within(path)
+                    && filter.takes_time(item)
             })
         });
         // The next chunk is on its way while this one is opened.

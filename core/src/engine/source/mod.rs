@@ -7,10 +7,11 @@ pub mod stdin;
 
 use crate::archive;
 use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::scope::Scope;
 use crate::engine::options::Options;
 use crate::engine::placement::DEFAULT_VAULT;
 use crate::engine::report::progress::{Progress, patiently};
-use crate::engine::source::environment::Reading;
+use crate::engine::source::environment::{Only, Reading};
 use crate::engine::source::filter::Filter;
 use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
@@ -71,26 +72,26 @@ impl<R: Read> Read for Counting<R> {
 pub(crate) fn open(from: &Endpoint, options: &Options) -> Chunks {
     // A sync that removes has a brake of its own for a source that yields nothing.
     let allow_empty = options.allow_empty || options.sync.as_ref().is_some_and(|sync| sync.delete);
-    start(from, options, options.filter.clone(), None, allow_empty)
+    start(from, options, options.filter.clone(), Only::default(), allow_empty)
 }
 
-/// Starts reading everything, as what a sink holds must be known whole.
-pub(crate) fn open_whole(from: &Endpoint, options: &Options) -> Chunks {
-    start(from, options, Filter::default(), None, true)
+/// Starts reading what a sink holds, whatever a filter takes of the source: everything, or in these places alone.
+pub(crate) fn open_whole(from: &Endpoint, options: &Options, places: Option<&Arc<Scope>>) -> Chunks {
+    start(from, options, Filter::default(), Only { items: None, places: places.cloned() }, true)
 }
 
-/// Starts reading these items of an environment.
-pub(crate) fn open_items(from: &Endpoint, options: &Options, items: HashSet<String>) -> Chunks {
-    start(from, options, Filter::default(), Some(items), true)
-}
-
-fn start(
+/// Starts reading these items of an environment, which stand in these places where any are named.
+pub(crate) fn open_items(
     from: &Endpoint,
     options: &Options,
-    filter: Filter,
-    items: Option<HashSet<String>>,
-    allow_empty: bool,
+    items: HashSet<String>,
+    places: Option<&Arc<Scope>>,
 ) -> Chunks {
+    let only = Only { items: Some(Arc::new(items)), places: places.cloned() };
+    start(from, options, Filter::default(), only, true)
+}
+
+fn start(from: &Endpoint, options: &Options, filter: Filter, only: Only, allow_empty: bool) -> Chunks {
     let (to, entries) = mpsc::channel(QUEUE);
     let mut bytes = None;
     match from {
@@ -100,7 +101,7 @@ fn start(
             tokio::spawn(async move {
                 let seen = Seen::new(filter);
                 let taken = match environment.settled(&inside).await {
-                    Ok(inside) => Reading::run(&environment, &inside, &seen, items.as_ref(), how, &to).await,
+                    Ok(inside) => Reading::run(&environment, &inside, &seen, &only, how, &to).await,
                     Err(error) => Err(error),
                 };
                 if let Some(end) = end(taken, &seen, allow_empty) {

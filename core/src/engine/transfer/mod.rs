@@ -14,6 +14,7 @@ use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::ended_early;
+use crate::engine::environment::scope::Scope;
 use crate::engine::options::{Options, Verify};
 use crate::engine::placement::Placement;
 use crate::engine::plan::brake::Brake;
@@ -22,7 +23,7 @@ use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit,
 use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Rejected, Report, VaultCount};
 use crate::engine::sink::lost_answers;
-use crate::engine::sink::{Before, Creation, Sink, prove_new_keys};
+use crate::engine::sink::{Before, Creation, Sink};
 use crate::engine::source::{self, Chunks};
 use crate::engine::transfer::removal::Removal;
 use crate::engine::transfer::sync::MaxDelete;
@@ -57,16 +58,14 @@ pub async fn transfer(
     if let Some(path) = &options.rejects {
         sink::check(path)?;
     }
-    // What the server says of its vaults comes before anything that is built on it.
-    if let Some(environment) = to.environment() {
-        prove_new_keys(environment).await?;
-    }
-    let preflight = Preflight::look(from, to, options).await?;
+    let mut preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
-    preflight.doubts().for_each(|doubt| progress.note(&doubt));
     let mut report = match to {
-        Endpoint::Environment(..) => into_environment(from, to, options, &timed).await?,
-        Endpoint::File { path, format } => into_file(from, path, *format, options, &timed).await?,
+        Endpoint::Environment(..) => into_environment(from, to, options, &timed, &mut preflight).await?,
+        Endpoint::File { path, format } => {
+            preflight.doubts().for_each(|doubt| progress.note(&doubt));
+            into_file(from, path, *format, options, &timed).await?
+        }
         Endpoint::Spooled(..) => {
             return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
         }
@@ -85,6 +84,7 @@ async fn into_environment(
     to: &Endpoint,
     options: &Options,
     progress: &dyn Progress,
+    preflight: &mut Preflight,
 ) -> Result<Report> {
     let Endpoint::Environment(environment, inside) = to else {
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
@@ -97,22 +97,25 @@ async fn into_environment(
             report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
         }
     }
-    let before = Before::look(environment).await?;
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
     // What a filter names is known to be there only once all of the source was read, and nothing is written before.
     let read_once = options.sync.is_none()
         && options.approved.is_none()
         && (options.allow_empty || !options.filter.names_something());
-    let (from, mut plan) = if read_once && environment.is_empty(inside).await? {
+    let (from, mut plan) = if read_once && environment.is_plainly_empty(inside).await? {
         (from, None)
     } else {
         kept = source::kept(from, progress).await?;
         let from = kept.as_ref().unwrap_or(from);
         (from, Some(make_plan(from, to, options, progress, &digester).await?))
     };
+    preflight.named(to, plan.as_ref().map(|plan| &*plan.scope)).await?;
+    preflight.passes()?;
+    preflight.doubts().for_each(|doubt| progress.note(&doubt));
     let (mut removals, mut past) = (HashMap::new(), Vec::new());
-    let mut brake = Brake::default();
+    let (mut brake, mut before) = (Brake::default(), Before::default());
+    let mut named = inside.vault.as_ref().map(|_| Arc::new(Scope::of(inside)));
     if let Some(plan) = &mut plan {
         plan.is_approved(options.approved.as_deref())?;
         plan.refuse_conflicts(options.on_conflict)?;
@@ -121,10 +124,13 @@ async fn into_environment(
         report.held_back = plan.held_back.take();
         report.drifted = std::mem::take(&mut plan.drifted);
         (removals, past) = (std::mem::take(&mut plan.removals), std::mem::take(&mut plan.past));
+        (before, named) = (std::mem::take(&mut plan.before), Some(plan.scope.clone()));
     }
     let allow_unencrypted =
         options.allow_unencrypted_target || !(from.encrypts() || environment.must_encrypt());
-    let sink = Sink::open(environment.clone(), allow_unencrypted, options, before, progress).await?;
+    let sink =
+        Sink::open(environment.clone(), allow_unencrypted, options, before, named.as_deref(), progress)
+            .await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
     let expected = DigestStore::new();
@@ -138,10 +144,11 @@ async fn into_environment(
         sample: (options.verify == Verify::Sample).then(Sample::default),
         vaults: BTreeMap::new(),
         expected,
+        scope: Scope::default(),
         on_the_way: VecDeque::new(),
     };
     let carried = writing.carry(from, options, progress).await;
-    let Written { mut report, mut expected, sample, strangers } = writing.finish(carried).await?;
+    let Written { mut report, mut expected, scope, sample, strangers } = writing.finish(carried).await?;
     check(progress)?;
     let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
     let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
@@ -154,7 +161,7 @@ async fn into_environment(
             report.held_back = Some(held);
         }
         if !removals.is_empty() {
-            let binned = source::open_items(&whole, options, removals.into_keys().collect());
+            let binned = source::open_items(&whole, options, removals.into_keys().collect(), None);
             let removal = Removal { job: options.job.as_ref(), environment, base, digester: &digester };
             removal.run(binned, progress, &mut past, &mut report).await?;
         }
@@ -166,11 +173,11 @@ async fn into_environment(
             strangers.len()
         ));
         if options.verify != Verify::Full {
-            let theirs = source::open_items(&whole, options, strangers.clone());
+            let theirs = source::open_items(&whole, options, strangers.clone(), Some(&scope));
             written_twice(theirs, &mut expected, &digester, progress, &mut report).await?;
         }
     }
-    let back = to_read_back(options, sample, expected, &whole, &mut report)?;
+    let back = to_read_back(options, sample, expected, (&whole, &scope), &mut report)?;
     if let Some((back, expected)) = back {
         let full = options.verify == Verify::Full;
         let strangers = if full { strangers } else { HashSet::new() };
@@ -193,7 +200,7 @@ fn to_read_back(
     options: &Options,
     sample: Option<Sample>,
     expected: DigestStore,
-    whole: &Endpoint,
+    (whole, scope): (&Endpoint, &Arc<Scope>),
     report: &mut Report,
 ) -> Result<Option<(Chunks, DigestStore)>> {
     Ok(match (options.verify, sample) {
@@ -204,9 +211,11 @@ fn to_read_back(
             report
                 .notes
                 .push(format!("of {written} records written, {} chosen at random were read back", ids.len()));
-            Some((source::open_items(whole, options, ids), chosen))
+            Some((source::open_items(whole, options, ids, Some(scope)), chosen))
         }
-        (Verify::Full | Verify::Sample, _) => Some((source::open_whole(whole, options), expected)),
+        (Verify::Full | Verify::Sample, _) => {
+            Some((source::open_whole(whole, options, Some(scope)), expected))
+        }
     })
 }
 
@@ -260,6 +269,8 @@ struct Writing<'a> {
     report: Report,
     /// What the sink must hold at the end.
     expected: DigestStore,
+    /// Where that stands.
+    scope: Scope,
     /// Which of the records written are read back, where not all are.
     sample: Option<Sample>,
     /// What became of the records of each vault.
@@ -323,6 +334,7 @@ impl Writing<'_> {
                             continue;
                         }
                     };
+                    self.scope.name(&record.path);
                     let digest = self.digester.digest(&record);
                     let verdict = match &mut self.verdicts {
                         Some(verdicts) => verdicts.next(&digest).ok_or_else(|| changed(from))?,
@@ -425,13 +437,14 @@ impl Writing<'_> {
         self.report.vaults =
             vaults.map(|(name, count)| VaultCount { vault: name.to_string(), ..count }).collect();
         self.report.wrapped_for = std::mem::take(&mut self.sink.wrapped_for);
-        let (doubles, strangers) = self.sink.strangers(self.report.created).await?;
+        let scope = Arc::new(self.scope);
+        let (doubles, strangers) = self.sink.strangers(self.report.created, &scope).await?;
         if doubles > 0 {
             self.report.notes.push(format!(
                 "{doubles} records were delivered twice on the way; the second ones are in the bin"
             ));
         }
-        Ok(Written { report: self.report, expected: self.expected, sample: self.sample, strangers })
+        Ok(Written { report: self.report, expected: self.expected, scope, sample: self.sample, strangers })
     }
 }
 
@@ -440,6 +453,8 @@ struct Written {
     report: Report,
     /// What the sink must hold now.
     expected: DigestStore,
+    /// Where that stands.
+    scope: Arc<Scope>,
     sample: Option<Sample>,
     /// Items that came in meanwhile, and not by this job.
     strangers: HashSet<String>,
