@@ -41,6 +41,7 @@ pub mod generate;
 mod kdf;
 pub mod keychain;
 pub mod master_key;
+mod md5_lanes;
 pub mod model;
 pub mod password;
 pub mod record;
