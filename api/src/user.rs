@@ -39,12 +39,123 @@ pub struct UserInfo {
 pub struct UserRole {
     /// The role's identifier.
     pub id: String,
-    /// `administrator` or `user`.
+    /// `administrator` or `user`, or what whoever made the role chose.
     pub code: String,
     /// Shown to people.
     pub name: String,
     /// What a new user is.
+    #[serde(default)]
     pub is_default: bool,
+    /// What it allows, each an [`AdminRight`]; not every server tells.
+    #[serde(default)]
+    pub rights: Vec<String>,
+}
+
+/// What a role may allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AdminRight {
+    /// Others' e-mail addresses, and whether they owe one-time codes.
+    #[serde(rename = "user:read")]
+    UserRead,
+    /// Making users.
+    #[serde(rename = "user:create")]
+    UserCreate,
+    /// Names and passwords of others.
+    #[serde(rename = "user:update")]
+    UserUpdate,
+    /// Keeping users out, and letting them in again.
+    #[serde(rename = "user:block")]
+    UserBlock,
+    /// Taking users out for good.
+    #[serde(rename = "user:delete")]
+    UserDelete,
+    /// Making and changing roles, and giving them to users.
+    #[serde(rename = "userRole:manage")]
+    RoleManage,
+    /// Making and changing groups, and who is in them.
+    #[serde(rename = "userGroup:manage")]
+    GroupManage,
+    /// What others, and groups, may do where.
+    #[serde(rename = "access:read")]
+    AccessRead,
+    /// Making vault types.
+    #[serde(rename = "vaultType:manage")]
+    VaultTypeManage,
+    /// The whole activity log.
+    #[serde(rename = "activityLog:read")]
+    ActivityLogRead,
+    /// Making vaults.
+    #[serde(rename = "vault:create")]
+    VaultCreate,
+    /// Making links for people without an account.
+    #[serde(rename = "link:create")]
+    LinkCreate,
+}
+
+impl AdminRight {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::UserRead,
+        Self::UserCreate,
+        Self::UserUpdate,
+        Self::UserBlock,
+        Self::UserDelete,
+        Self::RoleManage,
+        Self::GroupManage,
+        Self::AccessRead,
+        Self::VaultTypeManage,
+        Self::ActivityLogRead,
+        Self::VaultCreate,
+        Self::LinkCreate,
+    ];
+
+    /// The word for it on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::UserRead => "user:read",
+            Self::UserCreate => "user:create",
+            Self::UserUpdate => "user:update",
+            Self::UserBlock => "user:block",
+            Self::UserDelete => "user:delete",
+            Self::RoleManage => "userRole:manage",
+            Self::GroupManage => "userGroup:manage",
+            Self::AccessRead => "access:read",
+            Self::VaultTypeManage => "vaultType:manage",
+            Self::ActivityLogRead => "activityLog:read",
+            Self::VaultCreate => "vault:create",
+            Self::LinkCreate => "link:create",
+        }
+    }
+}
+
+/// `POST /user-roles`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct NewUserRole {
+    /// Shown to people.
+    pub name: String,
+    /// A stable word that no other role has; its identifier where missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What it allows; nobody allows more than they may themselves.
+    #[serde(default)]
+    pub rights: Vec<AdminRight>,
+}
+
+/// `PATCH /user-roles/{id}`: what is missing stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct UserRoleChange {
+    /// Shown to people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it allows from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<Vec<AdminRight>>,
 }
 
 /// `PATCH /users/{id}`: what is missing stays.
@@ -207,7 +318,7 @@ pub struct NewUser {
     pub keys: Option<KeyPair>,
 }
 
-/// The entries of `GET /users/{id}/rights`.
+/// The entries of `GET /users/{id}/rights` and `GET /user-groups/{id}/rights`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -217,6 +328,13 @@ pub struct Right {
     /// Null: the vault as a whole.
     #[serde(default)]
     pub folder_id: Option<String>,
-    /// What the user may do there.
+    /// What was given there. On the way from an object up to its vault the nearest counts of the user, and the nearest of
+    /// each group; of those the highest.
     pub role: crate::vault::Role,
+    /// The group that it was given to; null: the user alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
+    /// The vault is encrypted and the user has no copy of its key yet: until somebody gives one, this is worth nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_without_key: bool,
 }

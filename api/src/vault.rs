@@ -1,6 +1,7 @@
 //! Vaults: each has a key of its own, wrapped for every user who may open it.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// `GET /vaults/{id}` and the entries of `GET /vaults`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -74,8 +75,8 @@ pub struct NewVault {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub type_id: Option<String>,
     /// The vault key for each administrator of the type, by user id.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub administrators_keys: std::collections::BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub administrators_keys: BTreeMap<String, String>,
 }
 
 /// `POST /vaults/{id}` and `POST /folders/{id}`.
@@ -99,6 +100,58 @@ pub struct VaultUser {
     /// the user has no copy yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub master_key_encrypted: Option<String>,
+}
+
+/// The entries of `GET /vaults/{id}/groups` and `GET /folders/{id}/groups`, and what the same addresses take by `POST`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRight {
+    /// The group's identifier.
+    pub group_id: String,
+    /// What its members may do.
+    pub role: Role,
+    /// The vault key for members, by user id, each under that member's public key and in base64. Who is left out, or joins
+    /// later, sees nothing of an encrypted vault until somebody gives them a copy; who has one keeps it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub master_keys_encrypted: BTreeMap<String, String>,
+}
+
+/// The answer to a group's right: which members cannot use it yet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GroupGranted {
+    /// The members who have no copy of the vault's key.
+    #[serde(default)]
+    pub without_key: Vec<String>,
+}
+
+/// The entries of `GET /vaults/{id}/users-without-key`: who has a right there and no copy of the key yet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct WithoutKey {
+    /// The user's identifier.
+    pub user_id: String,
+    /// What they sign in with.
+    #[serde(default)]
+    pub login: String,
+    /// Shown to people.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// `SubjectPublicKeyInfo` in PEM; null: the user has no keys, and nothing can be wrapped for them.
+    #[serde(default)]
+    pub public_key: Option<String>,
+}
+
+/// `POST /vaults/{id}/keys`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct VaultKeys {
+    /// See [`GroupRight::master_keys_encrypted`].
+    pub master_keys_encrypted: BTreeMap<String, String>,
 }
 
 /// A user's standing in a vault, ordered.

@@ -94,3 +94,4 @@ id!(LinkId, "link");
 id!(InboxItemId, "inbox item");
 id!(VaultTypeId, "vault type");
 id!(UserGroupId, "group");
+id!(UserRoleId, "role");

@@ -56,6 +56,11 @@ use tokio::sync::Semaphore;
 /// Bytes of the largest body that is kept for somebody who is not signed in.
 const STRANGERS_BODY: u64 = 64 << 10;
 
+/// The address of every endpoint below `/api/`, such as `v1/users/{id}`; one that takes several methods comes several times.
+pub fn paths() -> impl Iterator<Item = String> {
+    routes::table::ENDPOINTS.iter().map(|endpoint| format!("v1{}", endpoint.path))
+}
+
 /// The database in an environment's folder.
 pub const DATABASE_FILE: &str = "environment.db";
 
@@ -198,7 +203,7 @@ impl Environment {
     /// Makes a user and tells the identifier. The first one may make others over HTTP.
     pub fn add_user(&self, user: NewUser) -> Result<String, Error> {
         let hash = user.password.as_deref().map_or_else(|| Ok(String::new()), store::user::hash_password)?;
-        let id = self.store().write(|conn| store::user::create(conn, user, &hash))?;
+        let id = self.store().write(|conn| store::user::create(conn, None, user, &hash))?;
         Ok(id.into())
     }
 

@@ -65,12 +65,20 @@ def populate(client: PassworkClient) -> dict[str, list[str]]:
         "bin-items": binned,
         "vault-types": [],
         "user-groups": made("/user-groups", {"name": "g"}),
+        "user-roles": made("/user-roles", {"name": "r", "rights": ["user:block"]}),
     }
 
 
 def name_real_ones(document: dict, there: dict[str, list[str]]) -> dict:
     """The document with identifiers of what is there, and one of what is not."""
-    bodies = {"vaultId": "vaults", "folderId": "folders", "parentFolderId": "folders", "itemId": "items", "userId": "users"}
+    bodies = {
+        "vaultId": "vaults",
+        "folderId": "folders",
+        "parentFolderId": "folders",
+        "itemId": "items",
+        "userId": "users",
+        "groupId": "user-groups",
+    }
 
     def values(name: str, group: str) -> dict | None:
         key = {"id": group, "snapshotId": "snapshots"}.get(name, bodies.get(name, name))

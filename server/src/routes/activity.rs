@@ -1,4 +1,4 @@
-//! The activity log. The environment's first user reads all of it, a vault's administrators that vault's.
+//! The activity log. Whose role allows it reads all of it, a vault's administrators that vault's.
 
 use super::{Context, Request};
 use crate::access::Reader;
@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::id::VaultId;
 use crate::json::text;
 use crate::store::activity::{self, Filter};
-use crate::store::user;
+use crate::store::role;
+use keyferry_api::user::AdminRight;
 
 /// More are asked for with `after`.
 const MOST: usize = 10_000;
@@ -14,11 +15,11 @@ const MOST: usize = 10_000;
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let vault = request.param("vaultId").map(str::parse::<VaultId>).transpose()?;
     match &vault {
-        Some(vault) if !user::is_admin(context.conn, context.caller)? => {
+        Some(vault) if !role::allows(context.conn, context.caller, AdminRight::ActivityLogRead)? => {
             Reader::of(context.conn, context.caller, vault)?.into_owner()?;
         }
         Some(_) => {}
-        None => user::check_admin(context.conn, context.caller)?,
+        None => role::check(context.conn, context.caller, AdminRight::ActivityLogRead)?,
     }
     let filter = Filter {
         vault,
@@ -31,6 +32,6 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 }
 
 pub(super) fn check(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::ActivityLogRead)?;
     text(&activity::check(context.conn)?)
 }

@@ -3,12 +3,12 @@
 use super::{Context, Request};
 use crate::access::Reader;
 use crate::error::{Refusal, Result};
-use crate::id::{FolderId, VaultId};
+use crate::id::{FolderId, UserGroupId, UserId, VaultId};
 use crate::json::text;
-use crate::store::folder;
 use crate::store::place::{self, Place};
+use crate::store::{folder, grants};
 use keyferry_api::folder::{Binned, MoveFolder, NewFolder};
-use keyferry_api::vault::{Rename, VaultUser};
+use keyferry_api::vault::{GroupRight, Rename, VaultUser};
 use keyferry_api::{Created, Empty, List};
 
 /// A folder that the caller may not see is a folder that is not there.
@@ -111,5 +111,39 @@ pub(super) fn grant(context: &Context<'_>, request: Request) -> Result<Vec<u8>> 
     let grant: VaultUser = request.body.parse()?;
     folder::grant(context.conn, &owner, &id, grant)?;
     context.record("folder.grant", id.as_str(), Some(owner.vault()));
+    text(&Empty {})
+}
+
+pub(super) fn groups(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, _) = find(context, &request)?;
+    text(&List { items: grants::groups_of_folder(context.conn, &id)? })
+}
+
+pub(super) fn grant_group(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let owner = reader.into_owner()?;
+    let grant: GroupRight = request.body.parse()?;
+    let group = grant.group_id.clone();
+    let granted = grants::to_group_in_folder(context.conn, &owner, &id, grant)?;
+    context.record("folder.grant-group", &group, Some(owner.vault()));
+    text(&granted)
+}
+
+/// What is above counts again; whoever may say otherwise may unsay it.
+pub(super) fn forget_user(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let owner = reader.into_owner()?;
+    let user = request.segment("userId").parse::<UserId>()?;
+    folder::forget(context.conn, &owner, &id, &user)?;
+    context.record("folder.forget-grant", user.as_str(), Some(owner.vault()));
+    text(&Empty {})
+}
+
+pub(super) fn forget_group(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let (id, reader) = find(context, &request)?;
+    let owner = reader.into_owner()?;
+    let group = request.segment("groupId").parse::<UserGroupId>()?;
+    grants::forget(context.conn, &owner, &id, &group)?;
+    context.record("folder.forget-grant", group.as_str(), Some(owner.vault()));
     text(&Empty {})
 }

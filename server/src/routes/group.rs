@@ -1,11 +1,11 @@
-//! Groups of users; for administrators, but for looking.
+//! Groups of users; for those whose role allows it, but for looking.
 
 use super::{Context, Request};
 use crate::error::Result;
 use crate::id::UserGroupId;
 use crate::json::text;
-use crate::store::{group, user};
-use keyferry_api::user::{GroupMembers, NewUserGroup};
+use crate::store::{group, rights, role};
+use keyferry_api::user::{AdminRight, GroupMembers, NewUserGroup};
 use keyferry_api::{Created, Empty, List};
 
 pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
@@ -17,7 +17,7 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::GroupManage)?;
     let new: NewUserGroup = request.body.parse()?;
     let id = group::create(context.conn, &new.name)?;
     context.record("user-group.create", id.as_str(), None);
@@ -25,7 +25,7 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::GroupManage)?;
     let id = request.id::<UserGroupId>()?;
     let new: NewUserGroup = request.body.parse()?;
     group::rename(context.conn, &id, &new.name)?;
@@ -34,7 +34,7 @@ pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::GroupManage)?;
     let id = request.id::<UserGroupId>()?;
     group::delete(context.conn, &id)?;
     context.record("user-group.delete", id.as_str(), None);
@@ -42,11 +42,14 @@ pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 fn members(context: &Context<'_>, request: Request, add: bool, action: &'static str) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::GroupManage)?;
     let id = request.id::<UserGroupId>()?;
     let members: GroupMembers = request.body.parse()?;
-    group::change_members(context.conn, &id, &members.user_ids, add)?;
+    group::change_members(context.conn, context.caller, &id, &members.user_ids, add)?;
     context.record(action, id.as_str(), None);
+    for user in &members.user_ids {
+        context.record(action, user, None);
+    }
     text(&Empty {})
 }
 
@@ -56,4 +59,14 @@ pub(super) fn add(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 pub(super) fn remove(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     members(context, request, false, "user-group.remove-users")
+}
+
+/// What a group may do where; its members may know.
+pub(super) fn rights(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let id = request.id::<UserGroupId>()?;
+    group::get(context.conn, &id)?;
+    if !group::has_member(context.conn, &id, &context.caller.user)? {
+        role::check(context.conn, context.caller, AdminRight::AccessRead)?;
+    }
+    text(&List { items: rights::of_group(context.conn, &id)? })
 }

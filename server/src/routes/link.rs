@@ -6,14 +6,17 @@ use crate::id::LinkId;
 use crate::json::text;
 use crate::store::activity::{Event, append};
 use crate::store::link::{self, Opening};
+use crate::store::role;
 use crate::store::target::Target;
 use keyferry_api::link::{LinkMade, NewLink, OpenLink};
+use keyferry_api::user::AdminRight;
 use keyferry_api::{Empty, List};
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewLink = request.body.parse()?;
     let id = new.shortcut_id.as_deref().unwrap_or(&new.item_id);
     let item = Target::find(context.conn, context.caller, id)?.into_editable()?;
+    role::check(context.conn, context.caller, AdminRight::LinkCreate)?;
     let (id, token) = link::create(context.conn, context.caller, &item, new)?;
     context.record("link.create", item.item.as_str(), Some(&item.vault));
     context.record("link.create", id.as_str(), Some(&item.vault));
@@ -21,8 +24,14 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     text(&LinkMade { id: id.into(), url })
 }
 
+/// Of an item, or of all in a vault for whoever administers that.
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let id = request.param("itemId").ok_or_else(|| Refusal::invalid("itemId", "An item is needed."))?;
+    if let Some(owner) = super::shortcut::owner_of_vault(context, &request)? {
+        return text(&List { items: link::of_vault(context.conn, &owner)? });
+    }
+    let id = request
+        .param("itemId")
+        .ok_or_else(|| Refusal::invalid("itemId", "An item is needed, or a vault."))?;
     let item = Target::find(context.conn, context.caller, id)?.into_editable()?;
     text(&List { items: link::list(context.conn, &item)? })
 }

@@ -21,6 +21,7 @@ mod inbox;
 mod item;
 mod link;
 mod request;
+mod role;
 mod session;
 mod shortcut;
 mod snapshot;

@@ -46,16 +46,17 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
         store.write(|conn| append(conn, &[event(known.as_ref(), "session.refuse")]))?;
         return Err(Refusal::unauthorized(code::CREDENTIALS_INVALID, "User name or password is wrong."));
     };
-    if store.read(|conn| user::is_blocked(conn, &id))? {
-        return Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            code::ACCESS_DENIED,
-            "This user is blocked: ask an administrator.",
-        ));
-    }
     let csrf_token = session::token()?;
     let csrf_hash = visit.is_browser().then(|| session::hash(&csrf_token));
     let tokens = store.write(|conn| {
+        // Where a session begins: who was blocked a moment ago gets none.
+        if user::is_blocked(conn, &id)? {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                code::ACCESS_DENIED,
+                "This user is blocked: ask an administrator.",
+            ));
+        }
         let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash };
         append(conn, &[event(Some(&id), "session.start")])?;
         for ended in visit.limits.take_ended() {

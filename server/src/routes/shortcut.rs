@@ -1,7 +1,7 @@
 //! Shortcuts.
 
 use super::{Context, Request, item};
-use crate::access::Reader;
+use crate::access::{Owner, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::ShortcutId;
 use crate::json::text;
@@ -21,9 +21,21 @@ fn find(context: &Context<'_>, request: &Request) -> Result<(target::Shortcut, R
     Ok((stored, reader))
 }
 
-/// Whoever administers an item sees who made what of it.
+/// The vault that a list is asked for, where the caller administers it; `None` where the list is of an item.
+pub(super) fn owner_of_vault(context: &Context<'_>, request: &Request) -> Result<Option<Owner>> {
+    let vault = request.param("vaultId").filter(|_| request.param("itemId").is_none());
+    let Some(vault) = vault else { return Ok(None) };
+    Reader::of(context.conn, context.caller, &vault.parse()?)?.into_owner().map(Some)
+}
+
+/// Whoever administers an item sees who made what of it; of all in a vault, whoever administers that.
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let id = request.param("itemId").ok_or_else(|| Refusal::invalid("itemId", "An item is needed."))?;
+    if let Some(owner) = owner_of_vault(context, &request)? {
+        return text(&List { items: shortcut::of_vault(context.conn, &owner)? });
+    }
+    let id = request
+        .param("itemId")
+        .ok_or_else(|| Refusal::invalid("itemId", "An item is needed, or a vault."))?;
     let target = Target::find_own(context.conn, context.caller, id)?;
     if !target.is_owned() {
         return Err(Refusal::denied());

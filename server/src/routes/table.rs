@@ -1,7 +1,9 @@
 //! Every endpoint. The router, batches and the `OpenAPI` document all read this one table.
 
 use super::{Body, Context, Reply, Request, Visit};
-use super::{activity, app, bin, folder, group, inbox, item, link, session, shortcut, snapshot, user, vault};
+use super::{
+    activity, app, bin, folder, group, inbox, item, link, role, session, shortcut, snapshot, user, vault,
+};
 use crate::error::{Refusal, Result};
 use http::{Method, StatusCode, header};
 use keyferry_api as api;
@@ -215,49 +217,65 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     ),
     get::<List<api::user::UserInfo>>(
         "/users",
-        "Every user; others' e-mail addresses for administrators",
+        "Every user; others' e-mail addresses with user:read",
         user::list,
     )
     .query(&[Param::Text("search"), Param::Number("limit")]),
     get::<api::user::UserInfo>("/users/{id}", "A user", user::get),
-    patch::<api::user::UserChange>("/users/{id}", "Change a user; for administrators", user::update),
-    delete::<Empty>("/users/{id}", "Take a user out; for administrators", user::delete),
-    post::<Empty, Empty>("/users/{id}/block", "Let a user in no more; for administrators", user::block)
+    patch::<api::user::UserChange>(
+        "/users/{id}",
+        "Change a user who may do no more than the caller (user:update)",
+        user::update,
+    ),
+    delete::<Empty>("/users/{id}", "Take a user out (user:delete)", user::delete),
+    post::<Empty, Empty>("/users/{id}/block", "Let a user in no more (user:block)", user::block).or_nothing(),
+    post::<Empty, Empty>("/users/{id}/unblock", "Let a user in again (user:block)", user::unblock)
         .or_nothing(),
-    post::<Empty, Empty>("/users/{id}/unblock", "Let a user in again; for administrators", user::unblock)
-        .or_nothing(),
-    get::<List<api::user::UserRole>>("/user-roles", "What users may be", user::roles)
-        .query(&[Param::Text("includeUserRole"), Param::Text("isOnlyManageable")]),
+    get::<List<api::user::UserRole>>(
+        "/user-roles",
+        "What users may be; isOnlyManageable: those that the caller may give",
+        role::list,
+    )
+    .query(&[Param::Text("includeUserRole"), Param::Text("isOnlyManageable")]),
+    post::<api::user::NewUserRole, Created>("/user-roles", "Make a role (userRole:manage)", role::create),
+    get::<api::user::UserRole>("/user-roles/{id}", "A role and what it allows", role::get),
+    patch::<api::user::UserRoleChange>("/user-roles/{id}", "Change a role (userRole:manage)", role::update),
+    delete::<Empty>("/user-roles/{id}", "Remove a role that nobody has (userRole:manage)", role::delete),
     get::<api::user::SessionInfo>("/sessions/current/info", "The session that asks", session::info)
         .without_code(),
     get::<List<api::user::UserGroup>>("/user-groups", "Groups of users with their members", group::list),
     post::<api::user::NewUserGroup, Created>(
         "/user-groups",
-        "Make a group; for administrators",
+        "Make a group (userGroup:manage)",
         group::create,
     ),
     get::<api::user::UserGroup>("/user-groups/{id}", "A group with its members", group::get),
     post::<api::user::NewUserGroup, Empty>(
         "/user-groups/{id}",
-        "Rename a group; for administrators",
+        "Rename a group (userGroup:manage)",
         group::rename,
     ),
-    delete::<Empty>("/user-groups/{id}", "Remove a group; its members stay", group::delete),
+    delete::<Empty>(
+        "/user-groups/{id}",
+        "Remove a group and its rights; its members stay (userGroup:manage)",
+        group::delete,
+    ),
     post::<api::user::GroupMembers, Empty>(
         "/user-groups/{id}/add-users",
-        "Add members; for administrators",
+        "Add members (userGroup:manage)",
         group::add,
     ),
     post::<api::user::GroupMembers, Empty>(
         "/user-groups/{id}/remove-users",
-        "Take members out; for administrators",
+        "Take members out (userGroup:manage)",
         group::remove,
     ),
-    post::<api::user::NewUser, Created>(
-        "/users",
-        "Make a user; for the environment's first user",
-        user::create,
+    get::<List<api::user::Right>>(
+        "/user-groups/{id}/rights",
+        "What a group may do where; for its members, and with access:read",
+        group::rights,
     ),
+    post::<api::user::NewUser, Created>("/users", "Make a user (user:create)", user::create),
     get::<api::user::UserInfo>("/users/info", "Who is signed in; also while a code is owed", user::info)
         .without_code(),
     get::<api::user::UserKeys>("/users/keys", "The user's RSA keys, the private one encrypted", user::keys),
@@ -278,7 +296,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     ),
     get::<List<api::user::Right>>(
         "/users/{id}/rights",
-        "What a user may do where; others' for the environment's first user",
+        "What a user was given where, alone and through groups; others' with access:read",
         user::rights,
     ),
     get::<Vec<api::app::Feature>>(
@@ -293,20 +311,40 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         app::additional,
     ),
     get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list),
-    post::<api::vault::NewVault, Created>("/vaults", "Make a vault", vault::create),
+    post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create),
     get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
     post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename),
     delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete),
-    get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who may do what in a vault", vault::users),
+    get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who was given what in a vault", vault::users),
     post::<api::vault::VaultUser, Empty>(
         "/vaults/{id}/users",
         "Give a user a role in a vault, or none",
         vault::grant,
     ),
+    get::<List<api::vault::GroupRight>>(
+        "/vaults/{id}/groups",
+        "Which groups may do what in a vault",
+        vault::groups,
+    ),
+    post::<api::vault::GroupRight, api::vault::GroupGranted>(
+        "/vaults/{id}/groups",
+        "Give a group a role in a vault, or none; with copies of the key for its members",
+        vault::grant_group,
+    ),
+    get::<List<api::vault::WithoutKey>>(
+        "/vaults/{id}/users-without-key",
+        "Who has a right in an encrypted vault and no copy of its key yet; for its administrators",
+        vault::without_key,
+    ),
+    post::<api::vault::VaultKeys, Empty>(
+        "/vaults/{id}/keys",
+        "Give copies of the key to users who have a right and none",
+        vault::give_keys,
+    ),
     get::<List<api::vault::VaultType>>("/vault-types/all", "The types that a vault may have", vault::types),
     post::<api::vault::NewVaultType, Created>(
         "/vault-types",
-        "Make a vault type; for the environment's first user",
+        "Make a vault type (vaultType:manage)",
         vault::create_type,
     ),
     get::<List<api::vault::Administrator>>(
@@ -340,6 +378,26 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/folders/{id}/users",
         "Give a user a role in a folder",
         folder::grant,
+    ),
+    get::<List<api::vault::GroupRight>>(
+        "/folders/{id}/groups",
+        "Which groups have a role in a folder that differs from what is above",
+        folder::groups,
+    ),
+    post::<api::vault::GroupRight, api::vault::GroupGranted>(
+        "/folders/{id}/groups",
+        "Give a group a role in a folder; with copies of the vault's key for its members",
+        folder::grant_group,
+    ),
+    delete::<Empty>(
+        "/folders/{id}/users/{userId}",
+        "Unsay what a user was given in a folder: what is above counts again",
+        folder::forget_user,
+    ),
+    delete::<Empty>(
+        "/folders/{id}/groups/{groupId}",
+        "Unsay what a group was given in a folder: what is above counts again",
+        folder::forget_group,
     ),
     get::<List<api::item::ItemSummary>>("/items", "The items of a vault, or of a folder in it", item::list)
         .query(&[
@@ -388,10 +446,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create),
     get::<List<api::shortcut::ItemShortcut>>(
         "/shortcuts",
-        "The shortcuts to an item, for whoever administers it",
+        "The shortcuts to an item, or to all in a vault, for whoever administers it",
         shortcut::list,
     )
-    .query(&[Param::Needed("itemId")]),
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
     get::<List<api::shortcut::FoundShortcut>>(
         "/shortcuts/search",
         "Shortcuts, with what they lead to",
@@ -407,11 +465,15 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete),
     post::<api::link::NewLink, api::link::LinkMade>(
         "/links",
-        "Make a link for somebody without an account",
+        "Make a link for somebody without an account (link:create)",
         link::create,
     ),
-    get::<List<api::link::Link>>("/links", "The links of an item", link::list)
-        .query(&[Param::Needed("itemId")]),
+    get::<List<api::link::Link>>(
+        "/links",
+        "The links of an item; of all in a vault, for whoever administers it",
+        link::list,
+    )
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
     delete::<Empty>("/links/{id}", "End a link", link::delete),
     open::<api::link::OpenLink, api::link::OpenedLink>(
         "/links/{token}/open",
@@ -428,7 +490,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge),
     get::<List<api::activity::Activity>>(
         "/activity-log",
-        "Who did what; all for the environment's first user, a vault's for its administrators",
+        "Who did what; all with activityLog:read, a vault's for its administrators",
         activity::list,
     )
     .query(&[

@@ -1,12 +1,12 @@
 //! Users and their keys.
 
 use super::{Context, Request, Visit};
-use crate::error::{Refusal, Result};
+use crate::error::Result;
 use crate::id::{UserId, random};
 use crate::json::text;
-use crate::store::{user, vault};
+use crate::store::{rights, role, user};
 use keyferry_api::user::{
-    MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserChange, UserKeys, UserRole,
+    AdminRight, MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserChange, UserKeys,
 };
 use keyferry_api::{Created, Empty, List};
 
@@ -15,7 +15,7 @@ pub(super) fn info(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
 }
 
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let whole = user::is_admin(context.conn, context.caller)?;
+    let whole = role::allows(context.conn, context.caller, AdminRight::UserRead)?;
     let mut items = user::list(context.conn, whole)?;
     if let Some(search) = request.param("search").map(str::to_lowercase) {
         let hit = |text: &str| text.to_lowercase().contains(&search);
@@ -36,47 +36,38 @@ struct GivenPassword {
     password: Option<String>,
 }
 
-pub(super) fn roles(_: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    let role = |(id, code, name): (&str, &str, &str)| UserRole {
-        id: id.to_owned(),
-        code: code.to_owned(),
-        name: name.to_owned(),
-        is_default: code == "user",
-    };
-    text(&List { items: user::ROLES.into_iter().map(role).collect() })
-}
-
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let id = request.id::<UserId>()?;
-    let whole = id == context.caller.user || user::is_admin(context.conn, context.caller)?;
+    let whole =
+        id == context.caller.user || role::allows(context.conn, context.caller, AdminRight::UserRead)?;
     text(&user::shown(user::info(context.conn, &id)?, whole))
 }
 
-/// Administrators change users.
+/// Nobody changes a user who may do more.
 pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check_over(context.conn, context.caller, AdminRight::UserUpdate, &request.id()?)?;
     let (id, hash) = (request.id::<UserId>()?, request.password_hash.clone());
     let change: UserChange = request.body.parse()?;
     let hash = match (hash, &change.password) {
         (None, Some(password)) => Some(user::hash_password(password)?),
         (hash, _) => hash,
     };
-    user::change(context.conn, &id, change, hash.as_deref())?;
+    user::change(context.conn, context.caller, &id, change, hash.as_deref())?;
     context.record("user.update", id.as_str(), None);
     text(&Empty {})
 }
 
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
     let id = request.id::<UserId>()?;
+    role::check_over(context.conn, context.caller, AdminRight::UserDelete, &id)?;
     user::delete(context.conn, &id)?;
     context.record("user.delete", id.as_str(), None);
     text(&Empty {})
 }
 
 fn set_blocked(context: &Context<'_>, request: Request, blocked: bool) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
     let id = request.id::<UserId>()?;
+    role::check_over(context.conn, context.caller, AdminRight::UserBlock, &id)?;
     user::set_blocked(context.conn, &id, blocked)?;
     context.record(if blocked { "user.block" } else { "user.unblock" }, id.as_str(), None);
     text(&Empty {})
@@ -95,7 +86,9 @@ pub(super) fn unblock(context: &Context<'_>, request: Request) -> Result<Vec<u8>
 pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Request> {
     visit.environment.store().read(|conn| {
         let caller = visit.caller(conn)?;
-        user::check_admin(conn, &caller)
+        let right =
+            if request.segment("id").is_empty() { AdminRight::UserCreate } else { AdminRight::UserUpdate };
+        role::check(conn, &caller, right)
     })?;
     // Asked again within the transaction: rights may change meanwhile.
     let given: GivenPassword = request.body.peek()?;
@@ -104,7 +97,7 @@ pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Reques
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::UserCreate)?;
     let hash = request.password_hash;
     let new: NewUser = request.body.parse()?;
     let hash = match (hash, &new.password) {
@@ -113,7 +106,7 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
         // No password has this hash.
         (None, None) => String::new(),
     };
-    let id = user::create(context.conn, new, &hash)?;
+    let id = user::create(context.conn, Some(context.caller), new, &hash)?;
     context.record("user.create", id.as_str(), None);
     text(&Created { id: id.into() })
 }
@@ -128,14 +121,14 @@ pub(super) fn public_key(context: &Context<'_>, request: Request) -> Result<Vec<
     text(&PublicKey { public_key: keys.map(|keys| keys.public) })
 }
 
-/// Users see their own rights; the environment's first user sees everybody's.
+/// Users see their own rights; those whose role allows it see everybody's.
 pub(super) fn rights(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let id = request.id::<UserId>()?;
-    if id != context.caller.user && !user::is_admin(context.conn, context.caller)? {
-        return Err(Refusal::denied());
+    if id != context.caller.user {
+        role::check(context.conn, context.caller, AdminRight::AccessRead)?;
     }
     user::info(context.conn, &id)?;
-    text(&List { items: vault::rights(context.conn, &id)? })
+    text(&List { items: rights::of_user(context.conn, &id)? })
 }
 
 pub(super) fn options(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {

@@ -5,8 +5,9 @@ use crate::access::Reader;
 use crate::error::Result;
 use crate::id::{VaultId, VaultTypeId};
 use crate::json::text;
-use crate::store::{user, vault};
-use keyferry_api::vault::{NewVault, NewVaultType, Rename, VaultUser};
+use crate::store::{grants, role, vault};
+use keyferry_api::user::AdminRight;
+use keyferry_api::vault::{GroupRight, NewVault, NewVaultType, Rename, VaultKeys, VaultUser};
 use keyferry_api::{Created, Empty, List};
 
 fn reader(context: &Context<'_>, request: &Request) -> Result<Reader> {
@@ -18,6 +19,7 @@ pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    role::check(context.conn, context.caller, AdminRight::VaultCreate)?;
     let new: NewVault = request.body.parse()?;
     let id = vault::create(context.conn, context.caller, new)?;
     context.record("vault.create", id.as_str(), Some(&id));
@@ -56,12 +58,40 @@ pub(super) fn grant(context: &Context<'_>, request: Request) -> Result<Vec<u8>> 
     text(&Empty {})
 }
 
+pub(super) fn groups(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    text(&List { items: grants::groups(context.conn, reader(context, &request)?.vault())? })
+}
+
+pub(super) fn grant_group(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let owner = reader(context, &request)?.into_owner()?;
+    let grant: GroupRight = request.body.parse()?;
+    let group = grant.group_id.clone();
+    let granted = grants::to_group(context.conn, &owner, grant)?;
+    context.record("vault.grant-group", &group, Some(owner.vault()));
+    text(&granted)
+}
+
+/// Whoever administers the vault may know, since they can give what is lacking.
+pub(super) fn without_key(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let owner = reader(context, &request)?.into_owner()?;
+    text(&List { items: grants::without_key(context.conn, &owner)? })
+}
+
+pub(super) fn give_keys(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let owner = reader(context, &request)?.into_owner()?;
+    let keys: VaultKeys = request.body.parse()?;
+    for user in grants::give_keys(context.conn, &owner, keys.master_keys_encrypted)? {
+        context.record("vault.give-key", user.as_str(), Some(owner.vault()));
+    }
+    text(&Empty {})
+}
+
 pub(super) fn types(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     text(&List { items: vault::all_types(context.conn)? })
 }
 
 pub(super) fn create_type(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    user::check_admin(context.conn, context.caller)?;
+    role::check(context.conn, context.caller, AdminRight::VaultTypeManage)?;
     let new: NewVaultType = request.body.parse()?;
     let id = vault::create_type(context.conn, new)?;
     context.record("vault-type.create", id.as_str(), None);

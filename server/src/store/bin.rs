@@ -1,5 +1,6 @@
 //! The bin. One entry for each deletion: an item, or a folder with all that was below it.
 
+use super::rights::settle_vault;
 use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, ItemId, VaultId};
@@ -119,5 +120,6 @@ pub(crate) fn purge(conn: &Connection, found: &Found) -> Result<()> {
     conn.prepare_cached("UPDATE folders SET parent_folder_id = NULL WHERE bin_item_id = ?1")?
         .execute([&found.id])?;
     conn.prepare_cached("DELETE FROM bin_items WHERE id = ?1")?.execute([&found.id])?;
-    Ok(())
+    // Who had a right in a folder of it alone has none any more.
+    settle_vault(conn, &found.vault)
 }

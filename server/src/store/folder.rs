@@ -2,6 +2,8 @@
 
 use super::check_name;
 use super::place::{Place, way};
+use super::rights::{settle, settle_vault};
+use super::vault::has_key;
 use crate::access::{
     Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, role_number, role_of,
 };
@@ -99,13 +101,16 @@ pub(crate) fn relocate(conn: &Connection, caller: &Caller, folder: &FolderId, to
     }
     conn.prepare_cached("UPDATE folders SET parent_folder_id = ?2 WHERE id = ?1")?
         .execute(params![folder, to.folder])?;
-    Ok(())
+    // What groups have above has changed.
+    settle_vault(conn, to.editor.vault())
 }
 
 /// Who has a role in this folder that differs from what is above.
 pub(crate) fn users(conn: &Connection, folder: &FolderId) -> Result<Vec<VaultUser>> {
     let mut statement =
-        conn.prepare_cached("SELECT user_id, role FROM folder_users WHERE folder_id = ?1 ORDER BY user_id")?;
+        conn.prepare_cached(
+            "SELECT user_id, own_role FROM folder_users WHERE folder_id = ?1 AND own_role IS NOT NULL ORDER BY user_id",
+        )?;
     let rows = statement.query_map([folder], |row| {
         Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
     })?;
@@ -117,17 +122,16 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: 
     let user = grant.user_id.parse::<UserId>()?;
     super::user::info(conn, &user)?;
     let given = grant.master_key_encrypted.filter(|key| !key.is_empty());
-    let standing: Option<(i64, Option<String>)> = conn
-        .prepare_cached(
-            "SELECT role, master_key_encrypted FROM vault_users WHERE vault_id = ?1 AND user_id = ?2",
-        )?
-        .query_row(params![owner.vault(), user], |row| Ok((row.get(0)?, row.get(1)?)))
+    let vault = owner.vault();
+    let own: Option<i64> = conn
+        .prepare_cached("SELECT own_role FROM vault_users WHERE vault_id = ?1 AND user_id = ?2")?
+        .query_row(params![vault, user], |row| row.get(0))
         .optional()?;
-    let (role, key) = standing.unwrap_or((0, None));
-    if role_of(role) == Role::Administer && grant.role < Role::Administer {
+    if own.map(role_of) == Some(Role::Administer) && grant.role < Role::Administer {
         return Err(Refusal::conflict("Who administers the vault administers its folders."));
     }
-    if owner.is_encrypted() && grant.role > Role::None && key.is_none() && given.is_none() {
+    let needs_key = owner.is_encrypted() && grant.role > Role::None && given.is_none();
+    if needs_key && !has_key(conn, vault, &user)? {
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }
@@ -135,13 +139,26 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: 
         "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, 0, ?3)
          ON CONFLICT (vault_id, user_id) DO UPDATE SET master_key_encrypted = coalesce(master_key_encrypted, ?3)",
     )?
-    .execute(params![owner.vault(), user, given])?;
+    .execute(params![vault, user, given])?;
     conn.prepare_cached(
-        "INSERT INTO folder_users (user_id, vault_id, folder_id, role) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT DO UPDATE SET role = ?4",
+        "INSERT INTO folder_users (user_id, vault_id, folder_id, role, own_role) VALUES (?1, ?2, ?3, ?4, ?4)
+         ON CONFLICT DO UPDATE SET own_role = ?4",
     )?
-    .execute(params![user, owner.vault(), folder, role_number(grant.role)])?;
-    Ok(())
+    .execute(params![user, vault, folder, role_number(grant.role)])?;
+    settle(conn, vault, &user)
+}
+
+/// Unsays what a user was given in a folder: what is above counts again.
+pub(crate) fn forget(conn: &Connection, owner: &Owner, folder: &FolderId, user: &UserId) -> Result<()> {
+    let gone = conn
+        .prepare_cached(
+            "DELETE FROM folder_users WHERE folder_id = ?1 AND vault_id = ?2 AND user_id = ?3 AND own_role IS NOT NULL",
+        )?
+        .execute(params![folder, owner.vault(), user])?;
+    if gone == 0 {
+        return Err(Refusal::not_found("right"));
+    }
+    settle(conn, owner.vault(), user)
 }
 
 /// A place in the bin.

@@ -1,7 +1,9 @@
-//! Groups of users: names for several at once. Rights are each user's own, since with client-side encryption each needs a
-//! copy of the key that only somebody who has it can wrap.
+//! Groups of users. What a group may do, each of its members may, from the moment they are in it to the moment they are not.
 
 use super::check_name;
+use super::rights::{keeping_administrators, settle, vaults_of_group};
+use super::role;
+use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserGroupId, UserId};
 use keyferry_api::user::UserGroup;
@@ -50,25 +52,55 @@ pub(crate) fn rename(conn: &Connection, id: &UserGroupId, name: &str) -> Result<
     Ok(())
 }
 
-/// Removes a group; its members stay.
+/// Removes a group with all its rights; its members stay. A vault keeps an administrator.
 pub(crate) fn delete(conn: &Connection, id: &UserGroupId) -> Result<()> {
-    get(conn, id)?;
-    conn.prepare_cached("DELETE FROM user_groups WHERE id = ?1")?.execute([id])?;
-    Ok(())
+    let members = get(conn, id)?.user_ids;
+    let vaults = vaults_of_group(conn, id)?;
+    keeping_administrators(conn, &vaults, || {
+        conn.prepare_cached("DELETE FROM user_groups WHERE id = ?1")?.execute([id])?;
+        for member in &members {
+            let member = member.parse::<UserId>()?;
+            vaults.iter().try_for_each(|vault| settle(conn, vault, &member))?;
+        }
+        Ok(())
+    })
 }
 
-/// Adds members, or takes them out; all of them exist, or none is changed.
-pub(crate) fn change_members(conn: &Connection, id: &UserGroupId, users: &[String], add: bool) -> Result<()> {
+/// Adds members, or takes them out; all of them exist, or none is changed. A vault keeps an administrator. Whoever is no
+/// administrator of the environment does not take part in a group's rights by adding themselves.
+pub(crate) fn change_members(
+    conn: &Connection,
+    caller: &Caller,
+    id: &UserGroupId,
+    users: &[String],
+    add: bool,
+) -> Result<()> {
     get(conn, id)?;
+    let vaults = vaults_of_group(conn, id)?;
     let sql = if add {
         "INSERT OR IGNORE INTO user_group_members (group_id, user_id) VALUES (?1, ?2)"
     } else {
         "DELETE FROM user_group_members WHERE group_id = ?1 AND user_id = ?2"
     };
-    for user in users {
-        let user = user.parse::<UserId>()?;
-        super::user::info(conn, &user)?;
-        conn.prepare_cached(sql)?.execute(params![id, user])?;
-    }
-    Ok(())
+    keeping_administrators(conn, &vaults, || {
+        for user in users {
+            let user = user.parse::<UserId>()?;
+            super::user::info(conn, &user)?;
+            if add && user == caller.user && !vaults.is_empty() && !role::is_administrator(conn, &user)? {
+                return Err(Refusal::denied());
+            }
+            conn.prepare_cached(sql)?.execute(params![id, user])?;
+            vaults.iter().try_for_each(|vault| settle(conn, vault, &user))?;
+        }
+        Ok(())
+    })
+}
+
+/// Whether a user is in a group.
+pub(crate) fn has_member(conn: &Connection, id: &UserGroupId, user: &UserId) -> Result<bool> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM user_group_members WHERE group_id = ?1 AND user_id = ?2)",
+        )?
+        .query_row(params![id, user], |row| row.get(0))?)
 }

@@ -3,7 +3,7 @@
 use super::attachment;
 use super::session::{after, hash};
 use super::target::{Editable, check_maker};
-use crate::access::Caller;
+use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, LinkId, UserId, VaultId, now, random};
 use base64::Engine as _;
@@ -59,11 +59,27 @@ pub(crate) fn create(
 
 /// The links of an item.
 pub(crate) fn list(conn: &Connection, item: &Editable) -> Result<Vec<Link>> {
-    let mut statement = conn.prepare_cached(
+    listed(
+        conn,
         "SELECT id, item_id, user_id, single_use, expires FROM links
          WHERE item_id = ?1 AND (expires IS NULL OR expires > ?2) ORDER BY seq",
-    )?;
-    let rows = statement.query_map(params![item.item, now()], |row| {
+        item.item.as_str(),
+    )
+}
+
+/// The links of everything in a vault, for whoever administers it.
+pub(crate) fn of_vault(conn: &Connection, owner: &Owner) -> Result<Vec<Link>> {
+    listed(
+        conn,
+        "SELECT l.id, l.item_id, l.user_id, l.single_use, l.expires FROM links l JOIN items i ON i.id = l.item_id
+         WHERE i.vault_id = ?1 AND i.bin_item_id IS NULL AND (l.expires IS NULL OR l.expires > ?2) ORDER BY l.seq",
+        owner.vault().as_str(),
+    )
+}
+
+fn listed(conn: &Connection, sql: &str, of: &str) -> Result<Vec<Link>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map(params![of, now()], |row| {
         let kind = if row.get(3)? { LinkKind::SingleUse } else { LinkKind::Reusable };
         Ok(Link {
             id: row.get(0)?,

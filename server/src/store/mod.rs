@@ -4,11 +4,14 @@ pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
 pub(crate) mod folder;
+pub(crate) mod grants;
 pub(crate) mod group;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
 pub(crate) mod place;
+pub(crate) mod rights;
+pub(crate) mod role;
 pub(crate) mod search;
 pub(crate) mod session;
 pub(crate) mod shortcut;
@@ -33,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_shortcut_creators.sql"),
     include_str!("../../migrations/0004_session_families.sql"),
     include_str!("../../migrations/0005_user_administration.sql"),
+    include_str!("../../migrations/0006_group_rights.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;

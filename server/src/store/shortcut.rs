@@ -1,7 +1,7 @@
 //! Shortcuts: the role in the shortcut's place is the role on the item seen through it, and no more than what its maker
 //! may do with the item at present: a role taken away does not live on in a shortcut, for nobody.
 
-use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
+use crate::access::{Caller, FOLDER_ROLES, Owner, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
 use crate::json::Object;
@@ -100,10 +100,26 @@ pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &target::Shortc
 
 /// The shortcuts to an item, for whoever administers it: where they stand, and who made them.
 pub(crate) fn list(conn: &Connection, item: &ItemId) -> Result<Vec<ItemShortcut>> {
-    let mut statement = conn.prepare_cached(
+    listed(
+        conn,
         "SELECT id, vault_id, folder_id, item_id, user_id FROM shortcuts WHERE item_id = ?1 ORDER BY seq",
-    )?;
-    let rows = statement.query_map([item], |row| {
+        item.as_str(),
+    )
+}
+
+/// The same of everything in a vault.
+pub(crate) fn of_vault(conn: &Connection, owner: &Owner) -> Result<Vec<ItemShortcut>> {
+    listed(
+        conn,
+        "SELECT s.id, s.vault_id, s.folder_id, s.item_id, s.user_id FROM shortcuts s JOIN items i ON i.id = s.item_id
+         WHERE i.vault_id = ?1 AND i.bin_item_id IS NULL ORDER BY s.seq",
+        owner.vault().as_str(),
+    )
+}
+
+fn listed(conn: &Connection, sql: &str, of: &str) -> Result<Vec<ItemShortcut>> {
+    let mut statement = conn.prepare_cached(sql)?;
+    let rows = statement.query_map([of], |row| {
         Ok(ItemShortcut {
             id: row.get(0)?,
             vault_id: row.get(1)?,
@@ -117,7 +133,8 @@ pub(crate) fn list(conn: &Connection, item: &ItemId) -> Result<Vec<ItemShortcut>
 
 /// In SQL: the maker of the shortcut `s` may read the item `i`. Of old shortcuts nobody knows the maker.
 const MAKER_READS: &str = "(s.user_id IS NULL OR EXISTS (
-      SELECT 1 FROM vault_users m WHERE m.vault_id = i.vault_id AND m.user_id = s.user_id AND coalesce((
+      SELECT 1 FROM vault_users m JOIN users w ON w.id = m.user_id AND w.blocked = 0 AND w.deleted = 0
+      WHERE m.vault_id = i.vault_id AND m.user_id = s.user_id AND coalesce((
         WITH RECURSIVE up (id, parent, depth) AS (
           SELECT id, parent_folder_id, 0 FROM folders WHERE id = i.folder_id
           UNION ALL SELECT p.id, p.parent_folder_id, up.depth + 1 FROM folders p JOIN up ON p.id = up.parent)

@@ -1,5 +1,7 @@
 //! Users: their names, what proves their passwords, and the keys that their clients made.
 
+use super::rights::{administered_by, keeping_administrators};
+use super::role::{self, keep_an_administrator};
 use super::{LINE, check_length};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
@@ -69,8 +71,13 @@ pub(crate) fn credentials(conn: &Connection, username: &str) -> Result<Option<(U
     Ok(found)
 }
 
-/// Makes a user; the first is the one who may make others.
-pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> Result<UserId> {
+/// Makes a user; the first is an administrator. Without a caller whoever has the folder asks.
+pub(crate) fn create(
+    conn: &Connection,
+    caller: Option<&Caller>,
+    user: NewUser,
+    password_hash: &str,
+) -> Result<UserId> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = given(user.email);
     let username = given(user.login)
@@ -78,13 +85,20 @@ pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> R
         .or_else(|| email.clone())
         .ok_or_else(|| Refusal::invalid("username", "A user name or an e-mail address is needed."))?;
     check_free(conn, &username)?;
-    let administers = given(user.user_role_id).map(|role| is_administrators(&role)).transpose()?;
+    let first: bool =
+        conn.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM users)")?.query_row([], |row| row.get(0))?;
+    let wanted = given(user.user_role_id);
+    let wanted = wanted.map(|wanted| role::to_give(conn, caller, role::USER, &wanted)).transpose()?.flatten();
+    let role = match wanted {
+        Some(wanted) if !first => wanted,
+        _ => role::id_of(conn, if first { role::ADMINISTRATOR } else { role::USER })?,
+    };
     let id = UserId::fresh()?;
     let (public, private) = user.keys.map(|keys| (keys.public, keys.private_encrypted)).unzip();
     conn.prepare_cached(
-        "INSERT INTO users (id, username, email, full_name, is_admin, password_hash, master_key_hash,
+        "INSERT INTO users (id, username, email, full_name, role_id, password_hash, master_key_hash,
                             master_key_options, public_key, private_key_encrypted)
-         VALUES (?1, ?2, ?3, ?4, ?10 OR NOT EXISTS (SELECT 1 FROM users), ?5, ?6, ?7, ?8, ?9)",
+         VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         id,
@@ -96,7 +110,7 @@ pub(crate) fn create(conn: &Connection, user: NewUser, password_hash: &str) -> R
         user.master_key_options,
         public,
         private,
-        administers.unwrap_or(false)
+        role
     ])?;
     Ok(id)
 }
@@ -109,25 +123,10 @@ fn check_free(conn: &Connection, username: &str) -> Result<()> {
     if taken { Err(Refusal::conflict("There is a user of this name already.")) } else { Ok(()) }
 }
 
-/// What users may be. Administrators make users, groups and vault types, and read the whole log.
-pub(crate) const ROLES: [(&str, &str, &str); 2] = [
-    ("00000000000000000000000a", "administrator", "Administrator"),
-    ("00000000000000000000000b", "user", "User"),
-];
-
-fn role_id(administers: bool) -> String {
-    ROLES[usize::from(!administers)].0.to_owned()
-}
-
-/// Whether a role, by its identifier or code, is that of administrators.
-fn is_administrators(role: &str) -> Result<bool> {
-    let found = ROLES.iter().position(|(id, code, _)| *id == role || *code == role);
-    found.map(|index| index == 0).ok_or_else(|| Refusal::invalid("userRoleId", "There is no such role."))
-}
-
 /// Changes what is given of a user. An administrator has to be left.
 pub(crate) fn change(
     conn: &Connection,
+    caller: &Caller,
     user: &UserId,
     change: UserChange,
     password_hash: Option<&str>,
@@ -148,13 +147,15 @@ pub(crate) fn change(
                 .execute(params![user, text])?;
         }
     }
-    if let Some(role) = change.user_role_id {
-        let administers = is_administrators(&role)?;
-        if !administers {
-            keep_an_administrator(conn, user)?;
+    if let Some(wanted) = change.user_role_id {
+        let held = now.user_role_id.unwrap_or_default();
+        if let Some(given) = role::to_give(conn, Some(caller), &held, &wanted)? {
+            if role::is_administrator(conn, user)? {
+                keep_an_administrator(conn, user)?;
+            }
+            conn.prepare_cached("UPDATE users SET role_id = ?2 WHERE id = ?1")?
+                .execute(params![user, given])?;
         }
-        conn.prepare_cached("UPDATE users SET is_admin = ?2 WHERE id = ?1")?
-            .execute(params![user, administers])?;
     }
     if let Some(hash) = password_hash {
         conn.prepare_cached("UPDATE users SET password_hash = ?2 WHERE id = ?1")?
@@ -167,15 +168,6 @@ pub(crate) fn change(
 fn end_sessions(conn: &Connection, user: &UserId) -> Result<()> {
     conn.prepare_cached("DELETE FROM sessions WHERE user_id = ?1")?.execute([user])?;
     Ok(())
-}
-
-fn keep_an_administrator(conn: &Connection, user: &UserId) -> Result<()> {
-    let others: bool = conn
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM users WHERE is_admin AND NOT blocked AND NOT deleted AND id <> ?1)",
-        )?
-        .query_row([user], |row| row.get(0))?;
-    if others { Ok(()) } else { Err(Refusal::conflict("An environment keeps at least one administrator.")) }
 }
 
 /// Lets a user in no more, or in again. Meanwhile their rights are none, and what they made for others leads nowhere.
@@ -200,16 +192,18 @@ pub(crate) fn is_blocked(conn: &Connection, user: &UserId) -> Result<bool> {
 pub(crate) fn delete(conn: &Connection, user: &UserId) -> Result<()> {
     info(conn, user)?;
     keep_an_administrator(conn, user)?;
-    let alone: i64 = conn
-        .prepare_cached(
-            "SELECT count(*) FROM vault_users v WHERE v.user_id = ?1 AND v.role = 3 AND NOT EXISTS (
-               SELECT 1 FROM vault_users o WHERE o.vault_id = v.vault_id AND o.role = 3 AND o.user_id <> ?1)",
-        )?
-        .query_row([user], |row| row.get(0))?;
-    if alone > 0 {
-        let message = format!("This user alone administers {alone} vaults: give them to somebody first.");
-        return Err(Refusal::conflict(&message));
-    }
+    keeping_administrators(conn, &administered_by(conn, user)?, || take_away(conn, user))?;
+    // The name is free again.
+    conn.prepare_cached(
+        "UPDATE users SET deleted = 1, role_id = NULL, username = username || ' (deleted ' || id || ')',
+                          password_hash = '', totp_secret = NULL, private_key_encrypted = NULL WHERE id = ?1",
+    )?
+    .execute([user])?;
+    Ok(())
+}
+
+/// Everything that hangs on a user but what they made in vaults.
+fn take_away(conn: &Connection, user: &UserId) -> Result<()> {
     end_sessions(conn, user)?;
     for table in [
         "vault_users",
@@ -222,25 +216,8 @@ pub(crate) fn delete(conn: &Connection, user: &UserId) -> Result<()> {
         conn.prepare_cached(&format!("DELETE FROM {table} WHERE user_id = ?1"))?.execute([user])?;
     }
     conn.prepare_cached("DELETE FROM links WHERE user_id = ?1")?.execute([user])?;
-    // The name is free again.
-    conn.prepare_cached(
-        "UPDATE users SET deleted = 1, is_admin = 0, username = username || ' (deleted ' || id || ')',
-                          password_hash = '', totp_secret = NULL, private_key_encrypted = NULL WHERE id = ?1",
-    )?
-    .execute([user])?;
+    conn.prepare_cached("DELETE FROM shortcuts WHERE user_id = ?1")?.execute([user])?;
     Ok(())
-}
-
-/// Whether the caller is the environment's first user.
-pub(crate) fn is_admin(conn: &Connection, caller: &Caller) -> Result<bool> {
-    Ok(conn
-        .prepare_cached("SELECT is_admin FROM users WHERE id = ?1")?
-        .query_row([&caller.user], |row| row.get(0))?)
-}
-
-/// Only administrators make users and vault types, and read the whole log; the first user is one.
-pub(crate) fn check_admin(conn: &Connection, caller: &Caller) -> Result<()> {
-    if is_admin(conn, caller)? { Ok(()) } else { Err(Refusal::denied()) }
 }
 
 fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
@@ -252,14 +229,14 @@ fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
         is_two_factor_auth_enabled: row.get(4)?,
         login: row.get(1)?,
         is_blocked: row.get(5)?,
-        user_role_id: Some(role_id(row.get(6)?)),
+        user_role_id: row.get(6)?,
     })
 }
 
 /// What there is to say about a user.
 pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
     conn.prepare_cached(
-        "SELECT id, username, email, full_name, totp_enabled, blocked, is_admin FROM users
+        "SELECT id, username, email, full_name, totp_enabled, blocked, role_id FROM users
          WHERE id = ?1 AND deleted = 0",
     )?
     .query_row([user], info_row)
@@ -271,7 +248,7 @@ pub(crate) fn info(conn: &Connection, user: &UserId) -> Result<UserInfo> {
 /// administrators.
 pub(crate) fn list(conn: &Connection, whole: bool) -> Result<Vec<UserInfo>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, username, email, full_name, totp_enabled, blocked, is_admin FROM users WHERE deleted = 0
+        "SELECT id, username, email, full_name, totp_enabled, blocked, role_id FROM users WHERE deleted = 0
          ORDER BY seq",
     )?;
     let rows = statement.query_map([], |row| info_row(row).map(|user| shown(user, whole)))?;

@@ -1,10 +1,10 @@
 //! Vaults and who may open them.
 
 use super::check_name;
+use super::rights::{keeping_administrators, settle};
 use crate::access::{Caller, Owner, Reader, permissions, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, VaultTypeId};
-use keyferry_api::user::Right;
 use keyferry_api::vault::{
     Administrator, DirectoryAccess, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser,
 };
@@ -43,7 +43,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     )?
     .execute(params![id, vault.name, key.is_some(), hash, salt, kind])?;
     let mut grant = conn.prepare_cached(
-        "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO vault_users (vault_id, user_id, role, own_role, master_key_encrypted) VALUES (?1, ?2, ?3, ?3, ?4)",
     )?;
     grant.execute(params![id, caller.user, role_number(Role::Administer), key])?;
     let encrypted = key.is_some();
@@ -135,10 +135,14 @@ pub(crate) fn delete(conn: &Connection, owner: &Owner) -> Result<()> {
     Ok(())
 }
 
-/// Who may open a vault, with each user's copy of its key left out. Whoever may look into it may know.
+/// Who was given a role in a vault or in folders of it, with each user's copy of its key left out. Whoever may look into it
+/// may know. Groups have a list of their own.
 pub(crate) fn users(conn: &Connection, reader: &Reader) -> Result<Vec<VaultUser>> {
-    let mut statement =
-        conn.prepare_cached("SELECT user_id, role FROM vault_users WHERE vault_id = ?1 ORDER BY user_id")?;
+    let mut statement = conn.prepare_cached(
+        "SELECT user_id, own_role FROM vault_users v WHERE vault_id = ?1 AND (own_role >= 1 OR EXISTS (
+           SELECT 1 FROM folder_users f WHERE f.vault_id = ?1 AND f.user_id = v.user_id AND f.own_role IS NOT NULL))
+         ORDER BY user_id",
+    )?;
     let rows = statement.query_map([reader.vault()], |row| {
         Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
     })?;
@@ -149,42 +153,36 @@ pub(crate) fn users(conn: &Connection, reader: &Reader) -> Result<Vec<VaultUser>
 pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Result<()> {
     let user = grant.user_id.parse::<UserId>()?;
     super::user::info(conn, &user)?;
-    let key = grant.master_key_encrypted.filter(|key| !key.is_empty());
-    if owner.is_encrypted() && grant.role > Role::None && key.is_none() {
+    let (vault, key) = (owner.vault(), grant.master_key_encrypted.filter(|key| !key.is_empty()));
+    if owner.is_encrypted() && grant.role > Role::None && key.is_none() && !has_key(conn, vault, &user)? {
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }
-    let others: i64 = conn
-        .prepare_cached(
-            "SELECT count(*) FROM vault_users WHERE vault_id = ?1 AND role = ?2 AND user_id <> ?3",
+    keeping_administrators(conn, std::slice::from_ref(vault), || {
+        conn.prepare_cached(
+            "INSERT INTO vault_users (vault_id, user_id, role, own_role, master_key_encrypted)
+             VALUES (?1, ?2, ?3, ?3, ?4)
+             ON CONFLICT (vault_id, user_id) DO UPDATE SET
+               own_role = ?3, master_key_encrypted = coalesce(?4, master_key_encrypted)",
         )?
-        .query_row(params![owner.vault(), role_number(Role::Administer), user], |row| row.get(0))?;
-    if others == 0 && grant.role < Role::Administer {
-        return Err(Refusal::conflict("A vault keeps at least one administrator."));
-    }
-    conn.prepare_cached(
-        "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (vault_id, user_id) DO UPDATE SET role = ?3, master_key_encrypted = ?4",
-    )?
-    .execute(params![owner.vault(), user, role_number(grant.role), key])?;
-    // What was said of folders was said of the user as they stood.
-    if matches!(grant.role, Role::None | Role::Administer) {
-        conn.prepare_cached("DELETE FROM folder_users WHERE vault_id = ?1 AND user_id = ?2")?
-            .execute(params![owner.vault(), user])?;
-    }
-    Ok(())
+        .execute(params![vault, user, role_number(grant.role), key])?;
+        // What was said of folders was said of the user as they stood.
+        if matches!(grant.role, Role::None | Role::Administer) {
+            conn.prepare_cached("DELETE FROM folder_users WHERE vault_id = ?1 AND user_id = ?2")?
+                .execute(params![vault, user])?;
+        }
+        settle(conn, vault, &user)
+    })
 }
 
-/// What a user may do where: roles in vaults, and in folders where they differ.
-pub(crate) fn rights(conn: &Connection, user: &UserId) -> Result<Vec<Right>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT vault_id, NULL, role FROM vault_users WHERE user_id = ?1 AND role >= 1
-         UNION ALL SELECT vault_id, folder_id, role FROM folder_users WHERE user_id = ?1",
-    )?;
-    let rows = statement.query_map([user], |row| {
-        Ok(Right { vault_id: row.get(0)?, folder_id: row.get(1)?, role: role_of(row.get(2)?) })
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+/// Whether a user has a copy of a vault's key.
+pub(crate) fn has_key(conn: &Connection, vault: &VaultId, user: &UserId) -> Result<bool> {
+    Ok(conn
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM vault_users
+                            WHERE vault_id = ?1 AND user_id = ?2 AND master_key_encrypted IS NOT NULL)",
+        )?
+        .query_row(params![vault, user], |row| row.get(0))?)
 }
 
 /// Two types that are always there. They have no administrators, and a vault need not name them.
@@ -245,7 +243,7 @@ pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Ve
     }
     let mut statement = conn.prepare_cached(
         "SELECT u.id, u.public_key, u.full_name, u.username FROM vault_type_administrators a JOIN users u ON u.id = a.user_id
-         WHERE a.type_id = ?1 ORDER BY u.seq",
+         WHERE a.type_id = ?1 AND NOT u.deleted AND NOT u.blocked ORDER BY u.seq",
     )?;
     let rows = statement.query_map([kind], |row| {
         let [id, public_key, full_name, username] = [0, 1, 2, 3];

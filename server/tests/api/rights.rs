@@ -19,13 +19,27 @@ struct Things {
     link: String,
     bin: String,
     bob: String,
+    group: String,
+    /// Somebody else, and a group without members, who were given something in the folder.
+    ann: String,
+    spare_group: String,
 }
 
-/// Where bob's role is given: for the vault, or for the one folder that all things are in.
+/// Where bob's role is given: for the vault, or for the one folder that all things are in; to him, or to a group of his.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Given {
     Vault,
     Folder,
+    VaultGroup,
+    FolderGroup,
+}
+
+impl Given {
+    const ALL: [Self; 4] = [Self::Vault, Self::Folder, Self::VaultGroup, Self::FolderGroup];
+
+    fn is_for_the_folder(self) -> bool {
+        matches!(self, Self::Folder | Self::FolderGroup)
+    }
 }
 
 async fn things(world: &World, alice: &str, bob: &str, role: &str, given: Given) -> Things {
@@ -51,15 +65,43 @@ async fn things(world: &World, alice: &str, bob: &str, role: &str, given: Given)
     let binned = make("/items", json!({"vaultId": vault, "folderId": folder, "name": "gone"})).await;
     let bin = world.ok("DELETE", &format!("/items/{binned}"), alice, json!({})).await;
     let bin = bin["binItemId"].as_str().unwrap().to_owned();
-    let place = match given {
-        Given::Vault => format!("/vaults/{vault}/users"),
-        Given::Folder => format!("/folders/{folder}/users"),
+    let group = make("/user-groups", json!({"name": "g"})).await;
+    world.ok("POST", &format!("/user-groups/{group}/add-users"), alice, json!({"userIds": [bob_id]})).await;
+    let (user, group_right) =
+        (json!({"userId": bob_id, "role": role}), json!({"groupId": group, "role": role}));
+    let (place, right) = match given {
+        Given::Vault => (format!("/vaults/{vault}/users"), user),
+        Given::Folder => (format!("/folders/{folder}/users"), user),
+        Given::VaultGroup => (format!("/vaults/{vault}/groups"), group_right),
+        Given::FolderGroup => (format!("/folders/{folder}/groups"), group_right),
     };
-    world.ok("POST", &place, alice, json!({"userId": bob_id, "role": role})).await;
+    world.ok("POST", &place, alice, right).await;
+    let ann = make("/users", json!({"login": format!("ann of {vault}")})).await;
+    let spare_group = make("/user-groups", json!({"name": "s"})).await;
+    for (kind, right) in [
+        ("users", json!({"userId": ann, "role": "read"})),
+        ("groups", json!({"groupId": spare_group, "role": "read"})),
+    ] {
+        world.ok("POST", &format!("/folders/{folder}/{kind}"), alice, right).await;
+    }
     // Where something can go to, so that only the source can be what refuses.
     let grant = json!({"userId": bob_id, "role": "edit"});
     world.ok("POST", &format!("/vaults/{elsewhere}/users"), alice, grant).await;
-    Things { vault, elsewhere, folder, item, attachment, snapshot, shortcut, link, bin, bob: bob_id }
+    Things {
+        vault,
+        elsewhere,
+        folder,
+        item,
+        attachment,
+        snapshot,
+        shortcut,
+        link,
+        bin,
+        bob: bob_id,
+        group,
+        ann,
+        spare_group,
+    }
 }
 
 /// One request, what it takes to be allowed, and whether it is about the vault rather than what is in the folder.
@@ -74,7 +116,21 @@ struct Call {
 }
 
 fn calls(on: &Things) -> Vec<Call> {
-    let Things { vault, elsewhere, folder, item, attachment, snapshot, shortcut, link, bin, bob } = on;
+    let Things {
+        vault,
+        elsewhere,
+        folder,
+        item,
+        attachment,
+        snapshot,
+        shortcut,
+        link,
+        bin,
+        bob,
+        group,
+        ann,
+        spare_group,
+    } = on;
     let call = |method, template: &'static str, ids: &[&str], body, needed| {
         let mut path = template.to_owned();
         for id in ids {
@@ -90,6 +146,7 @@ fn calls(on: &Things) -> Vec<Call> {
     let at_top = |call: Call| Call { on_vault: true, ..call };
     let none = Value::Null;
     let grant = json!({"userId": bob, "role": "administer"});
+    let to_group = json!({"groupId": group, "role": "administer"});
     let there = json!({"vaultId": elsewhere});
     vec![
         call("GET", "/vaults/{id}", &[vault], none.clone(), 1),
@@ -97,10 +154,16 @@ fn calls(on: &Things) -> Vec<Call> {
         call("DELETE", "/vaults/{id}", &[vault], json!({}), 3),
         call("GET", "/vaults/{id}/users", &[vault], none.clone(), 1),
         call("POST", "/vaults/{id}/users", &[vault], grant.clone(), 3),
+        call("GET", "/vaults/{id}/groups", &[vault], none.clone(), 1),
+        call("POST", "/vaults/{id}/groups", &[vault], to_group.clone(), 3),
+        call("GET", "/vaults/{id}/users-without-key", &[vault], none.clone(), 3),
+        call("POST", "/vaults/{id}/keys", &[vault], json!({"masterKeysEncrypted": {}}), 3),
         asked("/folders", format!("vaultId={vault}")),
         asked("/items", format!("vaultId={vault}")),
         Call { needed: 3, ..asked("/activity-log", format!("vaultId={vault}")) },
         Call { needed: 2, on_vault: false, ..asked("/links", format!("itemId={item}")) },
+        Call { needed: 3, ..asked("/links", format!("vaultId={vault}")) },
+        Call { needed: 3, ..asked("/shortcuts", format!("vaultId={vault}")) },
         Call { needed: 3, on_vault: false, ..asked("/shortcuts", format!("itemId={item}")) },
         at_top(call("POST", "/folders", &[], json!({"vaultId": vault, "name": "g"}), 2)),
         call("POST", "/folders", &[], json!({"vaultId": vault, "parentFolderId": folder, "name": "g"}), 2),
@@ -110,6 +173,10 @@ fn calls(on: &Things) -> Vec<Call> {
         at_top(call("POST", "/folders/{id}/move", &[folder], json!({"parentFolderId": null}), 2)),
         call("GET", "/folders/{id}/users", &[folder], none.clone(), 1),
         call("POST", "/folders/{id}/users", &[folder], grant, 3),
+        call("GET", "/folders/{id}/groups", &[folder], none.clone(), 1),
+        call("POST", "/folders/{id}/groups", &[folder], to_group, 3),
+        call("DELETE", "/folders/{id}/users/{userId}", &[folder, ann], json!({}), 3),
+        call("DELETE", "/folders/{id}/groups/{groupId}", &[folder, spare_group], json!({}), 3),
         at_top(call("POST", "/items", &[], json!({"vaultId": vault, "name": "m"}), 2)),
         call("POST", "/items", &[], json!({"vaultId": vault, "folderId": folder, "name": "m"}), 2),
         call("GET", "/items/{id}", &[item], none.clone(), 1),
@@ -148,14 +215,14 @@ fn calls(on: &Things) -> Vec<Call> {
 async fn every_endpoint_asks_for_the_role_that_it_needs() {
     let (world, alice, bob) = world(ServeOptions::default());
     let count = calls(&things(&world, &alice, &bob, "none", Given::Vault).await).len();
-    for given in [Given::Vault, Given::Folder] {
+    for given in Given::ALL {
         for (role, name) in ROLES.iter().enumerate() {
             for index in 0..count {
                 for batched in [false, true] {
                     let on = things(&world, &alice, &bob, name, given).await;
                     let Call { method, path, body, needed, on_vault, .. } = calls(&on).swap_remove(index);
                     // Who has a role only in a folder sees the vault, and no more of it.
-                    let has = if given == Given::Folder && on_vault { role.min(1) } else { role };
+                    let has = if given.is_for_the_folder() && on_vault { role.min(1) } else { role };
                     let expected = match has {
                         _ if has >= needed => 200,
                         0 => 404,
@@ -197,6 +264,7 @@ const OWN: &[(&str, &str)] = &[
     ("get", "/app/settings/additional"),
     ("get", "/sessions/current/info"),
     ("get", "/user-roles"),
+    ("get", "/user-roles/{id}"),
     ("get", "/user-groups"),
     ("get", "/user-groups/{id}"),
     ("get", "/users/{id}"),
@@ -215,7 +283,7 @@ const OWN: &[(&str, &str)] = &[
     ("get", "/bin-items"),
 ];
 
-/// For the environment's first user alone.
+/// For those whose role allows it: `roles` says which right each asks for.
 const ADMINS: &[(&str, &str)] = &[
     ("post", "/users"),
     ("patch", "/users/{id}"),
@@ -228,6 +296,10 @@ const ADMINS: &[(&str, &str)] = &[
     ("post", "/user-groups/{id}/add-users"),
     ("post", "/user-groups/{id}/remove-users"),
     ("get", "/users/{id}/rights"),
+    ("get", "/user-groups/{id}/rights"),
+    ("post", "/user-roles"),
+    ("patch", "/user-roles/{id}"),
+    ("delete", "/user-roles/{id}"),
     ("post", "/vault-types"),
     ("get", "/activity-log/check"),
 ];
@@ -265,6 +337,7 @@ async fn no_endpoint_is_without_a_test_of_its_rights() {
         let open = OPEN.contains(&(method.as_str(), path.as_str()));
         let path = path.replace("{id}", &on.item).replace("{token}", "t");
         let path = path.replace("{attachmentId}", &on.attachment).replace("{snapshotId}", &on.snapshot);
+        let path = path.replace("{userId}", &on.ann).replace("{groupId}", &on.spare_group);
         for token in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
             let (status, _) = world.send(&method.to_uppercase(), &path, token, true, json!({})).await;
             assert!(open || status == 401, "{method} {path} with a false token: {status}");
