@@ -10,7 +10,7 @@
 //! | `list` | lists, element by element while they arrive |
 //! | `places` | where a vault's items stand: a list that waits on the disk |
 //! | `batch` | many requests in one; the answer to each is looked at |
-//! | `user`, `vault`, `folder`, `item`, `sharing`, `history` | the endpoints |
+//! | `user`, `group`, `vault`, `folder`, `item`, `sharing`, `history` | the endpoints |
 //!
 //! A [`Client`] is cheap to clone; all clones share tokens and connections. Bodies are never
 //! logged and have no `Debug`. A write whose answer was lost is not sent again here: whether the
@@ -19,6 +19,7 @@
 mod answer;
 mod batch;
 mod folder;
+mod group;
 mod history;
 mod item;
 mod list;

@@ -407,6 +407,75 @@ fn who_may_see_what_names_users_roles_and_folders() {
 }
 
 #[test]
+fn who_may_see_what_through_groups_roles_shortcuts_and_links_is_told() {
+    let scene = planted("off");
+    let nothing = serde_json::json!({});
+    let id = |answer: &Value| answer["id"].as_str().unwrap().to_owned();
+    let named = |list: &Value, name: &str| {
+        id(list["items"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap())
+    };
+    let make = |endpoint: &str, body: Value| id(&call(&scene, "POST", endpoint, &body));
+    let vaults = call(&scene, "GET", "v1/vaults", &nothing);
+    let (v, w) = (named(&vaults, "V"), named(&vaults, "W"));
+    let top = named(&call(&scene, "GET", "v1/folders", &nothing), "Top");
+    let weak = call(&scene, "GET", "v1/items", &serde_json::json!({"vaultId": v}));
+    let weak = named(&weak, "weak");
+    let (bob, carol) = (
+        make("v1/users", serde_json::json!({"login": "bob"})),
+        make("v1/users", serde_json::json!({"login": "carol"})),
+    );
+    let role = serde_json::json!({"name": "Helpdesk", "rights": ["user:block", "user:read"]});
+    let role = make("v1/user-roles", role);
+    call(&scene, "PATCH", &format!("v1/users/{carol}"), &serde_json::json!({"userRoleId": role}));
+    let group = make("v1/user-groups", serde_json::json!({"name": "Ops"}));
+    let add = format!("v1/user-groups/{group}/add-users");
+    call(&scene, "POST", &add, &serde_json::json!({"userIds": [bob, carol]}));
+    for (place, role) in [(format!("vaults/{v}"), "read"), (format!("folders/{top}"), "edit")] {
+        let right = serde_json::json!({"groupId": group, "role": role});
+        call(&scene, "POST", &format!("v1/{place}/groups"), &right);
+    }
+    call(&scene, "POST", "v1/shortcuts", &serde_json::json!({"vaultId": w, "itemId": weak}));
+    let link = serde_json::json!({"itemId": weak, "itemData": {}, "type": "reusable", "expirationTime": "unlimited"});
+    call(&scene, "POST", "v1/links", &link);
+
+    let audit =
+        scene.run(&["--json", "audit", "embedded:a", "--only", "access"]).succeeds().hides(SECRET).json();
+    let access = audit["access"].as_array().unwrap();
+    let of_v = access.iter().find(|vault| vault["vault"] == "V").unwrap();
+    let ops = |role: &str| serde_json::json!([{"group": "Ops", "id": group, "role": role, "members": ["bob", "carol"]}]);
+    assert_eq!(of_v["groups"], ops("read"));
+    assert_eq!(
+        (&of_v["folders"][0]["folder"], &of_v["folders"][0]["groups"]),
+        (&"V / Top".into(), &ops("edit"))
+    );
+    let shortcut = &of_v["shortcuts"][0];
+    assert_eq!(
+        (&shortcut["record"], &shortcut["from"], &shortcut["maker"]),
+        (&"V / weak".into(), &"W".into(), &"admin".into())
+    );
+    let link = &of_v["links"][0];
+    assert_eq!(
+        (&link["record"], &link["maker"], &link["expires_at"]),
+        (&"V / weak".into(), &"admin".into(), &Value::Null)
+    );
+    let helpdesk = audit["roles"].as_array().unwrap().iter().find(|role| role["role"] == "Helpdesk").unwrap();
+    assert_eq!(
+        (&helpdesk["users"], &helpdesk["rights"]),
+        (&serde_json::json!(["carol"]), &serde_json::json!(["user:read", "user:block"]))
+    );
+    let table = scene.run(&["audit", "embedded:a", "--only", "access"]).succeeds().stdout();
+    for said in [
+        "group Ops: read (bob, carol)",
+        "access: V / Top: group Ops: edit (bob, carol)",
+        "access: V / weak: a shortcut by admin: whoever may see W",
+        "access: V / weak: a link by admin: whoever has its address, for ever",
+        "role: Helpdesk (user:read, user:block): carol",
+    ] {
+        assert!(table.contains(said), "{said}: {table}");
+    }
+}
+
+#[test]
 fn a_server_that_does_not_tell_who_may_see_what_is_said_not_to() {
     let scene = Scene::new();
     let served = Served::new(&scene, "a", "on");

@@ -30,7 +30,9 @@ mod sarif;
 mod table;
 mod work;
 
-pub use crate::engine::audit::access::{FolderAccess, Holder, VaultAccess};
+pub use crate::engine::audit::access::{
+    FolderAccess, GroupHolder, Holder, Linked, RoleAccess, SeenFrom, VaultAccess,
+};
 pub use crate::engine::audit::changes::{Changed, Changes, Deed};
 pub use crate::engine::audit::finding::{Field, Finding, Kind, Severity};
 
@@ -109,6 +111,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// Who may see what; `None` where that was not asked, or is not told.
     pub access: Option<Vec<VaultAccess>>,
+    /// Who may do what to the environment itself; `None` where that was not asked.
+    pub roles: Option<Vec<RoleAccess>>,
     /// What was changed since a day, where the filter names one.
     pub changes: Option<Changes>,
     /// Records that could not be read, and so were not looked at.
@@ -200,6 +204,7 @@ pub async fn audit(
     if let Endpoint::Environment(environment, inside) = location {
         if rules.access {
             audit.access = Some(access::of(environment, inside, &options.filter, &mut audit.notes).await?);
+            audit.roles = Some(access::roles(environment).await?);
         }
         if let Some(changes) = &mut audit.changes {
             changes::log(environment, inside, &options.filter, changes, &mut audit.notes).await?;
@@ -240,8 +245,47 @@ fn moment(seconds: i64) -> String {
     time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// `ann: administer, bob: read`
-fn roles(users: &[Holder]) -> String {
-    let roles: Vec<_> = users.iter().map(|user| format!("{}: {}", user.user, user.role)).collect();
-    roles.join(", ")
+/// `ann: administer, bob: read; group Ops: edit (carol, dora)`
+fn roles(users: &[Holder], groups: &[GroupHolder]) -> String {
+    let mut parts: Vec<_> = users.iter().map(|user| format!("{}: {}", user.user, user.role)).collect();
+    parts.extend(
+        groups.iter().map(|one| format!("group {}: {} ({})", one.group, one.role, one.members.join(", "))),
+    );
+    if parts.is_empty() { "nobody".to_owned() } else { parts.join(", ") }
+}
+
+impl VaultAccess {
+    /// What there is to say of it: places or records, and who may see them in which way.
+    fn lines(&self) -> Vec<[String; 2]> {
+        let whole = match &self.users {
+            Some(users) => roles(users, self.groups.as_deref().unwrap_or_default()),
+            None => "not told by the server".to_owned(),
+        };
+        let mark = if self.encrypted { "" } else { " (not encrypted)" };
+        let mut lines = vec![[format!("{}{mark}", self.vault), whole]];
+        if !self.without_key.is_empty() {
+            lines.push([
+                self.vault.clone(),
+                format!("no copy of the key yet: {}", self.without_key.join(", ")),
+            ]);
+        }
+        lines.extend(self.folders.iter().map(|one| [one.folder.clone(), roles(&one.users, &one.groups)]));
+        lines.extend(self.shortcuts.iter().map(|one| {
+            let maker = one.maker.as_deref().unwrap_or("nobody knows who");
+            [one.record.clone(), format!("a shortcut by {maker}: whoever may see {}", one.from)]
+        }));
+        lines.extend(self.links.iter().map(|one| {
+            let until =
+                one.expires_at.map_or_else(|| "for ever".to_owned(), |at| format!("until {}", moment(at)));
+            [one.record.clone(), format!("a link by {}: whoever has its address, {until}", one.maker)]
+        }));
+        lines
+    }
+}
+
+impl RoleAccess {
+    /// The role, and who has it.
+    fn line(&self) -> [String; 2] {
+        [format!("{} ({})", self.role, self.rights.join(", ")), self.users.join(", ")]
+    }
 }

@@ -1,6 +1,6 @@
 //! A page to keep, to send and to print: one file that runs no script and loads nothing.
 
-use crate::engine::audit::{Audit, Finding, Severity};
+use crate::engine::audit::{Audit, Finding, RoleAccess, Severity, VaultAccess};
 use crate::engine::report::page::{MOST_ROWS, STYLE, grouped, html, not_written};
 use crate::error::Result;
 use std::fmt::{self, Write as _};
@@ -113,19 +113,10 @@ impl Audit {
 
     /// What is besides findings.
     fn sections(&self, page: &mut String) -> fmt::Result {
-        let access = self.access.iter().flatten().flat_map(|vault| {
-            let whole = vault.users.as_ref().map_or_else(
-                || "not told by the server".to_owned(),
-                |users| crate::engine::audit::roles(users),
-            );
-            let folders = vault
-                .folders
-                .iter()
-                .map(|one| vec![one.folder.clone(), crate::engine::audit::roles(&one.users)]);
-            let mark = if vault.encrypted { "" } else { " (not encrypted)" };
-            [vec![format!("{}{mark}", vault.vault), whole]].into_iter().chain(folders).collect::<Vec<_>>()
-        });
-        table(page, "Who may see what", &["vault or folder", "users"], access)?;
+        let access = self.access.iter().flatten().flat_map(VaultAccess::lines).map(Vec::from);
+        table(page, "Who may see what", &["vault, folder or record", "who"], access)?;
+        let roles = self.roles.iter().flatten().map(RoleAccess::line).map(Vec::from);
+        table(page, "Who may do what to the environment", &["role", "users"], roles)?;
         let changes = self.changes.as_ref();
         let since = changes.map_or_else(String::new, |changes| crate::engine::audit::moment(changes.since));
         let records = changes.into_iter().flat_map(|changes| &changes.records);

@@ -1,7 +1,7 @@
 //! The outcome for people: counts, then findings by severity and kind.
 
 use crate::engine::audit::checks::counted;
-use crate::engine::audit::{Audit, Severity, moment, roles};
+use crate::engine::audit::{Audit, RoleAccess, Severity, VaultAccess, moment};
 use crate::model::visible::shown;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -54,13 +54,11 @@ impl Audit {
                 line(&format!("  {}{place}{rest}", finding.record));
             }
         }
-        for vault in self.access.iter().flatten() {
-            let users = vault.users.as_deref().map_or_else(|| "not told by the server".to_owned(), roles);
-            let mark = if vault.encrypted { "" } else { " (not encrypted)" };
-            line(&format!("access: {}{mark}: {users}", vault.vault));
-            for folder in &vault.folders {
-                line(&format!("access: {}: {}", folder.folder, roles(&folder.users)));
-            }
+        for [place, who] in self.access.iter().flatten().flat_map(VaultAccess::lines) {
+            line(&format!("access: {place}: {who}"));
+        }
+        for [role, who] in self.roles.iter().flatten().map(RoleAccess::line) {
+            line(&format!("role: {role}: {who}"));
         }
         if let Some(changes) = &self.changes {
             line(&format!("changed since {} ({})", moment(changes.since), changes.records.len()));
