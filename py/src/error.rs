@@ -58,10 +58,10 @@ const WITH_WORD: &[&str] = &[
 ];
 
 /// What is said of flags, as whoever calls a function has it: `--on-conflict skip` is `on_conflict="skip"`, `--allow-empty`
-/// is `allow_empty=True`.
+/// is `allow_empty=True`. A command line stays one.
 fn as_parameters(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    let (mut rest, command) = text.split_at(text.find("keyferry ").unwrap_or(text.len()));
     while let Some(at) = rest.find("--") {
         let (before, flag) = rest.split_at(at);
         let flag = flag.get(2..).unwrap_or_default();
@@ -96,6 +96,7 @@ fn as_parameters(text: &str) -> String {
         }
     }
     out.push_str(rest);
+    out.push_str(command);
     out
 }
 

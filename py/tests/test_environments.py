@@ -330,6 +330,7 @@ def test_errors_are_the_built_in_ones_too_and_speak_of_parameters(embedded, tmp_
     assert as_parameters("--allow-empty if that is so") == "allow_empty=True if that is so"
     assert as_parameters("choose --on-conflict skip, update") == 'choose on_conflict="skip", update'
     assert as_parameters("a -- b --x") == "a -- b x=True"
+    assert as_parameters("--map A=b: keyferry env init --user a") == "map A=b: keyferry env init --user a"
 
 
 def test_what_is_remembered_elsewhere_holds_where_one_only_reads(embedded, people, monkeypatch, tmp_path):
