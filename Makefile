@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --lib --bins --tests
 
-.PHONY: FORCE help setup demo test test-rust check test-official record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: FORCE help setup demo test test-rust check test-official test-go record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -30,7 +30,7 @@ demo: ## the main job on two embedded environments
 	$(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
 
 test: ## everything, and the seconds that each step took
-	MAKE=$(MAKE) tests/steps.sh lint test-rust test-official test-py test-c test-wasm
+	MAKE=$(MAKE) tests/steps.sh lint test-rust test-official test-go test-py test-c test-wasm
 
 test-rust: ## unit tests, and the command line against real servers, databases and faults
 	$(BUILD)
@@ -45,6 +45,13 @@ check: ## what to run before a commit: formatting, clippy, unit tests, and the t
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(BUILD)
 	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official tests/api tests/archive tests/ci
+
+# Its caches are the project's own.
+test-go: ## a client in Go, written from what is known of the API and not from the server, against `keyferry serve`
+	$(BUILD)
+	@if command -v go >/dev/null; then cd tests/go-client && export GOCACHE=$(abspath .cache/go) GOTOOLCHAIN=local GOFLAGS=-buildvcs=false && \
+		test -z "$$(gofmt -l .)" && go vet . && go run . $(abspath $(TARGET))/debug/keyferry; \
+	else echo "skipped: the client in Go (make setup installs go)"; fi
 
 record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed
 	$(BUILD)

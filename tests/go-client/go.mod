@@ -1,0 +1,3 @@
+module keyferry.example/go-client
+
+go 1.19
