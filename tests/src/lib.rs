@@ -28,6 +28,9 @@ pub struct Scene {
 /// The master password of every scene: planted, so that leaks can be searched for.
 pub const MASTER_PASSWORD: &str = "planted master password";
 
+/// The environments that were made in this process, with what `env init` said of them.
+static MADE: Mutex<BTreeMap<String, (Scene, serde_json::Value)>> = Mutex::new(BTreeMap::new());
+
 impl Scene {
     /// An empty scene.
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
@@ -55,7 +58,6 @@ impl Scene {
 
     /// Copies an environment of this name into the scene, with what `env init` said of it.
     pub(crate) fn make_environment(&self, name: &str, client_encryption: &str) -> serde_json::Value {
-        static MADE: Mutex<BTreeMap<String, (Scene, serde_json::Value)>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, said) = made.entry(format!("{name} {client_encryption}")).or_insert_with(|| {
             // Kept until the process ends, and so where `cargo clean` finds it.
@@ -78,6 +80,12 @@ impl Scene {
         });
         copy_folder(&first.path(name), &self.path(name));
         said.clone()
+    }
+
+    /// What `env init` said of an environment of this name, whose clients encrypt.
+    pub(crate) fn said(name: &str) -> serde_json::Value {
+        let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        made.get(&format!("{name} on")).expect("it was made").1.clone()
     }
 
     /// A path in the scene's folder.

@@ -22,6 +22,15 @@ impl Served {
     /// Makes an environment in the scene and serves it. `encryption` by clients is `on` or `off`.
     pub fn new(scene: &Scene, name: &str, encryption: &str) -> Self {
         let made = scene.make_environment(name, encryption);
+        Self::serve(scene, name, &made)
+    }
+
+    /// Serves an environment that is in the scene and whose clients encrypt.
+    pub fn of(scene: &Scene, name: &str) -> Self {
+        Self::serve(scene, name, &Scene::said(name))
+    }
+
+    fn serve(scene: &Scene, name: &str, made: &serde_json::Value) -> Self {
         let (child, url, fingerprint) = start(scene, name, &[]);
         let token = |which: &str| made[which].as_str().expect("a token").to_owned();
         let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));

@@ -52,6 +52,14 @@ pub enum Env {
         /// The environment
         location: String,
     },
+    /// Wrap vault keys for those who have a right in a vault and no copy of its key: who joined a group, for one
+    GiveKeys {
+        /// The environment, or a vault in it
+        location: String,
+        /// They may be wrapped for users whose keys were never seen here
+        #[arg(long)]
+        trust_administrators: bool,
+    },
     /// Forget what is remembered of an environment: what it says next is believed
     Unpin {
         /// The environment

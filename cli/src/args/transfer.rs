@@ -160,7 +160,7 @@ pub struct Into {
     /// Secrets may be written where the server can read them, though a key is at hand or the source is encrypted
     #[arg(long)]
     pub allow_unencrypted_target: bool,
-    /// The keys of new vaults may be wrapped for administrators whose keys were never seen here
+    /// Vault keys may be wrapped for administrators, and with --rights for users, whose keys were never seen here
     #[arg(long)]
     pub trust_administrators: bool,
 }
@@ -226,6 +226,12 @@ pub struct Migrate {
     /// Keep ciphertext as it is and wrap only the record keys anew: nothing is decrypted
     #[arg(long, help_heading = "How to write")]
     pub rewrap: bool,
+    /// Carry groups, rights and shortcuts as well, where the users are on both sides: of the same login, or e-mail address
+    #[arg(long)]
+    pub rights: bool,
+    /// Who is who, where logins differ: a file of two columns, old,new
+    #[arg(long, value_name = "FILE", requires = "rights")]
+    pub users: Option<PathBuf>,
     /// What to read.
     #[command(flatten)]
     pub select: Select,

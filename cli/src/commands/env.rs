@@ -9,15 +9,17 @@ use crate::exit::usage;
 use crate::journal::Jobs;
 use crate::location;
 use crate::location::{Location, Need};
-use crate::output::Output;
+use crate::output::progress::Shown;
+use crate::output::{Output, clean};
 use keyferry_core::archive::Lock;
-use keyferry_core::engine::pins;
+use keyferry_core::engine::{give_missing_keys, pins};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
 use serde_json::json;
+use std::sync::Arc;
 
 /// Chooses.
 pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Result<u8> {
@@ -43,6 +45,9 @@ pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Resul
         Env::List => list(&config, output),
         Env::Test { location } => test(&location, &config, output).await,
         Env::PublicKey { location } => public_key(&location, &config, output).await,
+        Env::GiveKeys { location, trust_administrators } => {
+            give_keys(&location, trust_administrators, &config, jobs, output).await
+        }
         Env::Unpin { location, subject } => unpin(&location, &subject, &config, jobs, output),
         Env::Pins(Pins::Export { location }) => export_pins(&location, &config, jobs, output),
         Env::Remove { name } => remove(&name, config, output),
@@ -194,6 +199,30 @@ async fn public_key(location: &str, config: &Config, output: Output) -> Result<u
         output.say(&format!("this is {fingerprint}: compare that over another way than the file goes"));
     }
     Ok(0)
+}
+
+/// 3 where somebody is left without.
+async fn give_keys(location: &str, trust: bool, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
+    let (environment, inside) = location::environment(location, Side::Only, Need::Contents, config).await?;
+    environment.write_with(Arc::new(jobs.journal()?), false)?;
+    let progress = Shown::new(output);
+    let given = give_missing_keys(&environment, inside.vault.as_deref(), trust, &progress).await?;
+    drop(progress);
+    if output.json {
+        output.document(&given)?;
+    } else {
+        for one in &given.given {
+            let line = format!("{}: wrapped for {}, public key {}", one.vault, one.user, one.fingerprint);
+            output.line(&clean(&line))?;
+        }
+        for one in &given.left {
+            output.line(&clean(&format!("{}: not wrapped for {}: {}", one.vault, one.user, one.why)))?;
+        }
+        if given.given.is_empty() && given.left.is_empty() {
+            output.say("everybody who has a right in a vault here has a copy of its key");
+        }
+    }
+    Ok(if given.left.is_empty() { 0 } else { 3 })
 }
 
 /// The canonical name of an environment, also without its colon.

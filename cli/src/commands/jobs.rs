@@ -164,6 +164,10 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
         undone.places_removed,
         undone.seconds
     ))?;
+    if undone.rights_removed > 0 {
+        let count = undone.rights_removed;
+        output.line(&format!("  {count} groups, memberships, rights and shortcuts taken back"))?;
+    }
     for name in &undone.spared {
         output.line(&format!("  spared: {}: edited since", clean(name)))?;
     }

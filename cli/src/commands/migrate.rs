@@ -8,8 +8,10 @@ use crate::credentials::Side;
 use crate::journal::Jobs;
 use crate::location;
 use crate::output::Output;
-use keyferry_core::Result;
-use keyferry_core::engine::Keys;
+use keyferry_core::engine::{Keys, UserMap};
+use keyferry_core::error::Place;
+use keyferry_core::{Error, Result};
+use std::path::Path;
 
 /// Moves records from any source to any sink.
 pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
@@ -30,5 +32,15 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
     if migrate.rewrap {
         options.keys = Keys::Kept;
     }
+    if migrate.rights {
+        options.rights = Some(who_is_who(migrate.users.as_deref())?);
+    }
     carry(&typed, &from, &to, &options, jobs, output).await
+}
+
+/// The map of users; without a file, logins and addresses say it.
+fn who_is_who(file: Option<&Path>) -> Result<UserMap> {
+    let Some(path) = file else { return Ok(UserMap::default()) };
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    UserMap::parse(&text).map_err(|error| error.at(Place::File { path: path.to_owned(), at: None }))
 }

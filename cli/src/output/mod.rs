@@ -153,6 +153,9 @@ impl Output {
         if more > 0 {
             self.line(&format!("  … and {more} more: --report FILE.html and --json have them all"))?;
         }
+        for line in report.rights.iter().flat_map(|rights| rights.lines(false)) {
+            self.line(&format!("  {}", clean(&line)))?;
+        }
         for note in &report.notes {
             self.line(&format!("  note: {}", clean(note)))?;
         }

@@ -26,6 +26,15 @@ pub const REMOVAL_POINTS: &[&str] = &[
     "after removal outcome",
 ];
 
+/// The places of groups, rights and shortcuts, which only a transfer with rights has.
+pub const GRANT_POINTS: &[&str] = &[
+    "before grant intent",
+    "after grant intent",
+    "after grant request",
+    "before grant outcome",
+    "after grant outcome",
+];
+
 /// The places of a rotation, around every step of it.
 pub const ROTATION_POINTS: &[&str] = &[
     "before rotation intent",
@@ -58,7 +67,7 @@ pub fn arm(point: &str, occurrence: u32) {
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {
     debug_assert!(
-        [POINTS, REMOVAL_POINTS, ROTATION_POINTS].iter().any(|points| points.contains(&name)),
+        [POINTS, REMOVAL_POINTS, GRANT_POINTS, ROTATION_POINTS].iter().any(|points| points.contains(&name)),
         "{name} is missing from the list"
     );
     let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

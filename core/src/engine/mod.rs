@@ -10,6 +10,7 @@
 //! | [`mod@plan`] | what a transfer would do, found out before anything is written |
 //! | [`mod@transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
 //! | `sink` | vaults, folders and records are made; requests whose answer was lost are settled |
+//! | [`rights`], `recipients` | groups, rights and shortcuts go along; whom keys are wrapped for, and whether that may be |
 //! | `compare` | records compared by keyed digest: all of them, or a sample |
 //! | [`journal`] | what a job means to do, on the disk before it does it, and what came of it |
 //! | [`report`] | progress, the outcome in numbers and names, and the page that shows it |
@@ -27,7 +28,9 @@ pub mod names;
 pub mod options;
 pub mod placement;
 pub mod plan;
+pub(crate) mod recipients;
 pub mod report;
+pub mod rights;
 pub(crate) mod sink;
 pub mod source;
 pub mod transfer;
@@ -52,7 +55,9 @@ pub use plan::{Plan, plan};
 pub use report::page::{Page, PageFormat};
 pub use report::progress::{Progress, Silent, Stage, Step};
 pub use report::queue::{ProgressQueue, ProgressUpdate};
-pub use report::{Difference, HeldBack, NotMovable, Report, VaultCount};
+pub use report::{Difference, HeldBack, NotMovable, Report, Rights, VaultCount};
+pub use rights::keys::give_missing as give_missing_keys;
+pub use rights::people::UserMap;
 pub use source::filter::Filter;
 pub use source::stdin::Spool;
 pub use source::{Repeatable, records};

@@ -6,6 +6,7 @@ use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::Environment;
 use crate::engine::journal::Job;
 use crate::engine::placement::Structure;
+use crate::engine::rights::people::UserMap;
 use crate::engine::source::filter::Filter;
 use crate::engine::transfer::sync::Sync;
 use crate::error::{Error, ErrorKind, Result};
@@ -184,8 +185,10 @@ pub struct Options {
     pub allow_plaintext: bool,
     /// Records may go from an encrypted vault into one that is not.
     pub allow_unencrypted_target: bool,
-    /// The keys of new vaults may be wrapped for administrators whose keys were never seen here.
+    /// Keys of vaults may be wrapped for administrators, and for those whose rights go along, whose keys were never seen here.
     pub trust_administrators: bool,
+    /// Groups, rights and shortcuts go along as well, and who is who.
+    pub rights: Option<UserMap>,
     /// A source without records, or a filter that matches none, is no mistake.
     pub allow_empty: bool,
     /// When two locations are compared: what only the second holds is a difference too.

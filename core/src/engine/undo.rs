@@ -6,6 +6,7 @@
 use crate::engine::environment::Environment;
 use crate::engine::journal::{Job, Journal, State};
 use crate::engine::report::progress::{Progress, Step, check};
+use crate::engine::rights::taken_back;
 use crate::engine::sink::lost_answers;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
@@ -37,6 +38,8 @@ pub struct Undone {
     pub gone: u64,
     /// Vaults and folders that the job had made and that are empty again, now removed.
     pub places_removed: u64,
+    /// Groups, memberships, rights and shortcuts that the job had made, now unmade.
+    pub rights_removed: u64,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Wall-clock time.
@@ -74,6 +77,8 @@ pub async fn undo(
     }
     lost_answers::earlier_run(&job, environment, progress).await?;
     let mut undone = Undone::default();
+    let rights = taken_back::all(&job, environment.client()).await?;
+    (undone.rights_removed, undone.notes) = (rights.unmade, rights.notes);
     bring_back(&job, environment, progress, &mut undone).await?;
     restore(&job, environment, progress, &mut undone).await?;
     remove(&job, environment, progress, &mut undone).await?;

@@ -249,7 +249,8 @@ const COMPARED: usize = 10_000;
 
 /// The error for a path that leads nowhere: how far it leads, and what has a name like the missing one.
 pub(super) fn missing(named: &Path) -> Error {
-    let error = |what: &str| of_file(named, ErrorKind::Io, what).because(io::Error::from(io::ErrorKind::NotFound));
+    let error =
+        |what: &str| of_file(named, ErrorKind::Io, what).because(io::Error::from(io::ErrorKind::NotFound));
     let mut wanted = named;
     let mut there = folder(named);
     while !there.is_dir() && there.parent().is_some() {

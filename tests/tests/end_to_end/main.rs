@@ -33,6 +33,7 @@ mod proxies;
 mod readme;
 mod report;
 mod rewrap;
+mod rights;
 mod rotate_mariadb;
 mod rotate_postgres;
 mod rotate_programs;

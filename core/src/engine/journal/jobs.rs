@@ -400,6 +400,7 @@ impl Job {
                  AND NOT EXISTS (SELECT 1 FROM updates WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM removals WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM grants WHERE job = ?1)
                  AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
                 [self.id],
             )?;

@@ -11,6 +11,7 @@
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
 //! | `removals` | for each item moved to the bin: its id, and its number there once that is known |
 //! | `places` | vaults and folders that the job made |
+//! | `grants` | groups, memberships, roles and shortcuts that the job made |
 //! | `syncs`, `synced` | for each pair of places that are kept in step: keyed digests of the records as they were brought there last |
 //! | `rotations` | for each secret that is changed at its target: old and new, sealed, until it has ended |
 //! | `pins` | digests of what environments said of their keys, as it was first seen |
@@ -21,6 +22,7 @@
 
 mod content;
 mod creations;
+mod grants;
 mod jobs;
 mod pins;
 mod places;
@@ -32,6 +34,7 @@ mod updates;
 
 pub(crate) use content::Content;
 pub(crate) use creations::wrapped_key_hash;
+pub(crate) use grants::{GrantKind, GrantMade};
 pub use jobs::{Job, NewJob, State, Summary};
 pub(crate) use removals::Removed;
 

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_removals.sql"),
     include_str!("migrations/0005_rotations_sent.sql"),
     include_str!("migrations/0006_written_to.sql"),
+    include_str!("migrations/0007_rights.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -18,7 +18,8 @@ use crate::engine::plan::brake::Brake;
 use crate::engine::plan::places::{Outcome, Places, VaultPlan};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::report::progress::{Progress, Step, check};
-use crate::engine::report::{Difference, HeldBack, Rejected, values_line};
+use crate::engine::report::{Difference, HeldBack, Rejected, Rights, values_line};
+use crate::engine::rights;
 use crate::engine::sink::{Before, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
@@ -54,6 +55,8 @@ pub struct Plan {
     pub conflicts: Vec<Difference>,
     /// Records that cannot be taken.
     pub rejected: Vec<Rejected>,
+    /// What would become of groups, rights and shortcuts; `null` where they are not to go along.
+    pub rights: Option<Rights>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Whether both sides let the transfer happen, and what will stay behind.
@@ -153,7 +156,7 @@ impl Verdicts {
 }
 
 impl Plan {
-    /// 3 where records would be left out, 1 where the transfer would refuse to start.
+    /// 3 where records or rights would be left out, 1 where the transfer would refuse to start.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.preflight.passes().is_err() {
@@ -162,8 +165,8 @@ impl Plan {
         match (self.on_conflict, self.conflicts.is_empty()) {
             ("fail", false) => 1,
             ("skip", false) => 3,
-            _ if self.rejected.is_empty() && self.drifted.is_empty() && self.held_back.is_none() => 0,
-            _ => 3,
+            _ if !self.rejected.is_empty() || !self.drifted.is_empty() || self.held_back.is_some() => 3,
+            _ => self.rights.as_ref().map_or(0, |rights| if rights.is_whole() { 0 } else { 3 }),
         }
     }
 
@@ -358,6 +361,7 @@ pub async fn plan(
     let share = if plan.read > 0 { written as f64 / plan.read as f64 } else { 0.0 };
     plan.estimated_seconds = start.elapsed().as_secs_f64() * (1.0 + share) + requests * answer / AT_ONCE;
     plan.preflight = preflight;
+    plan.rights = rights::plan(from, to, options).await?;
     Ok(plan)
 }
 
@@ -687,6 +691,9 @@ impl std::fmt::Display for Plan {
         for one in &self.preflight.not_movable {
             let count = one.count.map_or_else(String::new, |count| format!(" ({count})"));
             writeln!(f, "not movable: {}{count}: {}", one.what, one.why)?;
+        }
+        for line in self.rights.iter().flat_map(|rights| rights.lines(true)) {
+            writeln!(f, "{line}")?;
         }
         writeln!(f, "about {:.0} s to write and verify", self.estimated_seconds.ceil())?;
         for conflict in &self.conflicts {

@@ -66,7 +66,7 @@ impl Preflight {
         let source = from.environment();
         if let Some(environment) = source {
             found.session("the source", environment);
-            found.not_movable = not_movable(environment).await?;
+            found.not_movable = not_movable(environment, options.rights.is_some()).await?;
         }
         if let Endpoint::Environment(sink, inside) = to {
             found.session("the sink", sink);
@@ -179,11 +179,14 @@ impl Preflight {
             self.add(CheckStatus::Good, "the vaults that are needed will be made".to_owned(), None);
             return Ok(());
         }
+        // A server that tells what the user may do counts groups as well.
+        let told: Vec<Option<Role>> =
+            vaults.iter().map(|vault| vault.directory_access.as_ref().map(|access| access.access)).collect();
         let user = client.user_info().await?.id;
         let mut writable = 0;
         let asked = vaults.iter().map(|vault| client.vault_users(&vault.id)).collect::<Vec<_>>();
         let answers: Vec<_> = stream::iter(asked).buffered(AT_ONCE).collect().await;
-        for (vault, users) in vaults.iter().zip(answers) {
+        for ((vault, told), users) in vaults.iter().zip(told).zip(answers) {
             let Some(users) = if_told(users)? else {
                 self.add(
                     CheckStatus::Doubtful,
@@ -192,7 +195,8 @@ impl Preflight {
                 );
                 return Ok(());
             };
-            let role = users.iter().find(|one| one.user_id == user).map_or(Role::None, |one| one.role);
+            let own = users.iter().find(|one| one.user_id == user).map_or(Role::None, |one| one.role);
+            let role = told.unwrap_or(own);
             if role >= Role::Edit {
                 writable += 1;
                 continue;
@@ -216,14 +220,15 @@ fn if_told<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 /// What an environment holds that the API cannot put into another.
-async fn not_movable(source: &Environment) -> Result<Vec<NotMovable>> {
-    let shortcuts = if_told(source.client().shortcut_count().await)?;
+async fn not_movable(source: &Environment, with_rights: bool) -> Result<Vec<NotMovable>> {
     let mut kinds = Vec::new();
+    // With rights, shortcuts go along as well.
+    let shortcuts = if with_rights { Some(0) } else { if_told(source.client().shortcut_count().await)? };
     if shortcuts != Some(0) {
         kinds.push(NotMovable {
             what: "shortcuts",
             count: shortcuts,
-            why: "a shortcut points to a record by its id, and records get new ids; the record itself goes along",
+            why: "a shortcut points to a record by its id, and records get new ids; the record itself goes along (with --rights shortcuts as well)",
         });
     }
     let of_every_environment = [
@@ -233,7 +238,7 @@ async fn not_movable(source: &Environment) -> Result<Vec<NotMovable>> {
         ),
         (
             "rights and groups",
-            "vault keys are wrapped for each user, and users differ: share the new vaults anew",
+            "vault keys are wrapped for each user, and users differ: share the new vaults anew, or add --rights",
         ),
         (
             "links and inboxes",
@@ -241,7 +246,9 @@ async fn not_movable(source: &Environment) -> Result<Vec<NotMovable>> {
         ),
         ("times of creation and change", "the server sets them when a record is written"),
     ];
-    kinds.extend(of_every_environment.map(|(what, why)| NotMovable { what, count: None, why }));
+    let left =
+        of_every_environment.into_iter().filter(|(what, _)| !(with_rights && *what == "rights and groups"));
+    kinds.extend(left.map(|(what, why)| NotMovable { what, count: None, why }));
     Ok(kinds)
 }
 

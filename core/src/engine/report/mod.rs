@@ -3,11 +3,13 @@
 pub mod page;
 pub mod progress;
 pub mod queue;
+pub mod rights;
+
+pub use crate::engine::report::rights::{Left, NotFound, Rights, WrappedFor};
 
 use crate::engine::report::progress::Stage;
 use crate::model::{Reject, Values};
 use serde::Serialize;
-use std::fmt;
 
 /// What became of the records of one vault of the sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -68,6 +70,8 @@ pub struct Report {
     pub folders_created: u64,
     /// Who got the keys of vaults that were made, besides the user.
     pub wrapped_for: Vec<WrappedFor>,
+    /// What became of groups, rights and shortcuts; `null` where they were not to go along.
+    pub rights: Option<Rights>,
     /// What the source holds besides records and folders, and why it stays there.
     pub not_movable: Vec<NotMovable>,
     /// What the user should know.
@@ -76,24 +80,6 @@ pub struct Report {
     pub seconds: f64,
     /// What took how long.
     pub stages: Vec<Stage>,
-}
-
-/// Somebody else whom a vault's key was wrapped for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WrappedFor {
-    /// The user's id.
-    pub id: String,
-    /// The user's name by the word of the server, where it tells.
-    pub name: Option<String>,
-    /// `SHA-256(SubjectPublicKeyInfo)` of the public key, in hexadecimal.
-    pub fingerprint: String,
-}
-
-impl fmt::Display for WrappedFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name.as_deref().unwrap_or("user");
-        write!(f, "{name} ({}), public key {}", self.id, self.fingerprint)
-    }
 }
 
 /// A kind of thing that a transfer leaves where it is.
@@ -108,7 +94,7 @@ pub struct NotMovable {
 }
 
 impl Report {
-    /// DESIGN's exit code: 4 for a difference, 3 for records left out, else 0.
+    /// DESIGN's exit code: 4 for a difference, 3 for records or rights left out, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if !self.different.is_empty() || self.values.is_some_and(|values| values.lost() > 0) {
@@ -117,6 +103,7 @@ impl Report {
             || !self.skipped.is_empty()
             || !self.drifted.is_empty()
             || self.held_back.is_some()
+            || self.rights.as_ref().is_some_and(|rights| !rights.is_whole())
         {
             3
         } else {

@@ -11,10 +11,11 @@ use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
 use crate::engine::journal::Job;
 use crate::engine::options::Options;
+use crate::engine::recipients::{self, Recipient};
 use crate::engine::report::WrappedFor;
 use crate::engine::report::progress::Progress;
 use crate::engine::sink::lost_answers::Mark;
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Record, RecordPath};
 use crate::secret::SecretString;
 use futures_util::{StreamExt as _, stream};
@@ -65,7 +66,7 @@ struct VaultKind {
     type_id: Option<String>,
     /// Its maker, where the maker administers vaults of this kind.
     own: Option<String>,
-    others: Vec<(WrappedFor, PublicKey)>,
+    others: Vec<Recipient>,
 }
 
 /// What tasks that write share.
@@ -152,29 +153,14 @@ impl<'a> Sink<'a> {
         }
         let kind = Arc::new(self.writer.kind_of_vaults().await?);
         let environment = &self.writer.environment;
-        for (whom, key) in &kind.others {
-            let known = match environment.memory() {
-                Some(memory) => memory.user_agrees(&whom.id, key)?,
-                None => false,
-            };
-            if !known && !self.trust_administrators {
-                let question = format!(
-                    "The keys of new vaults are wrapped for {whom}, whose key was never seen here. Compare it over another way. Go on?"
-                );
-                if tokio::task::block_in_place(|| self.progress.confirm(&question)) != Some(true) {
-                    let what = format!(
-                        "the key of a new vault would be wrapped for {whom}, whose key was never seen here"
-                    );
-                    return Err(Error::new(ErrorKind::NotAllowed, what).next_step(
-                        "compare the fingerprint with that user over another way, then add --trust-administrators; or make the vault by hand first",
-                    ));
-                }
-            }
-            self.progress.note(&format!("the keys of new vaults are wrapped for {whom}"));
-            if let (false, Some(memory)) = (known, environment.memory()) {
-                memory.pin_user(&whom.id, key)?;
-            }
-        }
+        recipients::agree(
+            environment,
+            self.progress,
+            self.trust_administrators,
+            "the keys of new vaults",
+            "; or make the vault by hand first",
+            &kind.others,
+        )?;
         self.wrapped_for = kind.others.iter().map(|(whom, _)| whom.clone()).collect();
         self.kind = Some(kind.clone());
         Ok(kind)
@@ -517,15 +503,12 @@ impl Writer {
             let own = client.user_info().await?.id;
             for administrator in client.vault_type_administrators(&kind.id).await? {
                 let Some(pem) = administrator.public_key else { continue };
-                let public = PublicKey::from_pem(&pem)?;
-                let fingerprint = public.fingerprint()?;
                 if administrator.id != own {
                     let name = administrator.full_name.or(administrator.username);
-                    let fingerprint = data_encoding::HEXLOWER.encode(&fingerprint);
-                    let whom = WrappedFor { id: administrator.id, name, fingerprint };
-                    public.strong().map_err(|error| error.at(Place::Record(whom.to_string())))?;
-                    found.others.push((whom, public));
-                } else if fingerprint == environment.public_key()?.fingerprint()? {
+                    found.others.push(recipients::recipient(administrator.id, name, &pem)?);
+                } else if PublicKey::from_pem(&pem)?.fingerprint()?
+                    == environment.public_key()?.fingerprint()?
+                {
                     found.own = Some(own.clone());
                 } else {
                     return Err(Error::new(

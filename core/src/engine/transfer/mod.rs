@@ -22,6 +22,7 @@ use crate::engine::plan::preflight::Preflight;
 use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
 use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Rejected, Report, VaultCount};
+use crate::engine::rights;
 use crate::engine::sink::lost_answers;
 use crate::engine::sink::{Before, Creation, Sink};
 use crate::engine::source::{self, Chunks};
@@ -60,6 +61,7 @@ pub async fn transfer(
     }
     let mut preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
+    rights::prepare(from, to, options, progress).await?;
     let mut report = match to {
         Endpoint::Environment(..) => into_environment(from, to, options, &timed, &mut preflight).await?,
         Endpoint::File { path, format } => {
@@ -73,6 +75,7 @@ pub async fn transfer(
     if let Some(path) = &options.rejects {
         write_rejects(path, &report.rejected)?;
     }
+    report.rights = rights::carry(from, to, options, progress).await?;
     report.not_movable = preflight.not_movable;
     report.stages = timed.finish();
     report.seconds = start.elapsed().as_secs_f64();

@@ -100,7 +100,11 @@ impl Page<'_> {
                 format!("{}{of} records were read back and found equal", grouped(verified))
             }
         };
+        let rights_left = report.rights.as_ref().is_some_and(|rights| !rights.is_whole());
         match left_out {
+            0 if rights_left => {
+                ("partly", format!("{verified}. Some rights were not carried, listed below."))
+            }
             0 if held_back > 0 => {
                 ("partly", format!("{verified}. {held_back} removals were held back, see below."))
             }
@@ -169,6 +173,8 @@ impl Page<'_> {
         });
         let wrapped = report.wrapped_for.iter().map(|one| vec![one.to_string().into()]);
         let notes = report.notes.iter().map(|one| vec![(&**one).into()]);
+        let rights = report.rights.iter().flat_map(|rights| rights.lines(false));
+        let rights = rights.map(|line| vec![line.into()]);
         let mut tables = vec![
             Table::new("Not equal on both sides", &["record", "what differs"], different),
             Table::new("Rejected", &["where", "record", "why"], rejected),
@@ -181,6 +187,7 @@ impl Page<'_> {
                 vaults,
             ),
             Table::new("Who got the keys of new vaults", &["user and public key"], wrapped),
+            Table::new("Rights, groups and shortcuts", &["what"], rights),
             Table::new("Not movable", &["what", "how many", "why"], not_movable),
             Table::new("Notes", &["note"], notes),
         ];

@@ -1,0 +1,181 @@
+//! Who of the source is who in the sink: as a map says, else the user of the same login, else of the same e-mail address.
+
+use crate::error::{Error, ErrorKind, Result};
+use keyferry_api::user::UserInfo;
+use std::collections::{HashMap, HashSet};
+
+/// Who is who, by logins or e-mail addresses: the source's and the sink's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserMap(Vec<(String, String)>);
+
+impl UserMap {
+    /// Reads two columns, `old,new`; a first line that says so is none of them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] where a line has other than two cells, or one user is named twice: two who become one would
+    /// share what each of them may see.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut all: Vec<(String, String)> = Vec::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (number, line) in text.lines().enumerate() {
+            let refuse = |what: &str| {
+                Err(Error::new(ErrorKind::Input, format!("line {} of the map of users {what}", number + 1))
+                    .next_step(
+                        "each line is old,new: a login or e-mail address of the source, and one of the sink",
+                    ))
+            };
+            if line.trim().is_empty() || (number == 0 && line.trim().eq_ignore_ascii_case("old,new")) {
+                continue;
+            }
+            let Some([old, new]) = cells(line) else { return refuse("does not have two cells") };
+            if old.is_empty() || new.is_empty() {
+                return refuse("has an empty cell");
+            }
+            if all.iter().any(|(other, _)| *other == old) {
+                return refuse("names somebody of the source a second time");
+            }
+            if all.iter().any(|(_, other)| *other == new) {
+                return refuse("names somebody of the sink a second time");
+            }
+            all.push((old, new));
+        }
+        Ok(Self(all))
+    }
+}
+
+/// Two cells of a line of a CSV, quoted or not.
+fn cells(line: &str) -> Option<[String; 2]> {
+    let mut cells = vec![String::new()];
+    let (mut quoted, mut letters) = (false, line.trim().chars().peekable());
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                cells.last_mut()?.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => cells.push(String::new()),
+            letter => cells.last_mut()?.push(letter),
+        }
+    }
+    let cells: Vec<String> = cells.into_iter().map(|cell| cell.trim().to_owned()).collect();
+    if quoted { None } else { cells.try_into().ok() }
+}
+
+fn email(user: &UserInfo) -> Option<String> {
+    user.email.as_deref().filter(|email| !email.is_empty()).map(str::to_lowercase)
+}
+
+/// The one user of this login, else of this e-mail address.
+fn called<'a>(users: &'a [UserInfo], name: &str) -> Option<&'a UserInfo> {
+    let by_login = users.iter().find(|user| user.username == name);
+    by_login.or_else(|| {
+        let mut alike = users.iter().filter(|user| email(user) == Some(name.to_lowercase()));
+        alike.next().filter(|_| alike.next().is_none())
+    })
+}
+
+/// The sink's users by the source's, by id. Nobody of the sink stands for two, and a login alone proves nothing where both
+/// sides tell e-mail addresses that differ.
+///
+/// # Errors
+/// [`ErrorKind::Input`] where the map names somebody whom the source or the sink does not have.
+pub(crate) fn matched(
+    source: &[UserInfo],
+    sink: &[UserInfo],
+    map: &UserMap,
+) -> Result<HashMap<String, String>> {
+    let mut found = HashMap::new();
+    let mut taken = HashSet::new();
+    for (old, new) in &map.0 {
+        let missing = |name: &str, side: &str| {
+            Error::new(
+                ErrorKind::Input,
+                format!("the map of users names `{name}`, whom the {side} does not have"),
+            )
+            .next_step("keyferry api GET /users shows who is there")
+        };
+        let of_source = called(source, old).ok_or_else(|| missing(old, "source"))?;
+        let of_sink = called(sink, new).ok_or_else(|| missing(new, "sink"))?;
+        if !taken.insert(of_sink.id.as_str()) || found.contains_key(&of_source.id) {
+            let what =
+                format!("the map of users names `{old}` or `{new}` twice, once by login and once by address");
+            return Err(Error::new(ErrorKind::Input, what));
+        }
+        found.insert(of_source.id.clone(), of_sink.id.clone());
+    }
+    for user in source {
+        if found.contains_key(&user.id) {
+            continue;
+        }
+        let other = sink.iter().find(|other| other.username == user.username);
+        let other = other.filter(|other| match (email(user), email(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        });
+        if let Some(other) = other.filter(|other| taken.insert(other.id.as_str())) {
+            found.insert(user.id.clone(), other.id.clone());
+        }
+    }
+    for user in source.iter().filter(|user| email(user).is_some()) {
+        let alike = |users: &[UserInfo]| users.iter().filter(|other| email(other) == email(user)).count();
+        if found.contains_key(&user.id) || alike(source) > 1 || alike(sink) > 1 {
+            continue;
+        }
+        let other = sink.iter().find(|other| email(other) == email(user));
+        if let Some(other) = other.filter(|other| taken.insert(other.id.as_str())) {
+            found.insert(user.id.clone(), other.id.clone());
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(id: &str, login: &str, email: &str) -> UserInfo {
+        serde_json::from_value(serde_json::json!({"id": id, "username": login, "email": email})).unwrap()
+    }
+
+    #[test]
+    fn users_are_matched_by_map_login_and_address_and_never_two_to_one() {
+        let source = [
+            user("1", "ann", "ann@old.example"),
+            user("2", "bob", ""),
+            user("3", "carol.k", "Carol@example.com"),
+            user("4", "dave", "dave@example.com"),
+            user("5", "eve", ""),
+            user("6", "eva", "bob@example.com"),
+        ];
+        let sink = [
+            user("a", "a.nn", "ann@new.example"),
+            user("b", "bob", "bob@example.com"),
+            user("c", "carol", "carol@example.com"),
+            user("d", "dave", "another.dave@example.com"),
+        ];
+        let map = UserMap::parse("old,new\r\nann,\"a.nn\"\n\n").unwrap();
+        let found = matched(&source, &sink, &map).unwrap();
+        let of = |id: &str| found.get(id).map(String::as_str);
+        assert_eq!((of("1"), of("2"), of("3")), (Some("a"), Some("b"), Some("c")));
+        // Another Dave, nobody, and one whose address is that of somebody who is found already.
+        assert_eq!((of("4"), of("5"), of("6")), (None, None, None));
+        for (map, said) in [("ann,nobody", "`nobody`"), ("nobody,bob", "`nobody`"), ("dave,ann", "`ann`")] {
+            let error = matched(&source, &sink, &UserMap::parse(map).unwrap()).unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let both = UserMap::parse("dave,dave\ndave@example.com,bob").unwrap();
+        assert!(matched(&source, &sink, &both).is_err());
+    }
+
+    #[test]
+    fn a_map_that_is_none_is_told_with_its_line() {
+        for text in ["a", "a,b,c", "a,", "a,b\na,c", "a,b\nc,b", "\"a,b"] {
+            let error = UserMap::parse(text).unwrap_err();
+            assert!(error.to_string().contains("line "), "{text}: {error}");
+        }
+        assert_eq!(UserMap::parse("").unwrap(), UserMap::default());
+        let quoted = UserMap::parse("\"a \"\"x\"\", b\",c").unwrap();
+        assert_eq!(quoted.0, [("a \"x\", b".to_owned(), "c".to_owned())]);
+    }
+}

@@ -1,0 +1,122 @@
+//! Unmakes the groups, memberships, roles and shortcuts of a job, as far as they are as it left them.
+
+use crate::client::Client;
+use crate::engine::journal::{GrantKind, GrantMade, Job};
+use crate::engine::rights::held::{Asked, Holder};
+use crate::engine::rights::work::word;
+use crate::error::{ErrorKind, Result};
+use keyferry_api::vault::{GroupRight, Role, VaultUser};
+use std::collections::BTreeMap;
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct TakenBack {
+    /// How many were unmade.
+    pub unmade: u64,
+    /// Those that stay, and why.
+    pub notes: Vec<String>,
+}
+
+/// Unmakes them, the newest first. What is gone already is no matter.
+pub(crate) async fn all(job: &Job, client: &Client) -> Result<TakenBack> {
+    let mut taken = TakenBack::default();
+    for one in tokio::task::block_in_place(|| job.grants())? {
+        match unmake(client, &one).await {
+            Ok(Unmade::Yes) => taken.unmade += 1,
+            Ok(Unmade::Gone) => {}
+            Ok(Unmade::Stays(why)) => taken.notes.push(why),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Conflict | ErrorKind::NotAllowed | ErrorKind::Refused
+                ) =>
+            {
+                taken.notes.push(format!("{} stays: {}", told(&one), error.what()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}
+
+enum Unmade {
+    Yes,
+    Gone,
+    Stays(String),
+}
+
+/// One of them, for messages.
+fn told(one: &GrantMade) -> String {
+    match one.kind {
+        GrantKind::Group => format!("group {}", one.holder),
+        GrantKind::Member => format!("user {} in group {}", one.holder, one.target),
+        GrantKind::Shortcut => format!("the shortcut to record {} in {}", one.holder, one.target),
+        GrantKind::VaultUser | GrantKind::FolderUser => {
+            format!("{} for user {} in {}", one.role, one.holder, one.target)
+        }
+        GrantKind::VaultGroup | GrantKind::FolderGroup => {
+            format!("{} for group {} in {}", one.role, one.holder, one.target)
+        }
+    }
+}
+
+async fn unmake(client: &Client, one: &GrantMade) -> Result<Unmade> {
+    match one.kind {
+        GrantKind::Shortcut => match &one.made {
+            Some(id) => client.delete_shortcut(id).await.map(|()| Unmade::Yes),
+            None => Ok(Unmade::Stays(format!("{} may be there: its answer never came", told(one)))),
+        },
+        GrantKind::Member => {
+            client.remove_from_group(&one.target, vec![one.holder.clone()]).await.map(|()| Unmade::Yes)
+        }
+        GrantKind::Group => remove_group(client, one).await,
+        GrantKind::VaultUser | GrantKind::VaultGroup => {
+            take_away(client, one, Asked::vault(client, &one.target).await?).await
+        }
+        GrantKind::FolderUser | GrantKind::FolderGroup => {
+            take_away(client, one, Asked::folder(client, &one.target).await?).await
+        }
+    }
+}
+
+async fn remove_group(client: &Client, one: &GrantMade) -> Result<Unmade> {
+    let Some(id) = &one.made else {
+        return Ok(Unmade::Stays(format!("{} may be there: its answer never came", told(one))));
+    };
+    let Some(group) = client.groups().await?.into_iter().find(|group| group.id == *id) else {
+        return Ok(Unmade::Gone);
+    };
+    if !group.user_ids.is_empty() || !client.group_rights(id).await?.is_empty() {
+        return Ok(Unmade::Stays(format!("{} stays: somebody gave it members or rights since", told(one))));
+    }
+    client.delete_group(id).await.map(|()| Unmade::Yes)
+}
+
+/// Takes a role away that is as the job gave it.
+async fn take_away(client: &Client, one: &GrantMade, held: Asked) -> Result<Unmade> {
+    let user = matches!(one.kind, GrantKind::VaultUser | GrantKind::FolderUser);
+    let holder = if user { Holder::User(one.holder.clone()) } else { Holder::Group(one.holder.clone()) };
+    let role = held.holders().find(|(other, _)| *other == holder).map(|(_, role)| role);
+    match role {
+        None => return Ok(Unmade::Gone),
+        Some(role) if word(role) != one.role => {
+            return Ok(Unmade::Stays(format!("{} stays: somebody changed it since", told(one))));
+        }
+        Some(_) => {}
+    }
+    let id = one.holder.clone();
+    match one.kind {
+        GrantKind::VaultUser => {
+            let none = VaultUser { user_id: id, role: Role::None, master_key_encrypted: None };
+            client.grant_vault(&one.target, &none).await?;
+        }
+        GrantKind::VaultGroup => {
+            let none = GroupRight { group_id: id, role: Role::None, master_keys_encrypted: BTreeMap::new() };
+            client.grant_vault_group(&one.target, &none).await?;
+        }
+        GrantKind::FolderUser => client.forget_folder_user(&one.target, &id).await?,
+        _ => client.forget_folder_group(&one.target, &id).await?,
+    }
+    Ok(Unmade::Yes)
+}
