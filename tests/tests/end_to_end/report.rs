@@ -120,7 +120,7 @@ fn a_vault_that_this_user_may_not_write_to_is_told_at_once() {
     scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
     let database = rusqlite::Connection::open(scene.path("a/environment.db")).unwrap();
     // The number of `read`.
-    assert_eq!(database.execute("UPDATE vault_users SET role = 1", []).unwrap(), 1);
+    assert_eq!(database.execute("UPDATE vault_users SET role = 1, own_role = 1", []).unwrap(), 1);
     let own = [("KEYFERRY_PROD_MASTER_PASSWORD", Some(keyferry_tests::MASTER_PASSWORD))];
     let new = scene.file("new.jsonl", r#"{"name":"new"}"#);
     scene.run_with(&own, &["import", new, "prod:V"]).exits(5).says("may not write to vault V");
