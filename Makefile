@@ -147,8 +147,9 @@ torture: ## the tests under random faults and kills, with forty seeds instead of
 	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
 
 FUZZ_SECONDS ?= 600
-fuzz: ## any bytes into the C library, by cargo-fuzz on a nightly compiler
+fuzz: ## any bytes into the C library and into every reader of files, by cargo-fuzz on a nightly compiler
 	cd fuzz && $(CARGO) +nightly fuzz run c_buffers -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096
+	cd fuzz && $(CARGO) +nightly fuzz run formats -- -max_total_time=$(FUZZ_SECONDS) -max_len=65536
 
 fmt: ## put the formatting right
 	$(CARGO) fmt --all

@@ -73,7 +73,10 @@ fn one(rng: &mut Rng, number: usize) -> Record {
         favorite: rng.u8(0..5) == 0,
         customs,
         attachments,
+        created_at: None,
         changed_at: None,
+        also_in: Vec::new(),
+        history: Vec::new(),
         sealed_under: None,
     }
 }

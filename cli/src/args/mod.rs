@@ -20,8 +20,8 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Apply, Approved, Export, ExtraColumns, Import, Into, Migrate, OnConflict, Select, StructureHow,
-    SyncArguments, Table, Two, VerifyHow,
+    Apply, Approved, Export, ExtraColumns, HtmlEntities, Import, Into, Migrate, OnConflict, Select,
+    StructureHow, SyncArguments, Table, Two, VerifyHow,
 };
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};

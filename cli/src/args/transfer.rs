@@ -43,6 +43,17 @@ pub enum ExtraColumns {
     Fail,
 }
 
+/// See `Entities` of the formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HtmlEntities {
+    /// Decode them where the export is known to write them, and every & of the file begins one
+    Auto,
+    /// Decode them
+    Decode,
+    /// Leave them as they are
+    Keep,
+}
+
 /// How to read a CSV, for every command that reads files.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading CSV")]
@@ -74,6 +85,9 @@ pub struct Table {
     /// That no column is a secret is no mistake
     #[arg(long)]
     pub no_password: bool,
+    /// What becomes of &amp; and the like in cells
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    pub html_entities: HtmlEntities,
     /// The first line is a record already
     #[arg(long)]
     pub no_header: bool,

@@ -1,6 +1,6 @@
 //! How a CSV is to be read, from what was typed.
 
-use crate::args::{ExtraColumns, Table};
+use crate::args::{ExtraColumns, HtmlEntities, Table};
 use crate::exit::usage;
 use clap::ValueEnum as _;
 use keyferry_core::error::Place;
@@ -19,6 +19,7 @@ struct MapFile {
     extra_columns: Option<String>,
     escape: Option<String>,
     folder_separator: Option<String>,
+    html_entities: Option<String>,
     flexible: bool,
     no_password: bool,
     no_header: bool,
@@ -59,6 +60,16 @@ fn with_file(table: &Table) -> Result<Table> {
             wrong(Error::new(
                 ErrorKind::Input,
                 format!("extra-columns is custom, ignore or fail, not `{word}`"),
+            ))
+        })?;
+    }
+    if let Some(word) = &file.html_entities
+        && table.html_entities == HtmlEntities::Auto
+    {
+        table.html_entities = HtmlEntities::from_str(word, false).map_err(|_| {
+            wrong(Error::new(
+                ErrorKind::Input,
+                format!("html-entities is auto, decode or keep, not `{word}`"),
             ))
         })?;
     }
@@ -105,6 +116,11 @@ pub fn read_options(table: &Table) -> Result<ReadOptions> {
         folder_separator: character("--folder-separator", &table.folder_separator)?,
         flexible: table.flexible,
         no_password: table.no_password,
+        entities: match table.html_entities {
+            HtmlEntities::Auto => formats::Entities::Auto,
+            HtmlEntities::Decode => formats::Entities::Decode,
+            HtmlEntities::Keep => formats::Entities::Keep,
+        },
         ..ReadOptions::default()
     };
     options.no_header = table.no_header;

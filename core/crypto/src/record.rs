@@ -233,7 +233,10 @@ fn assemble(item: &Item, texts: Vec<SecretString>, path: RecordPath) -> Record {
         favorite: item.is_favorite,
         customs,
         attachments: Vec::new(),
+        created_at: None,
         changed_at: item.updated_at,
+        also_in: Vec::new(),
+        history: Vec::new(),
         sealed_under: None,
     }
 }

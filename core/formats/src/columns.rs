@@ -18,6 +18,12 @@ pub(super) enum Target {
     Ignore,
     /// Left out for a reason that the manager's table gives.
     Behind(&'static str),
+    /// When the record was made: known, and told, since an environment keeps its own dates.
+    Created,
+    /// When the record was changed.
+    Changed,
+    /// This cell and those after it have labels of their own.
+    Rest,
 }
 
 /// A field of a record that columns can mean.
@@ -234,7 +240,12 @@ pub(super) fn resolve(
         let Some(meaning) = known(name) else { continue };
         let target = match meaning.strip_prefix("behind:") {
             Some(why) => Target::Behind(why),
-            None => map_target(name, meaning, name)?,
+            None => match meaning {
+                "created" => Target::Created,
+                "changed" => Target::Changed,
+                "rest" => Target::Rest,
+                _ => map_target(name, meaning, name)?,
+            },
         };
         // What the user says stands above it.
         let taken = matches!(target, Target::Field(_)) && mapped.contains(&Some(target.clone()));
@@ -286,6 +297,7 @@ pub(super) fn resolve(
             target,
             Target::Field(Field::Password | Field::Totp)
                 | Target::Custom(_, CustomKind::Password | CustomKind::Totp)
+                | Target::Rest
         )
     };
     if !options.no_password && !targets.iter().any(secret) {
@@ -392,17 +404,26 @@ pub(super) fn looks_secret(sample: &Sample, column: usize) -> bool {
     !values.is_empty() && values.iter().all(secret)
 }
 
-/// The mapping, column by column, for plan and report.
-pub(super) fn mapping(header: &[String], targets: &[Target]) -> String {
+/// The mapping, column by column, for plan and report. `is_ours` says of a name whether a manager's table has it: then it
+/// can be shown.
+pub(super) fn mapping(header: &[String], targets: &[Target], is_ours: impl Fn(&str) -> bool) -> String {
     let column = |(index, (name, target)): (usize, (&String, &Target))| {
+        let ours = is_ours(name);
         let meaning = match target {
             Target::Field(field) => {
                 FIELDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| *word).to_owned()
             }
+            Target::Custom(label, kind) if ours => format!("field `{label}` of type {}", kind.as_str()),
             Target::Custom(_, kind) => format!("field of type {}", kind.as_str()),
-            Target::Ignore | Target::Behind(_) => "left out".to_owned(),
+            Target::Behind(why) => format!("left out: {why}"),
+            Target::Created | Target::Changed => {
+                "a date, left out: an environment keeps its own dates".to_owned()
+            }
+            Target::Rest => "from here on, fields with labels of their own".to_owned(),
+            Target::Ignore => "left out".to_owned(),
         };
-        format!("{} → {meaning}", shown(index, name))
+        let shown = if ours { format!("{} {}", index + 1, name.trim()) } else { shown(index, name) };
+        format!("{shown} → {meaning}")
     };
     let columns: Vec<_> = header.iter().zip(targets).enumerate().map(column).collect();
     format!("columns: {}", columns.join(", "))

@@ -21,9 +21,18 @@ pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
     while source.next(&mut chunk)? {
         append(&mut bytes, &chunk);
     }
-    foreign::refuse_text(&bytes)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = line_of(&bytes, error.valid_up_to());
+    parse(&bytes, encoding)
+}
+
+/// The same of bytes that are UTF-8, as members of archives are.
+pub(super) fn parsed(bytes: &[u8]) -> Result<Value> {
+    parse(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes), "UTF-8")
+}
+
+fn parse(bytes: &[u8], encoding: &str) -> Result<Value> {
+    foreign::refuse_text(bytes)?;
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let line = line_of(bytes, error.valid_up_to());
         Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
             .next_step("write it in UTF-8; JSON has no other encoding")
     })?;

@@ -12,7 +12,7 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (
         b"PK\x03\x04",
         "a zip archive, perhaps a workbook or a manager's export",
-        "unpack it, or save the workbook as CSV (UTF-8), and import what is inside",
+        "name its format where it is an export: --format 1pux; save a workbook as CSV (UTF-8); unpack anything else",
     ),
     (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", "save it as CSV (UTF-8) and import that"),
     (b"\x1f\x8b", "a gzip archive", "unpack it first: gunzip -c FILE | keyferry import FORMAT:- …"),
@@ -35,12 +35,6 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     ),
     (b"-----BEGIN PGP", "an OpenPGP message", "decrypt it first: gpg -d FILE | keyferry import FORMAT:- …"),
     (b"b~>buttercup/", "a Buttercup vault", "export it there as CSV"),
-    (b"otpauth-migration:", "an export of Google Authenticator", "keep its addresses as fields of type totp"),
-    (
-        b"otpauth:",
-        "a list of one-time-code addresses",
-        "put them into a table: a column `name` and a column `totp`",
-    ),
 ];
 
 const KEEPASS: &str =
@@ -117,110 +111,7 @@ fn any_in(value: &Value, lists: &[&str], is: impl Fn(&Value) -> bool) -> bool {
     })
 }
 
-fn any_of(value: &Value, is: impl Fn(&Value) -> bool) -> bool {
-    matches!(value, Value::List(list) if list.iter().any(is))
-}
-
-fn is_object(value: &Value, name: &str) -> bool {
-    matches!(value.get(name), Some(Value::Object(_)))
-}
-
-fn is_list(value: &Value, name: &str) -> bool {
-    matches!(value.get(name), Some(Value::List(_)))
-}
-
-fn text_is(value: &Value, name: &str, is: impl Fn(&str) -> bool) -> bool {
-    matches!(value.get(name), Some(Value::Text(text)) if is(text))
-}
-
 const JSON: &[Foreign] = &[
-    Foreign {
-        what: "an export of 1Password",
-        next: AS_CSV,
-        is: |doc| {
-            any_in(doc, &["accounts"], |account| is_list(account, "vaults") && is_object(account, "attrs"))
-                || any_of(doc, |item| is_object(item, "vault") && item.has("category"))
-                || (is_object(doc, "secureContents") && doc.has("typeName"))
-        },
-    },
-    Foreign {
-        what: "an export in the Credential Exchange Format",
-        next: AS_CSV,
-        is: |doc| {
-            doc.has("exporterRpId")
-                || (is_list(doc, "collections")
-                    && any_in(doc, &["items"], |item| is_list(item, "credentials")))
-        },
-    },
-    Foreign {
-        what: "an export of Keeper",
-        next: AS_CSV,
-        is: |doc| {
-            is_list(doc, "shared_folders")
-                || any_in(doc, &["records"], |one| {
-                    one.has("$type") || is_object(one, "custom_fields") || one.has("login_url")
-                })
-        },
-    },
-    Foreign {
-        what: "an export of Psono",
-        next: AS_CSV,
-        is: |doc| {
-            fn items(node: &Value, depth: u8) -> bool {
-                let item = |item: &Value| {
-                    item.has("urlfilter")
-                        || [
-                            "website_password",
-                            "application_password",
-                            "environment_variables",
-                            "bookmark",
-                            "elster_certificate",
-                            "ssh_own_key",
-                        ]
-                        .iter()
-                        .any(|kind| text_is(item, "type", |word| word == *kind))
-                        || item.any_member(|name| {
-                            name.starts_with("website_password_") || name.starts_with("application_password_")
-                        })
-                };
-                any_in(node, &["items"], item)
-                    || (depth < 16 && any_in(node, &["folders"], |folder| items(folder, depth + 1)))
-            }
-            items(doc, 0)
-        },
-    },
-    Foreign {
-        what: "an export of Enpass",
-        next: AS_CSV,
-        is: |doc| {
-            any_in(doc, &["items"], |item| {
-                item.has("template_type") || (is_list(item, "fields") && item.has("category"))
-            })
-        },
-    },
-    Foreign {
-        what: "an export of Proton Pass",
-        next: AS_CSV,
-        is: |doc| {
-            is_object(doc, "vaults") && (doc.has("userId") || doc.has("encrypted") || doc.has("version"))
-        },
-    },
-    Foreign {
-        what: "an export of Dashlane",
-        next: AS_CSV,
-        is: |doc| is_list(doc, "AUTHENTIFIANT") || is_list(doc, "SECURENOTE"),
-    },
-    Foreign {
-        what: "an export of Nextcloud Passwords or Passman",
-        next: AS_CSV,
-        is: |doc| {
-            any_in(doc, &["passwords"], |one| {
-                is_list(one, "customFields") || (one.has("label") && one.has("revision"))
-            }) || any_of(doc, |one| {
-                one.has("credential_id") || (one.has("label") && is_list(one, "custom_fields"))
-            })
-        },
-    },
     Foreign {
         what: "logins of Firefox, which are encrypted",
         next: "export them as CSV: in Firefox at about:logins",
@@ -232,39 +123,8 @@ const JSON: &[Foreign] = &[
         is: |doc| any_in(doc, &["logins"], |one| one.has("loginName") || one.has("pwd")),
     },
     Foreign {
-        what: "a backup of an authenticator",
-        next: "keep its secrets as fields of type totp: a table with the columns `name` and `totp`",
-        is: |doc| {
-            (is_object(doc, "header") && doc.has("db"))
-                || (doc.has("schemaVersion") && (is_list(doc, "services") || doc.has("servicesEncrypted")))
-                || (is_list(doc, "tokens") && doc.has("tokenOrder"))
-                || is_list(doc, "Authenticators")
-                || any_of(doc, |one| one.has("secret") && one.has("algorithm") && one.has("digits"))
-        },
-    },
-    Foreign {
-        what: "a Kubernetes manifest",
-        next: "write its values into a table or into JSON lines",
-        is: |doc| doc.has("apiVersion") && doc.has("kind"),
-    },
-    Foreign {
         what: "a file encrypted by SOPS",
         next: "decrypt it first: sops -d",
-        is: |doc| is_object(doc, "sops"),
-    },
-    Foreign {
-        what: "an answer of HashiCorp Vault or OpenBao",
-        next: "write its values into a table or into JSON lines",
-        is: |doc| doc.has("lease_id") || doc.has("lease_duration"),
-    },
-    Foreign {
-        what: "secrets of a cloud's secrets manager",
-        next: "write its values into a table or into JSON lines",
-        is: |doc| {
-            is_list(doc, "SecretValues")
-                || is_list(doc, "SecretList")
-                || doc.has("SecretString")
-                || any_of(doc, |one| one.has("payload") && one.has("name") || one.has("contentType"))
-        },
+        is: |doc| matches!(doc.get("sops"), Some(Value::Object(_))),
     },
 ];

@@ -2,6 +2,7 @@
 
 use crate::decode;
 use crate::json::{self, Value};
+use crate::zip;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use zeroize::Zeroizing;
@@ -31,7 +32,8 @@ pub(crate) struct Head<'a> {
     name: &'a str,
     text: Zeroizing<String>,
     document: Option<Value>,
-    header: OnceCell<Option<Vec<String>>>,
+    rows: OnceCell<Option<Vec<Vec<String>>>>,
+    members: OnceCell<Vec<String>>,
 }
 
 /// What files may begin with before anything that counts.
@@ -43,7 +45,7 @@ impl<'a> Head<'a> {
         let text = text_of(bytes);
         let start = text.trim_start_matches(BLANK);
         let document = if start.starts_with(['{', '[']) { json::parse_head(start).ok() } else { None };
-        Self { bytes, name, text, document, header: OnceCell::new() }
+        Self { bytes, name, text, document, rows: OnceCell::new(), members: OnceCell::new() }
     }
 
     /// Without a mark and blanks at its start. The character that the end cut is U+FFFD.
@@ -68,9 +70,17 @@ impl<'a> Head<'a> {
         self.text().starts_with(['{', '['])
     }
 
-    /// The cells of its first row, where it is a table; found once, for every table that asks.
-    pub(crate) fn header(&self, find: impl FnOnce(&Self) -> Option<Vec<String>>) -> Option<&[String]> {
-        self.header.get_or_init(|| find(self)).as_deref()
+    /// The cells of its first rows, where it is a table; found once, for every table that asks.
+    pub(crate) fn rows(
+        &self,
+        find: impl FnOnce(&Self) -> Option<Vec<Vec<String>>>,
+    ) -> Option<&[Vec<String>]> {
+        self.rows.get_or_init(|| find(self)).as_deref()
+    }
+
+    /// The names of the first members, where it is a zip archive.
+    pub(crate) fn members(&self) -> &[String] {
+        self.members.get_or_init(|| zip::first_names(self.bytes))
     }
 
     /// The file's name, without the folders that it stands in.

@@ -3,10 +3,10 @@
 //! Signature: a first line that is one whole JSON object with a member of ours, and without Passwork's lists.
 //! Mapping: members `vault`, `path`, `name`, `login`, `password`, `url`, `description`,
 //! `tags`, `color`, `favorite`, `customs` (`name`, `type`, `value`), `attachments` (`name`,
-//! `data` in base64). A password left out was never set; an empty one is empty. A folder
+//! `data` in base64), `also_in` (`vault`, `path`), `history` (`password`, `changed` in Unix seconds). A password left out was never set; an empty one is empty. A folder
 //! without records is a line of `vault`, `path` and `"folder": true`. Every other member becomes custom
 //! fields, one for each value in it: `login.uris[0].uri`.
-//! Resolved: `folder`. Told: nothing but rejected lines.
+//! Resolved: `folder`. Told: `history`, and rejected lines.
 //! Cannot hold: nothing is lost.
 
 use crate::decode::Decode;
@@ -20,7 +20,7 @@ use crate::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
-use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::collections::VecDeque;
 use std::io::{BufRead as _, Read, Write};
@@ -113,6 +113,7 @@ fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry
         && members.iter().all(|(name, _)| matches!(name.as_str(), "vault" | "path" | "folder"));
     let mut path = RecordPath::default();
     let mut rest = Members::new();
+    let (mut also_in, mut history) = (Vec::new(), Vec::new());
     for (name, value) in members {
         match (name.as_str(), value) {
             ("vault", value) => path.vault = text_of(value, "vault", tally)?,
@@ -124,6 +125,15 @@ fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry
             }
             ("path", _) => return Err("path is not a list".to_owned()),
             ("folder", value) if folder => tally.resolved(value.leaves()),
+            ("also_in", value) if is_list_of(&value, &["vault", "path"]) => {
+                tally.carried(value.leaves());
+                also_in = places(value);
+            }
+            ("history", value) if is_list_of(&value, &["password", "changed"]) => {
+                history = earlier(&value);
+                let why = "history stays behind: earlier passwords do not move into an environment";
+                tally.tell(why, at, value.leaves());
+            }
             (_, value) => rest.push((name, value)),
         }
     }
@@ -133,13 +143,53 @@ fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry
     if folder {
         return Ok(Entry::Folder(path));
     }
-    let mut record = Record { path, ..Record::default() };
+    let mut record = Record { path, also_in, history, ..Record::default() };
     let unknown = fill(&mut record, rest, tally)?;
     spread(&mut record, unknown, at, tally);
     if record.name.is_empty() {
         tally.remark("no name", at);
     }
     Ok(Entry::Record(record, at.clone()))
+}
+
+/// Whether a value is a list of objects that have these members and no others.
+fn is_list_of(value: &Value, names: &[&str]) -> bool {
+    let known =
+        |one: &Value| matches!(one, Value::Object(_)) && !one.any_member(|name| !names.contains(&name));
+    matches!(value, Value::List(list) if list.iter().all(known))
+}
+
+/// The places of a list of them.
+fn places(value: Value) -> Vec<RecordPath> {
+    let Value::List(list) = value else { return Vec::new() };
+    let place = |one: Value| {
+        let mut path = RecordPath::default();
+        let Value::Object(members) = one else { return path };
+        for (name, value) in members {
+            match value {
+                Value::List(list) if name == "path" => {
+                    path.folders.extend(list.into_iter().filter_map(Value::into_text));
+                }
+                value => path.vault = value.into_text(),
+            }
+        }
+        path
+    };
+    list.into_iter().map(place).collect()
+}
+
+/// The passwords of a list of earlier ones.
+fn earlier(value: &Value) -> Vec<Earlier> {
+    let Value::List(list) = value else { return Vec::new() };
+    let one = |one: &Value| {
+        let Some(Value::Text(text)) = one.get("password") else { return None };
+        let changed_at = match one.get("changed") {
+            Some(Value::Number(number)) => number.parse().ok(),
+            _ => None,
+        };
+        Some(Earlier { password: SecretString::from(text.as_str()), changed_at })
+    };
+    list.iter().filter_map(one).collect()
 }
 
 impl<R: Read> Iterator for Reader<R> {
@@ -446,11 +496,42 @@ impl<W: Write> LinesWriter<W> {
     pub(super) fn record(&mut self, record: &Record) -> Result<()> {
         self.begin(&record.path);
         append(&mut self.line, record, "favorite");
+        self.elsewhere(record);
         self.end()
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {
         self.output.flush().map_err(Error::stream)
+    }
+
+    /// Other places of a record, and passwords that it had before.
+    fn elsewhere(&mut self, record: &Record) {
+        for (index, path) in record.also_in.iter().enumerate() {
+            self.line.extend_from_slice(if index > 0 { b",{" } else { b",\"also_in\":[{" });
+            if let Some(vault) = &path.vault {
+                self.line.extend_from_slice(b"\"vault\":");
+                json::quote(&mut self.line, vault);
+                self.line.push(b',');
+            }
+            self.line.extend_from_slice(b"\"path\":");
+            list(&mut self.line, &path.folders);
+            self.line.push(b'}');
+        }
+        if !record.also_in.is_empty() {
+            self.line.push(b']');
+        }
+        for (index, earlier) in record.history.iter().enumerate() {
+            let begin: &[u8] = if index > 0 { b",{\"password\":" } else { b",\"history\":[{\"password\":" };
+            self.line.extend_from_slice(begin);
+            json::quote(&mut self.line, earlier.password.expose());
+            if let Some(changed) = earlier.changed_at {
+                self.line.extend_from_slice(format!(",\"changed\":{changed}").as_bytes());
+            }
+            self.line.push(b'}');
+        }
+        if !record.history.is_empty() {
+            self.line.push(b']');
+        }
     }
 
     fn begin(&mut self, path: &RecordPath) {

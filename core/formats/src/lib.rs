@@ -26,8 +26,10 @@
 
 #[cfg(feature = "archive")]
 pub mod archive;
+mod authenticators;
 mod columns;
 pub mod csv;
+mod date;
 mod decode;
 pub mod detect;
 mod document;
@@ -40,7 +42,10 @@ mod jsonl;
 mod managers;
 mod passwork_json;
 mod tally;
+mod trees;
 mod wiped;
+mod yaml;
+mod zip;
 
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
@@ -61,6 +66,18 @@ pub enum ExtraColumns {
     Ignore,
     /// The file is refused.
     Fail,
+}
+
+/// What becomes of HTML's entities in the cells of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Entities {
+    /// Decoded where the export is known to write them, and every `&` of the file begins one.
+    #[default]
+    Auto,
+    /// Decoded.
+    Decode,
+    /// Left as they are.
+    Keep,
 }
 
 /// How to read. The default suits files that describe themselves.
@@ -86,6 +103,10 @@ pub struct ReadOptions {
     pub flexible: bool,
     /// CSV: that no column is a secret is no mistake.
     pub no_password: bool,
+    /// CSV: what becomes of `&amp;` and the like.
+    pub entities: Entities,
+    /// What the file is called: some formats name their record after it.
+    pub name: Option<String>,
 }
 
 impl Default for ReadOptions {
@@ -101,6 +122,8 @@ impl Default for ReadOptions {
             folder_separator: '/',
             flexible: false,
             no_password: false,
+            entities: Entities::Auto,
+            name: None,
         }
     }
 }

@@ -43,6 +43,11 @@ impl Tally {
         self.values.resolved += 1;
     }
 
+    /// A value that was carried a moment ago goes nowhere after all; whoever says so tells of it.
+    pub(crate) fn not_carried(&mut self) {
+        self.values.carried = self.values.carried.saturating_sub(1);
+    }
+
     /// Values stay behind, and a reject names their place.
     pub(crate) fn rejected(&mut self, count: u64) {
         self.values.told += count;

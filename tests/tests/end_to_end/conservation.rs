@@ -75,9 +75,21 @@ fn foreign_files_are_named_and_refused() {
     let keeper = r#"{"shared_folders":[],"records":[{"title":"n","$type":"login","password":"planted","custom_fields":{}}]}"#;
     let psono = r#"{"folders":[{"name":"f","items":[{"type":"website_password","name":"n","website_password_password":"planted"}]}]}"#;
     let keepass = r#"<?xml version="1.0"?><KeePassFile><Root/></KeePassFile>"#;
+    let sops = r#"{"key":"ENC[planted]","sops":{"mac":"x"}}"#;
+    // What has a reader of its own is read by that one alone.
+    for (text, name) in [(keeper, "Keeper"), (psono, "Psono")] {
+        let file = scene.file("a.json", text);
+        for format in ["passwork-json", "csv", "jsonl"] {
+            scene
+                .run(&["import", file, "embedded:a", "--format", format])
+                .exits(1)
+                .says(name)
+                .hides("planted");
+        }
+        scene.run(&["import", file, "embedded:a", "--dry-run"]).succeeds().hides("planted");
+    }
     for (text, name) in [
-        (keeper.as_bytes(), "Keeper"),
-        (psono.as_bytes(), "Psono"),
+        (sops.as_bytes(), "SOPS"),
         (keepass.as_bytes(), "KeePass"),
         (&b"PK\x03\x04planted"[..], "zip"),
         (br#"{"what":{"is":"planted"}}"#, "neither"),

@@ -33,9 +33,16 @@ pub struct Record {
     pub customs: Vec<Custom>,
     /// In order; names may repeat.
     pub attachments: Vec<Attachment>,
-    /// When anything of it was last changed where it was read from, in Unix seconds; files and some servers do not
+    /// When it was made where it was read from, in Unix seconds, where that is known. It does not move along.
+    pub created_at: Option<i64>,
+    /// When anything of it was last changed where it was read from, in Unix seconds; many files and some servers do not
     /// tell. It does not move along.
     pub changed_at: Option<i64>,
+    /// Where else it stands in its source: an environment has one place for each record, JSON lines keep them all.
+    pub also_in: Vec<RecordPath>,
+    /// Passwords that it had before, in the source's order. Environments keep a history of their own making; JSON lines
+    /// keep this one.
+    pub history: Vec<Earlier>,
     /// The record key of a record that is carried sealed: password, custom fields and attachments
     /// hold ciphertext under this key, as it stands on the wire. `None`: everything is plaintext.
     pub sealed_under: Option<SecretString>,
@@ -62,6 +69,7 @@ impl Record {
             + self.tags.iter().map(std::string::String::len).sum::<usize>()
             + self.customs.iter().map(|custom| custom.name.len() + secret(&custom.value)).sum::<usize>()
             + self.attachments.iter().map(|attachment| attachment.content.len()).sum::<usize>()
+            + self.history.iter().map(|earlier| secret(&earlier.password)).sum::<usize>()
     }
 }
 
@@ -115,6 +123,15 @@ impl fmt::Display for RecordPath {
         }
         Ok(())
     }
+}
+
+/// A password that a record had before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// The password.
+    pub password: SecretString,
+    /// Until when it held, in Unix seconds, where that is known.
+    pub changed_at: Option<i64>,
 }
 
 /// A custom field.

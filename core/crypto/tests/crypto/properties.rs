@@ -37,7 +37,10 @@ fn record() -> impl Strategy<Value = Record> {
             favorite,
             customs,
             attachments,
+            created_at: None,
             changed_at: None,
+            also_in: Vec::new(),
+            history: Vec::new(),
             sealed_under: None,
         },
     )

@@ -174,7 +174,10 @@ impl Decoder<'_> {
             attachments: self.list(|decoder| {
                 Ok(Attachment { name: decoder.text()?, content: SecretBytes::new(decoder.bytes()?) })
             })?,
+            created_at: None,
             changed_at: None,
+            also_in: Vec::new(),
+            history: Vec::new(),
             sealed_under: None,
         })
     }

@@ -17,21 +17,38 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 /// The first row of a file that may be a table.
 pub(super) fn header_of<'a>(head: &'a Head<'_>) -> Option<&'a [String]> {
-    head.header(|head| {
+    rows_of(head)?.first().map(Vec::as_slice)
+}
+
+/// The first rows of a file that may be a table; cells without blanks around them.
+pub(super) fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
+    head.rows(|head| {
         if head.looks_like_json() || foreign::refuse_text(head.bytes).is_err() {
             return None;
         }
         let (named, at, _) = separator(head.text().as_bytes());
-        let text = head.text().as_bytes().get(at..).unwrap_or_default();
+        let mut text = head.text().as_bytes().get(at..).unwrap_or_default();
         let delimiter = named.unwrap_or_else(|| find_delimiter(text, None));
         let mut splitter = Splitter::new(Dialect { delimiter, escape: None });
-        if !splitter.feed(text).1 && !splitter.finish() {
-            return None;
+        let mut rows = Vec::new();
+        while rows.len() < ROWS {
+            let (used, whole) = splitter.feed(text);
+            text = text.get(used..).unwrap_or_default();
+            // A row that the end of the head cuts is none, unless it is all there is.
+            let ends = whole || (rows.is_empty() && splitter.finish());
+            if !ends || splitter.row.fault.is_some() {
+                break;
+            }
+            let cells = splitter.row.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned());
+            rows.push(cells.collect());
+            splitter.next_row();
         }
-        let cells = splitter.row.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned());
-        splitter.row.fault.is_none().then(|| cells.collect())
+        (!rows.is_empty()).then_some(rows)
     })
 }
+
+/// Rows that are looked at.
+const ROWS: usize = 20;
 
 /// What a first line `sep=;` names, the byte after that line, and the line that follows.
 pub(super) fn separator(text: &[u8]) -> (Option<u8>, usize, u64) {

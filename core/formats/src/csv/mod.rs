@@ -6,8 +6,10 @@
 //! Cannot hold: attachments, folders without records, same-named or empty custom fields,
 //! tags with separators, an empty password against none, the order of custom fields.
 
+mod entities;
 mod header;
 pub(crate) mod managers;
+mod paths;
 mod reader;
 mod rows;
 mod writer;

@@ -1,12 +1,16 @@
 //! Reading CSV: from rows to records, and the account of their cells.
 
+use super::entities::{self, Seen};
 use super::header::separator;
-use super::managers::{self, Manager, Outcome};
+use super::managers::{self, Manager, Outcome, Rest};
+use super::paths;
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::columns::{self, Field, Sample, Target};
+use crate::date;
 use crate::decode::Decode;
 use crate::tally::Tally;
-use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, foreign, too_deep};
+use crate::wiped::append;
+use crate::{Entities, Entries, MOST_FOLDERS, ReadOptions, as_bool, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::SecretString;
@@ -41,13 +45,18 @@ fn open(
     };
     let told = ascii(options.delimiter, "delimiter")?;
     let escape = ascii(options.escape, "escape character")?;
+    // What the user says of columns stands above every table.
+    let wanted = wanted.filter(|_| options.columns.is_none() && !options.no_header);
     let mut source = Decode::open(input, options.encoding.as_deref())?;
     let mut chunk = Zeroizing::new(Vec::new());
     source.next(&mut chunk)?;
     foreign::refuse_text(&chunk)?;
     let (named, at, first_line) = separator(&chunk);
-    let delimiter =
-        told.or(named).unwrap_or_else(|| find_delimiter(chunk.get(at..).unwrap_or_default(), escape));
+    let fixed = wanted.and_then(|manager| u8::try_from(manager.delimiter?).ok());
+    let delimiter = told
+        .or(named)
+        .or(fixed)
+        .unwrap_or_else(|| find_delimiter(chunk.get(at..).unwrap_or_default(), escape));
     let mut splitter = Splitter::new(Dialect { delimiter, escape });
     splitter.line = first_line;
     splitter.row.line = first_line;
@@ -57,6 +66,8 @@ fn open(
         header: Vec::new(),
         password: None,
         manager: None,
+        rest: None,
+        decodes: options.entities == Entities::Decode,
         separator: options.folder_separator,
         flexible: options.flexible,
         splitter,
@@ -73,44 +84,12 @@ fn open(
         return Err(Error::new(ErrorKind::Usage, "without a header the columns need names")
             .next_step("name them with --columns, for instance --columns name,login,password"));
     }
-    let mut header_line = 1;
-    let header = if options.no_header || !reader.advance()? {
-        options.columns.clone().unwrap_or_default()
-    } else {
-        let row = &reader.splitter.row;
-        header_line = row.line;
-        if let Some(fault) = &row.fault {
-            return Err(Error::new(ErrorKind::Input, format!("line {header_line}: {fault}")));
-        }
-        let cells = row.cells().map(|cell| std::str::from_utf8(cell).map(str::to_owned));
-        let header = cells.collect::<Result<Vec<_>, _>>().map_err(|_| {
-            let name = reader.source.name;
-            Error::new(ErrorKind::Input, format!("line {header_line}: the header is not {name}"))
-                .next_step("name the encoding with --encoding")
-        })?;
-        reader.splitter.next_row();
-        reader.header.clone_from(&header);
-        reader.manager = managers::find(&header).or(wanted).filter(|_| options.columns.is_none());
-        options.columns.clone().unwrap_or(header)
-    };
+    let (header, line) = reader.read_header(options, wanted)?;
     if let Some(manager) = reader.manager {
-        reader.queue.push_back(Entry::Note(format!("read as an export of {}", manager.name)));
-        reader.splitter.dialect.escape = escape.or(manager.escape);
-        reader.separator = manager
-            .separator
-            .filter(|_| options.folder_separator == ReadOptions::default().folder_separator)
-            .unwrap_or(reader.separator);
+        reader.read_as(manager, escape, options)?;
     }
     if !header.is_empty() {
-        let sample = reader.sample(header.len());
-        let targets = columns::resolve(&header, header_line, options, &sample, |name| {
-            reader.manager.and_then(|manager| manager.meaning(name))
-        })?;
-        reader.queue.push_back(Entry::Note(columns::mapping(&header, &targets)));
-        reader.propose(&targets, &sample);
-        reader.password = targets.iter().position(|target| *target == Target::Field(Field::Password));
-        reader.columns =
-            targets.into_iter().zip(header).map(|(target, name)| Column { target, name }).collect();
+        reader.map_columns(header, line, options)?;
     }
     Ok(Box::new(reader))
 }
@@ -129,6 +108,10 @@ struct Reader {
     password: Option<usize>,
     /// Whose export it is, where the header says so.
     manager: Option<&'static Manager>,
+    /// What takes the cells from this column on.
+    rest: Option<(usize, Rest)>,
+    /// Whether HTML's entities stand for their characters.
+    decodes: bool,
     separator: char,
     flexible: bool,
     splitter: Splitter,
@@ -139,6 +122,16 @@ struct Reader {
     ended: bool,
 }
 
+/// Whether a row holds names of columns, where records are expected.
+fn is_header(row: &[Zeroizing<String>]) -> bool {
+    let known = |cell: &Zeroizing<String>| {
+        columns::is_known(cell) || ["field", "value"].iter().any(|word| cell.eq_ignore_ascii_case(word))
+    };
+    row.len() > 1 && row.iter().take(5).all(known)
+}
+
+/// Cells of a row that are enough to see whether it is a header.
+const HEADER: usize = 5;
 /// Rows that are looked at before the first is read.
 const SAMPLE: usize = 50;
 
@@ -182,6 +175,95 @@ impl Reader {
         rows
     }
 
+    /// The names of the columns and their line; whose table it is, is known then.
+    fn read_header(
+        &mut self,
+        options: &ReadOptions,
+        wanted: Option<&'static Manager>,
+    ) -> Result<(Vec<String>, u64)> {
+        if let Some(manager) = wanted.filter(|manager| !manager.columns.is_empty()) {
+            self.manager = Some(manager);
+            // Some builds write a header all the same.
+            if self.sample(HEADER).first().is_some_and(|row| is_header(row)) && self.advance()? {
+                self.splitter.next_row();
+            }
+            let names = manager.columns.iter().map(|name| (*name).to_owned()).collect();
+            return Ok((names, self.splitter.row.line));
+        }
+        if options.no_header || !self.advance()? {
+            return Ok((options.columns.clone().unwrap_or_default(), 1));
+        }
+        let row = &self.splitter.row;
+        let line = row.line;
+        if let Some(fault) = &row.fault {
+            return Err(Error::new(ErrorKind::Input, format!("line {line}: {fault}")));
+        }
+        let cells = row.cells().map(|cell| std::str::from_utf8(cell).map(str::to_owned));
+        let header = cells.collect::<Result<Vec<_>, _>>().map_err(|_| {
+            let name = self.source.name;
+            Error::new(ErrorKind::Input, format!("line {line}: the header is not {name}"))
+                .next_step("name the encoding with --encoding")
+        })?;
+        self.splitter.next_row();
+        self.header.clone_from(&header);
+        self.manager = managers::find(&header).or(wanted).filter(|_| options.columns.is_none());
+        Ok((options.columns.clone().unwrap_or(header), line))
+    }
+
+    /// What a manager's table has of its own, and why it is taken for one.
+    fn read_as(
+        &mut self,
+        manager: &'static Manager,
+        escape: Option<u8>,
+        options: &ReadOptions,
+    ) -> Result<()> {
+        let (format, name) = (manager.format, manager.name);
+        let why = manager.known_by();
+        self.queue.push_back(Entry::Note(format!("read as {format}, an export of {name}: {why}")));
+        self.splitter.dialect.escape = escape.or(manager.escape);
+        self.separator = manager
+            .separator
+            .filter(|_| options.folder_separator == ReadOptions::default().folder_separator)
+            .unwrap_or(self.separator);
+        if manager.entities && options.entities == Entities::Auto {
+            // Only the whole of it shows whether an `&` was written as one.
+            let mut more = Zeroizing::new(Vec::new());
+            while self.source.next(&mut more)? {
+                append(&mut self.chunk, &more);
+            }
+            match entities::seen(self.chunk.get(self.at..).unwrap_or_default()) {
+                Seen::Everywhere => self.decodes = true,
+                Seen::Mixed => self.queue.push_back(Entry::Note(
+                    "a cell looks as if it were written for HTML, but others hold a bare &: nothing is decoded; --html-entities decode decodes"
+                        .to_owned(),
+                )),
+                Seen::Nowhere => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What each column means.
+    fn map_columns(&mut self, header: Vec<String>, line: u64, options: &ReadOptions) -> Result<()> {
+        let sample = self.sample(header.len());
+        let manager = self.manager;
+        let rest = manager.and_then(|manager| manager.rest);
+        let no_password = options.no_password || rest.is_some();
+        let options = &ReadOptions { no_password, ..options.clone() };
+        let targets = columns::resolve(&header, line, options, &sample, |name| {
+            manager.and_then(|manager| manager.meaning(name))
+        })?;
+        let is_ours = |name: &str| manager.is_some_and(|manager| manager.knows(name));
+        self.queue.push_back(Entry::Note(columns::mapping(&header, &targets, is_ours)));
+        self.propose(&targets, &sample);
+        let from = targets.iter().position(|target| *target == Target::Rest).unwrap_or(targets.len());
+        self.rest = rest.map(|rest| (from, rest));
+        self.password = targets.iter().position(|target| *target == Target::Field(Field::Password));
+        self.columns =
+            targets.into_iter().zip(header).map(|(target, name)| Column { target, name }).collect();
+        Ok(())
+    }
+
     /// Says what the sample looks like. Nothing is read otherwise for it: a second file might look different.
     fn propose(&mut self, targets: &[Target], sample: &Sample) {
         for (index, target) in targets.iter().enumerate() {
@@ -211,6 +293,7 @@ impl Reader {
     fn entry(&mut self) -> Option<Entry> {
         let Self { splitter, columns, header, tally, source, password, manager, separator, flexible, .. } =
             self;
+        let (rest, decodes) = (self.rest, self.decodes);
         let row = &splitter.row;
         let line = row.line;
         let filled = row.cells().filter(|cell| !cell.is_empty()).count() as u64;
@@ -246,12 +329,12 @@ impl Reader {
         let (cells, wanted) = (row.ends.len(), columns.len());
         // What a row lacks at its end was left out because it was empty, unless that would be its password.
         let short = cells < wanted && password.is_none_or(|password| password < cells);
-        if cells != wanted && !*flexible && !short {
+        if cells != wanted && !*flexible && !short && rest.is_none() {
             let noun = if cells == 1 { "cell" } else { "cells" };
             let why = format!("{cells} {noun}, header has {wanted} (--flexible takes such rows)");
             return reject(Position::line(line), why, tally);
         }
-        if cells < wanted {
+        if cells < wanted && rest.is_none() {
             tally.remark(
                 "cells are left out at the end of a row: they count as empty",
                 format!("line {line}"),
@@ -259,38 +342,38 @@ impl Reader {
         }
         let mark = tally.mark();
         let mut record = Record::default();
-        let mut start = 0;
+        let (mut start, mut further, mut decoded) = (0, Vec::new(), false);
         for (index, &end) in row.ends.iter().enumerate() {
             let Some(cell) = text.get(start..end) else {
                 tally.back_to(mark);
                 return reject(Position::line(line), format!("not {}", source.name), tally);
             };
             start = end;
+            if let Some((from, _)) = rest
+                && index >= from
+            {
+                further.push(cell);
+                continue;
+            }
             if cell.is_empty() {
                 continue;
             }
-            let place = || format!("line {line}, column {}", index + 1);
-            remark_looks(tally, cell, place);
-            match columns.get(index) {
-                Some(Column { target: Target::Ignore, .. }) => {
-                    tally.tell(format!("column {} is left out, as you said", index + 1), place(), 1);
-                }
-                Some(Column { target: Target::Behind(why), .. }) => {
-                    tally.tell(format!("column {} stays behind: {why}", index + 1), place(), 1);
-                }
-                Some(column) => {
-                    set(&mut record, column, cell, *separator);
-                    tally.carried(1);
-                }
-                None => {
-                    record.customs.push(Custom {
-                        name: format!("Column {}", index + 1),
-                        kind: CustomKind::Text,
-                        value: cell.into(),
-                    });
-                    tally.carried(1);
-                }
+            let plain = if decodes { entities::decoded(cell) } else { None };
+            if plain.is_some() {
+                decoded = true;
             }
+            let cell = plain.as_ref().map_or(cell, |plain| plain.as_str());
+            remark_looks(tally, cell, || format!("line {line}, column {}", index + 1));
+            put(&mut record, columns, (index, cell), *separator, line, tally);
+        }
+        if let Some((_, take)) = rest {
+            take(&mut record, &further, tally);
+        }
+        if decoded {
+            tally.remark(
+                "HTML's entities (&amp; and the like) are decoded; --html-entities keep leaves them",
+                format!("line {line}"),
+            );
         }
         match completed(&mut record, *manager, *separator, line, tally) {
             Ok(None) => Some(Entry::Record(record, Position::line(line))),
@@ -304,6 +387,45 @@ impl Reader {
                 tally.back_to(mark);
                 reject(Position::line(line), too_deep(), tally)
             }
+        }
+    }
+}
+
+/// Puts a cell where its column says, and counts it.
+fn put(
+    record: &mut Record,
+    columns: &[Column],
+    (index, cell): (usize, &str),
+    separator: char,
+    line: u64,
+    tally: &mut Tally,
+) {
+    let place = || format!("line {line}, column {}", index + 1);
+    match columns.get(index) {
+        Some(Column { target: Target::Ignore, .. }) => {
+            tally.tell(format!("column {} is left out, as you said", index + 1), place(), 1);
+        }
+        Some(Column { target: Target::Behind(why), .. }) => {
+            tally.tell(format!("column {} stays behind: {why}", index + 1), place(), 1);
+        }
+        Some(Column { target: target @ (Target::Created | Target::Changed), .. }) => {
+            let seconds = date::of_iso(cell).or_else(|| date::of_number(cell.parse().ok()?));
+            let made = *target == Target::Created;
+            *(if made { &mut record.created_at } else { &mut record.changed_at }) = seconds;
+            let why = "an environment keeps its own dates";
+            tally.tell(format!("column {} stays behind: {why}", index + 1), place(), 1);
+        }
+        Some(column) => {
+            set(record, column, cell, separator);
+            tally.carried(1);
+        }
+        None => {
+            record.customs.push(Custom {
+                name: format!("Column {}", index + 1),
+                kind: CustomKind::Text,
+                value: cell.into(),
+            });
+            tally.carried(1);
         }
     }
 }
@@ -333,7 +455,7 @@ fn completed(
         Outcome::LeftOut(why) => return Err(Unwanted::LeftOut(why)),
         Outcome::Folder if bare => {
             let mut path = std::mem::take(&mut record.path);
-            let named = split_path(&record.name, separator);
+            let named = paths::split(&record.name, separator);
             if !named.is_empty() {
                 path.folders = named;
             }
@@ -382,13 +504,13 @@ fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
         record.customs.push(Custom { name: name.to_owned(), kind, value: SecretString::from(cell) });
     };
     let field = match &column.target {
-        Target::Ignore | Target::Behind(_) => return,
+        Target::Ignore | Target::Behind(_) | Target::Created | Target::Changed | Target::Rest => return,
         Target::Custom(name, kind) => return custom(name, kind.clone()),
         Target::Field(field) => *field,
     };
     match field {
         Field::Vault => record.path.vault = Some(cell.to_owned()),
-        Field::Folder => record.path.folders = split_path(cell, separator),
+        Field::Folder => record.path.folders = paths::split(cell, separator),
         Field::Name => cell.clone_into(&mut record.name),
         Field::Login => cell.clone_into(&mut record.login),
         Field::Password => record.password = Some(SecretString::from(cell)),
@@ -416,6 +538,10 @@ fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
 
 /// The host of an address, which may lack its scheme.
 fn host(url: &str) -> Option<&str> {
+    // An app is named by its signature and package, which tell people nothing.
+    if url.starts_with("android://") {
+        return None;
+    }
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -430,23 +556,6 @@ fn host(url: &str) -> Option<&str> {
     };
     let host = host.trim();
     (!host.is_empty() && !host.contains(char::is_whitespace)).then_some(host)
-}
-
-/// `Infra/Net\/Core`: a backslash before the separator makes it part of the name, and
-/// stands for itself anywhere else. Empty parts are left out: `/Infra/` is `Infra`.
-fn split_path(cell: &str, separator: char) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let mut chars = cell.chars().peekable();
-    while let Some(c) = chars.next() {
-        let literal = if c == '\\' && chars.peek() == Some(&separator) { chars.next() } else { None };
-        if literal.is_none() && c == separator {
-            names.push(String::new());
-        } else if let Some(name) = names.last_mut() {
-            name.push(literal.unwrap_or(c));
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
 }
 
 impl Iterator for Reader {
@@ -492,7 +601,7 @@ mod tests {
             ("https://user:pw@mail.example:8443/login?x=1", Some("mail.example")),
             ("mail.example/login", Some("mail.example")),
             ("http://[::1]:8080/", Some("[::1]")),
-            ("android://hash==@com.example.app/", Some("com.example.app")),
+            ("android://hash==@com.example.app/", None),
             ("", None),
             ("a word and another", None),
         ] {

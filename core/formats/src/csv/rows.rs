@@ -89,12 +89,14 @@ pub(super) struct Splitter {
     pub(super) dialect: Dialect,
     pub(super) line: u64,
     after_cr: bool,
+    /// Two carriage returns in a row: with a line feed after them, they are one line break.
+    after_two: bool,
     pub(super) row: Row,
 }
 
 impl Splitter {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, line: 1, after_cr: false, row: Row::new() }
+        Self { dialect, line: 1, after_cr: false, after_two: false, row: Row::new() }
     }
 
     /// Takes bytes until a row is whole: gives how many, and whether it is.
@@ -115,9 +117,14 @@ impl Splitter {
                     // The second half of a line break that was counted already.
                     if self.row.state == State::Quoted {
                         self.row.data.push(byte);
+                    } else if self.after_two {
+                        self.line = self.line.saturating_sub(1);
+                        self.row.line = self.line;
                     }
+                    self.after_two = false;
                     continue;
                 }
+                self.after_two = byte == b'\r' && self.row.is_blank();
             }
             let breaks = byte == b'\n' || byte == b'\r';
             if breaks {

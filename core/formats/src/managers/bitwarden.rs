@@ -9,16 +9,19 @@
 //! linked fields, which have no value of their own.
 //! Not read: an export that is encrypted. The whole document is kept in memory.
 
+use super::item::{EARLIER, earlier, seconds};
 use crate::columns::kind_of;
-use crate::document::{NO_RECORD, document, left_behind, pattern, take};
+use crate::document::{NO_RECORD, document, left_behind, parsed, pattern, take};
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::jsonl::{spread, text_of, twice};
 use crate::tally::Tally;
+use crate::zip::Zip;
 use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, RecordPath, Reject};
-use keyferry_crypto::secret::SecretString;
+use keyferry_crypto::model::visible::shown;
+use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::secret::{SecretBytes, SecretString};
 use keyferry_crypto::totp::Totp;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -39,8 +42,26 @@ fn is_own(document: &Value) -> bool {
         || items.is_some_and(|items| items.iter().any(|item| kinds.iter().any(|kind| is_object(item, kind))))
 }
 
+/// Whether it is the archive with attachments.
+pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
+    let members = head.members();
+    let document = members.iter().any(|name| name == "data.json");
+    (document && members.iter().all(|name| name == "data.json" || name.starts_with("attachments/"))).into()
+}
+
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
-    let Value::Object(mut members) = document(input)? else { return Err(not_one()) };
+    of_document(document(input)?, None)
+}
+
+/// Reads the archive: `data.json`, and `attachments/` with a folder for each item that has some.
+pub(crate) fn read_zip(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let mut zip = Zip::open(input)?;
+    let Some(bytes) = zip.take("data.json")? else { return Err(not_one()) };
+    of_document(parsed(&bytes)?, Some(zip))
+}
+
+fn of_document(document: Value, zip: Option<Zip>) -> Result<Entries> {
+    let Value::Object(mut members) = document else { return Err(not_one()) };
     if let Some(name) = json::duplicate(&members) {
         return Err(Error::new(ErrorKind::Input, twice(name)));
     }
@@ -54,7 +75,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             .next_step("export it there as .json, without encryption, and shred that file afterwards"));
     }
     tally.resolved(encrypted.leaves());
-    let mut reader = Reader { tally, ..Reader::default() };
+    let mut reader = Reader { tally, zip, ..Reader::default() };
     let Value::List(items) = take(&mut members, "items") else { return Err(not_one()) };
     for kind in ["folders", "collections"] {
         match take(&mut members, kind) {
@@ -87,6 +108,8 @@ struct Reader {
     /// Paths that hold something, here or below.
     filled: HashSet<Vec<String>>,
     tally: Tally,
+    /// The archive that the document came in.
+    zip: Option<Zip>,
     /// What is said at the end, the last first.
     last: Option<Vec<Entry>>,
 }
@@ -142,6 +165,10 @@ impl Reader {
             self.tally.tell("a record in the bin stays behind", at, leaves);
             return Ok(None);
         }
+        let id = match members.iter().find(|(name, _)| name == "id") {
+            Some((_, Value::Text(id))) => id.to_string(),
+            _ => String::new(),
+        };
         for name in ["id", "organizationId", "type"] {
             match take(&mut members, name) {
                 structured @ (Value::List(_) | Value::Object(_)) => {
@@ -151,15 +178,20 @@ impl Reader {
             }
         }
         let mut path = self.named(take(&mut members, "folderId"), &format!("{at}/folderId"));
+        let mut also_in = Vec::new();
         match take(&mut members, "collectionIds") {
             Value::List(ids) => {
                 for (index, id) in ids.into_iter().enumerate() {
                     let at = format!("{at}/collectionIds/{index}");
                     let found = self.named(id, &at);
-                    if path.is_some() && found.is_some() {
-                        self.tally.remark("a record stands in several places: the first is taken", &at);
+                    match (&path, found) {
+                        (Some(_), Some(folders)) => {
+                            self.tally.remark("a record stands in several places: the first is taken", &at);
+                            also_in.push(RecordPath { vault: None, folders });
+                        }
+                        (None, found) => path = found,
+                        (Some(_), None) => {}
                     }
-                    path = path.or(found);
                 }
             }
             other => left_behind(&mut self.tally, &other, &format!("{at}/collectionIds"), NO_RECORD),
@@ -171,10 +203,14 @@ impl Reader {
         let mut item = Item { record: Record::default(), at, tally: &mut self.tally };
         item.fill(members)?;
         let mut record = item.record;
+        if let Some(zip) = &mut self.zip {
+            attach(&mut record, zip, &id, at, &mut self.tally);
+        }
         for length in 1..=folders.len() {
             self.filled.insert(folders[..length].to_vec());
         }
         record.path = RecordPath { vault: None, folders };
+        record.also_in = also_in;
         Ok(Some(record))
     }
 
@@ -186,6 +222,16 @@ impl Reader {
                 self.tally.remark("a folder is too deep", at);
             } else if !path.is_empty() && self.filled.insert(path.clone()) {
                 last.push(Entry::Folder(RecordPath { vault: None, folders: path }));
+            }
+        }
+        if let Some(zip) = &mut self.zip {
+            let refused = std::mem::take(&mut zip.refused);
+            self.tally.read(refused.len() as u64);
+            self.tally.rejected(refused.len() as u64);
+            last.extend(refused);
+            for name in zip.names() {
+                self.tally.read(1);
+                self.tally.tell("a file of the archive belongs to no record", shown(name), 1);
             }
         }
         last.extend(std::mem::take(&mut self.tally).finish());
@@ -215,6 +261,24 @@ impl Iterator for Reader {
             self.last = Some(self.end());
         }
         self.last.as_mut().and_then(Vec::pop).map(Ok)
+    }
+}
+
+/// The files of an item.
+fn attach(record: &mut Record, zip: &mut Zip, id: &str, at: &str, tally: &mut Tally) {
+    let folder = format!("attachments/{id}/");
+    let names: Vec<_> = zip.names().filter(|name| name.starts_with(&folder)).map(str::to_owned).collect();
+    for member in names {
+        tally.read(1);
+        match zip.take(&member) {
+            Ok(Some(mut bytes)) => {
+                tally.carried(1);
+                let name = member.get(folder.len()..).unwrap_or_default().to_owned();
+                let content = SecretBytes::new(std::mem::take(&mut *bytes));
+                record.attachments.push(Attachment { name, content });
+            }
+            _ => tally.tell("a file of the archive is damaged, and stays behind", at, 1),
+        }
     }
 }
 
@@ -250,9 +314,14 @@ impl Item<'_> {
                     self.behind(&value, "archivedDate", "an environment keeps its own dates");
                 }
                 ("creationDate" | "revisionDate", value) => {
+                    let dates = (&mut self.record.created_at, &mut self.record.changed_at);
+                    *(if name == "creationDate" { dates.0 } else { dates.1 }) = seconds(&value);
                     self.behind(&value, &name, "an environment keeps its own dates");
                 }
-                ("passwordHistory", value) => self.behind(&value, &name, "earlier passwords do not move"),
+                ("passwordHistory", value) => {
+                    self.record.history = earlier(&value, "password", "lastUsedDate");
+                    self.behind(&value, &name, EARLIER);
+                }
                 // 0: nothing more is asked for.
                 ("reprompt", Value::Number(number)) if number == "0" => self.tally.resolved(1),
                 ("reprompt", value) => self.behind(&value, &name, "no record can ask for a password again"),

@@ -96,7 +96,10 @@ fn records(size: usize) -> Vec<Record> {
                 content: SecretBytes::new((0..size).map(|_| rng.u8(..)).collect()),
             })
             .into(),
+        created_at: None,
         changed_at: None,
+        also_in: Vec::new(),
+        history: Vec::new(),
         sealed_under: None,
     };
     let empty = Record { password: Some(SecretString::default()), ..Record::default() };

@@ -2,5 +2,10 @@
 
 mod archive;
 mod conservation;
+mod documents;
+mod hostile;
 mod samples;
 mod table;
+
+#[path = "../support/any_format.rs"]
+mod any_format;

@@ -42,3 +42,19 @@ fn the_list_in_the_documents_is_the_table() {
         );
     }
 }
+
+/// A format whose sample nobody wrote is not proven to be read.
+#[test]
+fn every_format_has_a_sample() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/samples");
+    let mut told = String::new();
+    for folder in std::fs::read_dir(root).unwrap() {
+        told += &std::fs::read_to_string(folder.unwrap().path().join("expected.json")).unwrap_or_default();
+    }
+    let told: String = told.split_whitespace().collect();
+    for format in Format::all() {
+        let detected = told.contains(&format!("\"detect\":\"{}\"", format.name()));
+        let named = told.contains(&format!("\"format\":\"{}\"", format.name()));
+        assert!(detected || named, "no sample is {}", format.name());
+    }
+}

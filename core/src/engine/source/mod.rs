@@ -229,7 +229,9 @@ fn read_file(
             None => detect::detect(&head, path.to_str())?,
         };
         let whole = formats::WipedReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
-        formats::reader(format, Box::new(whole), &options.read)?
+        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        let read = formats::ReadOptions { name, ..options.read.clone() };
+        formats::reader(format, Box::new(whole), &read)?
     };
     let mut chunk = Vec::new();
     let (mut entries_read, mut weight, mut taken) = (0, 0, 0);

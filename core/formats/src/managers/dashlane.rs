@@ -1,0 +1,125 @@
+//! Dashlane: a zip archive of tables (`credentials.csv`, `securenotes.csv`, `payments.csv`, `ids.csv`, `personalInfo.csv`,
+//! `wifi.csv`, `secrets.csv`), and its older JSON.
+//!
+//! Signature: members of these names, at the root or under `dashlane-credential-export/`; `AUTHENTIFIANT` or `SECURENOTE`.
+//! Mapping: each table as a table of its kind; of JSON the login, its further names, and every other member as a field.
+//! Told: attachments, which are not in it. `.dash` files are encrypted and not read.
+
+use super::item::{Item, OWN, list};
+use super::items::{Document, Kept};
+use crate::csv::managers::DASHLANE;
+use crate::csv::read_table;
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value};
+use crate::zip::Zip;
+use crate::{Entries, ReadOptions};
+use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::model::visible::shown;
+use keyferry_crypto::model::{Entry, RecordPath, Values};
+use std::io::{Cursor, Read};
+
+/// Whether it is the JSON.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    let own = |document: &Value| {
+        let is_list = |name: &str| matches!(document.get(name), Some(Value::List(_)));
+        is_list("AUTHENTIFIANT") || is_list("SECURENOTE") || is_list("PAYMENTMEANS_CREDITCARD")
+    };
+    head.json().is_some_and(own).into()
+}
+
+/// A member's file, in small letters.
+fn table(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Whether it is the archive.
+pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
+    let own = |name: &String| {
+        ["credentials.csv", "securenotes.csv", "personalinfo.csv"].contains(&table(name).as_str())
+    };
+    head.members().iter().any(own).into()
+}
+
+pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    let mut zip = Zip::open(input)?;
+    let mut tables = Vec::new();
+    // In the order of the kinds, not of the archive.
+    for (file, manager) in DASHLANE {
+        let name = zip.names().find(|name| table(name) == *file).map(str::to_owned);
+        let Some(name) = name else { continue };
+        let Some(mut bytes) = zip.take(&name)? else { continue };
+        let options = ReadOptions { no_password: true, ..options.clone() };
+        let input = Box::new(Cursor::new(std::mem::take(&mut *bytes)));
+        let named = name.clone();
+        let entries = read_table(input, &options, manager)
+            .map_err(|error| Error::new(error.kind(), format!("{}: {error}", shown(&named))))?;
+        tables.push(entries.map(move |entry| match entry {
+            Ok(Entry::Note(note)) => Ok(Entry::Note(format!("{}: {note}", shown(&name)))),
+            other => other,
+        }));
+    }
+    if tables.is_empty() {
+        return Err(Error::new(ErrorKind::Input, "this archive has no table of Dashlane")
+            .next_step("leave --format out"));
+    }
+    let rejects = std::mem::take(&mut zip.refused);
+    let others = zip.names().count() as u64;
+    let count = others + rejects.len() as u64;
+    let left = (others > 0).then(|| {
+        Entry::Note(format!(
+            "{others} further members of the archive stay behind: they are no table of a known kind"
+        ))
+    });
+    let values = Entry::Values(Values { read: count, told: count, ..Values::default() });
+    let end = rejects.into_iter().chain(left).chain([values]).map(Ok);
+    Ok(Box::new(tables.into_iter().flatten().chain(end)))
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (mut document, mut members) = Document::object(input, "Dashlane")?;
+    let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
+    for name in names {
+        let items = list(&mut members, &name);
+        document.items(items, &format!("/{name}"), &RecordPath::default());
+    }
+    document.leave_rest(members, "");
+    Ok(document.entries(Box::new(fill)))
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+    for name in ["title", "name", "accountName"] {
+        if item.record.name.is_empty() {
+            item.record.name = item.simple(&mut members, name);
+        }
+    }
+    for name in ["login", "email", "secondaryLogin", "username"] {
+        let text = item.simple(&mut members, name);
+        item.login(text);
+    }
+    let password = item.simple(&mut members, "password");
+    item.password("Password", password);
+    for name in ["url", "domain", "website"] {
+        let text = item.simple(&mut members, name);
+        item.url(text);
+    }
+    for name in ["note", "content"] {
+        let text = item.simple(&mut members, name);
+        item.note(&text);
+    }
+    let folder = item.simple(&mut members, "category");
+    item.record.path.folders.extend(Some(folder).filter(|folder| !folder.is_empty()));
+    for name in ["otpSecret", "otpUrl"] {
+        let text = item.simple(&mut members, name);
+        item.code("TOTP", text);
+    }
+    item.leave("", &mut members, &["id", "lastBackupTime", "localeFormat"], OWN);
+    let (plain, rest): (Members, Members) =
+        members.into_iter().partition(|(_, value)| !matches!(value, Value::List(_) | Value::Object(_)));
+    for (name, value) in plain {
+        item.tally.carried(value.leaves());
+        let text = value.into_text().unwrap_or_default();
+        item.labelled(name, text);
+    }
+    item.unknown("", rest);
+    Kept::Record
+}

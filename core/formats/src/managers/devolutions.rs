@@ -1,0 +1,80 @@
+//! Devolutions' JSON: Remote Desktop Manager, Server, Workspace.
+//!
+//! Signature: `Connections` with `ConnectionType`. Mapping: groups nest by `\`; an entry's own credentials, or those of its kind
+//! (`DataEntry`), fill the record; every other member is a field by its own name. Variables (`$HOST$`) stay as they are.
+//! Resolved: ids, kinds. Told: dates. Rejected: entries whose password is encrypted (`SafePassword`).
+//! The whole document is kept in memory.
+
+use super::item::{Item, OWN, folders, list, object};
+use super::items::{Document, Kept};
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value};
+use crate::{Entries, ReadOptions};
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::RecordPath;
+use std::io::Read;
+
+/// Whether it is such a document.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    let connections = head.json().and_then(|document| document.get("Connections"));
+    matches!(connections, Some(Value::List(list)) if list.iter().any(|one| one.has("ConnectionType"))).into()
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (mut document, mut members) = Document::object(input, "Devolutions")?;
+    document.items(list(&mut members, "Connections"), "/Connections", &RecordPath::default());
+    document.leave_rest(members, "");
+    Ok(document.entries(Box::new(fill)))
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+    if holds(&members, "SafePassword") {
+        return Kept::Rejected("its password is encrypted: export with credentials in the clear".to_owned());
+    }
+    let group = item.simple(&mut members, "Group");
+    item.record.path = folders(&group, '\\');
+    item.record.name = item.simple(&mut members, "Name");
+    item.resolve(&mut members, &["ID", "ConnectionType", "ConnectionSubType", "CredentialConnectionID"]);
+    let note = item.simple(&mut members, "Description");
+    item.note(&note);
+    for name in ["Credentials", "DataEntry"] {
+        let mut inner = object(&mut members, name);
+        credentials(item, &mut inner);
+        item.unknown(name, inner);
+    }
+    credentials(item, &mut members);
+    item.created("", &mut members, &["CreationDateTime", "CreationDate"]);
+    item.changed("", &mut members, &["UpdatedDateTime", "LastUpdate"]);
+    let tags = item.simple(&mut members, "Keywords");
+    tags.split([',', ';', ' ']).for_each(|tag| item.tag(tag));
+    item.leave("", &mut members, &["Stamp", "Security", "Events"], OWN);
+    item.unknown("", members);
+    Kept::Record
+}
+
+/// Login, password and address of an object, under the names that the kinds of entries have for them.
+fn credentials(item: &mut Item<'_>, members: &mut Members) {
+    for name in ["UserName", "Username", "WebUserName"] {
+        let login = item.simple(members, name);
+        item.login(login);
+    }
+    for name in ["Password", "WebPassword"] {
+        let password = item.simple(members, name);
+        item.password(name, password);
+    }
+    for name in ["Url", "WebBrowserUrl", "Host"] {
+        let url = item.simple(members, name);
+        item.url(url);
+    }
+    let domain = item.simple(members, "Domain");
+    item.labelled("Domain", domain);
+}
+
+/// Whether a member of this name has a value, here or below.
+fn holds(members: &Members, wanted: &str) -> bool {
+    members.iter().any(|(name, value)| match value {
+        Value::Object(inner) => holds(inner, wanted),
+        Value::Text(text) => name == wanted && !text.is_empty(),
+        _ => false,
+    })
+}

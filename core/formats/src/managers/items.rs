@@ -1,0 +1,281 @@
+//! The walk through a document's items: each becomes a record, is left out or is rejected, and its account follows.
+
+use super::item::Item;
+use crate::document::{document, parsed};
+use crate::json::{self, Members, Value};
+use crate::jsonl::twice;
+use crate::tally::Tally;
+use crate::zip::Zip;
+use crate::{Entries, MOST_FOLDERS, too_deep};
+use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::model::visible::shown;
+use keyferry_crypto::model::{Entry, Record, RecordPath, Reject};
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+/// An item that was found, and the place that it stands in, where the document's shape says so.
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    pub(crate) at: String,
+    pub(crate) path: RecordPath,
+}
+
+/// What became of an item.
+pub(crate) enum Kept {
+    Record,
+    /// It stays behind, all of it; the reason.
+    LeftOut(&'static str),
+    /// It cannot be taken; a sentence without values.
+    Rejected(String),
+}
+
+/// Why what lies in the bin stays there.
+pub(crate) const BIN: Kept = Kept::LeftOut("a record in the bin stays behind");
+
+/// Fills a record from the members of an item.
+pub(crate) type Fill = Box<dyn FnMut(&mut Item<'_>, Members) -> Kept + Send>;
+
+/// A document being read: its account, its folders, its items.
+#[derive(Default)]
+pub(crate) struct Document {
+    pub(crate) tally: Tally,
+    pub(crate) found: Vec<Found>,
+    /// Folders with where they stand; those without records are entries of their own.
+    places: Vec<(RecordPath, String)>,
+    /// The archive that the document came in, with the files of its records.
+    pub(crate) zip: Option<Zip>,
+    /// What is said after all of it.
+    pub(crate) last: Vec<Entry>,
+}
+
+impl Document {
+    /// Reads a document that is a member of an archive, which keeps the files of its records.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] where there is no such member, or it is no JSON.
+    pub(crate) fn member(mut zip: Zip, name: &str, whose: &str) -> Result<(Self, Members)> {
+        let Some(bytes) = zip.take(name)? else { return Err(not_one(whose)) };
+        let (mut this, members) = Self::of(parsed(&bytes)?, whose)?;
+        this.zip = Some(zip);
+        Ok((this, members))
+    }
+
+    /// Reads a document whose top is an object.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] where it is no JSON, or no export of `whose`.
+    pub(crate) fn object(input: Box<dyn Read + Send>, whose: &str) -> Result<(Self, Members)> {
+        Self::of(document(input)?, whose)
+    }
+
+    /// The same of what was read already.
+    pub(crate) fn of(value: Value, whose: &str) -> Result<(Self, Members)> {
+        let Value::Object(members) = value else { return Err(not_one(whose)) };
+        if let Some(name) = json::duplicate(&members) {
+            return Err(Error::new(ErrorKind::Input, twice(name)));
+        }
+        let mut this = Self::default();
+        this.tally.read(json::leaves(&members));
+        Ok((this, members))
+    }
+
+    /// A folder, which may turn out to be empty.
+    pub(crate) fn place(&mut self, path: RecordPath, at: impl Into<String>) {
+        self.places.push((path, at.into()));
+    }
+
+    /// Every item of a list, in this place.
+    pub(crate) fn items(&mut self, list: Vec<Value>, at: &str, path: &RecordPath) {
+        let items = list.into_iter().enumerate().map(|(index, value)| Found {
+            value,
+            at: format!("{at}/{index}"),
+            path: path.clone(),
+        });
+        self.found.extend(items);
+    }
+
+    /// Tells of a member of the document that nothing takes.
+    pub(crate) fn behind(&mut self, value: &Value, at: &str, why: &str) {
+        crate::document::left_behind(&mut self.tally, value, at, why);
+    }
+
+    /// Tells of all members that nothing took.
+    pub(crate) fn leave_rest(&mut self, members: Members, at: &str) {
+        for (name, value) in members {
+            self.behind(&value, &format!("{at}/{}", json::pointer_part(&name)), crate::document::NO_RECORD);
+        }
+    }
+
+    /// Members that did their work.
+    pub(crate) fn resolve(&mut self, members: &mut Members, names: &[&str]) {
+        for (name, value) in members.iter_mut() {
+            if names.contains(&name.as_str()) && !matches!(value, Value::List(_) | Value::Object(_)) {
+                self.tally.resolved(std::mem::replace(value, Value::Null).leaves());
+            }
+        }
+    }
+
+    /// The text of a member, where it has one, and the account of it.
+    pub(crate) fn id(&mut self, members: &mut Members, names: &[&str]) -> Option<String> {
+        let value = plain(members, names)?;
+        self.tally.resolved(value.leaves());
+        value.into_text().filter(|id| !id.is_empty())
+    }
+
+    /// The name of a vault or folder, which is carried.
+    pub(crate) fn name(&mut self, members: &mut Members, names: &[&str]) -> String {
+        let Some(value) = plain(members, names) else { return String::new() };
+        self.tally.carried(value.leaves());
+        value.into_text().unwrap_or_default()
+    }
+
+    /// The entries: items by `fill`, then empty folders, then the account.
+    pub(crate) fn entries(self, fill: Fill) -> Entries {
+        let Self { tally, found, places, zip, last } = self;
+        let found = found.into_iter();
+        Box::new(Items { tally, found, places, zip, last, filled: HashSet::new(), fill, end: None })
+    }
+}
+
+/// The first of these members that is a single value; it is null from then on.
+fn plain(members: &mut Members, names: &[&str]) -> Option<Value> {
+    let is_plain = |value: &Value| matches!(value, Value::Bool(_) | Value::Number(_) | Value::Text(_));
+    for wanted in names {
+        let found = members.iter_mut().find(|(name, value)| name == wanted && is_plain(value));
+        if let Some((_, value)) = found {
+            return Some(std::mem::replace(value, Value::Null));
+        }
+    }
+    None
+}
+
+/// What an error says of a document without a manager's lists.
+pub(crate) fn not_one(whose: &str) -> Error {
+    Error::new(ErrorKind::Input, format!("this is no export of {whose}")).next_step("leave --format out")
+}
+
+struct Items {
+    tally: Tally,
+    found: std::vec::IntoIter<Found>,
+    places: Vec<(RecordPath, String)>,
+    zip: Option<Zip>,
+    last: Vec<Entry>,
+    /// Places that hold something, here or below.
+    filled: HashSet<RecordPath>,
+    fill: Fill,
+    /// What is said at the end, the last first.
+    end: Option<Vec<Entry>>,
+}
+
+impl Items {
+    fn record(&mut self, value: Value, at: &str, path: RecordPath) -> Result<Option<Record>, String> {
+        let leaves = value.leaves();
+        if let Some(name) = value.duplicate() {
+            return Err(twice(name));
+        }
+        let Value::Object(members) = value else { return Err("not an object".to_owned()) };
+        let mark = self.tally.mark();
+        let mut item = Item {
+            record: Record { path, ..Record::default() },
+            at,
+            tally: &mut self.tally,
+            zip: self.zip.as_mut(),
+        };
+        let kept = (self.fill)(&mut item, members);
+        let record = item.record;
+        match kept {
+            Kept::LeftOut(why) => {
+                self.tally.back_to(mark);
+                self.tally.tell(why, at, leaves);
+                return Ok(None);
+            }
+            Kept::Rejected(why) => return Err(why),
+            Kept::Record => {}
+        }
+        if record.path.folders.len() > MOST_FOLDERS {
+            return Err(too_deep());
+        }
+        if record.name.is_empty() {
+            self.tally.remark("no name", at);
+        }
+        self.fill_place(&record.path);
+        Ok(Some(record))
+    }
+
+    fn fill_place(&mut self, path: &RecordPath) {
+        let RecordPath { vault, folders } = path;
+        for length in 0..=folders.len() {
+            let folders = folders.get(..length).unwrap_or_default().to_vec();
+            self.filled.insert(RecordPath { vault: vault.clone(), folders });
+        }
+    }
+
+    fn finish(&mut self) -> Vec<Entry> {
+        let mut end = Vec::new();
+        for (path, at) in std::mem::take(&mut self.places) {
+            if path.folders.len() > MOST_FOLDERS {
+                self.tally.remark("a folder is too deep", at);
+            } else if path != RecordPath::default() && self.filled.insert(path.clone()) {
+                end.push(Entry::Folder(path));
+            }
+        }
+        if let Some(zip) = &mut self.zip {
+            let refused = std::mem::take(&mut zip.refused);
+            self.tally.read(refused.len() as u64);
+            self.tally.rejected(refused.len() as u64);
+            end.extend(refused);
+            for name in zip.names() {
+                self.tally.read(1);
+                self.tally.tell("a file of the archive belongs to no record", shown(name), 1);
+            }
+        }
+        end.append(&mut self.last);
+        end.extend(std::mem::take(&mut self.tally).finish());
+        end.reverse();
+        end
+    }
+}
+
+impl Iterator for Items {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(Found { value, at, path }) = self.found.next() {
+            let (leaves, mark) = (value.leaves(), self.tally.mark());
+            return Some(Ok(match self.record(value, &at, path) {
+                Ok(Some(record)) => Entry::Record(record, Position::pointer(at)),
+                Ok(None) => continue,
+                Err(why) => {
+                    self.tally.back_to(mark);
+                    self.tally.rejected(leaves);
+                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
+                }
+            }));
+        }
+        if self.end.is_none() {
+            self.end = Some(self.finish());
+        }
+        self.end.as_mut().and_then(Vec::pop).map(Ok)
+    }
+}
+
+/// Folders that name the one they stand in: paths by id. What stands in itself, or in a folder that is not there, is at the
+/// top from there on.
+pub(crate) fn nested(nodes: &[(String, Option<String>, String)]) -> HashMap<String, RecordPath> {
+    let by_id: HashMap<&str, usize> =
+        nodes.iter().enumerate().rev().map(|(index, (id, ..))| (id.as_str(), index)).collect();
+    let path = |mut index: usize| {
+        let mut names = Vec::new();
+        while let Some((_, parent, name)) = nodes.get(index) {
+            names.push(name.clone());
+            let above = parent.as_deref().and_then(|id| by_id.get(id));
+            match above {
+                Some(above) if names.len() <= MOST_FOLDERS => index = *above,
+                _ => break,
+            }
+        }
+        names.reverse();
+        RecordPath { vault: None, folders: names }
+    };
+    nodes.iter().enumerate().map(|(index, (id, ..))| (id.clone(), path(index))).collect()
+}

@@ -1,0 +1,247 @@
+//! Proton Pass: a zip archive with `Proton Pass/data.json` and `Proton Pass/files/`, or that JSON by itself.
+//!
+//! Signature: that member; or `vaults`, an object, beside `userId`, `encrypted` or `version`.
+//! Mapping: a user name is the login and the e-mail address a field, or the login where there is no other; own fields by
+//! their labels and types; cards, identities, keys and networks member by member; a pinned item is a favourite.
+//! Resolved: ids, kinds, versions. Told: the bin, dates, how a vault looks, what belongs to apps.
+//! Not read: `data.pgp`, which is encrypted. The whole archive is kept in memory.
+
+use super::item::{Item, OWN, list, object};
+use super::items::{BIN, Document, Kept};
+use crate::columns::kind_of;
+use crate::document::{NO_RECORD, take};
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value, pointer_part};
+use crate::zip::Zip;
+use crate::{Entries, ReadOptions, date};
+use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::model::{CustomKind, RecordPath};
+use std::io::Read;
+
+const WHOSE: &str = "Proton Pass";
+/// The folder within the archive.
+const FOLDER: &str = "Proton Pass/";
+
+/// Whether it is the JSON.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    let own = |document: &Value| {
+        matches!(document.get("vaults"), Some(Value::Object(_)))
+            && ["userId", "encrypted", "version"].iter().any(|name| document.has(name))
+    };
+    head.json().is_some_and(own).into()
+}
+
+/// Whether it is the archive.
+pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
+    head.members().iter().any(|name| name.starts_with(FOLDER)).into()
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (document, members) = Document::object(input, WHOSE)?;
+    entries(document, members)
+}
+
+pub(crate) fn read_zip(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let zip = Zip::open(input)?;
+    if zip.names().any(|name| name.ends_with("data.pgp")) {
+        return Err(encrypted());
+    }
+    let name =
+        if zip.names().any(|name| name == "data.json") { "data.json" } else { "Proton Pass/data.json" };
+    let (document, members) = Document::member(zip, name, WHOSE)?;
+    entries(document, members)
+}
+
+fn encrypted() -> Error {
+    Error::new(ErrorKind::Input, "this export of Proton Pass is encrypted with a passphrase (data.pgp)")
+        .next_step("decrypt it with gpg -d and import the JSON, or export it there without encryption; shred the file afterwards")
+}
+
+fn entries(mut document: Document, mut members: Members) -> Result<Entries> {
+    let is_encrypted = take(&mut members, "encrypted");
+    if matches!(is_encrypted, Value::Bool(true)) {
+        return Err(encrypted());
+    }
+    document.tally.resolved(is_encrypted.leaves());
+    document.resolve(&mut members, &["version", "userId"]);
+    for (id, vault) in object(&mut members, "vaults") {
+        let at = format!("/vaults/{}", pointer_part(&id));
+        let Value::Object(mut vault) = vault else {
+            document.behind(&vault, &at, NO_RECORD);
+            continue;
+        };
+        let name = document.name(&mut vault, &["name"]);
+        let path = RecordPath { vault: Some(name).filter(|name| !name.is_empty()), folders: Vec::new() };
+        document.place(path.clone(), &at);
+        document.items(list(&mut vault, "items"), &format!("{at}/items"), &path);
+        document.leave_rest(vault, &at);
+    }
+    document.leave_rest(members, "");
+    Ok(document.entries(Box::new(fill)))
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+    if item.mark(&mut members, "state") == "2" {
+        return BIN;
+    }
+    item.resolve(&mut members, &["itemId", "shareId", "contentFormatVersion", "shareCount"]);
+    item.created("", &mut members, &["createTime"]);
+    item.changed("", &mut members, &["modifyTime"]);
+    item.favorite(&mut members, "pinned");
+    let mut data = object(&mut members, "data");
+    let mut metadata = object(&mut data, "metadata");
+    item.record.name = item.simple(&mut metadata, "name");
+    let note = item.simple(&mut metadata, "note");
+    item.note(&note);
+    item.resolve(&mut metadata, &["itemUuid"]);
+    item.unknown("metadata", metadata);
+    let kind = item.mark(&mut data, "type");
+    let content = object(&mut data, "content");
+    match kind.as_str() {
+        "login" => login(item, content),
+        "creditCard" => card(item, content),
+        "sshKey" => {
+            let mut content = content;
+            let private = item.simple(&mut content, "privateKey");
+            item.field("Private key", CustomKind::Password, private);
+            let public = item.simple(&mut content, "publicKey");
+            item.field("Public key", CustomKind::Text, public);
+            others(item, content);
+        }
+        "wifi" => {
+            let mut content = content;
+            let password = item.simple(&mut content, "password");
+            item.password("Password", password);
+            let network = item.simple(&mut content, "ssid");
+            item.field("SSID", CustomKind::Text, network);
+            others(item, content);
+        }
+        _ => others(item, content),
+    }
+    let alias = item.simple(&mut members, "aliasEmail");
+    item.mail(alias);
+    fields(item, list(&mut data, "extraFields"));
+    item.leave("data", &mut data, &["platformSpecific"], OWN);
+    for (index, file) in list(&mut members, "files").into_iter().enumerate() {
+        let leaves = file.leaves();
+        match file {
+            Value::Text(name) => {
+                item.tally.carried(leaves);
+                let stored = format!("{FOLDER}files/{}", name.as_str());
+                item.attach_member(&stored, file_name(&name), &format!("files/{index}"));
+            }
+            other => item.behind(&other, "files", "it is no file's name"),
+        }
+    }
+    item.unknown("data", data);
+    item.unknown("", members);
+    Kept::Record
+}
+
+/// `ca.ab12cd34ab12cd34.pem` is `ca.pem`: the id of the file stands before its ending, or at the end where it has none.
+fn file_name(stored: &str) -> String {
+    let is_id = |part: &str| part.len() == 16 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts: Vec<_> = stored.split('.').collect();
+    let at = parts.iter().rposition(|part| is_id(part));
+    if let Some(at) = at.filter(|at| *at > 0 && at + 2 >= parts.len()) {
+        parts.remove(at);
+    }
+    parts.join(".")
+}
+
+fn login(item: &mut Item<'_>, mut content: Members) {
+    for name in ["itemUsername", "username"] {
+        let login = item.simple(&mut content, name);
+        item.login(login);
+    }
+    let mail = item.simple(&mut content, "itemEmail");
+    item.mail(mail);
+    let password = item.simple(&mut content, "password");
+    item.password("Password", password);
+    for url in list(&mut content, "urls") {
+        let url = item.joined(url, " ");
+        item.url(url);
+    }
+    let code = item.simple(&mut content, "totpUri");
+    item.code("TOTP", code);
+    for key in list(&mut content, "passkeys") {
+        item.passkey(&key);
+    }
+    others(item, content);
+}
+
+fn card(item: &mut Item<'_>, mut content: Members) {
+    let holder = item.simple(&mut content, "cardholderName");
+    item.field("Cardholder name", CustomKind::Text, holder);
+    item.resolve(&mut content, &["cardType"]);
+    let number = item.simple(&mut content, "number");
+    item.field("Card number", CustomKind::Password, number);
+    let expiry = item.simple(&mut content, "expirationDate");
+    item.field("Expiry", CustomKind::Text, date::month(&expiry).unwrap_or(expiry));
+    let code = item.simple(&mut content, "verificationNumber");
+    item.field("Security code", CustomKind::Password, code);
+    let pin = item.simple(&mut content, "pin");
+    item.field("PIN", CustomKind::Password, pin);
+    others(item, content);
+}
+
+/// Members of a content by their own names; sections and details are lists of fields.
+fn others(item: &mut Item<'_>, content: Members) {
+    let mut rest = Members::new();
+    for (name, value) in content {
+        match value {
+            Value::List(list) if name.starts_with("extra") && name.ends_with("Details") => fields(item, list),
+            Value::List(list) if name == "sections" || name == "extraSections" => {
+                for section in list {
+                    let Value::Object(mut section) = section else {
+                        item.behind(&section, &name, "it is no section");
+                        continue;
+                    };
+                    item.resolve(&mut section, &["sectionName"]);
+                    let inner = list_of(&mut section, &["sectionFields", "fields"]);
+                    fields(item, inner);
+                    item.unknown(&name, section);
+                }
+            }
+            Value::List(_) | Value::Object(_) => rest.push((name, value)),
+            plain => {
+                item.tally.carried(plain.leaves());
+                let text = plain.into_text().unwrap_or_default();
+                let hidden =
+                    matches!(name.as_str(), "socialSecurityNumber" | "passportNumber" | "licenseNumber");
+                let kind = if hidden { CustomKind::Password } else { kind_of(&name) };
+                item.field(name, kind, text);
+            }
+        }
+    }
+    item.unknown("content", rest);
+}
+
+fn list_of(members: &mut Members, names: &[&str]) -> Vec<Value> {
+    names.iter().flat_map(|name| list(members, name)).collect()
+}
+
+/// Own fields: label, type, and a value under a name that goes with the type.
+fn fields(item: &mut Item<'_>, list: Vec<Value>) {
+    for field in list {
+        let Value::Object(mut field) = field else {
+            item.behind(&field, "extraFields", "it is no field");
+            continue;
+        };
+        let label = item.simple(&mut field, "fieldName");
+        let kind = item.mark(&mut field, "type");
+        let mut data = object(&mut field, "data");
+        let text = item.simple(&mut data, "content");
+        match kind.as_str() {
+            "hidden" => item.field(label.clone(), CustomKind::Password, text),
+            "text" => item.field(label.clone(), CustomKind::Text, text),
+            _ => item.labelled(label.clone(), text),
+        }
+        let code = item.simple(&mut data, "totpUri");
+        item.code(&label, code);
+        let time = item.simple(&mut data, "timestamp");
+        item.field(label, CustomKind::Text, time);
+        item.unknown("field", data);
+        item.unknown("field", field);
+    }
+}

@@ -1,0 +1,232 @@
+//! Psono's JSON export, in the clear.
+//!
+//! Signature: items with a `type` of its own, or members that begin with one (`website_password_url`), in `items` or in
+//! `folders` at any depth.
+//! Mapping: members lose the kind that they begin with; variables of an environment are hidden fields.
+//! Resolved: ids, kinds, `name`, which repeats the title. Told: the bin, dates, rights. Files are never exported.
+//! The whole document is kept in memory.
+
+use super::item::{CodeParts, Item, OWN, list};
+use super::items::{BIN, Document, Kept};
+use crate::MOST_FOLDERS;
+use crate::columns::kind_of;
+use crate::document::NO_RECORD;
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value};
+use crate::{Entries, ReadOptions, date};
+use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::model::{CustomKind, RecordPath};
+use std::io::Read;
+
+/// The kinds of items, which their members begin with.
+const KINDS: &[&str] = &[
+    "website_password",
+    "application_password",
+    "environment_variables",
+    "credit_card",
+    "ssh_own_key",
+    "mail_gpg_own_key",
+    "elster_certificate",
+    "bookmark",
+    "passkey",
+    "identity",
+    "note",
+    "totp",
+];
+
+/// Whether it is such a document.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    fn holds(node: &Value, depth: u8) -> bool {
+        let item = |item: &Value| {
+            let kind = match item.get("type") {
+                Some(Value::Text(kind)) => KINDS.iter().find(|known| **known == kind.as_str()),
+                _ => None,
+            };
+            let begins = |kind: &str| item.any_member(|name| name.starts_with(&format!("{kind}_")));
+            item.has("urlfilter")
+                || kind.is_some_and(|kind| begins(kind) || kind.contains('_'))
+                || begins("website_password")
+                || begins("application_password")
+        };
+        let any = |name: &str, is: &dyn Fn(&Value) -> bool| matches!(node.get(name), Some(Value::List(list)) if list.iter().any(is));
+        any("items", &item) || (depth < 16 && any("folders", &|folder| holds(folder, depth + 1)))
+    }
+    let Some(document) = head.json() else { return Fit::No };
+    let sealed = document.has("nonce") && document.has("text") && !document.has("items");
+    (sealed || holds(document, 0)).into()
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (mut document, members) = Document::object(input, "Psono")?;
+    if members.iter().any(|(name, _)| name == "nonce") {
+        return Err(Error::new(ErrorKind::Input, "this export of Psono is encrypted")
+            .next_step("export it there as JSON without a password, and shred that file afterwards"));
+    }
+    node(&mut document, members, "", &RecordPath::default());
+    Ok(document.entries(Box::new(fill)))
+}
+
+/// What a folder holds, and the folders in it.
+fn node(document: &mut Document, mut members: Members, at: &str, path: &RecordPath) {
+    document.items(list(&mut members, "items"), &format!("{at}/items"), path);
+    for (number, folder) in list(&mut members, "folders").into_iter().enumerate() {
+        let at = format!("{at}/folders/{number}");
+        let Value::Object(mut folder) = folder else {
+            document.behind(&folder, &at, NO_RECORD);
+            continue;
+        };
+        let mut path = path.clone();
+        let name = document.name(&mut folder, &["name"]);
+        path.folders.extend(Some(name).filter(|name| !name.is_empty()));
+        document.resolve(
+            &mut folder,
+            &["id", "datastore_id", "parent_datastore_id", "share_id", "create_date", "write_date"],
+        );
+        if path.folders.len() <= MOST_FOLDERS {
+            document.place(path.clone(), &at);
+        }
+        node(document, folder, &at, &path);
+    }
+    document.leave_rest(members, at);
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+    if item.flag(&mut members, "deleted") == Some(true) {
+        return BIN;
+    }
+    let kind = item.mark(&mut members, "type");
+    item.created("", &mut members, &["create_date"]);
+    item.changed("", &mut members, &["write_date"]);
+    item.resolve(
+        &mut members,
+        &["id", "secret_id", "share_id", "secret_key", "urlfilter", "parent_datastore_id"],
+    );
+    item.leave("", &mut members, &["callback_url", "callback_user", "callback_pass", "share_rights"], OWN);
+    let name = item.mark(&mut members, "name");
+    // Members lose the kind that they begin with.
+    let kind = KINDS.iter().find(|known| **known == kind).copied().unwrap_or_else(|| {
+        KINDS
+            .iter()
+            .find(|kind| members.iter().any(|(name, _)| name.starts_with(&format!("{kind}_"))))
+            .copied()
+            .unwrap_or_default()
+    });
+    for (name, _) in &mut members {
+        if let Some(rest) = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('_')) {
+            *name = rest.to_owned();
+        }
+    }
+    let title = item.simple(&mut members, "title");
+    item.record.name = if title.is_empty() { name } else { title };
+    for (member, set) in [("username", true), ("email", false)] {
+        let text = item.simple(&mut members, member);
+        if set {
+            item.login(text);
+        } else {
+            item.mail(text);
+        }
+    }
+    let password = item.simple(&mut members, "password");
+    item.password("Password", password);
+    let url = item.simple(&mut members, "url");
+    item.url(url);
+    let note = item.simple(&mut members, "notes");
+    item.note(&note);
+    code(item, &mut members, "totp_code", "totp_");
+    if kind == "totp" {
+        code(item, &mut members, "code", "");
+    }
+    for (index, variable) in list(&mut members, "variables").into_iter().enumerate() {
+        let Value::Object(mut variable) = variable else {
+            item.behind(&variable, &format!("variables/{index}"), "it is no variable");
+            continue;
+        };
+        let name = item.simple(&mut variable, "key");
+        let value = item.simple(&mut variable, "value");
+        item.field(name, CustomKind::Password, value);
+        item.unknown("variables", variable);
+    }
+    for field in list(&mut members, "custom_fields") {
+        own_field(item, field);
+    }
+    if kind == "credit_card" {
+        card(item, &mut members);
+    }
+    others(item, kind, members);
+    Kept::Record
+}
+
+/// A code of which the parts are known.
+fn code(item: &mut Item<'_>, members: &mut Members, secret: &str, prefix: &str) {
+    let secret = item.simple(members, secret);
+    if secret.is_empty() {
+        return;
+    }
+    let mut part = |name: &str| item.mark(members, &format!("{prefix}{name}"));
+    let (period, digits, algorithm) = (part("period"), part("digits"), part("algorithm"));
+    let parts = CodeParts {
+        issuer: "",
+        account: &item.record.name.clone(),
+        secret: &secret,
+        algorithm: &algorithm,
+        digits: &digits,
+        period: &period,
+    };
+    let usual = (period.is_empty() || period == "30")
+        && (digits.is_empty() || digits == "6")
+        && (algorithm.is_empty() || algorithm.eq_ignore_ascii_case("sha1"));
+    let code = if usual { secret.clone() } else { parts.address() };
+    item.code("TOTP", code);
+}
+
+fn card(item: &mut Item<'_>, members: &mut Members) {
+    let holder = item.simple(members, "name");
+    item.field("Cardholder name", CustomKind::Text, holder);
+    let number = item.simple(members, "number");
+    item.field("Card number", CustomKind::Password, number);
+    let expiry = item.simple(members, "valid_through");
+    item.field("Expiry", CustomKind::Text, date::month(&expiry).unwrap_or(expiry));
+    let code = item.simple(members, "cvc");
+    item.field("Security code", CustomKind::Password, code);
+    let pin = item.simple(members, "pin");
+    item.field("PIN", CustomKind::Password, pin);
+}
+
+fn own_field(item: &mut Item<'_>, field: Value) {
+    let Value::Object(mut field) = field else {
+        return item.behind(&field, "custom_fields", "it is no field");
+    };
+    let label = item.simple(&mut field, "name");
+    let value = item.simple(&mut field, "value");
+    match item.mark(&mut field, "type").as_str() {
+        "password" | "secret" | "hidden" => item.field(label, CustomKind::Password, value),
+        "totp" => item.code(&label, value),
+        "text" => item.field(label, CustomKind::Text, value),
+        _ => item.labelled(label, value),
+    }
+    item.unknown("custom_fields", field);
+}
+
+/// Every other member by its own name.
+fn others(item: &mut Item<'_>, kind: &str, members: Members) {
+    let mut rest = Members::new();
+    for (name, value) in members {
+        match value {
+            Value::List(_) | Value::Object(_) if kind == "passkey" => item.passkey(&value),
+            Value::List(_) | Value::Object(_) => rest.push((name, value)),
+            plain => {
+                item.tally.carried(plain.leaves());
+                let text = plain.into_text().unwrap_or_default();
+                let private = name.contains("private");
+                let kind = if private { CustomKind::Password } else { kind_of(&name) };
+                let label = match name.as_str() {
+                    "public" | "key_public" => "Public key".to_owned(),
+                    "private" | "key_private" => "Private key".to_owned(),
+                    _ => name,
+                };
+                item.field(label, kind, text);
+            }
+        }
+    }
+    item.unknown("", rest);
+}

@@ -1,0 +1,318 @@
+//! A document of every shape that other tools' formats have, for the law of conservation. A text is replaced by a token;
+//! one that begins with `=` is a word that the reader has to know.
+
+use serde_json::{Value, json};
+
+/// What a format's documents look like, and which of their members are resolved.
+pub(super) struct Shape {
+    pub(super) values: Vec<Value>,
+    pub(super) resolved: &'static [&'static str],
+    /// The member of a zip archive that the document is.
+    pub(super) member: Option<&'static str>,
+}
+
+fn shape(values: Vec<Value>, resolved: &'static [&'static str]) -> Shape {
+    Shape { values, resolved, member: None }
+}
+
+fn within(member: &'static str, of: Shape) -> Shape {
+    Shape { member: Some(member), ..of }
+}
+
+/// The shapes of a format; none for one that is no JSON.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(super) fn shapes(format: &str) -> Option<Shape> {
+    Some(match format {
+        "bitwarden-zip" => within("data.json", bitwarden()),
+        "1pux" => one_password(),
+        "protonpass-json" => proton_pass(),
+        "protonpass-zip" => within("Proton Pass/data.json", proton_pass()),
+        "enpass-json" => enpass(),
+        "keeper-json" => keeper(),
+        "psono-json" => psono(),
+        "dashlane-json" => shape(
+            vec![
+                json!({"AUTHENTIFIANT": [{"title": "", "domain": "", "email": "", "login": "", "secondaryLogin": "", "password": "", "note": "", "id": ""}], "SECURENOTE": [{"title": "", "content": ""}], "version": ""}),
+            ],
+            &[],
+        ),
+        "nextcloud-json" => nextcloud(),
+        "passman-json" => shape(
+            vec![
+                json!([{"credential_id": "", "guid": "", "label": "", "username": "", "email": "", "password": "", "url": "", "description": "", "tags": [{"text": ""}], "created": "", "changed": "", "otp": {"secret": "=GEZDGNBVGY3TQOJQ"}, "custom_fields": [{"label": "", "value": "", "field_type": "=password"}], "files": [{"filename": "", "file_data": ""}], "icon": ""}]),
+            ],
+            &["credential_id", "guid"],
+        ),
+        "devolutions-json" => shape(
+            vec![
+                json!({"Connections": [{"ConnectionType": "", "ID": "", "Name": "", "Group": "", "Description": "", "Url": "", "Credentials": {"UserName": "", "Domain": "", "Password": ""}, "MetaInformation": {"OS": ""}, "Keywords": ""}, {"ConnectionType": "", "Credentials": {"SafePassword": ""}}]}),
+            ],
+            &["ConnectionType", "ID"],
+        ),
+        "cxf" => cxf(),
+        "cxf-zip" => within("cxf.json", cxf()),
+        "aegis" => shape(
+            vec![
+                json!({"version": "", "header": {"slots": "", "params": ""}, "db": {"version": "", "entries": [{"type": "=totp", "uuid": "", "name": "", "issuer": "", "note": "", "icon": "", "favorite": true, "info": {"secret": "=GEZDGNBVGY3TQOJQ", "algo": "", "digits": "", "period": ""}, "groups": ["=g", ""]}], "groups": [{"uuid": "=g", "name": ""}]}}),
+            ],
+            &["version", "uuid", "slots", "params", "algo"],
+        ),
+        "2fas" => shape(
+            vec![
+                json!({"services": [{"name": "", "secret": "=GEZDGNBVGY3TQOJQ", "updatedAt": "", "otp": {"label": "", "account": "", "issuer": "", "digits": "", "period": "", "algorithm": "", "tokenType": "=TOTP", "source": "", "link": ""}, "order": {"position": ""}, "groupId": "=g"}], "groups": [{"id": "=g", "name": ""}], "schemaVersion": ""}),
+            ],
+            &["schemaVersion", "source", "algorithm"],
+        ),
+        "andotp" => shape(
+            vec![
+                json!([{"secret": "=GEZDGNBVGY3TQOJQ", "issuer": "", "label": "", "digits": "", "type": "=TOTP", "algorithm": "", "thumbnail": "", "last_used": "", "period": "", "tags": [""]}]),
+            ],
+            &["algorithm"],
+        ),
+        "freeotp" => shape(
+            vec![
+                json!({"tokenOrder": [""], "tokens": [{"algo": "", "counter": "", "digits": "", "issuerExt": "", "label": "", "period": "", "secret": [1, -2], "type": "=TOTP", "image": ""}]}),
+            ],
+            &["0", "counter", "algo"],
+        ),
+        "stratum" => shape(
+            vec![
+                json!({"Authenticators": [{"Type": 2, "Issuer": "", "Username": "", "Secret": "=GEZDGNBVGY3TQOJQ", "Algorithm": 1, "Digits": "", "Period": "", "Icon": ""}], "Categories": [{"Id": "=c", "Name": ""}], "AuthenticatorCategories": [{"AuthenticatorSecret": "=GEZDGNBVGY3TQOJQ", "CategoryId": "=c"}], "CustomIcons": [{"Data": ""}]}),
+            ],
+            &["AuthenticatorSecret", "Name"],
+        ),
+        "proton-authenticator" => shape(
+            vec![
+                json!({"version": "", "entries": [{"id": "", "content": {"uri": "", "entry_type": "", "name": ""}, "note": ""}]}),
+            ],
+            &["version", "id", "entry_type"],
+        ),
+        "k8s-secret" => shape(
+            vec![
+                json!({"apiVersion": "=v1", "kind": "=List", "items": [{"apiVersion": "=v1", "kind": "=Secret", "type": "", "metadata": {"name": "", "namespace": "", "labels": {"app": ""}}, "stringData": {"user": "", "password": "", "other": ""}}]}),
+            ],
+            &["type"],
+        ),
+        "vault-kv" => shape(
+            vec![
+                json!({"request_id": "", "lease_id": "", "lease_duration": "", "data": {"data": {"username": "", "password": "", "deep": {"x": [""]}}, "metadata": {"version": 1, "created_time": "", "custom_metadata": {"team": ""}}}, "warnings": [""]}),
+                json!([{"lease_id": "", "data": {"user": "", "more": ""}}]),
+            ],
+            &["request_id", "lease_id", "lease_duration"],
+        ),
+        "kv-json" => shape(
+            vec![
+                json!({"apps": {"shop": {"db": {"username": "", "password": "", "port": "", "nested": {"a": ["", ""]}, "replica": {"password": ""}}, "token": {"value": ""}}}, "top": ""}),
+            ],
+            &[],
+        ),
+        "infisical" => shape(
+            vec![
+                json!([{"key": "", "value": "", "type": "", "secretPath": "", "comment": "", "tags": [{"name": ""}], "id": "", "createdAt": ""}]),
+                json!({"secrets": [{"secretKey": "", "secretValue": "", "secretComment": "", "secretPath": ""}], "imports": [""]}),
+            ],
+            &["type", "id"],
+        ),
+        "doppler" => shape(
+            vec![
+                json!({"DOPPLER_PROJECT": "", "DOPPLER_CONFIG": "", "DOPPLER_ENVIRONMENT": "", "KEY": "", "LONG": {"computed": "", "note": "", "computedVisibility": ""}}),
+            ],
+            &[],
+        ),
+        "aws-secrets" => shape(
+            vec![
+                json!({"SecretValues": [{"ARN": "", "Name": "", "VersionId": "", "SecretString": "", "VersionStages": [""], "CreatedDate": "", "Tags": [{"Key": "", "Value": ""}], "Description": ""}], "Errors": [""]}),
+                json!({"Parameters": [{"Name": "", "Value": "", "Type": ""}]}),
+                json!({"SecretList": [{"ARN": "", "Name": ""}]}),
+            ],
+            &["ARN", "VersionId", "Type"],
+        ),
+        "gcp-secrets" => shape(
+            vec![
+                json!([{"name": "=projects/p/secrets/s/versions/1", "payload": {"data": "=d29yZA==", "dataCrc32c": ""}, "labels": {"team": ""}, "createTime": ""}]),
+            ],
+            &["dataCrc32c"],
+        ),
+        "azure-keyvault" => shape(
+            vec![
+                json!([{"id": "=https://v.vault.azure.net/secrets/s/1", "value": "", "contentType": "", "tags": {"team": ""}, "attributes": {"created": "", "updated": "", "expires": "", "enabled": ""}, "kid": ""}]),
+            ],
+            &["kid"],
+        ),
+        "bitwarden-secrets" => shape(
+            vec![
+                json!({"projects": [{"id": "=p", "name": ""}], "secrets": [{"id": "", "key": "", "value": "", "note": "", "projectIds": ["=p", ""]}]}),
+            ],
+            &["id"],
+        ),
+        _ => return None,
+    })
+}
+
+fn bitwarden() -> Shape {
+    let item =
+        json!({"id": "", "type": 1, "name": "", "notes": "", "login": {"username": "", "password": ""}});
+    shape(vec![json!({"encrypted": false, "folders": [{"id": "", "name": ""}], "items": [item]})], &["id"])
+}
+
+fn one_password() -> Shape {
+    const RESOLVED: &[&str] = &[
+        "accountName",
+        "uuid",
+        "type",
+        "favIndex",
+        "categoryUuid",
+        "id",
+        "name",
+        "title",
+        "fieldType",
+        "guarded",
+        "provider",
+        "documentId",
+        "decryptedSize",
+        "keyType",
+    ];
+    let field =
+        |kind: &str, value: Value| json!({"title": "", "id": "", "value": {kind: value}, "guarded": ""});
+    let address = json!({"street": "", "city": "", "country": "", "zip": "", "state": ""});
+    let key = json!({"privateKey": "", "metadata": {"publicKey": "", "fingerprint": "", "keyType": ""}});
+    let fields = json!([
+        field("string", json!("")),
+        field("concealed", json!("")),
+        field("totp", json!("")),
+        field("date", json!(1)),
+        field("monthYear", json!(203108)),
+        field("email", json!({"email_address": "", "provider": ""})),
+        field("email", json!("")),
+        field("address", address),
+        field("file", json!({"fileName": "", "documentId": "", "decryptedSize": ""})),
+        field("sshKey", key),
+        field("reference", json!("")),
+        field("passkey", json!({"rpId": "", "x": ""})),
+        field("strange", json!({"deep": [""]})),
+    ]);
+    let item = json!({
+        "uuid": "", "favIndex": "", "createdAt": "", "updatedAt": "", "state": "=active", "categoryUuid": "",
+        "details": {
+            "loginFields": [{"value": "", "id": "", "name": "", "fieldType": "", "designation": "=username"}, {"value": "", "name": "", "fieldType": "=P", "designation": "=password"}, {"value": "", "id": "", "name": "", "fieldType": "=C"}],
+            "notesPlain": "", "password": "", "passwordHistory": [{"value": "", "time": ""}],
+            "sections": [{"title": "", "name": "", "fields": fields}],
+        },
+        "overview": {"subtitle": "", "title": "", "url": "", "urls": [{"label": "", "url": ""}], "tags": [""]},
+    });
+    let document = json!({"accounts": [{"attrs": {"accountName": "", "name": "", "uuid": ""}, "vaults": [{"attrs": {"name": "", "uuid": "", "type": ""}, "items": [item, {"item": {"uuid": "", "overview": {"title": ""}}}]}]}]});
+    shape(vec![document], RESOLVED)
+}
+
+fn proton_pass() -> Shape {
+    let item = |kind: &str, content: Value| {
+        json!({
+            "itemId": "", "shareId": "", "state": 1, "aliasEmail": "", "contentFormatVersion": "", "createTime": "", "modifyTime": "", "pinned": true,
+            "files": [], "data": {"metadata": {"name": "", "note": "", "itemUuid": ""}, "type": format!("={kind}"), "content": content, "platformSpecific": {"android": ""},
+                "extraFields": [{"fieldName": "", "type": "=hidden", "data": {"content": ""}}, {"fieldName": "", "type": "=totp", "data": {"totpUri": ""}}]},
+        })
+    };
+    let items = json!([
+        item(
+            "login",
+            json!({"itemEmail": "", "itemUsername": "", "password": "", "urls": ["", ""], "totpUri": "", "passkeys": [{"rpId": ""}]})
+        ),
+        item(
+            "creditCard",
+            json!({"cardholderName": "", "number": "", "verificationNumber": "", "expirationDate": "", "pin": ""})
+        ),
+        item(
+            "identity",
+            json!({"fullName": "", "socialSecurityNumber": "", "extraPersonalDetails": [{"fieldName": "", "type": "=text", "data": {"content": ""}}]})
+        ),
+        item(
+            "sshKey",
+            json!({"publicKey": "", "privateKey": "", "sections": [{"sectionName": "", "sectionFields": [{"fieldName": "", "type": "=text", "data": {"content": ""}}]}]})
+        ),
+        item("wifi", json!({"ssid": "", "password": "", "security": ""})),
+    ]);
+    let document = json!({"version": "", "userId": "", "encrypted": false, "vaults": {"s": {"name": "", "description": "", "items": items}}});
+    shape(
+        vec![document],
+        &["version", "userId", "itemId", "shareId", "contentFormatVersion", "itemUuid", "sectionName"],
+    )
+}
+
+fn enpass() -> Shape {
+    let field = |kind: &str| json!({"uid": "", "label": "", "type": format!("={kind}"), "value": "", "sensitive": 1, "order": "", "deleted": 0, "value_updated_at": "", "history": [{"value": ""}]});
+    let fields = json!([field("username"), field("email"), field("password"), field("url"), field("totp"), field("ccExpiry"), field("ccNumber"), field("text"), {"label": "", "type": "=section", "value": "", "deleted": 0}, {"label": "", "type": "=text", "value": "", "deleted": 1}]);
+    let item = json!({
+        "uuid": "", "title": "", "subtitle": "", "note": "", "category": "", "template_type": "", "favorite": 1, "archived": 1, "trashed": 0,
+        "folders": ["=f", ""], "createdAt": "", "updated_at": "", "fields": fields, "attachments": [{"name": "", "data": "", "kind": ""}], "icon": {"x": ""},
+    });
+    let document =
+        json!({"folders": [{"uuid": "=f", "title": "", "parent_uuid": "", "icon": ""}], "items": [item]});
+    shape(
+        vec![document],
+        &["uuid", "parent_uuid", "icon", "category", "template_type", "uid", "order", "label", "kind"],
+    )
+}
+
+fn keeper() -> Shape {
+    let own = json!({
+        "$host::1": {"hostName": "", "port": ""}, "$text:dbType:1": "", "$oneTimeCode::1": "", "$keyPair::1": {"publicKey": "", "privateKey": ""},
+        "$paymentCard::1": {"cardNumber": "", "cardExpirationDate": "", "cardSecurityCode": ""}, "$securityQuestion::1": {"question": "", "answer": ""},
+        "$name::1": {"first": "", "last": ""}, "$address::1": {"street1": "", "city": ""}, "$date::1": 1_700_000_000_000_i64, "$secret:PIN:1": [""], "Plain": "", "TFC:Keeper": "",
+    });
+    let record = json!({
+        "uid": "", "title": "", "$type": "", "login": "", "password": "", "login_url": "", "notes": "", "last_modified": "", "custom_fields": own,
+        "references": {"$addressRef": ["", "=r2"]}, "folders": [{"shared_folder": "", "folder": "", "can_edit": ""}, {"folder": ""}], "schema": [""],
+    });
+    let document = json!({"shared_folders": [{"path": "", "uid": "", "manage_users": "", "permissions": [{"name": ""}]}], "records": [record, {"uid": "=r2", "title": ""}]});
+    shape(vec![document], &["uid", "$type"])
+}
+
+fn psono() -> Shape {
+    let items = json!([
+        {"type": "=website_password", "id": "", "name": "", "website_password_title": "", "website_password_url": "", "website_password_username": "", "website_password_password": "", "website_password_notes": "", "website_password_totp_code": "", "website_password_totp_period": "=30", "create_date": "", "custom_fields": [{"name": "", "value": "", "type": ""}]},
+        {"type": "=environment_variables", "environment_variables_title": "", "environment_variables_variables": [{"key": "", "value": ""}]},
+        {"type": "=credit_card", "credit_card_title": "", "credit_card_number": "", "credit_card_cvc": "", "credit_card_name": "", "credit_card_valid_through": ""},
+        {"type": "=ssh_own_key", "ssh_own_key_title": "", "ssh_own_key_public": "", "ssh_own_key_private": ""},
+    ]);
+    let document = json!({"folders": [{"id": "", "name": "", "folders": [{"name": "", "items": []}], "items": items}], "items": []});
+    shape(vec![document], &["id", "name", "website_password_totp_period", "type", "create_date"])
+}
+
+fn nextcloud() -> Shape {
+    let password = json!({
+        "id": "", "label": "", "username": "", "password": "", "url": "", "notes": "", "folder": "=f", "tags": ["=t", ""], "favorite": true, "revision": "",
+        "edited": "", "created": "", "customFields": [{"label": "", "type": "=secret", "value": ""}, {"label": "", "type": "=text", "value": ""}], "share": {"owner": ""},
+    });
+    let document = json!({"version": "", "encrypted": false, "folders": [{"id": "=f", "label": "", "parent": ""}], "tags": [{"id": "=t", "label": "", "color": ""}], "passwords": [password]});
+    shape(vec![document], &["version", "id", "parent", "color", "revision"])
+}
+
+fn cxf() -> Shape {
+    let editable = || json!({"fieldType": "", "value": "", "id": ""});
+    let credentials = json!([
+        {"type": "=basic-auth", "username": editable(), "password": ""}, {"type": "=totp", "secret": "=GEZDGNBVGY3TQOJQ", "period": "", "issuer": ""}, {"type": "=note", "content": editable()},
+        {"type": "=custom-fields", "label": "", "fields": [{"fieldType": "=concealed-string", "value": "", "label": ""}]}, {"type": "=file", "id": "", "name": "", "decryptedSize": ""},
+        {"type": "=passkey", "rpId": "", "key": ""}, {"type": "=api-key", "key": editable(), "username": editable(), "url": editable(), "expiryDate": editable()},
+        {"type": "=credit-card", "number": editable(), "fullName": "", "verificationNumber": ""}, {"type": "=ssh-key", "privateKey": "", "keyComment": ""}, {"type": "=wifi", "ssid": "", "passphrase": ""},
+        {"type": "=address", "city": editable()}, {"type": "=item-reference", "reference": {"item": ""}}, {"type": "=hologram", "value": ""},
+    ]);
+    let item = json!({"id": "=i", "title": "", "subtitle": "", "creationAt": "", "modifiedAt": "", "favorite": true, "tags": [""], "scope": {"urls": ["", ""], "androidApps": [{"bundleId": "", "name": ""}]}, "credentials": credentials, "extensions": [{"name": ""}]});
+    let collection = json!({"id": "", "title": "", "items": [{"item": "=i", "account": ""}], "subCollections": [{"id": "", "title": "", "items": [{"item": "=i"}]}]});
+    let document = json!({"version": {"major": 1, "minor": 0}, "exporterRpId": "", "timestamp": "", "accounts": [{"id": "", "username": "", "collections": [collection], "items": [item]}]});
+    shape(
+        vec![document],
+        &[
+            "exporterRpId",
+            "timestamp",
+            "id",
+            "username",
+            "account",
+            "fieldType",
+            "label",
+            "name",
+            "decryptedSize",
+            "period",
+            "issuer",
+        ],
+    )
+}
