@@ -72,9 +72,10 @@ pub(crate) fn index_texts(conn: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     {
+        // From the few that changed: SQLite would rather go through all items, which are in order already.
         let mut changed = conn.prepare_cached(
             "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
-             FROM unindexed u JOIN items i ON i.seq = u.item ORDER BY i.seq",
+             FROM unindexed u CROSS JOIN items i ON i.seq = u.item ORDER BY u.item",
         )?;
         let mut insert =
             conn.prepare_cached("INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)")?;
