@@ -64,6 +64,10 @@ fn index(conn: &Connection, seq: i64) -> Result<()> {
     Ok(())
 }
 
+/// The items whose texts changed. From these few: SQLite would rather go through all items, which are in order already.
+const CHANGED: &str = "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
+    FROM unindexed u CROSS JOIN items i ON i.seq = u.item ORDER BY u.item";
+
 /// Brings the index of texts up to date with every item that this transaction changed: before its end, and before it
 /// searches. All at once, as FTS5 writes down what it gathered at every savepoint of a batch.
 pub(crate) fn index_texts(conn: &Connection) -> rusqlite::Result<()> {
@@ -72,11 +76,7 @@ pub(crate) fn index_texts(conn: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     {
-        // From the few that changed: SQLite would rather go through all items, which are in order already.
-        let mut changed = conn.prepare_cached(
-            "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
-             FROM unindexed u CROSS JOIN items i ON i.seq = u.item ORDER BY u.item",
-        )?;
+        let mut changed = conn.prepare_cached(CHANGED)?;
         let mut insert =
             conn.prepare_cached("INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)")?;
         let mut rows = changed.query([])?;
@@ -357,4 +357,22 @@ pub(crate) fn delete(conn: &Connection, caller: &Caller, target: &Editable) -> R
     conn.prepare_cached("UPDATE items SET bin_item_id = ?2 WHERE id = ?1")?
         .execute(params![target.item, bin])?;
     Ok(bin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CHANGED;
+
+    #[test]
+    fn a_commit_looks_at_what_it_changed_and_not_at_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = crate::Environment::create(folder.path(), true).unwrap();
+        let steps = environment.store().write(|conn| {
+            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {CHANGED}"))?;
+            plan.query_map([], |row| row.get::<_, String>(3))?.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let steps = steps.unwrap();
+        assert!(steps.iter().any(|step| step.starts_with("SEARCH i ")), "{steps:?}");
+        assert!(steps.iter().all(|step| !step.starts_with("SCAN i")), "{steps:?}");
+    }
 }
