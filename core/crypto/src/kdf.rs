@@ -56,7 +56,7 @@ fn derive_alike(path: Path, secrets: &[(&SecretString, [u8; 8])], derived: &mut 
     }
 }
 
-/// The same, `N` at a time; lanes without a passphrase hash zeros.
+/// The same, `N` at a time; lanes without a passphrase hash what is there.
 fn derive_lanes<const N: usize>(
     secrets: &[(&SecretString, [u8; 8])],
     hash: impl Fn(&mut [Lanes<N>; 4], &[Lanes<N>]),
@@ -65,10 +65,10 @@ fn derive_lanes<const N: usize>(
     let length = secrets.first().map_or(0, |(passphrase, _)| passphrase.expose().len()) + 8;
     let (first, later) = (padded(length), padded(DIGEST + length));
     let mut message = Zeroizing::new(Vec::with_capacity(length.next_multiple_of(4) + 4));
+    // The words of `digest ‖ passphrase ‖ salt ‖ 0x80 ‖ 0…`, lane beside lane. The first hash takes
+    // them from the passphrase on. All messages have one length, so each covers the one before.
+    let mut words = Words(vec![[0; N]; DIGEST / 4 + later.max(first) / 4]);
     for secrets in secrets.chunks(N) {
-        // The words of `digest ‖ passphrase ‖ salt ‖ 0x80 ‖ 0…`, lane beside lane. The first hash takes
-        // them from the passphrase on.
-        let mut words = Words(vec![[0; N]; DIGEST / 4 + later.max(first) / 4]);
         for (lane, (passphrase, salt)) in secrets.iter().enumerate() {
             message.clear();
             message.extend_from_slice(passphrase.expose().as_bytes());

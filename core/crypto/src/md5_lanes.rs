@@ -163,7 +163,7 @@ pub(crate) fn hash_avx512(state: &mut [Lanes<AVX512>; 4], words: &[Lanes<AVX512>
     blocks(state, words);
 }
 
-// Inlined, or it would be compiled for the baseline alone.
+#[expect(clippy::inline_always, reason = "or it would be compiled for the baseline alone")]
 #[inline(always)]
 fn blocks<const N: usize>(state: &mut [Lanes<N>; 4], words: &[Lanes<N>]) {
     let (blocks, _) = words.as_chunks::<{ BLOCK / 4 }>();
@@ -174,6 +174,8 @@ fn blocks<const N: usize>(state: &mut [Lanes<N>; 4], words: &[Lanes<N>]) {
 
 /// RFC 1321 §3.4: one block into the state, every lane alike. `F`, `G`, `H` and `I` are its mixing functions; each step
 /// `[abcd k s i]` stands with its rotation as a constant, for one lane of each half. The compiler makes vectors of the loop.
+#[expect(clippy::inline_always, reason = "or it would be compiled for the baseline alone")]
+#[expect(clippy::many_single_char_names, reason = "the RFC's own, and those of the second chain")]
 #[inline(always)]
 fn compress<const N: usize>(state: &mut [Lanes<N>; 4], block: &[Lanes<N>; 16]) {
     for one in 0..N / 2 {
