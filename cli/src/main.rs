@@ -54,7 +54,12 @@ fn main() -> ExitCode {
         }
     };
     let output = output::Output::new(&arguments.global);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = match arguments.command {
+        // One thing after the other: no thread need be started for it.
+        args::Command::Get(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::failed(output, &keyferry_core::Error::io(".", error)),
     };
