@@ -161,7 +161,8 @@ fn a_member_reads_on_the_other_side_what_they_read_before() {
     }
     assert!(plan.contains("not found: dave: 1 group, 0 rights") && plan.contains("robert"), "{plan}");
     assert!(!plan.contains("not movable: rights") && !plan.contains("not movable: shortcuts"), "{plan}");
-    let refused = scene.run(&with(&[], &[])).exits(5).hides("planted");
+    let refused = scene.run(&with(&[], &[]));
+    refused.exits(5).hides("planted");
     assert!(refused.stderr().contains("never seen here"), "{}", refused.stderr());
     assert_eq!(get(&scene, "b", "vaults")["items"], json!([]), "nothing was written");
 
@@ -321,7 +322,8 @@ fn nothing_that_is_there_is_changed_and_nobody_gets_what_is_anothers() {
     // A map that names nobody, and one that makes one of two, are errors before anything is written.
     for (map, said) in [("ann,nobody\n", "`nobody`"), ("ann,robert\nbob,robert\n", "second time")] {
         let _ = scene.file("map.csv", map);
-        let refused = scene.run(&with(&[], &[])).exits(1);
+        let refused = scene.run(&with(&[], &[]));
+        refused.exits(1);
         assert!(refused.stderr().contains(said), "{}", refused.stderr());
     }
     scene.run(&["migrate", "records.jsonl", "embedded:b", "--rights"]).exits(2);
