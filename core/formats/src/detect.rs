@@ -3,6 +3,7 @@
 use crate::foreign;
 use crate::format::Format;
 use crate::head::{Fit, Head};
+use crate::json::Value;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 
 /// The format of a file that begins with `head` (some KiB) and is called `name`.
@@ -18,6 +19,15 @@ pub fn detect(head: &[u8], name: Option<&str>) -> Result<Format> {
         // The form alone never decides between two.
         several => Err(both(several, fit)),
     }
+}
+
+/// Whether a file that begins so opens with a passphrase or key file alone, where `format` does not say what it is.
+#[must_use]
+pub fn needs_passphrase(head: &[u8], format: Option<Format>) -> bool {
+    let Some(format) = format.or_else(|| detect(head, None).ok()) else { return false };
+    let head = Head::of(head, "");
+    let is = |name| head.json().is_some_and(|json| matches!(json.get(name), Some(Value::Bool(true))));
+    format.is_encrypted() || (is("encrypted") && is("passwordProtected"))
 }
 
 /// Makes sure that a file which is to be read as `format` has no signature of another.

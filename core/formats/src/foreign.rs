@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 /// What begins with certain bytes, and what to do with it.
 const MAGIC: &[(&[u8], &str, &str)] = &[
-    (b"\x03\xd9\xa2\x9a", "a KeePass database", KEEPASS),
+    (b"\x03\xd9\xa2\x9a", "a KeePass database of a kind that is no longer in use", KEEPASS),
     (b"PWS3", "a Password Safe database", "export it there as text or XML, and that as CSV"),
     (
         b"PK\x03\x04",
@@ -37,8 +37,7 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"b~>buttercup/", "a Buttercup vault", "export it there as CSV"),
 ];
 
-const KEEPASS: &str =
-    "export it as CSV: in KeePassXC Database > Export > to CSV, which leaves attachments and own fields out";
+const KEEPASS: &str = "open it in KeePass 2 or KeePassXC, save it there as KDBX and import that";
 const AS_CSV: &str = "export it there as CSV, and look at what that leaves out";
 
 /// Refuses bytes that are no text, and text that is no table.
@@ -54,13 +53,9 @@ pub(crate) fn refuse_text(head: &[u8]) -> Result<()> {
     let lower: Zeroizing<Vec<u8>> =
         Zeroizing::new(trimmed.iter().take(1 << 12).map(u8::to_ascii_lowercase).collect());
     let has = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
-    if lower.starts_with(b"<?xml")
-        || lower.starts_with(b"<keepassfile")
-        || lower.starts_with(b"<!doctype keepassx")
-    {
-        let keepass = has(b"<keepassfile") || has(b"keepassx_database");
-        return Err(if keepass {
-            refused("an XML export of KeePass", KEEPASS)
+    if lower.starts_with(b"<?xml") || lower.starts_with(b"<!doctype keepassx") {
+        return Err(if has(b"keepassx_database") {
+            refused("an XML export of KeePassX", KEEPASS)
         } else {
             refused("an XML document", AS_CSV)
         });

@@ -7,6 +7,7 @@
 use crate::csv::managers::{self, Manager};
 use crate::head::{Fit, Head};
 use crate::managers as foreign_managers;
+use crate::managers::keepass;
 use crate::{Entries, ReadOptions, WriteOptions, Writer, authenticators, csv, jsonl, passwork_json, trees};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::fmt;
@@ -72,6 +73,42 @@ static JSON_LINES: Row = Row {
     fits: jsonl::fits,
     read: jsonl::read,
     write: Some(jsonl::write),
+};
+
+/// `KeePass`'s database.
+static KDBX: Row = Row {
+    name: "kdbx",
+    aliases: &["keepass"],
+    from: "KeePass 2, KeePassXC, Strongbox and what else writes KDBX 3.1 or 4",
+    known_by: "its first eight bytes",
+    left: "the recycle bin (`--include-trash`), earlier versions, dates, icons, colors, auto-type; written: marks of a favourite, colors",
+    fits: keepass::fits_kdbx,
+    read: keepass::read_kdbx,
+    write: Some(keepass::write),
+};
+
+/// The database of `KeePass` 1.
+static KDB: Row = Row {
+    name: "kdb",
+    aliases: &[],
+    from: "KeePass 1, KeePassX before 2",
+    known_by: "its first eight bytes",
+    left: "dates, icons",
+    fits: keepass::fits_kdb,
+    read: keepass::read_kdb,
+    write: None,
+};
+
+/// `KeePass`'s export as XML.
+static KEEPASS_XML: Row = Row {
+    name: "keepass-xml",
+    aliases: &[],
+    from: "KeePass 2, KeePassXC",
+    known_by: "an XML document whose outermost element is `KeePassFile`",
+    left: "the recycle bin (`--include-trash`), earlier versions, dates, icons, colors, auto-type",
+    fits: keepass::fits_xml,
+    read: keepass::read_xml,
+    write: None,
 };
 
 /// Formats other than tables.
@@ -429,6 +466,9 @@ static ROWS: &[&Row] = &[
         read: trees::cloud::read_bitwarden,
         write: None,
     },
+    &KDBX,
+    &KDB,
+    &KEEPASS_XML,
 ];
 
 /// A file format: one row of the table of formats.
@@ -448,6 +488,13 @@ impl Format {
     pub const PASSWORK_JSON: Format = Format(Kind::Row(&PASSWORK_JSON));
     /// One JSON object a line: complete and streaming.
     pub const JSON_LINES: Format = Format(Kind::Row(&JSON_LINES));
+
+    /// `KeePass`'s database: KDBX 3.1 and 4 are read, 4 is written.
+    pub const KDBX: Format = Format(Kind::Row(&KDBX));
+    /// The database of `KeePass` 1.
+    pub const KDB: Format = Format(Kind::Row(&KDB));
+    /// `KeePass`'s export as XML.
+    pub const KEEPASS_XML: Format = Format(Kind::Row(&KEEPASS_XML));
 
     /// Every format, our own first, then those of other tools, then their tables.
     pub fn all() -> impl Iterator<Item = Format> {
@@ -511,6 +558,12 @@ impl Format {
     #[must_use]
     pub fn is_written(self) -> bool {
         matches!(self.0, Kind::Row(Row { write: Some(_), .. }))
+    }
+
+    /// Whether a file of it is encrypted: it may be written without leave to write plaintext.
+    #[must_use]
+    pub fn is_encrypted(self) -> bool {
+        self == Self::KDBX || self == Self::KDB
     }
 
     /// How well the beginning of a file fits.

@@ -28,6 +28,7 @@
 pub mod archive;
 mod authenticators;
 mod columns;
+mod costs;
 pub mod csv;
 mod date;
 mod decode;
@@ -35,6 +36,7 @@ pub mod detect;
 mod document;
 mod foreign;
 mod format;
+mod gzip;
 mod head;
 pub mod items;
 mod json;
@@ -44,12 +46,13 @@ mod passwork_json;
 mod tally;
 mod trees;
 mod wiped;
+mod xml;
 mod yaml;
 mod zip;
 
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
-use keyferry_crypto::secret::SecretBytes;
+use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::io::{self, Read as _};
 use zeroize::Zeroizing;
 
@@ -82,6 +85,7 @@ pub enum Entities {
 
 /// How to read. The default suits files that describe themselves.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a permission of its own")]
 pub struct ReadOptions {
     /// CSV: the delimiter, an ASCII character; found by consistency when `None`.
     pub delimiter: Option<char>,
@@ -107,6 +111,14 @@ pub struct ReadOptions {
     pub entities: Entities,
     /// What the file is called: some formats name their record after it.
     pub name: Option<String>,
+    /// Encrypted files: what opens them. An empty passphrase is not none.
+    pub passphrase: Option<SecretString>,
+    /// KDBX and KDB: the content of the key file, alone or beside the passphrase.
+    pub key_file: Option<SecretBytes>,
+    /// Encrypted files: take a key derivation that costs more than ten passes over 1 GiB to try.
+    pub heavy_kdf: bool,
+    /// Managers' files: what lies in the recycle bin comes along, in a folder `Trash`.
+    pub include_trash: bool,
 }
 
 impl Default for ReadOptions {
@@ -124,6 +136,10 @@ impl Default for ReadOptions {
             no_password: false,
             entities: Entities::Auto,
             name: None,
+            passphrase: None,
+            key_file: None,
+            heavy_kdf: false,
+            include_trash: false,
         }
     }
 }
@@ -133,6 +149,10 @@ impl Default for ReadOptions {
 pub struct WriteOptions {
     /// CSV: put `'` before cells that a spreadsheet would run. Changes what is read back.
     pub spreadsheet_safe: bool,
+    /// KDBX: who is to open it. An empty passphrase is not none.
+    pub passphrase: Option<SecretString>,
+    /// KDBX: the content of a key file, alone or beside the passphrase.
+    pub key_file: Option<SecretBytes>,
 }
 
 /// A record as one line of JSON: as [`Format::JSON_LINES`] writes it, with its line break.

@@ -1,4 +1,4 @@
-//! The JSON export of Bitwarden and Vaultwarden, of a person or of an organisation, in the clear.
+//! The JSON export of Bitwarden and Vaultwarden, of a person or of an organisation, in the clear or protected with a password.
 //!
 //! Signature: `encrypted` beside `items` or `data`; or items with an object `login`, `secureNote`, `card`, `identity`, `sshKey`.
 //! Mapping: `/` in the names of folders and collections nests. `login`, `card`, `identity` and `sshKey` fill the record and
@@ -7,7 +7,8 @@
 //! Resolved: `id`, `organizationId`, `type`, `folderId` and `collectionIds` that lead somewhere.
 //! Told: what lies in the bin, earlier passwords, dates, further collections of a record, rules for matching addresses,
 //! linked fields, which have no value of their own.
-//! Not read: an export that is encrypted. The whole document is kept in memory.
+//! What a password protects is opened first. Not read: an export that is encrypted for its account alone. The whole document is
+//! kept in memory.
 
 use super::item::{EARLIER, earlier, seconds};
 use crate::columns::kind_of;
@@ -49,31 +50,32 @@ pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
     (document && members.iter().all(|name| name == "data.json" || name.starts_with("attachments/"))).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
-    of_document(document(input)?, None)
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    of_document(document(input)?, None, options)
 }
 
 /// Reads the archive: `data.json`, and `attachments/` with a folder for each item that has some.
-pub(crate) fn read_zip(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let mut zip = Zip::open(input)?;
     let Some(bytes) = zip.take("data.json")? else { return Err(not_one()) };
-    of_document(parsed(&bytes)?, Some(zip))
+    of_document(parsed(&bytes)?, Some(zip), options)
 }
 
-fn of_document(document: Value, zip: Option<Zip>) -> Result<Entries> {
-    let Value::Object(mut members) = document else { return Err(not_one()) };
-    if let Some(name) = json::duplicate(&members) {
-        return Err(Error::new(ErrorKind::Input, twice(name)));
+fn of_document(document: Value, zip: Option<Zip>, options: &ReadOptions) -> Result<Entries> {
+    let mut members = whole(document)?;
+    let mut encrypted = take(&mut members, "encrypted");
+    if matches!(encrypted, Value::Bool(true)) {
+        if !matches!(take(&mut members, "passwordProtected"), Value::Bool(true)) {
+            let what = "this export of Bitwarden is encrypted for its account alone";
+            return Err(Error::new(ErrorKind::Input, what).next_step(super::bitwarden_protected::OTHER));
+        }
+        let inside = super::bitwarden_protected::open(&members, options)?;
+        // Of the file itself nothing is a record's; what counts is inside.
+        members = whole(parsed(&inside)?)?;
+        encrypted = take(&mut members, "encrypted");
     }
     let mut tally = Tally::default();
-    tally.read(json::leaves(&members));
-    let encrypted = take(&mut members, "encrypted");
-    if matches!(encrypted, Value::Bool(true)) {
-        let by_password = matches!(take(&mut members, "passwordProtected"), Value::Bool(true));
-        let what = if by_password { "with a password" } else { "for its account alone" };
-        return Err(Error::new(ErrorKind::Input, format!("this export of Bitwarden is encrypted {what}"))
-            .next_step("export it there as .json, without encryption, and shred that file afterwards"));
-    }
+    tally.read(encrypted.leaves() + json::leaves(&members));
     tally.resolved(encrypted.leaves());
     let mut reader = Reader { tally, zip, ..Reader::default() };
     let Value::List(items) = take(&mut members, "items") else { return Err(not_one()) };
@@ -92,6 +94,15 @@ fn of_document(document: Value, zip: Option<Zip>) -> Result<Entries> {
     }
     reader.items = items.into_iter().enumerate();
     Ok(Box::new(reader))
+}
+
+/// The members of the document.
+fn whole(document: Value) -> Result<Members> {
+    let Value::Object(members) = document else { return Err(not_one()) };
+    match json::duplicate(&members) {
+        Some(name) => Err(Error::new(ErrorKind::Input, twice(name))),
+        None => Ok(members),
+    }
 }
 
 fn not_one() -> Error {
@@ -552,7 +563,6 @@ impl Item<'_> {
 mod tests {
     use super::*;
     use keyferry_crypto::model::Values;
-    use std::io::Cursor;
 
     fn entries(text: &str) -> (Vec<Record>, Vec<String>, Values) {
         let (mut records, mut notes, mut values) = (Vec::new(), Vec::new(), Values::default());
@@ -613,15 +623,16 @@ mod tests {
     #[test]
     fn an_encrypted_export_is_refused_with_a_way_on() {
         for (text, what) in [
-            (r#"{"encrypted":true,"passwordProtected":true,"data":"2.x|y|z"}"#, "with a password"),
+            (
+                r#"{"encrypted":true,"passwordProtected":true,"data":"2.AAAA|AAAA|AAAA","encKeyValidation_DO_NOT_EDIT":"2.AAAA|AAAA|AAAA"}"#,
+                "cut short",
+            ),
             (r#"{"encrypted":true,"items":[]}"#, "for its account alone"),
         ] {
-            let Err(error) = read(Box::new(Cursor::new(text.as_bytes().to_vec())), &ReadOptions::default())
-            else {
-                panic!("read")
-            };
+            let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
+            let Err(error) = read(input, &ReadOptions::default()) else { panic!("read") };
             assert!(error.to_string().contains(what), "{error}");
-            assert!(error.next().is_some_and(|next| next.contains("without encryption")));
+            assert!(error.next().is_some_and(|next| next.contains("export it")));
         }
     }
 }

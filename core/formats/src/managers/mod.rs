@@ -1,12 +1,14 @@
 //! Files of other managers: a file for each, with its reader and what it is known by. Their rows stand in `format.rs`.
 
 pub(crate) mod bitwarden;
+mod bitwarden_protected;
 pub(crate) mod cxf;
 pub(crate) mod dashlane;
 pub(crate) mod devolutions;
 pub(crate) mod enpass;
 pub(crate) mod item;
 pub(crate) mod items;
+pub(crate) mod keepass;
 pub(crate) mod keeper;
 pub(crate) mod nextcloud;
 pub(crate) mod one_password;

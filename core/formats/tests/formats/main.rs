@@ -4,6 +4,10 @@ mod archive;
 mod conservation;
 mod documents;
 mod hostile;
+mod kdb;
+mod kdbx;
+mod keepass_conservation;
+mod making;
 mod samples;
 mod table;
 
