@@ -20,7 +20,7 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Apply, Approved, Export, ExtraColumns, HtmlEntities, Import, Into, Migrate, OnConflict, Select,
+    Apply, Approved, Export, ExtraColumns, HtmlEntities, Import, Into, Managed, Migrate, OnConflict, Select,
     StructureHow, SyncArguments, Table, Two, VerifyHow,
 };
 
@@ -37,7 +37,8 @@ FORMAT:FILE, or FORMAT:- for standard input or output.
 
 Secrets come from KEYFERRY_TOKEN, KEYFERRY_REFRESH_TOKEN, KEYFERRY_MASTER_KEY, KEYFERRY_MASTER_PASSWORD (or the same
 with _FILE), for an environment NAME from KEYFERRY_<NAME>_…, never from the command line. An archive (.kfa) is
-sealed for the environment's user, and for KEYFERRY_ARCHIVE_PASSPHRASE where that is set.
+sealed for the environment's user, and for KEYFERRY_ARCHIVE_PASSPHRASE where that is set. A file that another program
+encrypted (KDBX) opens with KEYFERRY_FILE_PASSPHRASE, or a prompt, and --key-file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with records left out, 4 verification found a difference,
 5 not authenticated or not allowed, 6 could not reach the environment, 130 interrupted.")]
@@ -79,7 +80,7 @@ pub struct Global {
     /// Speak plain HTTP to another machine: whoever is on the way reads tokens and names
     #[arg(long, global = true, env = "KEYFERRY_INSECURE_HTTP", value_parser = clap::builder::FalseyValueParser::new())]
     pub insecure_http: bool,
-    /// Take an archive whose passphrase costs more than 1 GiB or 10 passes to try, up to 4 GiB and 64
+    /// Take an archive or file whose passphrase costs more than 1 GiB or 10 passes to try, up to 4 GiB and 64
     #[arg(long, global = true)]
     pub allow_heavy_kdf: bool,
     /// Refuse every key that is not pinned here or in `KEYFERRY_PINS`: believe nothing for the first time

@@ -96,6 +96,18 @@ pub struct Table {
     pub columns: Vec<String>,
 }
 
+/// How to read a file of a password manager, for every command that reads files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reading managers' files")]
+pub struct Managed {
+    /// The key file of a KDBX database that is read or written, alone or beside the passphrase
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Bring what lies in the recycle bin along, into a folder Trash
+    #[arg(long)]
+    pub include_trash: bool,
+}
+
 /// Which records count, for every command that reads them.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "What to read")]
@@ -192,6 +204,9 @@ pub struct Import {
     /// How to read a table.
     #[command(flatten)]
     pub table: Table,
+    /// How to read a manager's file.
+    #[command(flatten)]
+    pub managed: Managed,
     /// How to write.
     #[command(flatten)]
     pub into: Into,
@@ -216,6 +231,9 @@ pub struct Export {
     /// Disarm cells that a spreadsheet would run as formulas (they are changed)
     #[arg(long)]
     pub spreadsheet_safe: bool,
+    /// KDBX: a key file that will open it, alone or beside the passphrase
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// Write a report to this file: .html (with a chart), .md or .json; names and counts, no secrets
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -252,6 +270,9 @@ pub struct Migrate {
     /// How to read a table.
     #[command(flatten)]
     pub table: Table,
+    /// How to read a manager's file.
+    #[command(flatten)]
+    pub managed: Managed,
 }
 
 /// `sync`
@@ -298,6 +319,9 @@ pub struct SyncArguments {
     /// How to read a table.
     #[command(flatten)]
     pub table: Table,
+    /// How to read a manager's file.
+    #[command(flatten)]
+    pub managed: Managed,
 }
 
 /// What a sync does about drift.
@@ -331,6 +355,9 @@ pub struct Two {
     /// How to read a table.
     #[command(flatten)]
     pub table: Table,
+    /// How to read a manager's file.
+    #[command(flatten)]
+    pub managed: Managed,
 }
 
 /// `apply`

@@ -1,6 +1,7 @@
 //! `export ENV FILE`.
 
 use crate::args::Export;
+use crate::commands::locked::sealing;
 use crate::commands::{Typed, carry, filter, with_format};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -44,5 +45,6 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
         ..Options::default()
     };
     options.write.spreadsheet_safe = export.spreadsheet_safe;
+    sealing(&mut options.write, export.key_file.as_deref(), &to)?;
     carry(&typed, &from, &to, &options, jobs, output).await
 }

@@ -1,6 +1,7 @@
 //! `import FILE ENV`.
 
 use crate::args::Import;
+use crate::commands::locked::unlocked;
 use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options, with_format};
 use crate::config::Config;
@@ -24,7 +25,7 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
         ));
     }
     let from = with_format(from, import.format.as_deref())?;
-    let read = read_options(&import.table)?;
+    let read = unlocked(read_options(&import.table)?, &import.managed, [&from], jobs)?;
     let (sink, inside) =
         location::environment(&import.environment, Side::Only, Need::Contents, config).await?;
     let to = Endpoint::Environment(Arc::new(sink), inside);

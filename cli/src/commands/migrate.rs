@@ -1,6 +1,7 @@
 //! `migrate FROM TO`.
 
 use crate::args::Migrate;
+use crate::commands::locked::{sealing, unlocked};
 use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
@@ -27,8 +28,9 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
         report: report.as_deref(),
     };
     let mut options = options(migrate.into, migrate.select, jobs);
-    options.read = read_options(&migrate.table)?;
+    options.read = unlocked(read_options(&migrate.table)?, &migrate.managed, [&from], jobs)?;
     options.allow_plaintext = migrate.allow_plaintext;
+    sealing(&mut options.write, migrate.managed.key_file.as_deref(), &to)?;
     if migrate.rewrap {
         options.keys = Keys::Kept;
     }

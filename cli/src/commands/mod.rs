@@ -19,6 +19,7 @@ mod import;
 mod inject;
 mod jobs;
 mod list;
+mod locked;
 mod login;
 mod man;
 mod migrate;

@@ -1,6 +1,7 @@
 //! `sync FROM TO`.
 
 use crate::args::{Into, SyncArguments};
+use crate::commands::locked::unlocked;
 use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
@@ -47,7 +48,7 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         trust_administrators: sync.trust_administrators,
     };
     let mut options = options(into, sync.select, jobs);
-    options.read = read_options(&sync.table)?;
+    options.read = unlocked(read_options(&sync.table)?, &sync.managed, [&from], jobs)?;
     let between = sync_pair(&sync.from, &from, &to, &options.filter)?;
     let base = Base::open(&jobs.journal()?, &between, &sink)?;
     options.sync = Some(Sync { delete: sync.delete, max_delete: sync.max_delete, base });

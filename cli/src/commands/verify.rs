@@ -1,6 +1,7 @@
 //! `verify A B`.
 
 use crate::args::Two;
+use crate::commands::locked::unlocked;
 use crate::commands::table::read_options;
 use crate::commands::{Typed, archive_keys, filter, say_if_typed, structure};
 use crate::config::Config;
@@ -35,7 +36,7 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
         structure: structure(two.structure),
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b], jobs)?,
-        read: read_options(&two.table)?,
+        read: unlocked(read_options(&two.table)?, &two.managed, [&a, &b], jobs)?,
         ..Options::default()
     };
     let progress = Shown::new(output);

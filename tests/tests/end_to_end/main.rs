@@ -25,6 +25,7 @@ mod inject;
 mod journal;
 mod kill;
 mod main_job;
+mod managers;
 mod names;
 mod one_time_codes;
 mod pipes_and_links;

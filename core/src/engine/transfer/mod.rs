@@ -483,7 +483,8 @@ async fn into_file(
     progress: &dyn Progress,
 ) -> Result<Report> {
     let sealed = options.sealed || is_archive(path);
-    if !sealed && !options.allow_plaintext {
+    let format = written_format(path, format);
+    if !sealed && !format.is_some_and(formats::Format::is_encrypted) && !options.allow_plaintext {
         return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
             .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
     }
@@ -497,8 +498,7 @@ async fn into_file(
     let mut writer: Box<dyn formats::Writer> = if sealed {
         Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
-        let named = path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name);
-        let format = format.or(named).ok_or_else(|| {
+        let format = format.ok_or_else(|| {
             Error::new(ErrorKind::Usage, "the file's format is not known")
                 .next_step("name it: --format json, csv or jsonl")
         })?;
@@ -530,6 +530,12 @@ async fn into_file(
     report.notes.extend(writer.finish().map_err(in_file)?);
     draft.finish()?;
     Ok(report)
+}
+
+/// The format that a file is written in: the one that was named, or that its ending names.
+#[must_use]
+pub fn written_format(path: &Path, named: Option<formats::Format>) -> Option<formats::Format> {
+    named.or_else(|| path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name))
 }
 
 /// Whether a sink's name asks for an archive.

@@ -1,0 +1,83 @@
+//! What opens files that other programs encrypted: a passphrase, a key file, or both.
+
+use crate::args::Managed;
+use crate::credentials;
+use crate::exit::usage;
+use crate::journal::Jobs;
+use keyferry_core::engine::Endpoint;
+use keyferry_core::engine::transfer::written_format;
+use keyferry_core::error::Place;
+use keyferry_core::files::source;
+use keyferry_core::formats::{Format, ReadOptions, WriteOptions, detect};
+use keyferry_core::secret::SecretBytes;
+use keyferry_core::{Error, ErrorKind, Result};
+use std::io::Read as _;
+use std::path::Path;
+
+/// Any file may be a key file, but not one without an end.
+const LARGEST: u64 = 256 << 20;
+/// How much of a file tells whether it is encrypted.
+const HEAD: usize = 64 << 10;
+
+/// The options with what opens the encrypted files among these. A person is asked only where a file needs it and no
+/// variable has it.
+pub fn unlocked<const N: usize>(
+    mut read: ReadOptions,
+    managed: &Managed,
+    from: [&Endpoint; N],
+    jobs: &Jobs,
+) -> Result<ReadOptions> {
+    read.include_trash = managed.include_trash;
+    read.heavy_kdf = jobs.allow_heavy_kdf;
+    read.key_file = managed.key_file.as_deref().map(key_file).transpose()?;
+    read.passphrase = credentials::secret("KEYFERRY", "FILE_PASSPHRASE", &credentials::process)?;
+    for endpoint in from {
+        let Endpoint::File { path, format } = endpoint else { continue };
+        if read.passphrase.is_some() || source::is_stream(path)? {
+            continue;
+        }
+        let head = beginning(path, HEAD as u64)?;
+        if detect::needs_passphrase(head.expose(), *format) {
+            let empty = if read.key_file.is_some() { " (empty if its key file alone opens it)" } else { "" };
+            read.passphrase = credentials::ask_for(&format!("Passphrase of {}{empty}: ", path.display()))?;
+        }
+    }
+    Ok(read)
+}
+
+/// Completes the options with what a file that is written encrypted will open with. A person is asked only where no
+/// variable has it and no key file is named.
+pub fn sealing(write: &mut WriteOptions, key: Option<&Path>, to: &Endpoint) -> Result<()> {
+    let Endpoint::File { path, format } = to else { return Ok(()) };
+    if !written_format(path, *format).is_some_and(Format::is_encrypted) {
+        return Ok(());
+    }
+    write.key_file = key.map(key_file).transpose()?;
+    write.passphrase = credentials::secret("KEYFERRY", "FILE_PASSPHRASE", &credentials::process)?;
+    if write.passphrase.is_none() && write.key_file.is_none() {
+        write.passphrase = credentials::ask_for(&format!("New passphrase of {}: ", path.display()))?;
+        if write.passphrase.is_some() && credentials::ask_for("Once more: ")? != write.passphrase {
+            return Err(usage("the two passphrases differ", "run the command again"));
+        }
+    }
+    Ok(())
+}
+
+fn key_file(path: &Path) -> Result<SecretBytes> {
+    let bytes = beginning(path, LARGEST + 1)?;
+    if bytes.len() as u64 > LARGEST {
+        let error = Error::new(ErrorKind::Input, "a key file of more than 256 MiB is none");
+        return Err(error.at(Place::File { path: path.to_owned(), at: None }));
+    }
+    Ok(bytes)
+}
+
+/// So many bytes of a file, which may be a secret.
+fn beginning(path: &Path, most: u64) -> Result<SecretBytes> {
+    // Room for what is usual, so that nothing is left behind where it grew.
+    let mut bytes = Vec::with_capacity(HEAD + 1);
+    let read = source::open(path)?.take(most).read_to_end(&mut bytes);
+    let bytes = SecretBytes::new(bytes);
+    read.map_err(|error| Error::io(path, error))?;
+    Ok(bytes)
+}

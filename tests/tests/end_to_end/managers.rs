@@ -1,0 +1,92 @@
+//! Files that other managers encrypted, from the command line into an environment.
+
+use keyferry_tests::Scene;
+use std::path::PathBuf;
+
+const PHRASE: &str = "sample horse battery";
+
+fn sample(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
+}
+
+fn copied(scene: &Scene, name: &str) {
+    let path = sample(name);
+    let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+    scene.file(file, std::fs::read(&path).unwrap());
+}
+
+#[test]
+fn a_keepass_database_arrives_with_its_attachments_and_verifies() {
+    let scene = Scene::with_environments(&["a"]);
+    copied(&scene, "11-kdbx/company.kdbx");
+    let phrase = [("KEYFERRY_FILE_PASSPHRASE", Some(PHRASE))];
+    let report =
+        scene.run_with(&phrase, &["--json", "import", "company.kdbx", "embedded:a"]).succeeds().json();
+    assert_eq!((report["created"].as_u64(), report["verified"].as_u64()), (Some(7), Some(7)), "{report:#}");
+    assert_eq!(report["values"]["read"], report["values"]["read"]);
+    scene.run_with(&phrase, &["verify", "company.kdbx", "embedded:a", "--exact"]).succeeds();
+    let tree = scene.run(&["tree", "embedded:a"]).succeeds().stdout();
+    for place in ["Company", "DMZ / West", "Nothing here", "web & <proxy>"] {
+        assert!(tree.contains(place), "{place}: {tree}");
+    }
+    let record = r"embedded:a//Company/Servers/DMZ \/ West/web & <proxy>";
+    let file = scene.run(&["get", record, "--attachment", "ca.pem"]).succeeds().stdout();
+    assert!(file.contains("BEGIN TEST CERTIFICATE"), "{file}");
+    // The same file twice makes nothing twice.
+    let again =
+        scene.run_with(&phrase, &["--json", "import", "company.kdbx", "embedded:a"]).succeeds().json();
+    assert_eq!(again["created"].as_u64(), Some(0), "{again:#}");
+    scene.run_with(&phrase, &["import", "company.kdbx", "embedded:a", "--include-trash"]).succeeds();
+    assert!(scene.run(&["tree", "embedded:a"]).succeeds().stdout().contains("thrown away"));
+}
+
+#[test]
+fn a_key_file_opens_a_database_with_its_passphrase_and_not_alone() {
+    let scene = Scene::with_environments(&["a"]);
+    copied(&scene, "11-kdbx/company-keyfile.kdbx");
+    copied(&scene, "11-kdbx/company.keyx");
+    scene.file("phrase", format!("{PHRASE}\n"));
+    let file = [("KEYFERRY_FILE_PASSPHRASE_FILE", Some("phrase"))];
+    let with = ["import", "company-keyfile.kdbx", "embedded:a", "--key-file", "company.keyx"];
+    scene.run_with(&file, &with[..3]).exits(5).says("the passphrase is wrong").says("--key-file");
+    scene.run(&with).exits(5).says("the key file is wrong");
+    scene.run(&with[..3]).exits(5).says("KEYFERRY_FILE_PASSPHRASE");
+    let wrong = [("KEYFERRY_FILE_PASSPHRASE", Some("planted"))];
+    scene.run_with(&wrong, &with).exits(5).says("the passphrase or the key file is wrong").hides("planted");
+    scene.run_with(&file, &with).succeeds();
+    scene
+        .run_with(&file, &["verify", "company-keyfile.kdbx", "embedded:a", "--key-file", "company.keyx"])
+        .succeeds();
+}
+
+#[test]
+fn a_damaged_database_is_not_a_wrong_passphrase_and_brings_nothing() {
+    let scene = Scene::with_environments(&["a"]);
+    let mut bytes = std::fs::read(sample("11-kdbx/company.kdbx")).unwrap();
+    let phrase = [("KEYFERRY_FILE_PASSPHRASE", Some(PHRASE))];
+    scene.file("cut.kdbx", &bytes[..bytes.len() - 7]);
+    scene.run_with(&phrase, &["import", "cut.kdbx", "embedded:a"]).exits(1).says("cut short");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    scene.file("damaged.kdbx", &bytes);
+    scene
+        .run_with(&phrase, &["import", "damaged.kdbx", "embedded:a"])
+        .exits(1)
+        .says("the file is damaged: block 0");
+    assert_eq!(scene.run(&["tree", "embedded:a"]).succeeds().stdout(), "");
+}
+
+#[test]
+fn an_export_of_bitwarden_opens_with_its_password() {
+    let scene = Scene::with_environments(&["a"]);
+    let phrase = [("KEYFERRY_FILE_PASSPHRASE", Some(PHRASE))];
+    for (name, created) in
+        [("13-bitwarden/protected-pbkdf2.json", 5), ("13-bitwarden/protected-argon2id.json", 0)]
+    {
+        copied(&scene, name);
+        let file = name.rsplit('/').next().unwrap_or_default();
+        scene.run(&["import", file, "embedded:a"]).exits(5).says("KEYFERRY_FILE_PASSPHRASE");
+        let report = scene.run_with(&phrase, &["--json", "import", file, "embedded:a"]).succeeds().json();
+        assert_eq!(report["created"].as_u64(), Some(created), "{report:#}");
+    }
+}
