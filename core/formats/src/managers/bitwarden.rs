@@ -563,6 +563,7 @@ impl Item<'_> {
 mod tests {
     use super::*;
     use keyferry_crypto::model::Values;
+    use std::io::Cursor;
 
     fn entries(text: &str) -> (Vec<Record>, Vec<String>, Values) {
         let (mut records, mut notes, mut values) = (Vec::new(), Vec::new(), Values::default());
