@@ -96,7 +96,7 @@ pub const ALL: &[(&str, Examples)] = &[
             "keyferry exec --env PGPASSWORD=prod:Infra/db/pg-primary -- psql -h db.example",
         )],
     ),
-    ("inject", &[("Fill a template", "keyferry inject app.env.tpl app.env")]),
+    ("inject", &[("Fill a template", "keyferry inject --input app.env.tpl --output app.env")]),
     ("generate", &[("A passphrase", "keyferry generate --words 6")]),
     (
         "serve",

@@ -42,7 +42,7 @@ impl State {
         let job = self.job.map_or_else(String::new, |job| format!("job {job} "));
         let of = match (self.total, self.about) {
             (Some(total), _) => format!(" of {}", grouped(total)),
-            (None, Some(about)) => format!(" of about {}", grouped(about)),
+            (None, Some(about)) => format!(" of about {}", grouped(about.max(self.done))),
             (None, None) => String::new(),
         };
         let line = format!("{job}{} {}{of}", self.step.word(), grouped(self.done));

@@ -156,17 +156,16 @@ pub(super) fn one_password_7(record: &mut Record, tally: &mut Tally) -> Outcome 
 }
 
 /// A resource is a folder of accounts; an account has no name of its own.
-pub(super) fn password_manager_pro(record: &mut Record, _: &mut Tally) -> Outcome {
+pub(super) fn password_manager_pro(record: &mut Record, tally: &mut Tally) -> Outcome {
     if let Some(resource) = take(record, "Resource Name") {
         record.path.folders = vec![resource.expose().to_owned()];
     }
     record.name.clone_from(&record.login);
-    for custom in &mut record.customs {
-        if custom.value.expose() == "N/A" {
-            custom.value = SecretString::default();
-        }
+    let before = record.customs.len();
+    record.customs.retain(|custom| custom.value.expose() != "N/A");
+    for _ in record.customs.len()..before {
+        tally.turned_out_resolved();
     }
-    record.customs.retain(|custom| !custom.value.is_empty());
     Outcome::Record
 }
 

@@ -743,8 +743,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
         format: "yoti-csv",
         name: "Yoti Password Manager",
         left: FEW,
-        signatures: &[&["Name", "User name", "Password", "URL"]],
-        only: true,
+        // Its columns are those of Chrome: named with --format.
         ..PLAIN
     },
     Manager {
