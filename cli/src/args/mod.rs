@@ -20,8 +20,8 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Apply, Approved, Export, ExtraColumns, HtmlEntities, Import, Into, Managed, Migrate, OnConflict, Select,
-    StructureHow, SyncArguments, Table, Two, VerifyHow,
+    Apply, Approved, Columns, Export, ExtraColumns, HtmlEntities, Import, Into, Managed, Migrate, OnConflict,
+    Select, StructureHow, SyncArguments, Table, Two, VerifyHow,
 };
 
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -139,6 +139,8 @@ pub enum Command {
     Sync(SyncArguments),
     /// Do what a plan says that --plan-to wrote; nothing where source or sink are not as they were
     Apply(Apply),
+    /// Show the columns of a table: where each goes and why, how much of it is filled, masked samples
+    Columns(Columns),
     /// List the formats of files: who exports them, whether they are read or written, what is left behind
     Formats,
     /// Compare two locations: names and fields, never values

@@ -360,6 +360,16 @@ pub struct Two {
     pub managed: Managed,
 }
 
+/// `columns`
+#[derive(Debug, Args)]
+pub struct Columns {
+    /// The table; - for standard input
+    pub file: PathBuf,
+    /// How to read it.
+    #[command(flatten)]
+    pub table: Table,
+}
+
 /// `apply`
 #[derive(Debug, Args)]
 pub struct Apply {

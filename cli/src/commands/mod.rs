@@ -5,6 +5,7 @@ mod api;
 mod apply;
 mod archive;
 mod audit;
+mod columns;
 mod completions;
 mod demo;
 mod doctor;
@@ -75,6 +76,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Apply(plan) => apply::run(plan, jobs, output).await,
         Command::Sync(sync) => sync::run(sync, &config()?, &jobs, output).await,
         Command::Verify(two) => verify::run(two, &config()?, &jobs, output).await,
+        Command::Columns(asked) => columns::run(&asked, output),
         Command::Formats => formats::run(output),
         Command::Fsck(one) => fsck::run(&one.location, &config()?, output).await,
         Command::Audit(asked) => audit::run(asked, &config()?, &jobs, output).await,

@@ -404,24 +404,34 @@ pub(super) fn looks_secret(sample: &Sample, column: usize) -> bool {
     !values.is_empty() && values.iter().all(secret)
 }
 
+/// Where a column's cells go, in words; `ours` where its label may be repeated.
+pub(super) fn meaning(target: &Target, ours: bool) -> String {
+    match target {
+        Target::Field(field) => {
+            FIELDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| *word).to_owned()
+        }
+        Target::Custom(label, kind) if ours => format!("field `{label}` of type {}", kind.as_str()),
+        Target::Custom(_, kind) => format!("field of type {}", kind.as_str()),
+        Target::Behind(why) => format!("left out: {why}"),
+        Target::Created | Target::Changed => {
+            "a date, left out: an environment keeps its own dates".to_owned()
+        }
+        Target::Rest => "from here on, fields with labels of their own".to_owned(),
+        Target::Ignore => "left out".to_owned(),
+    }
+}
+
+/// Whether what a field holds is never shown.
+pub(super) fn is_secret(field: Field) -> bool {
+    matches!(field, Field::Password | Field::Totp | Field::Description)
+}
+
 /// The mapping, column by column, for plan and report. `is_ours` says of a name whether a manager's table has it: then it
 /// can be shown.
 pub(super) fn mapping(header: &[String], targets: &[Target], is_ours: impl Fn(&str) -> bool) -> String {
     let column = |(index, (name, target)): (usize, (&String, &Target))| {
         let ours = is_ours(name);
-        let meaning = match target {
-            Target::Field(field) => {
-                FIELDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| *word).to_owned()
-            }
-            Target::Custom(label, kind) if ours => format!("field `{label}` of type {}", kind.as_str()),
-            Target::Custom(_, kind) => format!("field of type {}", kind.as_str()),
-            Target::Behind(why) => format!("left out: {why}"),
-            Target::Created | Target::Changed => {
-                "a date, left out: an environment keeps its own dates".to_owned()
-            }
-            Target::Rest => "from here on, fields with labels of their own".to_owned(),
-            Target::Ignore => "left out".to_owned(),
-        };
+        let meaning = meaning(target, ours);
         let shown = if ours { format!("{} {}", index + 1, name.trim()) } else { shown(index, name) };
         format!("{shown} → {meaning}")
     };

@@ -203,3 +203,19 @@ fn a_mapping_file_says_what_columns_are() {
     scene.run(&["import", file, "embedded:a", "--map-file", "team.toml"]).exits(1).says("delimeter");
     scene.run(&["import", file, "embedded:a", "--map-file", "none.toml"]).exits(1).says("none.toml");
 }
+
+#[test]
+fn columns_are_shown_before_anything_is_imported() {
+    let scene = Scene::new();
+    let file = scene.file("s.csv", "Was;Wer;Geheim\nwiki-page;root-user;hidden-word\n");
+    let shown = scene.run(&["columns", file, "--map", "Geheim=password"]);
+    shown
+        .succeeds()
+        .prints("1 rows, 3 columns")
+        .prints("you said so")
+        .prints("wi… (9 characters)")
+        .hides("hidden");
+    let shown = scene.run(&["--json", "columns", file]).succeeds().json();
+    assert_eq!(shown["columns"][2]["filled"], 1, "{shown}");
+    scene.run(&["columns", "absent.csv"]).exits(1).says("absent.csv");
+}

@@ -12,9 +12,11 @@ pub(crate) mod managers;
 mod paths;
 mod reader;
 mod rows;
+mod survey;
 mod writer;
 
 pub(crate) use header::fits;
 pub(crate) use reader::{read, read_table};
+pub use survey::{Column, Survey, survey};
 pub use writer::cell;
 pub(crate) use writer::write;

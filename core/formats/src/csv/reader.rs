@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 /// Opens a CSV; a table of a manager is known by its header.
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    open(input, options, None)
+    Ok(Box::new(open(input, options, None)?))
 }
 
 /// Opens a table that the user or detection says is this manager's.
@@ -29,14 +29,15 @@ pub(crate) fn read_table(
     options: &ReadOptions,
     manager: &'static Manager,
 ) -> Result<Entries> {
-    open(input, options, Some(manager))
+    Ok(Box::new(open(input, options, Some(manager))?))
 }
 
-fn open(
+/// Opens a table; `wanted` is whose it is by the word of the user or of detection.
+pub(super) fn open(
     input: Box<dyn Read + Send>,
     options: &ReadOptions,
     wanted: Option<&'static Manager>,
-) -> Result<Entries> {
+) -> Result<Reader> {
     let ascii = |c: Option<char>, what: &str| match c {
         None => Ok(None),
         Some(c) if c.is_ascii() && !matches!(c, '"' | '\r' | '\n') => Ok(u8::try_from(c).ok()),
@@ -91,33 +92,35 @@ fn open(
     if !header.is_empty() {
         reader.map_columns(header, line, options)?;
     }
-    Ok(Box::new(reader))
+    Ok(reader)
 }
 
-struct Column {
-    target: Target,
-    name: String,
+/// A column, and where its cells go.
+pub(super) struct Column {
+    pub(super) target: Target,
+    pub(super) name: String,
 }
 
-struct Reader {
+/// A table that is being read.
+pub(super) struct Reader {
     queue: VecDeque<Entry>,
-    columns: Vec<Column>,
+    pub(super) columns: Vec<Column>,
     /// As it stands in the file, where it has one: it may stand there again.
     header: Vec<String>,
     /// The column of the password.
     password: Option<usize>,
     /// Whose export it is, where the header says so.
-    manager: Option<&'static Manager>,
+    pub(super) manager: Option<&'static Manager>,
     /// What takes the cells from this column on.
     rest: Option<(usize, Rest)>,
     /// Whether HTML's entities stand for their characters.
     decodes: bool,
     separator: char,
     flexible: bool,
-    splitter: Splitter,
+    pub(super) splitter: Splitter,
     chunk: Zeroizing<Vec<u8>>,
     at: usize,
-    source: Decode,
+    pub(super) source: Decode,
     tally: Tally,
     ended: bool,
 }
@@ -137,7 +140,7 @@ const SAMPLE: usize = 50;
 
 impl Reader {
     /// Brings the next row; `false` at the end.
-    fn advance(&mut self) -> Result<bool> {
+    pub(super) fn advance(&mut self) -> Result<bool> {
         loop {
             let rest = self.chunk.get(self.at..).unwrap_or_default();
             let (used, whole) = self.splitter.feed(rest);

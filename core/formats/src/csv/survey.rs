@@ -1,0 +1,166 @@
+//! What the columns of a table are, and why: for people who are about to import it. No value is shown whole.
+
+use super::reader;
+use crate::ReadOptions;
+use crate::columns::{self, Target};
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::CustomKind;
+use serde::Serialize;
+use std::io::Read;
+
+/// A table at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Survey {
+    /// Whose export it is, where its header says so.
+    pub table_of: Option<&'static str>,
+    /// Between cells.
+    pub delimiter: char,
+    /// The encoding, a label of the Encoding Standard.
+    pub encoding: String,
+    /// Rows below the header, empty ones included.
+    pub rows: u64,
+    /// In their order.
+    pub columns: Vec<Column>,
+}
+
+/// One column of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// From 1 on, as `--map` takes it.
+    pub number: usize,
+    /// What its header says.
+    pub name: String,
+    /// Where its cells go.
+    pub becomes: String,
+    /// Why there.
+    pub why: String,
+    /// Cells that are not empty.
+    pub filled: u64,
+    /// What some of them look like: their first characters, of secrets none, and their length.
+    pub samples: Vec<String>,
+}
+
+/// Samples of a column.
+const SAMPLES: usize = 3;
+
+/// Looks at every row of a table.
+///
+/// # Errors
+/// Those of reading it, but that no column may be a secret.
+pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Survey> {
+    let options = ReadOptions { no_password: true, ..options.clone() };
+    let mut reader = reader::open(input, &options, None)?;
+    let table_of = reader.manager.map(|manager| manager.name);
+    let mut columns: Vec<Column> = reader
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column)| Column {
+            number: index + 1,
+            name: column.name.trim().to_owned(),
+            becomes: columns::meaning(&column.target, true),
+            why: why(
+                index,
+                column,
+                reader.manager.and_then(|one| one.meaning(&column.name)).and(table_of),
+                &options,
+            ),
+            filled: 0,
+            samples: Vec::new(),
+        })
+        .collect();
+    let secret: Vec<bool> = reader.columns.iter().map(|column| is_secret(&column.target)).collect();
+    let mut rows = 0;
+    while reader.advance()? {
+        rows += 1;
+        let cells = reader.splitter.row.cells();
+        for ((column, secret), cell) in columns.iter_mut().zip(&secret).zip(cells) {
+            if cell.is_empty() {
+                continue;
+            }
+            column.filled += 1;
+            if column.samples.len() < SAMPLES {
+                let sample = masked(&String::from_utf8_lossy(cell), *secret);
+                if !column.samples.contains(&sample) {
+                    column.samples.push(sample);
+                }
+            }
+        }
+        reader.splitter.next_row();
+    }
+    let delimiter = char::from(reader.splitter.dialect.delimiter);
+    Ok(Survey { table_of, delimiter, encoding: reader.source.name.to_owned(), rows, columns })
+}
+
+fn is_secret(target: &Target) -> bool {
+    match target {
+        Target::Field(field) => columns::is_secret(*field),
+        // What a column of no known meaning holds is nobody's to show.
+        Target::Custom(..)
+        | Target::Ignore
+        | Target::Behind(_)
+        | Target::Created
+        | Target::Changed
+        | Target::Rest => true,
+    }
+}
+
+fn why(index: usize, column: &reader::Column, table_of: Option<&str>, options: &ReadOptions) -> String {
+    let number = (index + 1).to_string();
+    let said = |(name, _): &(String, String)| {
+        *name == number || columns::normal(name) == columns::normal(&column.name)
+    };
+    if options.map.iter().any(said) {
+        return "you said so".to_owned();
+    }
+    if let Some(table) = table_of {
+        return format!("a table of {table}");
+    }
+    match &column.target {
+        Target::Field(_) | Target::Created | Target::Changed | Target::Rest => "its name".to_owned(),
+        Target::Custom(_, CustomKind::Text) => "no field has this name".to_owned(),
+        Target::Custom(..) => "its name says that it is a secret".to_owned(),
+        Target::Ignore | Target::Behind(_) => "other columns are left out".to_owned(),
+    }
+}
+
+/// `pg… (10 characters)`; of a secret the length alone.
+fn masked(cell: &str, secret: bool) -> String {
+    let length = cell.chars().count();
+    let shown: String = if secret || length < 5 { String::new() } else { cell.chars().take(2).collect() };
+    format!("{shown}… ({length} character{})", if length == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_told_with_reason_fill_and_no_value() {
+        let file = "Folder;Title;User;Kennwort;Cost centre;API key\nInfra/db;pg-primary;root;s3cret-1;4711;abcdef\n;my;;s3cret-2;;\n";
+        let options = ReadOptions { map: vec![("5".into(), "text:Cost".into())], ..ReadOptions::default() };
+        let survey = survey(Box::new(file.as_bytes()), &options).unwrap();
+        assert_eq!((survey.rows, survey.delimiter, survey.table_of), (2, ';', None));
+        let told: Vec<_> =
+            survey.columns.iter().map(|one| (one.number, one.filled, one.why.as_str())).collect();
+        assert_eq!(
+            told[..4],
+            [(1, 1, "its name"), (2, 2, "its name"), (3, 1, "its name"), (4, 2, "its name")]
+        );
+        assert_eq!(told[4..], [(5, 1, "you said so"), (6, 1, "its name says that it is a secret")]);
+        assert_eq!(survey.columns[1].samples, ["pg… (10 characters)", "… (2 characters)"]);
+        assert_eq!(survey.columns[3].samples, ["… (8 characters)"]);
+        let whole = serde_json::to_string(&survey).unwrap();
+        for value in ["s3cret", "abcdef", "primary", "4711"] {
+            assert!(!whole.contains(value), "{whole}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_a_manager_is_named() {
+        let file = "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged\n";
+        let survey = survey(Box::new(file.as_bytes()), &ReadOptions::default()).unwrap();
+        assert_eq!(survey.table_of, Some("Firefox"));
+        assert!(survey.columns.iter().any(|column| column.why == "a table of Firefox"));
+    }
+}
