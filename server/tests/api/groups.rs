@@ -33,7 +33,7 @@ async fn grant(world: &World, token: &str, place: &str, id: &str, group: &str, r
     world.ok("POST", &format!("/{place}/{id}/groups"), token, body).await
 }
 
-async fn somebody(world: &World, name: &str) -> (String, String) {
+fn somebody(world: &World, name: &str) -> (String, String) {
     let new = world.environment.add_user(user(name)).unwrap();
     let token = world.environment.issue_session(&new).unwrap().access_token.unwrap();
     (new, token)
@@ -90,16 +90,16 @@ async fn shown(world: &World, folder: &str, token: &str) -> usize {
 async fn the_highest_of_own_and_groups_rights_counts() {
     let (world, alice, bob) = world(ServeOptions::default());
     let bob_id = me(&world, &bob).await;
-    for own in 0..4 {
-        for of_group in 0..4 {
+    for (own, own_role) in ROLES.iter().enumerate() {
+        for (of_group, group_role) in ROLES.iter().enumerate() {
             let Place { vault, folder, .. } = place(&world, &alice).await;
             let below = json!({"vaultId": vault, "parentFolderId": folder, "name": "below"});
             let below = id(&world.ok("POST", "/folders", &alice, below).await);
             let group = group_of(&world, &alice, &[&bob_id]).await;
             let second = group_of(&world, &alice, &[&bob_id]).await;
             let users = format!("/vaults/{vault}/users");
-            world.ok("POST", &users, &alice, json!({"userId": bob_id, "role": ROLES[own]})).await;
-            grant(&world, &alice, "vaults", &vault, &group, ROLES[of_group]).await;
+            world.ok("POST", &users, &alice, json!({"userId": bob_id, "role": own_role})).await;
+            grant(&world, &alice, "vaults", &vault, &group, group_role).await;
             assert_eq!(shown(&world, &below, &bob).await, own.max(of_group), "{own} {of_group}");
             // In the folder each holder has another role, or none of its own there. Who administers keeps that.
             for own_there in (0..4).filter(|role| own < 3 || *role == 3) {
@@ -194,7 +194,7 @@ async fn a_member_neither_raises_a_right_nor_gets_one_by_joining_a_group_themsel
     let role = json!({"name": "groups", "rights": ["userGroup:manage"]});
     let role = world.ok("POST", "/user-roles", &alice, role).await;
     world.ok("PATCH", &format!("/users/{bob_id}"), &alice, json!({"userRoleId": role["id"]})).await;
-    let (carol_id, carol) = somebody(&world, "carol").await;
+    let (carol_id, carol) = somebody(&world, "carol");
     let add = format!("/user-groups/{other}/add-users");
     assert_eq!(status(&world, "POST", &add, &bob, json!({"userIds": [carol_id, bob_id]})).await, 403);
     assert_eq!(
@@ -207,7 +207,7 @@ async fn a_member_neither_raises_a_right_nor_gets_one_by_joining_a_group_themsel
     let empty = group_of(&world, &alice, &[]).await;
     world.ok("POST", &format!("/user-groups/{empty}/add-users"), &bob, json!({"userIds": [bob_id]})).await;
     // Nor by a group of theirs that gets a right where they have none to give.
-    let (vault, _) = (world.vault(&carol).await, ());
+    let vault = world.vault(&carol).await;
     let body = json!({"groupId": empty, "role": "read"});
     assert_eq!(status(&world, "POST", &format!("/vaults/{vault}/groups"), &bob, body).await, 404);
 }
@@ -215,7 +215,7 @@ async fn a_member_neither_raises_a_right_nor_gets_one_by_joining_a_group_themsel
 #[tokio::test]
 async fn an_encrypted_vault_opens_for_a_member_once_somebody_wraps_its_key() {
     let (world, alice, bob) = world(ServeOptions::default());
-    let (bob_id, (carol_id, carol)) = (me(&world, &bob).await, somebody(&world, "carol").await);
+    let (bob_id, (carol_id, carol)) = (me(&world, &bob).await, somebody(&world, "carol"));
     let vault = json!({"name": "v", "masterKeyEncrypted": "a2V5", "masterKeyHash": "00", "salt": "s"});
     let vault = id(&world.ok("POST", "/vaults", &alice, vault).await);
     let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
@@ -223,7 +223,7 @@ async fn an_encrypted_vault_opens_for_a_member_once_somebody_wraps_its_key() {
     let (groups, keys) = (format!("/vaults/{vault}/groups"), format!("/vaults/{vault}/keys"));
     let (vault_path, lacking) = (format!("/vaults/{vault}"), format!("/vaults/{vault}/users-without-key"));
     // Nobody is given a copy who is not in the group.
-    let (dora_id, dora) = somebody(&world, "dora").await;
+    let (dora_id, dora) = somebody(&world, "dora");
     let stranger =
         json!({"groupId": group, "role": "edit", "masterKeysEncrypted": {(dora_id.clone()): "ZG9yYQ=="}});
     assert_eq!(status(&world, "POST", &groups, &alice, stranger).await, 422);
@@ -292,7 +292,7 @@ async fn an_encrypted_vault_opens_for_a_member_once_somebody_wraps_its_key() {
 #[tokio::test]
 async fn a_vault_keeps_its_last_administrator_whatever_is_taken_away() {
     let (world, alice, bob) = world(ServeOptions::default());
-    let (bob_id, (carol_id, carol)) = (me(&world, &bob).await, somebody(&world, "carol").await);
+    let (bob_id, (carol_id, carol)) = (me(&world, &bob).await, somebody(&world, "carol"));
     let vault = world.vault(&carol).await;
     let group = group_of(&world, &alice, &[&bob_id]).await;
     grant(&world, &carol, "vaults", &vault, &group, "administer").await;
@@ -328,7 +328,7 @@ async fn a_vault_keeps_its_last_administrator_whatever_is_taken_away() {
 async fn a_blocked_users_sessions_links_and_shortcuts_end_meanwhile() {
     let (world, alice, bob) = world(ServeOptions::default());
     let bob_id = me(&world, &bob).await;
-    let (carol_id, carol) = somebody(&world, "carol").await;
+    let (carol_id, carol) = somebody(&world, "carol");
     let Place { vault, item, .. } = place(&world, &alice).await;
     let shared = world.vault(&alice).await;
     let group = group_of(&world, &alice, &[&bob_id]).await;

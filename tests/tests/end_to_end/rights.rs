@@ -60,7 +60,7 @@ fn keychain(scene: &Scene, at: &str) -> Keychain {
     Keychain::unlock(pair["keys"]["privateEncrypted"].as_str().unwrap(), &key).unwrap()
 }
 
-const RECORDS: &str = r#"{"vault":"V","folder":["Top"],"name":"deep","login":"u","password":"planted deep"}
+const RECORDS: &str = r#"{"vault":"V","path":["Top"],"name":"deep","login":"u","password":"planted deep"}
 {"vault":"V","name":"wide","login":"u","password":"planted wide"}
 {"vault":"W","name":"other","login":"u","password":"planted other"}
 "#;
@@ -162,7 +162,7 @@ fn a_member_reads_on_the_other_side_what_they_read_before() {
     assert!(plan.contains("not found: dave: 1 group, 0 rights") && plan.contains("robert"), "{plan}");
     assert!(!plan.contains("not movable: rights") && !plan.contains("not movable: shortcuts"), "{plan}");
     let refused = scene.run(&with(&[], &[]));
-    refused.exits(5).hides("planted");
+    refused.exits(5).hides("planted deep");
     assert!(refused.stderr().contains("never seen here"), "{}", refused.stderr());
     assert_eq!(get(&scene, "b", "vaults")["items"], json!([]), "nothing was written");
 
