@@ -19,9 +19,7 @@ fn command() -> clap::Command {
     let mut paths: Vec<String> = keyferry_server::paths().collect();
     paths.sort_unstable();
     paths.dedup();
-    // The program ends with the script: what is leaked is not missed.
-    let paths = paths.into_iter().map(|path| PossibleValue::new(&*path.leak()));
-    let paths = PossibleValuesParser::new(paths);
+    let paths = PossibleValuesParser::new(paths.into_iter().map(PossibleValue::new));
     complete_definition()
         .mut_subcommand("api", |api| api.mut_arg("endpoint", |endpoint| endpoint.value_parser(paths)))
 }

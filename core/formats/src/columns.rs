@@ -422,7 +422,7 @@ pub(super) fn meaning(target: &Target, ours: bool) -> String {
 }
 
 /// Whether what a field holds is never shown.
-pub(super) fn is_secret(field: Field) -> bool {
+pub(super) fn is_hidden(field: Field) -> bool {
     matches!(field, Field::Password | Field::Totp | Field::Description)
 }
 

@@ -67,7 +67,11 @@ fn beside(count: usize, flags: &[&str]) -> (Vec<String>, usize, BTreeSet<String>
     asked.retain(|one| !one.ends_with("/batch"));
     let batches = all - asked.len();
     // Ids differ from one environment to the next.
-    let paths = asked.iter().map(|one| one.split('?').next().unwrap_or_default().to_owned());
+    let is_id = |part: &str| part.len() == 24 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let paths = asked.iter().map(|one| {
+        let path = one.split('?').next().unwrap_or_default();
+        path.split('/').map(|part| if is_id(part) { "ID" } else { part }).collect::<Vec<_>>().join("/")
+    });
     let mut paths: Vec<String> = paths.collect();
     paths.sort();
     (paths, batches, read)

@@ -94,7 +94,7 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
 
 fn is_secret(target: &Target) -> bool {
     match target {
-        Target::Field(field) => columns::is_secret(*field),
+        Target::Field(field) => columns::is_hidden(*field),
         // What a column of no known meaning holds is nobody's to show.
         Target::Custom(..)
         | Target::Ignore
