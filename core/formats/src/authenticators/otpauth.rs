@@ -145,15 +145,12 @@ fn unescaped(text: &str) -> String {
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(&byte) = bytes.get(at) {
         let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            out.push(u8::try_from(high * 16 + low).unwrap_or_default());
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
         }
     }
     String::from_utf8(out).unwrap_or_else(|_| text.to_owned())
@@ -200,8 +197,8 @@ fn one(bytes: &[u8]) -> Option<Code> {
                 code.algorithm =
                     ["", "SHA1", "SHA256", "SHA512", "MD5"].get(usize::try_from(number).ok()?)?.to_string();
             }
-            (5, Value::Number(2)) => code.digits = "8".to_owned(),
-            (6, Value::Number(1)) => code.kind = "hotp".to_owned(),
+            (5, Value::Number(2)) => "8".clone_into(&mut code.digits),
+            (6, Value::Number(1)) => "hotp".clone_into(&mut code.kind),
             (7, Value::Number(counter)) => code.counter = counter.to_string(),
             _ => {}
         }
@@ -214,7 +211,8 @@ fn one(bytes: &[u8]) -> Option<Code> {
     if !code.issuer.is_empty()
         && let Some(account) = code.account.strip_prefix(&prefix)
     {
-        code.account = account.trim().to_owned();
+        let account = account.trim().to_owned();
+        code.account = account;
     }
     Some(code)
 }

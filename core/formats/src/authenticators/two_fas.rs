@@ -25,10 +25,10 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "2FAS")?;
-    if let Value::Text(text) = take(&mut members, "servicesEncrypted") {
-        if !text.is_empty() {
-            return Err(encrypted("2FAS"));
-        }
+    if let Value::Text(text) = take(&mut members, "servicesEncrypted")
+        && !text.is_empty()
+    {
+        return Err(encrypted("2FAS"));
     }
     document.resolve(
         &mut members,

@@ -345,7 +345,7 @@ impl Reader {
         }
         let mark = tally.mark();
         let mut record = Record::default();
-        let (mut start, mut further, mut decoded) = (0, Vec::new(), false);
+        let (mut start, mut further, mut had_entities) = (0, Vec::new(), false);
         for (index, &end) in row.ends.iter().enumerate() {
             let Some(cell) = text.get(start..end) else {
                 tally.back_to(mark);
@@ -363,7 +363,7 @@ impl Reader {
             }
             let plain = if decodes { entities::decoded(cell) } else { None };
             if plain.is_some() {
-                decoded = true;
+                had_entities = true;
             }
             let cell = plain.as_ref().map_or(cell, |plain| plain.as_str());
             remark_looks(tally, cell, || format!("line {line}, column {}", index + 1));
@@ -372,7 +372,7 @@ impl Reader {
         if let Some((_, take)) = rest {
             take(&mut record, &further, tally);
         }
-        if decoded {
+        if had_entities {
             tally.remark(
                 "HTML's entities (&amp; and the like) are decoded; --html-entities keep leaves them",
                 format!("line {line}"),

@@ -114,14 +114,7 @@ impl Splitter {
             if self.after_cr {
                 self.after_cr = false;
                 if byte == b'\n' {
-                    // The second half of a line break that was counted already.
-                    if self.row.state == State::Quoted {
-                        self.row.data.push(byte);
-                    } else if self.after_two {
-                        self.line = self.line.saturating_sub(1);
-                        self.row.line = self.line;
-                    }
-                    self.after_two = false;
+                    self.second_half();
                     continue;
                 }
                 self.after_two = byte == b'\r' && self.row.is_blank();
@@ -204,6 +197,17 @@ impl Splitter {
             }
         }
         (bytes.len(), false)
+    }
+
+    /// A line feed after a carriage return: the second half of a line break that was counted already.
+    fn second_half(&mut self) {
+        if self.row.state == State::Quoted {
+            self.row.data.push(b'\n');
+        } else if self.after_two {
+            self.line = self.line.saturating_sub(1);
+            self.row.line = self.line;
+        }
+        self.after_two = false;
     }
 
     /// How many bytes from `first` on are text of the open cell and nothing else: they are copied at once.

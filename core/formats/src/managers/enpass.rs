@@ -158,16 +158,13 @@ fn attachment(item: &mut Item<'_>, file: Value, at: &str) {
         Value::Text(text) if !text.is_empty() => base64(text).map(SecretBytes::new),
         _ => None,
     };
-    match content {
-        Some(content) => {
-            item.tally.carried(data.leaves());
-            let name = item.simple(&mut file, "name");
-            item.attach(name, content);
-        }
-        None => {
-            item.behind(&data, &format!("{at}/data"), "it is not the content of a file");
-            item.leave(at, &mut file, &["name"], "the file has no content in this export");
-        }
+    if let Some(content) = content {
+        item.tally.carried(data.leaves());
+        let name = item.simple(&mut file, "name");
+        item.attach(name, content);
+    } else {
+        item.behind(&data, &format!("{at}/data"), "it is not the content of a file");
+        item.leave(at, &mut file, &["name"], "the file has no content in this export");
     }
     item.unknown(at, file);
 }

@@ -228,15 +228,12 @@ fn reference(item: &mut Item<'_>, name: &str, value: Value, names: &HashMap<Stri
             Value::Number(number) => number.clone(),
             _ => String::new(),
         };
-        match names.get(&id) {
-            Some(title) => {
-                item.tally.resolved(leaves);
-                item.field(label, CustomKind::Text, title.clone());
-            }
-            None => {
-                let at = format!("references/{}/{index}", crate::json::pointer_part(name));
-                item.behind(&value, &at, "it names no record of the file");
-            }
+        if let Some(title) = names.get(&id) {
+            item.tally.resolved(leaves);
+            item.field(label, CustomKind::Text, title.clone());
+        } else {
+            let at = format!("references/{}/{index}", crate::json::pointer_part(name));
+            item.behind(&value, &at, "it names no record of the file");
         }
     }
 }

@@ -225,16 +225,13 @@ fn passman(item: &mut Item<'_>, mut members: Members) -> Kept {
             Value::Text(text) => text.rsplit(',').next().and_then(base64).filter(|bytes| !bytes.is_empty()),
             _ => None,
         };
-        match content {
-            Some(content) => {
-                item.tally.carried(data.leaves());
-                let name = item.simple(&mut file, "filename");
-                item.attach(name, SecretBytes::new(content));
-            }
-            None => {
-                item.behind(&data, &format!("{at}/file_data"), "it is not the content of a file");
-                item.leave(&at, &mut file, &["filename"], "the file has no content in this export");
-            }
+        if let Some(content) = content {
+            item.tally.carried(data.leaves());
+            let name = item.simple(&mut file, "filename");
+            item.attach(name, SecretBytes::new(content));
+        } else {
+            item.behind(&data, &format!("{at}/file_data"), "it is not the content of a file");
+            item.leave(&at, &mut file, &["filename"], "the file has no content in this export");
         }
         item.leave_rest(&at, file);
     }

@@ -109,16 +109,15 @@ fn secret(item: &mut Item<'_>, mut members: Members) -> Kept {
         let Some(bytes) = bytes else {
             return Kept::Rejected("a value of data is not base64".to_owned());
         };
-        match SecretBytes::new(bytes).into_text() {
-            Some(text) => values.push((name, Value::Text(Zeroizing::new(text.expose().to_owned())))),
-            None => {
-                item.tally.carried(leaves);
-                let bytes = match &value {
-                    Value::Text(text) => base64(text).unwrap_or_default(),
-                    _ => Vec::new(),
-                };
-                item.attach(name, SecretBytes::new(bytes));
-            }
+        if let Some(text) = SecretBytes::new(bytes).into_text() {
+            values.push((name, Value::Text(Zeroizing::new(text.expose().to_owned()))));
+        } else {
+            item.tally.carried(leaves);
+            let bytes = match &value {
+                Value::Text(text) => base64(text).unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            item.attach(name, SecretBytes::new(bytes));
         }
     }
     let mut all = texts;

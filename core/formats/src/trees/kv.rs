@@ -49,7 +49,7 @@ fn tree(values: Vec<Value>, options: &ReadOptions) -> Entries {
         let root = stem(options.name.as_deref());
         match value {
             Value::Object(members) => {
-                walk(&mut document, &mut names, members, &at, &mut Vec::new(), root, true)
+                walk(&mut document, &mut names, members, &at, &mut Vec::new(), root, true);
             }
             other => document.behind(&other, &at, NO_RECORD),
         }

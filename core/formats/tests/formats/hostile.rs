@@ -1,4 +1,5 @@
 //! Files that were made to hurt: nothing panics, nothing grows without end, and no format takes another's file.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::any_format::into_any_format;
 use keyferry_formats::{Format, ReadOptions, detect::detect, reader};

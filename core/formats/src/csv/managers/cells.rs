@@ -281,7 +281,7 @@ pub(super) fn enpass_fields(record: &mut Record, cells: &[&str], tally: &mut Tal
         let label = label.trim_start_matches('*');
         match label.to_lowercase().as_str() {
             "username" | "login" | "user name" if record.login.is_empty() => {
-                value.clone_into(&mut record.login)
+                value.clone_into(&mut record.login);
             }
             "password" if record.password.is_none() => record.password = Some(SecretString::from(value)),
             "url" | "website" if record.url.is_empty() => value.clone_into(&mut record.url),
