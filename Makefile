@@ -5,7 +5,7 @@ export RUSTDOCFLAGS := -D warnings
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --lib --bins --tests
 
-.PHONY: FORCE help setup demo test test-rust check test-official test-go record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server torture fuzz
+.PHONY: FORCE help setup demo test test-rust check test-official test-go record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -166,6 +166,10 @@ bench-scale: ## a million records against a hundred thousand; a small import bes
 bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk
 	$(CARGO) build --release --locked --bin keyferry
 	python3 benches/server/server.py $(TARGET)/release/keyferry
+
+flame: ## target/import.svg: a flame graph of an import; needs Linux's perf
+	$(CARGO) build --release --locked --bin keyferry
+	python3 benches/flame/flame.py $(TARGET)/release/keyferry $(TARGET)/import.svg
 
 bench-peers: .venv/ready ## the same work by the official client and by openssl, as ratios
 	$(CARGO) build --release --locked -p keyferry-benches --bin native
