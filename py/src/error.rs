@@ -91,7 +91,9 @@ fn as_parameters(text: &str) -> String {
             .get(..end)
             .filter(|word| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_uppercase()))
         {
-            out.push_str(&format!("=\"{word}\""));
+            out.push_str("=\"");
+            out.push_str(word);
+            out.push('"');
             rest = behind.get(1 + word.len()..).unwrap_or_default();
         }
     }

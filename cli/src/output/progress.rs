@@ -52,9 +52,19 @@ impl State {
             return line;
         }
         let left = self.total.or(self.about).map(|all| all.saturating_sub(self.done) as f64 / rate);
-        let left = left.map_or_else(String::new, |left| format!(", {} left", time(left.ceil() as u64)));
-        format!("{line}, {}/s{left}", grouped(rate.round() as u64))
+        let left = left.map_or_else(String::new, |left| format!(", {} left", time(whole(left.ceil()))));
+        format!("{line}, {}/s{left}", grouped(whole(rate)))
     }
+}
+
+/// A figure for the eye: casts saturate, and nothing is counted with the result.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is at least nought, and rounded"
+)]
+fn whole(figure: f64) -> u64 {
+    figure.max(0.0).round() as u64
 }
 
 /// `45 s`, `3 min`, `2 h 5 min`.
@@ -143,7 +153,7 @@ impl Progress for Shown {
         let mut state = self.state();
         // Little says little.
         if let Some(read) = read.filter(|read| *read > 0.01) {
-            state.about = Some(((state.done as f64 / read) as u64).max(state.done));
+            state.about = Some(whole(state.done as f64 / read).max(state.done));
         }
     }
 

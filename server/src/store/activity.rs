@@ -41,7 +41,9 @@ pub(crate) fn gathered(events: Vec<Event>) -> Vec<Event> {
     let mut all: Vec<Event> = Vec::with_capacity(events.len());
     let mut looks: HashMap<(&'static str, Option<VaultId>), usize> = HashMap::new();
     for event in events {
-        let (true, Some(object)) = (event.action.ends_with(".read"), &event.object) else {
+        let (true, Some(object)) =
+            (event.action.rsplit_once('.').is_some_and(|(_, deed)| deed == "read"), &event.object)
+        else {
             all.push(event);
             continue;
         };

@@ -64,7 +64,7 @@ fn index(conn: &Connection, seq: i64) -> Result<()> {
     Ok(())
 }
 
-/// The items whose texts changed. From these few: SQLite would rather go through all items, which are in order already.
+/// The items whose texts changed. From these few: `SQLite` would rather go through all items, which are in order already.
 const CHANGED: &str = "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
     FROM unindexed u CROSS JOIN items i ON i.seq = u.item ORDER BY u.item";
 

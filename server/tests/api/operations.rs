@@ -85,8 +85,8 @@ async fn what_a_batch_looks_at_is_one_entry_that_each_item_finds() {
         .collect();
     let both = json!(format!("{},{}", items[0], items[2]));
     let (second, of_one, of_other) = (json!(items[1]), json!(one), json!(other));
-    let once = [(&both, &of_one), (&second, &of_other)];
-    assert_eq!(looks, [once, once].concat());
+    let each = [(&both, &of_one), (&second, &of_other)];
+    assert_eq!(looks, [each, each].concat());
     for item in &items {
         let found = world.ok("GET", &format!("/activity-log?object={item}"), &alice, Value::Null).await;
         assert_eq!(found["items"].as_array().unwrap().len(), 3, "made once, looked at twice");

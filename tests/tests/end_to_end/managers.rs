@@ -12,7 +12,8 @@ fn sample(name: &str) -> PathBuf {
 fn copied(scene: &Scene, name: &str) {
     let path = sample(name);
     let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-    scene.file(file, std::fs::read(&path).unwrap());
+    let _ =
+        scene.file(file, std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
 }
 
 #[test]
@@ -23,7 +24,6 @@ fn a_keepass_database_arrives_with_its_attachments_and_verifies() {
     let report =
         scene.run_with(&phrase, &["--json", "import", "company.kdbx", "embedded:a"]).succeeds().json();
     assert_eq!((report["created"].as_u64(), report["verified"].as_u64()), (Some(7), Some(7)), "{report:#}");
-    assert_eq!(report["values"]["read"], report["values"]["read"]);
     scene.run_with(&phrase, &["verify", "company.kdbx", "embedded:a", "--exact"]).succeeds();
     let tree = scene.run(&["tree", "embedded:a"]).succeeds().stdout();
     for place in ["Company", "DMZ / West", "Nothing here", "web & <proxy>"] {
@@ -45,7 +45,7 @@ fn a_key_file_opens_a_database_with_its_passphrase_and_not_alone() {
     let scene = Scene::with_environments(&["a"]);
     copied(&scene, "11-kdbx/company-keyfile.kdbx");
     copied(&scene, "11-kdbx/company.keyx");
-    scene.file("phrase", format!("{PHRASE}\n"));
+    let _ = scene.file("phrase", format!("{PHRASE}\n"));
     let file = [("KEYFERRY_FILE_PASSPHRASE_FILE", Some("phrase"))];
     let with = ["import", "company-keyfile.kdbx", "embedded:a", "--key-file", "company.keyx"];
     scene.run_with(&file, &with[..3]).exits(5).says("the passphrase is wrong").says("--key-file");
@@ -64,11 +64,11 @@ fn a_damaged_database_is_not_a_wrong_passphrase_and_brings_nothing() {
     let scene = Scene::with_environments(&["a"]);
     let mut bytes = std::fs::read(sample("11-kdbx/company.kdbx")).unwrap();
     let phrase = [("KEYFERRY_FILE_PASSPHRASE", Some(PHRASE))];
-    scene.file("cut.kdbx", &bytes[..bytes.len() - 7]);
+    let _ = scene.file("cut.kdbx", &bytes[..bytes.len() - 7]);
     scene.run_with(&phrase, &["import", "cut.kdbx", "embedded:a"]).exits(1).says("cut short");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
-    scene.file("damaged.kdbx", &bytes);
+    let _ = scene.file("damaged.kdbx", &bytes);
     scene
         .run_with(&phrase, &["import", "damaged.kdbx", "embedded:a"])
         .exits(1)

@@ -7,7 +7,7 @@ const CSV: &str =
     "folder,name,login,password\nInfra/db,pg,root,hidden-1\nInfra/db,my,root,hidden-2\nHR,pay,ann,hidden-3\n";
 
 fn planned(scene: &Scene) -> Value {
-    serde_json::from_slice(&std::fs::read(scene.path("plan.json")).unwrap()).unwrap()
+    serde_json::from_str(&scene.read("plan.json")).unwrap_or_else(|error| panic!("a plan is JSON: {error}"))
 }
 
 #[test]

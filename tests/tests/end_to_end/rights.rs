@@ -149,7 +149,7 @@ fn a_member_reads_on_the_other_side_what_they_read_before() {
         plain["rights"].is_null()
             && plain["preflight"]["not_movable"].to_string().contains("rights and groups")
     );
-    let plan = scene.run(&with(&[], &["--dry-run"])).exits(3).stdout();
+    let shown = scene.run(&with(&[], &["--dry-run"])).exits(3).stdout();
     for said in [
         "2 groups to make",
         "3 users to add to groups",
@@ -157,10 +157,10 @@ fn a_member_reads_on_the_other_side_what_they_read_before() {
         "1 shortcut to make",
         "1 user of 4 not found",
     ] {
-        assert!(plan.contains(said), "{said}: {plan}");
+        assert!(shown.contains(said), "{said}: {shown}");
     }
-    assert!(plan.contains("not found: dave: 1 group, 0 rights") && plan.contains("robert"), "{plan}");
-    assert!(!plan.contains("not movable: rights") && !plan.contains("not movable: shortcuts"), "{plan}");
+    assert!(shown.contains("not found: dave: 1 group, 0 rights") && shown.contains("robert"), "{shown}");
+    assert!(!shown.contains("not movable: rights") && !shown.contains("not movable: shortcuts"), "{shown}");
     let refused = scene.run(&with(&[], &[]));
     refused.exits(5).hides("planted deep");
     assert!(refused.stderr().contains("never seen here"), "{}", refused.stderr());
@@ -214,6 +214,8 @@ fn a_member_reads_on_the_other_side_what_they_read_before() {
 
 #[test]
 fn a_key_that_the_server_exchanges_is_refused_and_nothing_is_wrapped_for_it() {
+    static LIES: AtomicBool = AtomicBool::new(false);
+    static SEEN: AtomicBool = AtomicBool::new(false);
     let scene = world();
     scene.run(&with(&[], &["--trust-administrators"])).exits(3);
     // Bob's copy is taken away: it has to be wrapped once more.
@@ -223,8 +225,6 @@ fn a_key_that_the_server_exchanges_is_refused_and_nothing_is_wrapped_for_it() {
         call(&scene, "b", "POST", &format!("user-groups/{ops}/{what}"), &json!({"userIds": [robert]}));
     }
     let server = Served::of(&scene, "b");
-    static LIES: AtomicBool = AtomicBool::new(false);
-    static SEEN: AtomicBool = AtomicBool::new(false);
     let plan = |asked: &Asked| {
         if asked.path.ends_with("/keys") && asked.method == "POST" {
             SEEN.store(true, Ordering::SeqCst);
@@ -261,7 +261,7 @@ fn a_key_that_the_server_exchanges_is_refused_and_nothing_is_wrapped_for_it() {
 fn exchange(answer: &mut Value) {
     match answer {
         Value::String(text) if text.trim() == keys(1).public_pem.trim() => {
-            keys(4).public_pem.clone_into(text)
+            keys(4).public_pem.clone_into(text);
         }
         Value::Object(members) => members.values_mut().for_each(exchange),
         Value::Array(list) => list.iter_mut().for_each(exchange),

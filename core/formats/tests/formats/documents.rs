@@ -181,7 +181,7 @@ fn one_password() -> Shape {
         field("concealed", json!("")),
         field("totp", json!("")),
         field("date", json!(1)),
-        field("monthYear", json!(203108)),
+        field("monthYear", json!(203_108)),
         field("email", json!({"email_address": "", "provider": ""})),
         field("email", json!("")),
         field("address", address),

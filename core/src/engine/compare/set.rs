@@ -40,7 +40,9 @@ mod tests {
 
     fn of(members: &[&str]) -> String {
         let mut set = SetDigest::default();
-        members.iter().for_each(|member| set.add([member.as_bytes()]));
+        for member in members {
+            set.add([member.as_bytes()]);
+        }
         set.to_hex()
     }
 

@@ -147,7 +147,7 @@ pub(crate) async fn check_off(
 
 /// What a location holds.
 struct Held {
-    held: DigestStore,
+    records: DigestStore,
     extras: Extras,
     /// Digests of what others wrote meanwhile, and whether the job expected one that is equal.
     of_others: HashMap<(Short, Short), bool>,
@@ -164,8 +164,8 @@ impl Held {
         progress: &dyn Progress,
         report: &mut Report,
     ) -> Result<Self> {
-        let (held, of_others, lasting) = (DigestStore::new(), HashMap::new(), digester.is_lasting());
-        let mut this = Self { held, extras, of_others, lasting };
+        let (records, of_others, lasting) = (DigestStore::new(), HashMap::new(), digester.is_lasting());
+        let mut this = Self { records, extras, of_others, lasting };
         let alone = !matches!(this.extras, Extras::Others(_));
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk?;
@@ -182,7 +182,7 @@ impl Held {
                         for way in &mut *ways {
                             way.met += u64::from(way.sample.contains(&digest.identity));
                         }
-                        this.held.add(&digest, &record.label())?;
+                        this.records.add(&digest, &record.label())?;
                     }
                     // What cannot be read shows as missing, if it was expected.
                     Entry::Reject(reject) if alone => report.rejected.push(reject.into()),
@@ -200,7 +200,7 @@ impl Held {
     /// Checks it off against what is expected. `whole`: that is all of it, no sample, and its digest goes into the report.
     fn compare(mut self, expected: DigestStore, whole: bool, report: &mut Report) -> Result<()> {
         let mut equal_ones = SetDigest::default();
-        for (expected, held) in expected.into_parts().zip(self.held.into_parts()) {
+        for (expected, held) in expected.into_parts().zip(self.records.into_parts()) {
             let mut expected: Ledger = expected?.into_iter().collect();
             let mut unmatched = held?;
             let count = unmatched.len();

@@ -27,7 +27,7 @@ use crate::engine::sink::lost_answers;
 use crate::engine::sink::{Before, Creation, Sink};
 use crate::engine::source::{self, Chunks};
 use crate::engine::transfer::removal::Removal;
-use crate::engine::transfer::sync::MaxDelete;
+use crate::engine::transfer::sync::{Base, MaxDelete};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::files::sink::{self, Draft};
 use crate::formats;
@@ -187,15 +187,20 @@ async fn into_environment(
         verify::check_off(back, expected, full, &digester, strangers, progress, &mut report).await?;
     }
     if let Some(base) = base.filter(|_| report.different.is_empty()) {
-        let held_of = match (&report.held_back, &options.sync) {
-            (Some(held), _) => base.held_of().or(Some(held.of)),
-            (None, Some(sync)) if sync.delete => None,
-            // Who does not want to remove has not decided about what was held back.
-            (None, _) => base.held_of(),
-        };
-        tokio::task::block_in_place(|| base.commit(held_of))?;
+        remember(base, options, &report)?;
     }
     Ok(report)
+}
+
+/// Makes what a sync brought what the next one compares with.
+fn remember(base: &Base, options: &Options, report: &Report) -> Result<()> {
+    let held_of = match (&report.held_back, &options.sync) {
+        (Some(held), _) => base.held_of().or(Some(held.of)),
+        (None, Some(sync)) if sync.delete => None,
+        // Who does not want to remove has not decided about what was held back.
+        (None, _) => base.held_of(),
+    };
+    tokio::task::block_in_place(|| base.commit(held_of))
 }
 
 /// What is read back, and what it must be; `None` where nothing is.
