@@ -29,8 +29,9 @@ fn a_keepass_database_arrives_with_its_attachments_and_verifies() {
     for place in ["Company", "DMZ / West", "Nothing here", "web & <proxy>"] {
         assert!(tree.contains(place), "{place}: {tree}");
     }
-    let record = r"embedded:a//Company/Servers/DMZ \/ West/web & <proxy>";
-    let file = scene.run(&["get", record, "--attachment", "ca.pem"]).succeeds().stdout();
+    let record = r"Company/Servers/DMZ \/ West/web & <proxy>";
+    let file =
+        scene.run(&["get", "--from", "embedded:a", record, "--attachment", "ca.pem"]).succeeds().stdout();
     assert!(file.contains("BEGIN TEST CERTIFICATE"), "{file}");
     // The same file twice makes nothing twice.
     let again =
