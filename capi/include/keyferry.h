@@ -337,7 +337,8 @@ kf_status kf_attachment_decrypt(const void *encrypted_key,
                                 struct kf_buffer *content);
 
 // Opens `https://…` or `embedded:DIR`. `credentials` may be NULL. Close it with `kf_environment_close`. Any number of
-// threads may use it at once.
+// threads may use it at once. Its keys are compared with those that `KEYFERRY_PINS`, the file that `KEYFERRY_PINS_FILE`
+// names, or the journal that `KEYFERRY_JOURNAL` names have seen before; `KEYFERRY_REQUIRE_PINS` refuses new ones.
 kf_status kf_environment_open(const char *location,
                               const struct kf_credentials *credentials,
                               kf_environment *environment);
@@ -359,7 +360,8 @@ kf_status kf_environment_tokens(kf_environment environment,
 // line of JSON (as `kf_records_decrypt` has it, with `vault` and `path`), on this thread; an answer other than 0 ends
 // the call with `KF_CALLBACK`. `path` is a vault and folders, such as "Infra/databases", where a backslash makes the
 // next `/`, `#`, `:` or backslash part of a name; NULL is everything. `options` is NULL or JSON with any of `vaults`,
-// `folder`, `tags` (lists of names), `query` (text), `changed_since` (Unix seconds).
+// `folder`, `tags` (lists of names), `query` (text), `changed_since` (Unix seconds), `exclude` (a list of
+// paths).
 //
 // A record that cannot be read ends the call with `KF_DECRYPT` once the others are through.
 kf_status kf_environment_records(kf_environment environment,
@@ -418,7 +420,8 @@ kf_status kf_export(kf_job job,
 // - `rewrap`: true keeps ciphertext as it is and wraps only record keys anew;
 // - `allow_plaintext`, `allow_unencrypted_target`, `trust_administrators`, `allow_empty`, `no_password`: true permits
 //   what would be refused;
-// - `vaults`, `folder`, `tags`, `query`, `changed_since`: which records of the source count;
+// - `vaults`, `folder`, `tags`, `query`, `changed_since`, `exclude` (a list of paths): which records of the source count;
+// - `structure`: `below` (the default), `keep`, `flatten`: where the source's vaults and folders stand in the sink;
 // - `map`: an object of CSV columns and the fields that they are;
 // - `rejects`: a file for a list of what could not be taken;
 // - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`

@@ -207,7 +207,7 @@ fn a_mapping_file_says_what_columns_are() {
 #[test]
 fn columns_are_shown_before_anything_is_imported() {
     let scene = Scene::new();
-    let file = scene.file("s.csv", "Was;Wer;Geheim\nwiki-page;root-user;hidden-word\n");
+    let file = scene.file("s.csv", "name;Wer;Geheim\nwiki-page;root-user;hidden-word\n");
     let shown = scene.run(&["columns", file, "--map", "Geheim=password"]);
     shown
         .succeeds()

@@ -10,6 +10,7 @@ use crate::engine::source::filter::Filter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::RecordPath;
 use keyferry_api::item::ItemSummary;
+use keyferry_api::shortcut::FoundShortcut;
 use keyferry_api::vault::Vault;
 use std::collections::{HashMap, HashSet};
 
@@ -215,6 +216,7 @@ impl Environment {
         if left.is_empty() {
             return Ok(());
         }
+        let wanted_here = left.clone();
         let mut by_name: HashMap<String, Vec<ItemSummary>> = HashMap::new();
         for item in self.client().item_summaries(&vault.id).await? {
             by_name.entry(names::canonical(&item.name).into_owned()).or_default().push(item);
@@ -223,6 +225,23 @@ impl Environment {
             let namesakes = wanted[number].last().and_then(|name| by_name.get(&*names::canonical(name)));
             let namesakes = namesakes.into_iter().flatten();
             found[number].extend(namesakes.filter(|item| stands_at(item, wanted[number])).cloned());
+        }
+        // Somebody who may read one record of another vault has it here by a shortcut alone.
+        let missing: Vec<usize> =
+            wanted_here.into_iter().filter(|number| found[*number].is_empty()).collect();
+        if !missing.is_empty() {
+            let search = Search { vaults: vec![vault.id.clone()], ..Search::default() };
+            let there = match self.client().search_shortcuts(&search).await {
+                // A server that knows no shortcuts has none.
+                Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+                there => there?,
+            };
+            for FoundShortcut { shortcut, item } in there {
+                let here = ItemSummary { id: shortcut.id, folder_id: shortcut.folder_id, ..item };
+                for number in missing.iter().filter(|number| stands_at(&here, wanted[**number])) {
+                    found[*number].push(here.clone());
+                }
+            }
         }
         Ok(())
     }
