@@ -1,7 +1,7 @@
 //! Records as JSON lines to items as JSON lines, and back: bulk encryption for programs that speak
 //! Passwork's API themselves, through any language that has pipes or buffers.
 //!
-//! A record's line is that of `jsonl` ([`Format::JsonLines`](super::Format::JsonLines)); where it stands (`vault`, `path`) is not part of an item.
+//! A record's line is that of `jsonl` ([`Format::JSON_LINES`](super::Format::JSON_LINES)); where it stands (`vault`, `path`) is not part of an item.
 //! An item's line is the body of `POST /api/v1/items` without `vaultId` and `folderId`, or the answer of
 //! `GET /api/v1/items/{id}`; an attachment whose `encryptedData` is there is decrypted, any other is left out.
 
