@@ -160,7 +160,8 @@ mod tests {
     fn a_table_of_a_manager_is_named() {
         let file = "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged\n";
         let survey = survey(Box::new(file.as_bytes()), &ReadOptions::default()).unwrap();
-        assert_eq!(survey.table_of, Some("Firefox"));
-        assert!(survey.columns.iter().any(|column| column.why == "a table of Firefox"));
+        let table = survey.table_of.unwrap();
+        assert!(table.contains("Firefox"), "{table}");
+        assert!(survey.columns.iter().any(|column| column.why == format!("a table of {table}")));
     }
 }
