@@ -88,9 +88,12 @@ fn foreign_files_are_named_and_refused() {
         }
         scene.run(&["import", file, "embedded:a", "--dry-run"]).succeeds().hides("planted");
     }
+    for format in ["passwork-json", "csv", "jsonl"] {
+        let file = scene.file("a.xml", keepass);
+        scene.run(&["import", file, "embedded:a", "--format", format]).exits(1);
+    }
     for (text, name) in [
         (sops.as_bytes(), "SOPS"),
-        (keepass.as_bytes(), "KeePass"),
         (&b"PK\x03\x04planted"[..], "zip"),
         (br#"{"what":{"is":"planted"}}"#, "neither"),
         (br#"[{"user":"u","pw":"planted"}]"#, "neither"),
