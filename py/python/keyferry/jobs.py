@@ -134,6 +134,8 @@ class Undone:
     spared: list[str]
     gone: int
     places_removed: int
+    #: Rights, groups and shortcuts that the job had given, now taken back.
+    rights_removed: int
     notes: list[str]
     seconds: float
 
