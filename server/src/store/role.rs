@@ -61,7 +61,8 @@ fn find(conn: &Connection, id_or_code: &str) -> Result<Option<Stored>> {
 }
 
 fn known(conn: &Connection, id: &UserRoleId) -> Result<Stored> {
-    find(conn, id.as_str())?.ok_or_else(|| Refusal::not_found("role"))
+    // A code may be spelt as the id of a role that is gone.
+    find(conn, id.as_str())?.filter(|role| role.id == *id).ok_or_else(|| Refusal::not_found("role"))
 }
 
 /// What a user's role allows.

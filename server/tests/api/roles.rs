@@ -249,3 +249,20 @@ async fn roles_are_listed_changed_and_removed() {
         422
     );
 }
+
+#[tokio::test]
+async fn a_role_that_is_gone_is_not_the_one_whose_code_is_spelt_like_it() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let gone = id(&world.ok("POST", "/user-roles", &alice, json!({"name": "gone"})).await);
+    world.ok("DELETE", &format!("/user-roles/{gone}"), &alice, json!({})).await;
+    let like_it = json!({"name": "other", "code": gone, "rights": ["user:read"]});
+    let other = id(&world.ok("POST", "/user-roles", &alice, like_it).await);
+    let path = format!("/user-roles/{gone}");
+    for (method, body) in
+        [("PATCH", json!({"rights": ["vault:create"]})), ("DELETE", json!({})), ("GET", Value::Null)]
+    {
+        let (status, answer) = world.send(method, &path, &alice, true, body).await;
+        assert_eq!(status, 404, "{method}: {answer}");
+    }
+    assert_eq!(world.ok("GET", &format!("/user-roles/{other}"), &alice, Value::Null).await["name"], "other");
+}
