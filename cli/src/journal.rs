@@ -39,11 +39,10 @@ impl Jobs {
         self
     }
 
-    /// The same journal, or the one that these words name; transfers are of these words.
-    pub fn typed(mut self, words: Vec<String>, journal: Option<PathBuf>) -> Self {
-        self.words = words;
-        self.path = journal.or(self.path);
-        self
+    /// As if these words had been typed, whose options of every command are `global`; the same journal unless they name one.
+    pub fn typed(self, words: Vec<String>, global: &Global) -> Self {
+        let typed = Self::new(global, words);
+        Self { path: typed.path.clone().or(self.path), ..typed }
     }
 
     /// The command's words, without the program's name.

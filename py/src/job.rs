@@ -297,11 +297,7 @@ impl ReportPage {
 
     async fn write(&self, report: &Report, from: &Endpoint, to: &Endpoint) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        let identity = async |endpoint: &Endpoint| match endpoint.environment() {
-            Some(environment) => environment.identity().await.map(Some),
-            None => Ok(None),
-        };
-        let (source, sink) = (identity(from).await?, identity(to).await?);
+        let (source, sink) = (from.identity().await, to.identity().await);
         let word = |index: usize| self.words.get(index).map_or("", String::as_str);
         let page = Page {
             what: self.what,

@@ -350,3 +350,12 @@ def test_what_is_remembered_elsewhere_holds_where_one_only_reads(embedded, peopl
     monkeypatch.delenv("KEYFERRY_PINS")
     with pytest.raises(errors.PermissionDeniedError, match="pins are required"):
         next(keyferry.connect(a).records())
+
+
+def test_an_option_that_nobody_knows_is_an_error_everywhere(embedded, people):
+    a = embedded("a")
+    for call in (keyferry.import_file, keyferry.plan, keyferry.sync, keyferry.verify):
+        with pytest.raises(TypeError, match="exclud"):
+            call(people, a, exclud=["Infra"])
+    with pytest.raises(TypeError, match="exclud"):
+        keyferry.audit(a, exclud=["Infra"])

@@ -24,7 +24,7 @@ pub use transfer::{
     Select, StructureHow, SyncArguments, Table, Two, VerifyHow,
 };
 
-use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -93,12 +93,13 @@ impl Arguments {
     ///
     /// # Errors
     /// What is wrong with it, or the help that was asked for, with the command's examples.
-    pub fn read<W: std::convert::Into<OsString> + Clone>(
+    pub fn read<W: std::convert::Into<OsString>>(
         words: impl IntoIterator<Item = W>,
     ) -> Result<Self, clap::Error> {
-        let mut definition = complete_definition();
-        let matches = definition.try_get_matches_from_mut(words)?;
-        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+        let words: Vec<OsString> = words.into_iter().map(std::convert::Into::into).collect();
+        // Examples are put together only where somebody will read them.
+        Self::try_parse_from(&words)
+            .or_else(|error| complete_definition().try_get_matches_from(&words).and(Err(error)))
     }
 }
 

@@ -1,9 +1,11 @@
 //! `--plan-to FILE` and `apply FILE`: a plan that is looked at first, by somebody else perhaps, and then done as it stands.
 //!
 //! The file holds the command, the folder that it was typed in, what it would do, and a digest of the source and the sink as
-//! far as that depends on them. Where either is not as it was, nothing is written. It holds names and counts, no secret.
+//! far as that depends on them. Where either is not as it was, nothing is written. It holds names and counts, no secret; but
+//! where the sink's user has no keys, whoever holds it can try whether a guess at *all* of what is carried is right, as the
+//! digest's key is in it.
 
-use crate::args::{Apply, Approved, Arguments, Command};
+use crate::args::{Apply, Approved, Archive, Arguments, Command};
 use crate::exit::usage;
 use crate::journal::Jobs;
 use crate::output::{Output, clean};
@@ -108,6 +110,7 @@ pub async fn run(apply: Apply, jobs: Jobs, mut output: Output) -> Result<u8> {
         Command::Import(import) => import.into.approved = approved,
         Command::Migrate(migrate) => migrate.into.approved = approved,
         Command::Sync(sync) => sync.approved = approved,
+        Command::Archive(Archive::Extract(extract)) => extract.into.approved = approved,
         _ => {
             return Err(at(usage(
                 "the command of this plan does not transfer",
@@ -116,7 +119,7 @@ pub async fn run(apply: Apply, jobs: Jobs, mut output: Output) -> Result<u8> {
         }
     }
     output.say(&format!("applying: keyferry {}", clean(&plan.command.join(" "))));
-    let jobs = jobs.typed(plan.command, arguments.global.journal.clone());
+    let jobs = jobs.typed(plan.command, &arguments.global);
     output.json |= arguments.global.json;
     // Boxed, because a command may run a command.
     Box::pin(crate::commands::run(arguments, jobs, output)).await

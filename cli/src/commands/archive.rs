@@ -57,13 +57,13 @@ async fn create(create: ArchiveCreate, config: &Config, jobs: &Jobs, output: Out
 async fn extract(extract: ArchiveExtract, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let from = Endpoint::File { path: source_path(&extract.file)?, format: None };
     let to = location::endpoint(&extract.to, Side::Only, config).await?;
-    let report = extract.into.report.clone();
+    let (report, plan_to) = (extract.into.report.clone(), extract.into.plan_to.clone());
     let typed = Typed {
         what: "archive extract",
         from: &extract.file,
         to: &extract.to,
         dry_run: extract.into.dry_run,
-        plan_to: None,
+        plan_to: plan_to.as_deref(),
         report: report.as_deref(),
     };
     let options =

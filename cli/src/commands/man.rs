@@ -1,8 +1,9 @@
 //! `man`: manual pages from the same definitions as the help.
 
 use crate::args::doctor::Man;
-use crate::args::{complete_definition, examples};
+use crate::args::{Arguments, examples};
 use crate::output::Output;
+use clap::CommandFactory as _;
 use clap_mangen::roff::{Roff, bold, roman};
 use keyferry_core::{Error, Result};
 use std::io::{self, Write};
@@ -19,21 +20,9 @@ const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-const EXIT_STATUS: &[(&str, &str)] = &[
-    ("0", "done"),
-    ("1", "failed"),
-    ("2", "wrong usage"),
-    ("3", "done with records left out"),
-    ("4", "verification found a difference"),
-    ("5", "not authenticated or not allowed"),
-    ("6", "could not reach the environment"),
-    ("130", "interrupted"),
-];
-
 /// Writes the main page to standard output, or each command's page into a folder.
 pub fn run(man: &Man, output: Output) -> Result<u8> {
-    let mut command = complete_definition();
-    command.build();
+    let command = definition();
     match &man.dir {
         None => {
             let mut whole = Vec::new();
@@ -54,6 +43,13 @@ pub fn run(man: &Man, output: Output) -> Result<u8> {
     Ok(0)
 }
 
+/// Without examples in its texts: they have a section of their own.
+fn definition() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    command
+}
+
 /// A command and those within it, each with the name of its page: `keyferry-env-add`.
 fn all(command: &clap::Command, name: String) -> Vec<(String, &clap::Command)> {
     let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
@@ -62,8 +58,7 @@ fn all(command: &clap::Command, name: String) -> Vec<(String, &clap::Command)> {
 }
 
 fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result<()> {
-    // What the help says at its end are sections of their own here.
-    let shown = clap_mangen::Man::new(command.clone().after_help("").after_long_help(""));
+    let shown = clap_mangen::Man::new(command.clone());
     shown.render_title(out)?;
     shown.render_name_section(out)?;
     shown.render_synopsis_section(out)?;
@@ -71,6 +66,9 @@ fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result
     shown.render_options_section(out)?;
     if command.has_subcommands() {
         shown.render_subcommands_section(out)?;
+    }
+    if command.get_after_help().is_some() {
+        shown.render_extra_section(out)?;
     }
     let mut roff = Roff::default();
     let examples =
@@ -81,11 +79,9 @@ fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result
             roff.control("TP", []).text([roman(format!("{what}:"))]).text([bold(*typed)]);
         }
     }
-    for (title, rows) in [("FILES", FILES), ("EXIT STATUS", EXIT_STATUS)] {
-        roff.control("SH", [title]);
-        for (name, what) in rows {
-            roff.control("TP", []).text([bold(*name)]).text([roman(*what)]);
-        }
+    roff.control("SH", ["FILES"]);
+    for (name, what) in FILES {
+        roff.control("TP", []).text([bold(*name)]).text([roman(*what)]);
     }
     roff.control("SH", ["SEE ALSO"]);
     let above = name.rsplit_once('-').map(|(above, _)| above.to_owned());
@@ -102,8 +98,7 @@ mod tests {
 
     #[test]
     fn every_page_has_its_sections_and_every_value_that_may_be_typed() {
-        let mut command = complete_definition();
-        command.build();
+        let command = definition();
         let pages = all(&command, "keyferry".to_owned());
         assert!(pages.iter().any(|(name, _)| name == "keyferry-env-add"));
         for (name, command) in pages {
@@ -112,6 +107,12 @@ mod tests {
             let text = String::from_utf8(text).unwrap();
             for section in ["NAME", "SYNOPSIS", "FILES", "SEE ALSO"] {
                 assert!(text.contains(section), "{section} in {name}");
+            }
+            let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let first = own.split_whitespace().next().unwrap_or_default();
+            assert!(text.contains(first), "what {name} says at the end of its help");
+            if name == "keyferry" {
+                assert!(text.contains("Exit codes") && text.contains("KEYFERRY_TOKEN"), "{text}");
             }
             if name == "keyferry-migrate" {
                 for word in ["EXAMPLES", "stage: prod:", "duplicate", "flatten"] {

@@ -42,8 +42,8 @@ use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::{
-    self, ArchiveKeys, Conflict, Endpoint, Filter, Identity, Options, Page, PageFormat, Report, Structure,
-    Verify, names,
+    self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Structure, Verify,
+    names,
 };
 use keyferry_core::files;
 use keyferry_core::formats::Format;
@@ -182,7 +182,7 @@ impl Typed<'_> {
     ) -> Result<()> {
         let Some(path) = self.report else { return Ok(()) };
         let started = started.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        let (source, sink) = (identity(from).await?, identity(to).await?);
+        let (source, sink) = (from.identity().await, to.identity().await);
         let page = Page {
             what: self.what,
             from: self.from,
@@ -280,14 +280,6 @@ fn is_read_once(from: &Endpoint) -> Result<bool> {
         Endpoint::Environment(..) => Ok(false),
         Endpoint::File { path, .. } => files::source::is_stream(path),
         Endpoint::Spooled(..) => Ok(true),
-    }
-}
-
-/// Who is signed in to an environment; `None` of a file.
-async fn identity(endpoint: &Endpoint) -> Result<Option<Identity>> {
-    match endpoint.environment() {
-        Some(environment) => environment.identity().await.map(Some),
-        None => Ok(None),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A resolved location: what a word on the command line comes to.
 
 use crate::engine::environment::Environment;
+use crate::engine::environment::identity::Identity;
 use crate::engine::source::stdin::Spool;
 use crate::error::Result;
 use crate::formats::Format;
@@ -41,6 +42,12 @@ impl Endpoint {
             Endpoint::Environment(environment, _) => Some(environment),
             Endpoint::File { .. } | Endpoint::Spooled(..) => None,
         }
+    }
+
+    /// Who is signed in, for a report. `None` of a file, and where the server does not answer any more: what a job did is
+    /// filed all the same.
+    pub async fn identity(&self) -> Option<Identity> {
+        self.environment()?.identity().await.ok()
     }
 
     /// The same place under the names that it has, where it was typed in another Unicode form.

@@ -172,6 +172,12 @@ def _words(source: Location, sink: Location) -> list[str]:
     return ["program", _word(source), _word(sink)]
 
 
+_PLAIN = {
+    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "no_password", "on_conflict",
+    "query", "rewrap", "structure", "trust_administrators", "verify",
+}  # fmt: skip
+
+
 def _options(
     *,
     vaults: Sequence[str] | None = None,
@@ -184,7 +190,9 @@ def _options(
     report: str | os.PathLike[str] | None = None,
     **plain: Any,
 ) -> dict[str, Any]:
-    """Options as the native side takes them."""
+    """Options as the native side takes them. One that nobody knows is an error: what a misspelt ``exclude`` names would go along."""
+    if unknown := plain.keys() - _PLAIN:
+        raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
     return {
         **plain,
         "vaults": None if vaults is None else list(vaults),

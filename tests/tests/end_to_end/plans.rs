@@ -219,3 +219,16 @@ fn columns_are_shown_before_anything_is_imported() {
     assert_eq!(shown["columns"][2]["filled"], 1, "{shown}");
     scene.run(&["columns", "absent.csv"]).exits(1).says("absent.csv");
 }
+
+#[test]
+fn an_archive_that_is_planned_is_not_taken_out() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let file = scene.file("s.csv", CSV);
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let to = [("KEYFERRY_ARCHIVE_PASSPHRASE", Some("a phrase for archives"))];
+    scene.run_with(&to, &["export", "embedded:a", "p.kfa"]).succeeds();
+    scene.run_with(&to, &["archive", "extract", "p.kfa", "embedded:b", "--plan-to", "plan.json"]).succeeds();
+    assert!(scene.run(&["--json", "tree", "embedded:b"]).succeeds().json().as_array().unwrap().is_empty());
+    scene.run_with(&to, &["apply", "plan.json"]).succeeds();
+    scene.run_with(&to, &["verify", "p.kfa", "embedded:b", "--exact"]).succeeds();
+}

@@ -329,3 +329,20 @@ fn nothing_that_is_there_is_changed_and_nobody_gets_what_is_anothers() {
     scene.run(&["migrate", "records.jsonl", "embedded:b", "--rights"]).exits(2);
     scene.run(&["migrate", "embedded:a", "embedded:b", "--users", "map.csv"]).exits(2);
 }
+
+#[test]
+fn a_plan_with_rights_is_not_done_once_somebody_was_given_another() {
+    let scene = world();
+    scene.run(&with(&[], &["--trust-administrators", "--plan-to", "plan.json"])).exits(3);
+    let ops = found(&get(&scene, "a", "user-groups"), "name", "Ops");
+    let bob = found(&get(&scene, "a", "users"), "login", "bob");
+    let carol = found(&get(&scene, "a", "users"), "login", "carol");
+    // As many members as before, and other ones.
+    for (what, who) in [("remove-users", bob), ("add-users", carol)] {
+        call(&scene, "a", "POST", &format!("user-groups/{ops}/{what}"), &json!({"userIds": [who]}));
+    }
+    scene.run(&["apply", "plan.json"]).exits(1).says("not what it was");
+    assert!(scene.run(&["--json", "tree", "embedded:b"]).succeeds().json().as_array().unwrap().is_empty());
+    scene.run(&with(&[], &["--trust-administrators", "--plan-to", "plan.json"])).exits(3);
+    scene.run(&["apply", "plan.json"]).exits(3);
+}

@@ -1,7 +1,7 @@
 //! One digest of many: of a multiset whose order does not matter.
 //!
-//! `Σ SHA-256(length ‖ bytes ‖ …) mod 2^256` over its members. Only keyed digests go in, so that nobody without the key can
-//! choose members, and the sum tells nothing about any of them.
+//! `Σ SHA-256(length ‖ bytes ‖ …) mod 2^256` over its members. Of records only keyed digests go in, so that nobody without the
+//! key can choose members, and the sum tells nothing about any of them; besides those, names.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};

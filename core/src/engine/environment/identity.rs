@@ -22,7 +22,7 @@ pub struct Identity {
 
 impl Environment {
     /// Asks the server who is signed in.
-    pub async fn identity(&self) -> Result<Identity> {
+    pub(crate) async fn identity(&self) -> Result<Identity> {
         let user = self.client().user_info().await?;
         let name = if user.username.is_empty() { user.login } else { user.username };
         let key = self.public_key().ok().map(crate::crypto::keychain::PublicKey::fingerprint).transpose()?;

@@ -19,7 +19,7 @@ use crate::engine::plan::places::{Outcome, Places, VaultPlan};
 use crate::engine::plan::preflight::Preflight;
 use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::report::{Difference, HeldBack, Rejected, Rights, values_line};
-use crate::engine::rights;
+use crate::engine::rights::{self, Planned};
 use crate::engine::sink::{Before, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
@@ -66,11 +66,13 @@ pub struct Plan {
     /// What is done about conflicts.
     pub on_conflict: &'static str,
     /// What the source and the sink hold as far as the plan depends on it: another digest, another plan. 64 hexadecimal
-    /// digits under a key, see [`Options::plan_key`].
+    /// digits under a key, see [`Options::plan_key`]; without any the key is random, and the digest good for nothing.
     pub digest: String,
     /// The same while it is taken.
     #[serde(skip)]
     set: SetDigest,
+    #[serde(skip)]
+    places: Places,
     #[serde(skip)]
     pub(crate) verdicts: Verdicts,
     /// Items to be moved to the bin, as the sink holds them.
@@ -290,12 +292,33 @@ impl Plan {
         self.set.add(std::iter::once(what.as_bytes()).chain(parts));
     }
 
-    /// Makes sure that source and sink are as they were when a plan was approved.
+    /// Finds out what is to be made for the records, and completes the digest.
+    async fn account(&mut self, to: &Endpoint, rights: Option<Planned>) -> Result<()> {
+        self.vaults = self.places.account(to, self.verdicts.outcomes()).await?;
+        for vault in &self.vaults {
+            self.set.add([vault.vault.as_bytes(), &[u8::from(vault.new)]]);
+        }
+        if let Some(Planned { rights, digest }) = rights {
+            self.set.add([&b"rights"[..], digest.as_bytes()]);
+            self.rights = Some(rights);
+        }
+        self.digest = self.set.to_hex();
+        Ok(())
+    }
+
+    /// Makes sure that source and sink are as they were when a plan was approved; `rights` is what is planned of these now.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where they are not.
-    pub(crate) fn is_approved(&self, approved: Option<&str>) -> Result<()> {
-        if approved.is_none_or(|approved| approved == self.digest) {
+    pub(crate) async fn is_approved(
+        &mut self,
+        approved: Option<&str>,
+        to: &Endpoint,
+        rights: Option<Planned>,
+    ) -> Result<()> {
+        let Some(approved) = approved else { return Ok(()) };
+        self.account(to, rights).await?;
+        if approved == self.digest {
             return Ok(());
         }
         Err(Error::new(
@@ -361,7 +384,8 @@ pub async fn plan(
     let share = if plan.read > 0 { written as f64 / plan.read as f64 } else { 0.0 };
     plan.estimated_seconds = start.elapsed().as_secs_f64() * (1.0 + share) + requests * answer / AT_ONCE;
     plan.preflight = preflight;
-    plan.rights = rights::plan(from, to, options).await?;
+    let rights = rights::plan(from, to, options).await?;
+    plan.account(to, rights).await?;
     Ok(plan)
 }
 
@@ -392,11 +416,7 @@ pub(crate) async fn make_plan(
     for rejected in &plan.rejected {
         plan.set.add(["rejected", &rejected.at, &rejected.record, &rejected.why].map(str::as_bytes));
     }
-    plan.vaults = places.account(to, plan.verdicts.outcomes()).await?;
-    for vault in &plan.vaults {
-        plan.set.add([vault.vault.as_bytes(), &[u8::from(vault.new)]]);
-    }
-    plan.digest = plan.set.to_hex();
+    plan.places = places;
     plan.conflicts.sort_by(|one, two| one.record.cmp(&two.record));
     plan.drifted.sort_by(|one, two| one.record.cmp(&two.record));
     if plan.others > 0 {

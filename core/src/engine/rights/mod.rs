@@ -30,22 +30,36 @@ use work::Work;
 
 const WHAT: &str = "the keys of vaults with carried rights";
 
+/// What would be made.
+pub(crate) struct Planned {
+    /// In numbers and names.
+    pub rights: Rights,
+    /// Every single thing of it: another digest, another plan.
+    pub digest: String,
+}
+
+impl Planned {
+    fn of(work: &Work<'_>) -> Self {
+        Self { rights: work.planned(), digest: work.digest() }
+    }
+}
+
 /// What would be made; `None` where nobody asked. Nothing is written.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] where one side is no environment; [`ErrorKind::NotAllowed`] where one does not tell, or shows another
 /// key of somebody than before.
-pub(crate) async fn plan(from: &Endpoint, to: &Endpoint, options: &Options) -> Result<Option<Rights>> {
+pub(crate) async fn plan(from: &Endpoint, to: &Endpoint, options: &Options) -> Result<Option<Planned>> {
     let Some(work) = look(from, to, options).await? else { return Ok(None) };
     if let Some(memory) = work.sink.memory() {
         for (whom, key) in work.recipients() {
             memory.user_agrees(&whom.id, key)?;
         }
     }
-    Ok(Some(work.planned()))
+    Ok(Some(Planned::of(&work)))
 }
 
-/// Asks, before anything is written, about everybody whom keys will be wrapped for.
+/// Asks, before anything is written, about everybody whom keys will be wrapped for; what will be made.
 ///
 /// # Errors
 /// As [`plan`], and where somebody's key was never seen and nobody says yes.
@@ -54,9 +68,10 @@ pub(crate) async fn prepare(
     to: &Endpoint,
     options: &Options,
     progress: &dyn Progress,
-) -> Result<()> {
-    let Some(work) = look(from, to, options).await? else { return Ok(()) };
-    agree(work.sink, progress, options.trust_administrators, WHAT, "", work.recipients())
+) -> Result<Option<Planned>> {
+    let Some(work) = look(from, to, options).await? else { return Ok(None) };
+    agree(work.sink, progress, options.trust_administrators, WHAT, "", work.recipients())?;
+    Ok(Some(Planned::of(&work)))
 }
 
 /// Makes everything, once the records are there.

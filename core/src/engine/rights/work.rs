@@ -1,5 +1,6 @@
 //! What has to be made in the sink so that it gives what the source gives; what is there already; what cannot be.
 
+use crate::engine::compare::set::SetDigest;
 use crate::engine::environment::{Environment, is_encrypted, paths};
 use crate::engine::recipients::{Recipient, recipient};
 use crate::engine::report::{Left, NotFound, Rights};
@@ -122,6 +123,31 @@ impl<'a> Work<'a> {
             wrapped_for: self.recipients().map(|(whom, _)| whom.clone()).collect(),
             ..self.outcome.clone()
         }
+    }
+
+    /// Every group, member, role, shortcut and public key of it. Names and fingerprints, no secrets.
+    pub fn digest(&self) -> String {
+        let mut set = SetDigest::default();
+        for group in &self.groups {
+            set.add(["group", &group.name, group.there.as_deref().unwrap_or_default()].map(str::as_bytes));
+            for user in &group.missing {
+                set.add(["member", &group.name, user].map(str::as_bytes));
+            }
+        }
+        for grant in &self.grants {
+            let (at, holder) = (grant.at.to_string(), self.name(&grant.holder));
+            set.add(["role", &at, &holder, word(grant.role)].map(str::as_bytes));
+        }
+        for shortcut in &self.shortcuts {
+            set.add(["shortcut", &shortcut.at.to_string(), &shortcut.name].map(str::as_bytes));
+        }
+        for (whom, _) in self.recipients() {
+            set.add(["key", &whom.id, &whom.fingerprint].map(str::as_bytes));
+        }
+        for left in &self.outcome.left {
+            set.add(["left", &left.what, &left.why].map(str::as_bytes));
+        }
+        set.to_hex()
     }
 
     /// Everybody whom keys are wrapped for.

@@ -61,9 +61,11 @@ pub async fn transfer(
     }
     let mut preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
-    rights::prepare(from, to, options, progress).await?;
+    let planned = rights::prepare(from, to, options, progress).await?;
     let mut report = match to {
-        Endpoint::Environment(..) => into_environment(from, to, options, &timed, &mut preflight).await?,
+        Endpoint::Environment(..) => {
+            into_environment(from, to, options, &timed, &mut preflight, planned).await?
+        }
         Endpoint::File { path, format } => {
             preflight.doubts().for_each(|doubt| progress.note(&doubt));
             into_file(from, path, *format, options, &timed).await?
@@ -88,6 +90,7 @@ async fn into_environment(
     options: &Options,
     progress: &dyn Progress,
     preflight: &mut Preflight,
+    rights: Option<rights::Planned>,
 ) -> Result<Report> {
     let Endpoint::Environment(environment, inside) = to else {
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
@@ -120,7 +123,7 @@ async fn into_environment(
     let (mut brake, mut before) = (Brake::default(), Before::default());
     let mut named = inside.vault.as_ref().map(|_| Arc::new(Scope::of(inside)));
     if let Some(plan) = &mut plan {
-        plan.is_approved(options.approved.as_deref())?;
+        plan.is_approved(options.approved.as_deref(), to, rights).await?;
         plan.refuse_conflicts(options.on_conflict)?;
         allow_removals(plan, progress)?;
         brake = std::mem::take(&mut plan.brake);
