@@ -169,6 +169,19 @@ pub enum Role {
     Administer,
 }
 
+impl Role {
+    /// The word for it on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::None => "none",
+            Role::Read => "read",
+            Role::Edit => "edit",
+            Role::Administer => "administer",
+        }
+    }
+}
+
 /// The entries of `GET /vault-types/all`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -3,7 +3,7 @@
 use crate::config::{Config, PinSource};
 use crate::credentials;
 use keyferry_core::Result;
-use keyferry_core::engine::{Brought, Journal, Known, Memory, Pins};
+use keyferry_core::engine::{Brought, Journal, Memory, Pins};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,10 +27,7 @@ pub fn remembered(place: &str, from: &PinSource) -> Result<Option<Memory>> {
     let brought = credentials::secret("KEYFERRY", "PINS", &credentials::process)?;
     let brought = brought.map(|text| Brought::parse(text.expose())).transpose()?.unwrap_or_default();
     let own = journal(from.journal.as_deref()).map(|journal| Arc::new(journal) as Arc<dyn Pins>);
-    if own.is_none() && brought.is_empty() && !from.required {
-        return Ok(None);
-    }
-    Ok(Some(Memory::new(Arc::new(Known::new(brought, own)), place, from.required)))
+    Ok(Memory::of(brought, own, place, from.required))
 }
 
 /// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here.

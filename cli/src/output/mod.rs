@@ -38,9 +38,8 @@ impl Output {
     }
 
     /// Lines of a result, of which a terminal gets the first hundred.
-    pub fn lines<'a>(self, lines: impl Iterator<Item = &'a str>) -> Result<()> {
+    pub fn lines<'a>(self, mut lines: impl Iterator<Item = &'a str>) -> Result<()> {
         let most = if io::stdout().is_terminal() { MOST_LINES } else { usize::MAX };
-        let mut lines = lines.peekable();
         for line in lines.by_ref().take(most) {
             self.line(&clean(line))?;
         }

@@ -2,7 +2,7 @@
 
 use crate::output::{Output, clean};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use keyferry_core::engine::{Progress, Step};
+use keyferry_core::engine::{self, Progress, Step};
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -78,15 +78,7 @@ fn time(seconds: u64) -> String {
 
 /// `1,234,567`.
 fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    engine::report::page::grouped_by(number, ',')
 }
 
 impl Shown {

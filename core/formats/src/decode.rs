@@ -3,9 +3,11 @@
 //! A sequence that does not fit the encoding becomes one byte 0xFF, which UTF-8 never
 //! holds: the row it stands in fails the check that every row goes through anyway.
 
+use crate::wiped::append;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -78,6 +80,29 @@ impl Decode {
     ) -> Self {
         let decoder = (encoding != UTF_8).then(|| encoding.new_decoder_without_bom_handling());
         Self { input, decoder, raw, done: false, name: encoding.name(), guessed }
+    }
+
+    /// All of the bytes.
+    ///
+    /// # Errors
+    /// What the input says.
+    pub(crate) fn bytes(mut self) -> Result<Zeroizing<Vec<u8>>> {
+        let (mut all, mut chunk) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
+        while self.next(&mut chunk)? {
+            append(&mut all, &chunk);
+        }
+        Ok(all)
+    }
+
+    /// All of the text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Input`] where it is not UTF-8, with what to do `next`.
+    pub(crate) fn text(self, next: &'static str) -> Result<SecretString> {
+        let bytes = std::mem::take(&mut *self.bytes()?);
+        SecretBytes::new(bytes)
+            .into_text()
+            .ok_or_else(|| Error::new(ErrorKind::Input, "the file is not UTF-8").next_step(next))
     }
 
     /// Puts the next bytes into `out`; `false` at the end.

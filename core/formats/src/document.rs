@@ -4,24 +4,17 @@ use crate::decode::Decode;
 use crate::foreign;
 use crate::json::{self, Members, Value, pointer_part};
 use crate::tally::Tally;
-use crate::wiped::append;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::io::Read;
-use zeroize::Zeroizing;
 
 /// The whole of a JSON document.
 ///
 /// # Errors
 /// [`ErrorKind::Input`] where it is none, with the line.
 pub(super) fn document(input: Box<dyn Read + Send>) -> Result<Value> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut source = Decode::unicode(input)?;
+    let source = Decode::unicode(input)?;
     let encoding = source.name;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while source.next(&mut chunk)? {
-        append(&mut bytes, &chunk);
-    }
-    parse(&bytes, encoding)
+    parse(&source.bytes()?, encoding)
 }
 
 /// The same of bytes that are UTF-8, as members of archives are.

@@ -99,11 +99,8 @@ impl<R: Read> Reader<R> {
             return reject("not an object: each line is one record".to_owned());
         };
         let mark = self.tally.mark();
-        record_of(members, &at, &mut self.tally).unwrap_or_else(|why| {
-            self.tally.back_to(mark);
-            self.tally.rejected(leaves);
-            reject(why)
-        })
+        record_of(members, &at, &mut self.tally)
+            .unwrap_or_else(|why| self.tally.refuse(mark, leaves, at.clone(), why))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::jsonl::{append as append_record, base64, fill, spread, text_of, twice
 use crate::tally::Tally;
 use crate::{Entries, MOST_FOLDERS, ReadOptions, WriteOptions, Writer, foreign, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -398,11 +398,7 @@ impl Iterator for Reader {
             let (leaves, mark) = (value.leaves(), self.tree.tally.mark());
             return Some(Ok(match self.record(value, &at, inside) {
                 Ok(record) => Entry::Record(record, Position::pointer(at)),
-                Err(why) => {
-                    self.tree.tally.back_to(mark);
-                    self.tree.tally.rejected(leaves);
-                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
-                }
+                Err(why) => self.tree.tally.refuse(mark, leaves, Position::pointer(at), why),
             }));
         }
         if self.next_node == 0 {

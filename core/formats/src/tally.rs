@@ -3,7 +3,8 @@
 //! A reader counts what it meets ([`Tally::read`]) apart from what it does with it; at the end both must agree.
 //! Remarks that differ by their place alone are one remark with a count, so a report does not grow with the file.
 
-use keyferry_crypto::model::{Entry, Values};
+use keyferry_crypto::error::Position;
+use keyferry_crypto::model::{Entry, Reject, Values};
 use std::collections::HashMap;
 use std::fmt::Display;
 
@@ -84,6 +85,14 @@ impl Tally {
     /// Forgets what was counted of a record that is refused after all.
     pub(crate) fn back_to(&mut self, mark: Values) {
         self.values = mark;
+    }
+
+    /// A record of `leaves` values that is refused after all: what was counted since `mark` is forgotten, and the reject tells of
+    /// all of it. `why` is a sentence without any of them.
+    pub(crate) fn refuse(&mut self, mark: Values, leaves: u64, at: Position, why: String) -> Entry {
+        self.back_to(mark);
+        self.rejected(leaves);
+        Entry::Reject(Reject { at, label: String::new(), why })
     }
 
     /// The remarks and the account, once the file has ended.

@@ -1,6 +1,7 @@
 //! A zip archive in memory: members by name, names checked, sizes bounded by what comes out rather than by what a header
 //! says. Nothing is unpacked to a disk, and an archive within an archive is not opened.
 
+use crate::tally::Tally;
 use crate::wiped::append;
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::visible::shown;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 const MOST_BYTES: usize = 1 << 30;
 /// Members beyond this are no manager's.
 const MOST_MEMBERS: usize = 1 << 20;
+/// What is told of a member that nothing refers to.
+pub(crate) const UNCLAIMED: &str = "a file of the archive belongs to no record";
 /// Bytes that a compressed byte can come to at most, by the format.
 const MOST_RATIO: usize = 1032;
 
@@ -28,7 +31,7 @@ pub(crate) struct Zip {
     names: Vec<String>,
     left: usize,
     /// Members that no reader may have, with the reason.
-    pub(crate) refused: Vec<Entry>,
+    refused: Vec<Entry>,
 }
 
 #[derive(Clone, Copy)]
@@ -122,6 +125,18 @@ impl Zip {
     /// The names of the members that nobody took yet, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str).filter(|name| self.members.contains_key(*name))
+    }
+
+    /// Counts what nobody took and tells of it, `what` being a sentence without values; the members that were refused are rejects.
+    pub(crate) fn left_over(&mut self, tally: &mut Tally, what: &str) -> Vec<Entry> {
+        let refused = std::mem::take(&mut self.refused);
+        tally.read(refused.len() as u64);
+        tally.rejected(refused.len() as u64);
+        for name in self.names() {
+            tally.read(1);
+            tally.tell(what, shown(name), 1);
+        }
+        refused
     }
 
     /// A member's content; `None` where there is no such member, or it was taken already.

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use sha2::{Digest as _, Sha256};
 use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt as _};
@@ -24,7 +25,7 @@ pub type Body = UnsyncBoxBody<Bytes, Error>;
 /// How long one request may take from connecting to the last byte, unless the user says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// `SHA-256(certificate in DER)` of the server that gave an answer: an extension of the answer.
+/// `SHA-256(certificate in DER)` of the server that gave the first answer: an extension of every answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Certificate(pub(crate) [u8; 32]);
 
@@ -98,8 +99,10 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
         .timeout(timeout)
         .build()
         .map_err(|error| Error::new(ErrorKind::Io, "TLS could not be set up").because(error))?;
+    let certificate = Arc::new(OnceLock::new());
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: http::Request<Bytes>| {
         let (http, root, host) = (http.clone(), root.clone(), host.clone());
+        let certificate = certificate.clone();
         async move {
             let (parts, body) = request.into_parts();
             let url = format!("{root}{}", parts.uri);
@@ -108,7 +111,8 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
             let mut answer: http::Response<reqwest::Body> = answer.into();
             let tls = answer.extensions_mut().remove::<reqwest::tls::TlsInfo>();
             if let Some(der) = tls.as_ref().and_then(reqwest::tls::TlsInfo::peer_certificate) {
-                answer.extensions_mut().insert(Certificate(Sha256::digest(der).into()));
+                let seen = certificate.get_or_init(|| Certificate(Sha256::digest(der).into()));
+                answer.extensions_mut().insert(*seen);
             }
             Ok(answer.map(|body| body.map_err(move |error| unreachable(&host, error)).boxed_unsync()))
         }

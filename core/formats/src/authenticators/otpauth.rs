@@ -10,12 +10,11 @@ use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::managers::item::Item;
 use crate::tally::Tally;
-use crate::wiped::append;
 use crate::{Entries, ReadOptions};
 use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::error::{Position, Result};
 use keyferry_crypto::model::{Entry, Record, Reject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -45,18 +44,11 @@ fn first<'a>(head: &'a Head<'_>) -> &'a str {
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut decode = Decode::unicode(input)?;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while decode.next(&mut chunk)? {
-        append(&mut bytes, &chunk);
-    }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Error::new(ErrorKind::Input, "the file is not UTF-8").next_step("export it again"))?;
+    let text = Decode::unicode(input)?.text("export it again")?;
     let (mut entries, mut tally) = (Vec::new(), Tally::default());
     // Parts by batch: how many there are, and which were read.
     let mut batches: BTreeMap<u64, (u64, BTreeSet<u64>)> = BTreeMap::new();
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in text.expose().lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;

@@ -17,6 +17,7 @@ mod writer;
 
 pub(crate) use header::fits;
 pub(crate) use reader::{read, read_table};
+pub use rows::rows;
 pub use survey::{Column, Survey, survey};
 pub use writer::cell;
 pub(crate) use writer::write;

@@ -1,7 +1,37 @@
 //! From bytes to rows: a state machine, with exact lines.
 
 use crate::columns;
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use zeroize::{Zeroize, Zeroizing};
+
+/// Every row of a short text with commas, with its line: for tables that are no records. Empty lines are none.
+///
+/// # Errors
+/// [`ErrorKind::Input`] names the line that is no row.
+pub fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>> {
+    let mut splitter = Splitter::new(Dialect { delimiter: b',', escape: None });
+    let mut rest = text.as_bytes();
+    let mut all = Vec::new();
+    loop {
+        let (used, whole) = splitter.feed(rest);
+        rest = rest.get(used..).unwrap_or_default();
+        if !whole && !splitter.finish() {
+            return Ok(all);
+        }
+        let row = &splitter.row;
+        if let Some(fault) = &row.fault {
+            return Err(Error::new(ErrorKind::Input, format!("line {}: {fault}", row.line)));
+        }
+        let cells: Vec<String> = row.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            all.push((row.line, cells));
+        }
+        if !whole {
+            return Ok(all);
+        }
+        splitter.next_row();
+    }
+}
 
 /// What separates and joins.
 #[derive(Clone, Copy)]

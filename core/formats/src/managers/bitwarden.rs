@@ -17,11 +17,10 @@ use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::jsonl::{spread, text_of, twice};
 use crate::tally::Tally;
-use crate::zip::Zip;
+use crate::zip::{UNCLAIMED, Zip};
 use crate::{Entries, MOST_FOLDERS, ReadOptions, as_bool, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::visible::shown;
-use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use keyferry_crypto::totp::Totp;
 use std::collections::{HashMap, HashSet};
@@ -236,14 +235,7 @@ impl Reader {
             }
         }
         if let Some(zip) = &mut self.zip {
-            let refused = std::mem::take(&mut zip.refused);
-            self.tally.read(refused.len() as u64);
-            self.tally.rejected(refused.len() as u64);
-            last.extend(refused);
-            for name in zip.names() {
-                self.tally.read(1);
-                self.tally.tell("a file of the archive belongs to no record", shown(name), 1);
-            }
+            last.extend(zip.left_over(&mut self.tally, UNCLAIMED));
         }
         last.extend(std::mem::take(&mut self.tally).finish());
         last.reverse();
@@ -261,11 +253,7 @@ impl Iterator for Reader {
             return Some(Ok(match self.record(value, &at) {
                 Ok(Some(record)) => Entry::Record(record, Position::pointer(at)),
                 Ok(None) => continue,
-                Err(why) => {
-                    self.tally.back_to(mark);
-                    self.tally.rejected(leaves);
-                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
-                }
+                Err(why) => self.tally.refuse(mark, leaves, Position::pointer(at), why),
             }));
         }
         if self.last.is_none() {

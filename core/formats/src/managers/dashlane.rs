@@ -11,11 +11,12 @@ use crate::csv::managers::DASHLANE;
 use crate::csv::read_table;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::tally::Tally;
 use crate::zip::Zip;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::visible::shown;
-use keyferry_crypto::model::{Entry, RecordPath, Values};
+use keyferry_crypto::model::{Entry, RecordPath};
 use std::io::{Cursor, Read};
 
 /// Whether it is the JSON.
@@ -62,17 +63,10 @@ pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Re
         return Err(Error::new(ErrorKind::Input, "this archive has no table of Dashlane")
             .next_step("leave --format out"));
     }
-    let rejects = std::mem::take(&mut zip.refused);
-    let others = zip.names().count() as u64;
-    let count = others + rejects.len() as u64;
-    let left = (others > 0).then(|| {
-        Entry::Note(format!(
-            "{others} further members of the archive stay behind: they are no table of a known kind"
-        ))
-    });
-    let values = Entry::Values(Values { read: count, told: count, ..Values::default() });
-    let end = rejects.into_iter().chain(left).chain([values]).map(Ok);
-    Ok(Box::new(tables.into_iter().flatten().chain(end)))
+    let mut tally = Tally::default();
+    let mut end = zip.left_over(&mut tally, "a member of the archive is no table of a known kind");
+    end.extend(tally.finish());
+    Ok(Box::new(tables.into_iter().flatten().chain(end.into_iter().map(Ok))))
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {

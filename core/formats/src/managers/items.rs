@@ -5,11 +5,10 @@ use crate::document::{document, parsed};
 use crate::json::{self, Members, Value};
 use crate::jsonl::twice;
 use crate::tally::Tally;
-use crate::zip::Zip;
+use crate::zip::{UNCLAIMED, Zip};
 use crate::{Entries, MOST_FOLDERS, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::visible::shown;
-use keyferry_crypto::model::{Entry, Record, RecordPath, Reject};
+use keyferry_crypto::model::{Entry, Record, RecordPath};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
@@ -220,14 +219,7 @@ impl Items {
             }
         }
         if let Some(zip) = &mut self.zip {
-            let refused = std::mem::take(&mut zip.refused);
-            self.tally.read(refused.len() as u64);
-            self.tally.rejected(refused.len() as u64);
-            end.extend(refused);
-            for name in zip.names() {
-                self.tally.read(1);
-                self.tally.tell("a file of the archive belongs to no record", shown(name), 1);
-            }
+            end.extend(zip.left_over(&mut self.tally, UNCLAIMED));
         }
         end.append(&mut self.last);
         end.extend(std::mem::take(&mut self.tally).finish());
@@ -245,11 +237,7 @@ impl Iterator for Items {
             return Some(Ok(match self.record(value, &at, path) {
                 Ok(Some(record)) => Entry::Record(record, Position::pointer(at)),
                 Ok(None) => continue,
-                Err(why) => {
-                    self.tally.back_to(mark);
-                    self.tally.rejected(leaves);
-                    Entry::Reject(Reject { at: Position::pointer(at), label: String::new(), why })
-                }
+                Err(why) => self.tally.refuse(mark, leaves, Position::pointer(at), why),
             }));
         }
         if self.end.is_none() {

@@ -239,6 +239,16 @@ fn section_field(item: &mut Item<'_>, field: Value, at: &str, fills: bool) {
     item.unknown(at, field);
 }
 
+/// A field of kind `date`, in seconds, or `monthYear`, in digits.
+pub(super) fn day_or_month(item: &mut Item<'_>, label: &str, kind: &str, number: String) {
+    item.tally.carried(1);
+    let text = match kind {
+        "date" => number.parse().map_or(number, date::day),
+        _ => date::month(&number).unwrap_or(number),
+    };
+    item.field(label, CustomKind::Text, text);
+}
+
 /// A field's one value by its kind.
 fn typed(item: &mut Item<'_>, label: &str, id: &str, (kind, value): (&str, Value), fills: bool, at: &str) {
     if fills && matches!(kind, "string" | "concealed" | "url") {
@@ -260,15 +270,7 @@ fn typed(item: &mut Item<'_>, label: &str, id: &str, (kind, value): (&str, Value
             let text = item.joined(value, "\n");
             item.code(label, text);
         }
-        ("date", Value::Number(number)) => {
-            item.tally.carried(1);
-            let day = number.parse().map_or(number, date::day);
-            item.field(label, CustomKind::Text, day);
-        }
-        ("monthYear", Value::Number(number)) => {
-            item.tally.carried(1);
-            item.field(label, CustomKind::Text, date::month(&number).unwrap_or(number));
-        }
+        ("date" | "monthYear", Value::Number(number)) => day_or_month(item, label, kind, number),
         ("email", Value::Object(mut mail)) => {
             let address = item.simple(&mut mail, "email_address");
             item.field(label, CustomKind::Text, address);

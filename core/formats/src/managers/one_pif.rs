@@ -8,17 +8,16 @@
 
 use super::item::{DATES, Item, OWN, list, object};
 use super::items::{BIN, Document, Kept, nested};
-use crate::date;
+use super::one_password::day_or_month;
 use crate::decode::Decode;
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::{Entries, ReadOptions};
-use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::error::{Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, RecordPath, Reject};
 use std::collections::HashMap;
 use std::io::Read;
-use zeroize::Zeroizing;
 
 /// What stands between items.
 const BETWEEN: &str = "***5642bee8-a5ff-11dc-8314-0800200c9a66***";
@@ -31,17 +30,10 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
-    let mut text = Zeroizing::new(Vec::new());
-    let mut decode = Decode::unicode(input)?;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while decode.next(&mut chunk)? {
-        crate::wiped::append(&mut text, &chunk);
-    }
-    let text = std::str::from_utf8(&text)
-        .map_err(|_| Error::new(ErrorKind::Input, "the file is not UTF-8").next_step("export it again"))?;
+    let text = Decode::unicode(input)?.text("export it again")?;
     let mut document = Document::default();
     let (mut items, mut nodes) = (Vec::new(), Vec::new());
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| line.starts_with('{')) {
+    for (number, line) in text.expose().lines().enumerate().filter(|(_, line)| line.starts_with('{')) {
         let at = format!("/{number}");
         match json::parse(line) {
             Ok(value) => {
@@ -202,15 +194,7 @@ fn section_field(item: &mut Item<'_>, field: Value, at: &str) {
             let text = item.joined(value, "\n");
             item.field(label, CustomKind::Password, text);
         }
-        ("date", Value::Number(number)) => {
-            item.tally.carried(1);
-            let day = number.parse().map_or(number, date::day);
-            item.field(label, CustomKind::Text, day);
-        }
-        ("monthYear", Value::Number(number)) => {
-            item.tally.carried(1);
-            item.field(label, CustomKind::Text, date::month(&number).unwrap_or(number));
-        }
+        (kind @ ("date" | "monthYear"), Value::Number(number)) => day_or_month(item, &label, kind, number),
         (_, value) => {
             let text = item.joined(value, "\n");
             item.labelled(label, text);

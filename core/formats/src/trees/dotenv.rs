@@ -9,9 +9,8 @@
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::tally::Tally;
-use crate::wiped::append;
 use crate::{Entries, ReadOptions};
-use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
+use keyferry_crypto::error::{Position, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Entry, Record, Reject};
 use keyferry_crypto::secret::SecretString;
 use std::collections::HashSet;
@@ -40,21 +39,14 @@ fn name_of(line: &str) -> Option<(&str, &str)> {
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut decode = Decode::unicode(input)?;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while decode.next(&mut chunk)? {
-        append(&mut bytes, &chunk);
-    }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Error::new(ErrorKind::Input, "the file is not UTF-8").next_step("write it in UTF-8"))?;
+    let text = Decode::unicode(input)?.text("write it in UTF-8")?;
     let path = options.name.as_deref().unwrap_or(".env");
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut record = Record { name: name.to_owned(), ..Record::default() };
     let stage = name.strip_prefix(".env.").filter(|stage| !stage.is_empty());
     record.tags.extend(stage.map(str::to_owned));
     let (mut tally, mut entries, mut seen) = (Tally::default(), Vec::new(), HashSet::new());
-    let (mut rest, mut line) = (text, 0_u64);
+    let (mut rest, mut line) = (text.expose(), 0_u64);
     while !rest.is_empty() {
         line += 1;
         let (whole, after) = rest.split_once('\n').unwrap_or((rest, ""));

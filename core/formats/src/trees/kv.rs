@@ -10,11 +10,10 @@ use crate::document::{NO_RECORD, document};
 use crate::json::{Members, Value, pointer_part};
 use crate::managers::items::{Document, Found, Kept};
 use crate::{Entries, ReadOptions, yaml};
-use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::error::Result;
 use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
-use zeroize::Zeroizing;
 
 pub(crate) fn read_json(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let value = document(input)?;
@@ -27,17 +26,8 @@ pub(crate) fn read_yaml(input: Box<dyn Read + Send>, options: &ReadOptions) -> R
 
 /// The documents of a YAML file.
 pub(super) fn yaml_of(input: Box<dyn Read + Send>) -> Result<Vec<Value>> {
-    let mut text = Zeroizing::new(Vec::new());
-    let mut decode = Decode::unicode(input)?;
-    let mut chunk = Zeroizing::new(Vec::new());
-    while decode.next(&mut chunk)? {
-        crate::wiped::append(&mut text, &chunk);
-    }
-    let text = std::str::from_utf8(&text).map_err(|_| {
-        Error::new(ErrorKind::Input, "the file is not UTF-8")
-            .next_step("write it in UTF-8; YAML has no other encoding")
-    })?;
-    yaml::documents(text)
+    let text = Decode::unicode(input)?.text("write it in UTF-8; YAML has no other encoding")?;
+    yaml::documents(text.expose())
 }
 
 fn tree(values: Vec<Value>, options: &ReadOptions) -> Entries {

@@ -183,7 +183,7 @@ impl People {
     fn holders(&self, users: Vec<VaultUser>) -> Vec<Holder> {
         let holder = |user: VaultUser| Holder {
             user: self.name(&user.user_id),
-            role: word(user.role),
+            role: user.role.word(),
             id: user.user_id,
         };
         let mut holders: Vec<_> = users.into_iter().map(holder).collect();
@@ -198,7 +198,7 @@ impl People {
                 .get(&right.group_id)
                 .cloned()
                 .unwrap_or_else(|| (right.group_id.clone(), Vec::new()));
-            GroupHolder { group, members, role: word(right.role), id: right.group_id }
+            GroupHolder { group, members, role: right.role.word(), id: right.group_id }
         };
         let mut holders: Vec<_> = groups.into_iter().map(holder).collect();
         holders.sort_by(|one, other| one.group.cmp(&other.group));
@@ -355,13 +355,4 @@ async fn ways_past(
         of_vault.links.push(Linked { record, id: one.id, maker, expires_at });
     }
     Ok(told)
-}
-
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::None => "none",
-        Role::Read => "read",
-        Role::Edit => "edit",
-        Role::Administer => "administer",
-    }
 }

@@ -4,6 +4,7 @@ use crate::engine::audit::Rules;
 use crate::engine::audit::expiry;
 use crate::engine::audit::expiry::Expiry;
 use crate::engine::audit::finding::{Field, Kind, Severity};
+pub(crate) use crate::engine::report::counted;
 use crate::model::{CustomKind, Record};
 use crate::secret::SecretString;
 use std::collections::BTreeSet;
@@ -186,10 +187,6 @@ fn host(address: &str) -> Option<String> {
 /// Whole days.
 pub(crate) fn days(seconds: i64) -> u64 {
     u64::try_from(seconds / 86_400).unwrap_or(0)
-}
-
-pub(crate) fn counted(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 #[cfg(test)]

@@ -99,16 +99,20 @@ impl Digester {
         wiped(|| self.labelled("secret", [secret.expose().as_bytes()]))
     }
 
+    /// The digest of a record's place, name and login alone.
+    pub(crate) fn identity(&self, record: &Record) -> Short {
+        let vault = record.path.vault.iter().map(String::as_bytes);
+        let path = vault.chain(record.path.folders.iter().map(String::as_bytes));
+        self.labelled("identity", path.chain([record.name.as_bytes(), record.login.as_bytes()]))
+    }
+
     /// The digests of a record.
     pub(crate) fn digest(&self, record: &Record) -> RecordDigest {
         wiped(|| self.digest_whole(record))
     }
 
     fn digest_whole(&self, record: &Record) -> RecordDigest {
-        let vault = record.path.vault.iter().map(String::as_bytes);
-        let path = vault.chain(record.path.folders.iter().map(String::as_bytes));
-        let identity =
-            self.labelled("identity", path.chain([record.name.as_bytes(), record.login.as_bytes()]));
+        let identity = self.identity(record);
         let color = record.color.unwrap_or_default().to_be_bytes();
         let password = record.password.as_ref().map(|password| password.expose().as_bytes());
         let tags = record.tags.iter().map(String::as_bytes);

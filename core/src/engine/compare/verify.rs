@@ -1,6 +1,6 @@
 //! Compares what two locations hold, by keyed digest of the decrypted content.
 
-use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Short};
+use crate::engine::compare::digest::{DigestStore, Digester, Ledger, RecordDigest, Short};
 use crate::engine::compare::set::SetDigest;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
@@ -30,7 +30,7 @@ pub async fn verify(
     let progress = &timed;
     distinct(a, b)?;
     options.filter.check(a)?;
-    let digester = digester(b)?;
+    let digester = lasting(b)?.map_or_else(Digester::new, Ok)?;
     let mut report = Report::default();
     let ways = match options.structure {
         Some(structure) => vec![Placement::of(a, b, structure)?],
@@ -78,12 +78,10 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Digests that the user of the second location can take again on another day; random ones where nobody has keys there.
-fn digester(b: &Endpoint) -> Result<Digester> {
-    match b.environment().and_then(|environment| environment.keychain().ok()) {
-        Some(keychain) => Ok(Digester::of_user(&*keychain.comparison_key()?)),
-        None => Digester::new(),
-    }
+/// Digests that the location's user can take again on another day; `None` where nobody has keys there.
+pub(crate) fn lasting(location: &Endpoint) -> Result<Option<Digester>> {
+    let keychain = location.environment().and_then(|environment| environment.keychain().ok());
+    keychain.map(|keychain| Ok(Digester::of_user(&*keychain.comparison_key()?))).transpose()
 }
 
 /// One of the ways that the records of the first location may have gone to the second.
@@ -107,10 +105,18 @@ impl Way {
     /// Adds a record to each.
     fn add(ways: &mut [Self], mut record: Record, digester: &Digester) -> Result<()> {
         let from = std::mem::take(&mut record.path);
+        let mut digest: Option<RecordDigest> = None;
         for way in ways {
             record.path = way.placement.place(from.clone());
-            let digest = digester.digest(&record);
-            way.expected.add(&digest, &record.label())?;
+            // The content is the same wherever it stands.
+            let digest = match &mut digest {
+                Some(digest) => {
+                    digest.identity = digester.identity(&record);
+                    digest
+                }
+                none => none.insert(digester.digest(&record)),
+            };
+            way.expected.add(digest, &record.label())?;
             if way.sample.len() < Self::SAMPLE {
                 way.sample.insert(digest.identity);
             }

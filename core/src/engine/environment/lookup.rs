@@ -216,19 +216,17 @@ impl Environment {
         if left.is_empty() {
             return Ok(());
         }
-        let wanted_here = left.clone();
         let mut by_name: HashMap<String, Vec<ItemSummary>> = HashMap::new();
         for item in self.client().item_summaries(&vault.id).await? {
             by_name.entry(names::canonical(&item.name).into_owned()).or_default().push(item);
         }
-        for number in left {
+        for &number in &left {
             let namesakes = wanted[number].last().and_then(|name| by_name.get(&*names::canonical(name)));
             let namesakes = namesakes.into_iter().flatten();
             found[number].extend(namesakes.filter(|item| stands_at(item, wanted[number])).cloned());
         }
         // Somebody who may read one record of another vault has it here by a shortcut alone.
-        let missing: Vec<usize> =
-            wanted_here.into_iter().filter(|number| found[*number].is_empty()).collect();
+        let missing: Vec<usize> = left.into_iter().filter(|number| found[*number].is_empty()).collect();
         if !missing.is_empty() {
             let search = Search { vaults: vec![vault.id.clone()], ..Search::default() };
             let there = match self.client().search_shortcuts(&search).await {

@@ -165,6 +165,13 @@ impl Memory {
         Self { pins, place: place.into(), required, fresh: Arc::default() }
     }
 
+    /// The memory of what was brought, kept in `own` besides; `None` where neither is there and nothing is required.
+    #[must_use]
+    pub fn of(brought: Brought, own: Option<Arc<dyn Pins>>, place: &str, required: bool) -> Option<Self> {
+        let any = own.is_some() || !brought.is_empty() || required;
+        any.then(|| Self::new(Arc::new(Known::new(brought, own)), place, required))
+    }
+
     /// The environment's canonical name.
     #[must_use]
     pub fn place(&self) -> &str {

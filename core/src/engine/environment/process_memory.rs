@@ -1,7 +1,7 @@
 //! What a process's variables bring of an environment, for faces whose process is somebody else's: a program in Python or C
 //! keeps nothing by itself, so its first use of every key would be believed anew each time.
 
-use crate::engine::environment::pins::{Brought, Known, Memory, Pins};
+use crate::engine::environment::pins::{Brought, Memory, Pins};
 use crate::engine::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
 use std::ffi::OsString;
@@ -44,10 +44,7 @@ fn memory_of(place: &str, variable: impl Fn(&str) -> Option<OsString>) -> Result
     let required = variable("KEYFERRY_REQUIRE_PINS").is_some_and(|word| {
         !["0", "false", "no", "off", "n", "f"].iter().any(|no| word.eq_ignore_ascii_case(no))
     });
-    if own.is_none() && brought.is_empty() && !required {
-        return Ok(None);
-    }
-    Ok(Some(Memory::new(Arc::new(Known::new(brought, own)), place, required)))
+    Ok(Memory::of(brought, own, place, required))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod preflight;
 
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, RecordDigest};
 use crate::engine::compare::set::SetDigest;
+use crate::engine::compare::verify;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::scope::Scope;
 use crate::engine::options::{Conflict, Keys, Options};
@@ -618,8 +619,8 @@ pub(crate) fn digester(to: &Endpoint, options: &Options) -> Result<Digester> {
     if let Some(base) = options.sync.as_ref().and_then(|sync| sync.base.as_ref()) {
         return Ok(base.digester());
     }
-    match (to.environment().and_then(|sink| sink.keychain().ok()), &options.plan_key) {
-        (Some(keychain), _) => Ok(Digester::of_user(&*keychain.comparison_key()?)),
+    match (verify::lasting(to)?, &options.plan_key) {
+        (Some(lasting), _) => Ok(lasting),
         (None, Some(key)) => Ok(Digester::under(key.expose().as_bytes())),
         (None, None) => Digester::new(),
     }

@@ -123,6 +123,11 @@ impl Report {
     }
 }
 
+/// `1 group`, `2 groups`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 /// The account of a file's values in a line: `29 of 31 values carried, 2 told`.
 #[must_use]
 pub fn values_line(values: &Values) -> String {

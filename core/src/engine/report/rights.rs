@@ -1,5 +1,6 @@
 //! What became of rights, and whom keys were wrapped for. Names and counts.
 
+use crate::engine::report::counted;
 use serde::Serialize;
 use std::fmt;
 
@@ -104,8 +105,4 @@ impl Rights {
         lines.extend(self.left.iter().map(|one| format!("not carried: {}: {}", one.what, one.why)));
         lines
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }

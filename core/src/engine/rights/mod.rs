@@ -26,6 +26,7 @@ use crate::engine::recipients::agree;
 use crate::engine::report::Rights;
 use crate::engine::report::progress::Progress;
 use crate::error::{Error, ErrorKind, Result};
+use std::collections::HashSet;
 use work::Work;
 
 const WHAT: &str = "the keys of vaults with carried rights";
@@ -39,6 +40,11 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
+    /// The public keys that were said, and agreed to where this was [prepared](prepare).
+    pub(crate) fn said(&self) -> HashSet<String> {
+        self.rights.wrapped_for.iter().map(|whom| whom.fingerprint.clone()).collect()
+    }
+
     fn of(work: &Work<'_>) -> Self {
         Self { rights: work.planned(), digest: work.digest() }
     }
@@ -74,7 +80,7 @@ pub(crate) async fn prepare(
     Ok(Some(Planned::of(&work)))
 }
 
-/// Makes everything, once the records are there.
+/// Makes everything, once the records are there; `said` are the keys that [`prepare`] asked about.
 ///
 /// # Errors
 /// As [`prepare`], and what stops the writing.
@@ -82,10 +88,13 @@ pub(crate) async fn carry(
     from: &Endpoint,
     to: &Endpoint,
     options: &Options,
+    said: &HashSet<String>,
     progress: &dyn Progress,
 ) -> Result<Option<Rights>> {
     let Some(work) = look(from, to, options).await? else { return Ok(None) };
-    agree(work.sink, progress, options.trust_administrators, WHAT, "", work.recipients())?;
+    // Places that are there only now may need keys for somebody else.
+    let others = work.recipients().filter(|(whom, _)| !said.contains(&whom.fingerprint));
+    agree(work.sink, progress, options.trust_administrators, WHAT, "", others)?;
     write::all(work, options.job.as_ref(), progress).await.map(Some)
 }
 

@@ -1,6 +1,7 @@
 //! Who of the source is who in the sink: as a map says, else the user of the same login, else of the same e-mail address.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::formats::csv;
 use keyferry_api::user::UserInfo;
 use std::collections::{HashMap, HashSet};
 
@@ -16,18 +17,18 @@ impl UserMap {
     /// share what each of them may see.
     pub fn parse(text: &str) -> Result<Self> {
         let mut all: Vec<(String, String)> = Vec::new();
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        for (number, line) in text.lines().enumerate() {
+        let next = "each line is old,new: a login or e-mail address of the source, and one of the sink";
+        let rows = csv::rows(text).map_err(|error| error.next_step(next))?;
+        for (number, (line, cells)) in rows.into_iter().enumerate() {
             let refuse = |what: &str| {
-                Err(Error::new(ErrorKind::Input, format!("line {} of the map of users {what}", number + 1))
-                    .next_step(
-                        "each line is old,new: a login or e-mail address of the source, and one of the sink",
-                    ))
+                Err(Error::new(ErrorKind::Input, format!("line {line} of the map of users {what}"))
+                    .next_step(next))
             };
-            if line.trim().is_empty() || (number == 0 && line.trim().eq_ignore_ascii_case("old,new")) {
+            let cells = <[String; 2]>::try_from(cells).map(|cells| cells.map(|cell| cell.trim().to_owned()));
+            let Ok([old, new]) = cells else { return refuse("does not have two cells") };
+            if number == 0 && old.eq_ignore_ascii_case("old") && new.eq_ignore_ascii_case("new") {
                 continue;
             }
-            let Some([old, new]) = cells(line) else { return refuse("does not have two cells") };
             if old.is_empty() || new.is_empty() {
                 return refuse("has an empty cell");
             }
@@ -41,25 +42,6 @@ impl UserMap {
         }
         Ok(Self(all))
     }
-}
-
-/// Two cells of a line of a CSV, quoted or not.
-fn cells(line: &str) -> Option<[String; 2]> {
-    let mut cells = vec![String::new()];
-    let (mut quoted, mut letters) = (false, line.trim().chars().peekable());
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cells.last_mut()?.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => cells.push(String::new()),
-            letter => cells.last_mut()?.push(letter),
-        }
-    }
-    let cells: Vec<String> = cells.into_iter().map(|cell| cell.trim().to_owned()).collect();
-    if quoted { None } else { cells.try_into().ok() }
 }
 
 fn email(user: &UserInfo) -> Option<String> {

@@ -3,7 +3,6 @@
 use crate::client::Client;
 use crate::engine::journal::{GrantKind, GrantMade, Job};
 use crate::engine::rights::held::{Asked, Holder};
-use crate::engine::rights::work::word;
 use crate::error::{ErrorKind, Result};
 use keyferry_api::vault::{GroupRight, Role, VaultUser};
 use std::collections::BTreeMap;
@@ -100,7 +99,7 @@ async fn take_away(client: &Client, one: &GrantMade, held: Asked) -> Result<Unma
     let role = held.holders().find(|(other, _)| *other == holder).map(|(_, role)| role);
     match role {
         None => return Ok(Unmade::Gone),
-        Some(role) if word(role) != one.role => {
+        Some(role) if role.word() != one.role => {
             return Ok(Unmade::Stays(format!("{} stays: somebody changed it since", told(one))));
         }
         Some(_) => {}

@@ -136,7 +136,7 @@ impl<'a> Work<'a> {
         }
         for grant in &self.grants {
             let (at, holder) = (grant.at.to_string(), self.name(&grant.holder));
-            set.add(["role", &at, &holder, word(grant.role)].map(str::as_bytes));
+            set.add(["role", &at, &holder, grant.role.word()].map(str::as_bytes));
         }
         for shortcut in &self.shortcuts {
             set.add(["shortcut", &shortcut.at.to_string(), &shortcut.name].map(str::as_bytes));
@@ -335,8 +335,8 @@ impl<'a> Work<'a> {
             match held {
                 Some(role) if role == one.role => self.outcome.given_there += 1,
                 Some(role) => {
-                    let what = format!("{} for {} in {}", word(one.role), self.name(&holder), one.at);
-                    self.leave(what, format!("{} is given there already", word(role)));
+                    let what = format!("{} for {} in {}", one.role.word(), self.name(&holder), one.at);
+                    self.leave(what, format!("{} is given there already", role.word()));
                 }
                 None => self.grants.push(GrantWork { at: one.at, holder, role: one.role }),
             }
@@ -445,14 +445,4 @@ impl<'a> Work<'a> {
 
 fn is_within(path: &RecordPath, at: &RecordPath) -> bool {
     path.vault == at.vault && at.folders.starts_with(&path.folders)
-}
-
-/// A role for people.
-pub(crate) fn word(role: Role) -> &'static str {
-    match role {
-        Role::None => "none",
-        Role::Read => "read",
-        Role::Edit => "edit",
-        Role::Administer => "administer",
-    }
 }

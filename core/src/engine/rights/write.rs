@@ -9,45 +9,37 @@ use crate::engine::journal::{GrantKind, Job};
 use crate::engine::report::Rights;
 use crate::engine::report::progress::{Progress, check};
 use crate::engine::rights::held::{Holder, Shown};
-use crate::engine::rights::work::{GrantWork, GroupWork, Spot, Work, word};
+use crate::engine::rights::work::{GrantWork, GroupWork, Spot, Work};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
+use keyferry_api::item::ItemSummary;
 use keyferry_api::shortcut::NewShortcut;
 use keyferry_api::vault::{GroupRight, Role, VaultUser};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Makes all of it; what was made, what was there, and what could not be.
 pub(crate) async fn all(mut work: Work<'_>, job: Option<&Job>, progress: &dyn Progress) -> Result<Rights> {
-    let mut done = Rights {
-        wrapped_for: work.recipients().map(|(whom, _)| whom.clone()).collect(),
-        ..Rights::default()
-    };
+    work.outcome.wrapped_for = work.recipients().map(|(whom, _)| whom.clone()).collect();
     let mut groups = HashMap::new();
     for group in std::mem::take(&mut work.groups) {
         check(progress)?;
-        if let Some(id) = make_group(&mut work, job, &group, &mut done).await? {
+        if let Some(id) = make_group(&mut work, job, &group).await? {
             groups.insert(group.source, id);
         }
     }
     for grant in std::mem::take(&mut work.grants) {
         check(progress)?;
-        give(&mut work, job, &grant, &groups, &mut done).await?;
+        give(&mut work, job, &grant, &groups).await?;
     }
     hand_out_keys(&mut work).await?;
+    let mut lists = HashMap::new();
     for shortcut in std::mem::take(&mut work.shortcuts) {
         check(progress)?;
-        show(&mut work, job, &shortcut, &mut done).await?;
+        show(&mut work, job, &shortcut, &mut lists).await?;
     }
-    let there = work.outcome;
-    Ok(Rights {
-        groups: done.groups,
-        members: done.members,
-        given: done.given,
-        shortcuts: done.shortcuts,
-        wrapped_for: done.wrapped_for,
-        ..there
-    })
+    Ok(work.outcome)
 }
 
 /// What came of a request: it was done, or the environment would not.
@@ -85,12 +77,7 @@ async fn announced<T>(
 }
 
 /// Makes a group where it is not there, and puts those into it who are missing; its id.
-async fn make_group(
-    work: &mut Work<'_>,
-    job: Option<&Job>,
-    group: &GroupWork,
-    done: &mut Rights,
-) -> Result<Option<String>> {
+async fn make_group(work: &mut Work<'_>, job: Option<&Job>, group: &GroupWork) -> Result<Option<String>> {
     let client = work.sink.client().clone();
     let id = if let Some(id) = &group.there {
         if let Some(job) = job {
@@ -101,7 +88,7 @@ async fn make_group(
         let what = (GrantKind::Group, "", group.name.as_str(), "");
         match announced(job, what, client.create_group(&group.name), |id| Some(id.as_str())).await? {
             Outcome::Done(id) => {
-                done.groups += 1;
+                work.outcome.groups += 1;
                 id
             }
             Outcome::Refused(why) => {
@@ -113,7 +100,7 @@ async fn make_group(
     for user in &group.missing {
         let what = (GrantKind::Member, id.as_str(), user.as_str(), "");
         match announced(job, what, client.add_to_group(&id, vec![user.clone()]), |()| None).await? {
-            Outcome::Done(()) => done.members += 1,
+            Outcome::Done(()) => work.outcome.members += 1,
             Outcome::Refused(why) => {
                 let name = work.name(&Holder::User(user.clone()));
                 work.leave(format!("{name} in group {}", group.name), why);
@@ -134,9 +121,8 @@ async fn give(
     job: Option<&Job>,
     grant: &GrantWork,
     groups: &HashMap<String, String>,
-    done: &mut Rights,
 ) -> Result<()> {
-    let what = format!("{} for {} in {}", word(grant.role), work.name(&grant.holder), grant.at);
+    let what = format!("{} for {} in {}", grant.role.word(), work.name(&grant.holder), grant.at);
     let Some(spot) = work.spots.get(&grant.at).cloned() else {
         work.leave(what, "the place is not there");
         return Ok(());
@@ -146,11 +132,9 @@ async fn give(
         Holder::User(user) => {
             let mut right = VaultUser { user_id: user.clone(), role: grant.role, master_key_encrypted: None };
             if let (true, Some(key)) = (grant.role > Role::None, key_of(work, &spot.vault)?) {
-                let Some((_, public)) = work.keys.get(user) else {
-                    // Whoever has no key in the sink was told already; whoever has a copy needs none.
-                    return give_without_key(work, job, &client, &spot, right, what, done).await;
-                };
-                right.master_key_encrypted = Some(public.strong()?.wrap(&key)?);
+                // Whoever has no key in the sink was told already; whoever has a copy needs none.
+                let public = work.keys.get(user).map(|(_, public)| public.strong()).transpose()?;
+                right.master_key_encrypted = public.map(|public| public.wrap(&key)).transpose()?;
             }
             give_user(job, &client, &spot, &right).await?
         }
@@ -158,7 +142,7 @@ async fn give(
             let Some(id) = groups.get(source) else { return Ok(()) };
             let right =
                 GroupRight { group_id: id.clone(), role: grant.role, master_keys_encrypted: BTreeMap::new() };
-            let role = word(grant.role);
+            let role = grant.role.word();
             if let Some(folder) = &spot.folder {
                 let what = (GrantKind::FolderGroup, folder.as_str(), id.as_str(), role);
                 announced(job, what, client.grant_folder_group(folder, &right), |_| None).await?.dropped()
@@ -168,7 +152,10 @@ async fn give(
             }
         }
     };
-    note(work, answer, what, done);
+    match answer {
+        Outcome::Done(()) => work.outcome.given += 1,
+        Outcome::Refused(why) => work.leave(what, why),
+    }
     Ok(())
 }
 
@@ -181,34 +168,13 @@ impl<T> Outcome<T> {
     }
 }
 
-fn note(work: &mut Work<'_>, answer: Outcome<()>, what: String, done: &mut Rights) {
-    match answer {
-        Outcome::Done(()) => done.given += 1,
-        Outcome::Refused(why) => work.leave(what, why),
-    }
-}
-
-async fn give_without_key(
-    work: &mut Work<'_>,
-    job: Option<&Job>,
-    client: &crate::client::Client,
-    spot: &Spot,
-    right: VaultUser,
-    what: String,
-    done: &mut Rights,
-) -> Result<()> {
-    let answer = give_user(job, client, spot, &right).await?;
-    note(work, answer, what, done);
-    Ok(())
-}
-
 async fn give_user(
     job: Option<&Job>,
     client: &crate::client::Client,
     spot: &Spot,
     right: &VaultUser,
 ) -> Result<Outcome<()>> {
-    let (user, role) = (right.user_id.as_str(), word(right.role));
+    let (user, role) = (right.user_id.as_str(), right.role.word());
     if let Some(folder) = &spot.folder {
         let what = (GrantKind::FolderUser, folder.as_str(), user, role);
         announced(job, what, client.grant_folder(folder, right), |()| None).await
@@ -239,8 +205,13 @@ async fn hand_out_keys(work: &mut Work<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes a shortcut to the one record of its name in its place.
-async fn show(work: &mut Work<'_>, job: Option<&Job>, one: &Shown, done: &mut Rights) -> Result<()> {
+/// Makes a shortcut to the one record of its name in its place. `lists` keeps what stands in each vault, asked for once.
+async fn show(
+    work: &mut Work<'_>,
+    job: Option<&Job>,
+    one: &Shown,
+    lists: &mut HashMap<String, Vec<ItemSummary>>,
+) -> Result<()> {
     let what = format!("the shortcut to {} in {}", one.name, one.at);
     let place = one.record.as_ref().and_then(|path| work.spots.get(path)).cloned();
     let (Some(at), Some(place)) = (work.spots.get(&one.at).cloned(), place) else {
@@ -248,10 +219,13 @@ async fn show(work: &mut Work<'_>, job: Option<&Job>, one: &Shown, done: &mut Ri
         return Ok(());
     };
     let client = work.sink.client().clone();
-    let all = client.item_summaries(&place.vault).await?;
-    let mut alike = all.into_iter().filter(|item| item.folder_id == place.folder && item.name == one.name);
+    let all = match lists.entry(place.vault.clone()) {
+        Entry::Occupied(list) => list.into_mut(),
+        Entry::Vacant(new) => new.insert(client.item_summaries(&place.vault).await?),
+    };
+    let mut alike = all.iter().filter(|item| item.folder_id == place.folder && item.name == one.name);
     let item = match (alike.next(), alike.next()) {
-        (Some(item), None) => item.id,
+        (Some(item), None) => item.id.clone(),
         (None, _) => {
             work.leave(what, "its record is not there");
             return Ok(());
@@ -270,7 +244,7 @@ async fn show(work: &mut Work<'_>, job: Option<&Job>, one: &Shown, done: &mut Ri
     };
     let announced_as = (GrantKind::Shortcut, at.id(), item.as_str(), "");
     match announced(job, announced_as, client.create_shortcut(&new), |id| Some(id.as_str())).await? {
-        Outcome::Done(_) => done.shortcuts += 1,
+        Outcome::Done(_) => work.outcome.shortcuts += 1,
         Outcome::Refused(why) => work.leave(what, why),
     }
     Ok(())

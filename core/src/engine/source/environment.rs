@@ -68,10 +68,13 @@ impl<'a> Reading<'a> {
             if !named {
                 continue;
             }
+            let taken = filter.takes_vault(&vault.name);
             if let Some(number) = filter.excluding(&root, None) {
-                let left_out = environment.client().item_places(&vault.id).await?.len();
+                // What was not chosen is not left out either.
+                let left_out =
+                    if taken { environment.client().item_places(&vault.id).await?.len() } else { 0 };
                 seen.excluded(number, left_out as u64);
-            } else if filter.takes_vault(&vault.name) && !reading.vault(&vault).await? {
+            } else if taken && !reading.vault(&vault).await? {
                 break;
             }
         }

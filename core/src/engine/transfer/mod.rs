@@ -62,6 +62,7 @@ pub async fn transfer(
     let mut preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
     let planned = rights::prepare(from, to, options, progress).await?;
+    let said = planned.as_ref().map(rights::Planned::said).unwrap_or_default();
     let mut report = match to {
         Endpoint::Environment(..) => {
             into_environment(from, to, options, &timed, &mut preflight, planned).await?
@@ -77,7 +78,7 @@ pub async fn transfer(
     if let Some(path) = &options.rejects {
         write_rejects(path, &report.rejected)?;
     }
-    report.rights = rights::carry(from, to, options, progress).await?;
+    report.rights = rights::carry(from, to, options, &said, progress).await?;
     report.not_movable = preflight.not_movable;
     report.stages = timed.finish();
     report.seconds = start.elapsed().as_secs_f64();

@@ -367,11 +367,17 @@ impl<'a> Table<'a> {
 
 /// `1 234 567`, with spaces that do not break.
 pub(crate) fn grouped(number: u64) -> String {
+    grouped_by(number, '\u{202f}')
+}
+
+/// A number with this character between thousands.
+#[must_use]
+pub fn grouped_by(number: u64, separator: char) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{202f}');
+            text.push(separator);
         }
         text.push(digit);
     }
