@@ -4,7 +4,7 @@ use crate::archive::{self, Opener, Recipient};
 use crate::crypto::keychain::PublicKey;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::Environment;
-use crate::engine::journal::Job;
+use crate::engine::journal::{Job, Pace};
 use crate::engine::placement::Structure;
 use crate::engine::rights::people::UserMap;
 use crate::engine::source::filter::Filter;
@@ -198,6 +198,8 @@ pub struct Options {
     /// What a plan's digest is taken under where the sink's user has no keys; those of other sinks are under a key that only
     /// the user can derive.
     pub plan_key: Option<SecretString>,
+    /// How fast an earlier job wrote to the sink, for a plan's estimate.
+    pub pace: Option<Pace>,
     /// Where the transfer is written down, so that it can be resumed and undone.
     pub job: Option<Job>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).

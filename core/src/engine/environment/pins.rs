@@ -16,11 +16,13 @@
 
 use crate::crypto::keychain::{PublicKey, vault_key_pin};
 use crate::crypto::master_key;
-use crate::error::{Error, ErrorKind, Result};
+use crate::engine::journal::wrapped_key_hash;
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::secret::SecretString;
+use keyferry_api::item::Item;
 use keyferry_api::vault::Vault;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -46,6 +48,24 @@ pub trait Pins: Send + Sync {
     /// # Errors
     /// Where the memory cannot be read.
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>>;
+
+    /// The hash of the wrapped record key that an item was written with here; `None` where it was written elsewhere.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
+        let _ = item;
+        Ok(None)
+    }
+
+    /// The items that were written with these record keys here, by key.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
+        let _ = keys;
+        Ok(HashMap::new())
+    }
 
     /// Offers a memory to whoever has none to keep new pins in.
     fn keep_in(&self, own: Arc<dyn Pins>) {
@@ -131,6 +151,14 @@ impl Pins for Known {
             all.extend(own.subjects(place, beginning, digest)?);
         }
         Ok(all)
+    }
+
+    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
+        self.own.get().map_or(Ok(None), |own| own.written_key(item))
+    }
+
+    fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
+        self.own.get().map_or_else(|| Ok(HashMap::new()), |own| own.written_with(keys))
     }
 
     fn keep_in(&self, own: Arc<dyn Pins>) {
@@ -349,6 +377,37 @@ impl Memory {
             return Err(self.refuse(&subject, &what, "if it was moved to another vault"));
         }
         Ok(digest.map(|digest| (subject, digest)))
+    }
+
+    /// Makes sure that no item which was written here is answered with what was written as another: nothing in Passwork's
+    /// envelopes says whose they are, but each record has a key of its own. Says how many have a key that is neither
+    /// theirs nor another's: so a client leaves them that moves records between vaults.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] for an exchange.
+    pub(crate) fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<usize> {
+        let mut other = Vec::new();
+        for item in items {
+            if let Some(key) = wrapped_key_hash(item.key_encrypted.as_deref())
+                && self.pins.written_key(&item.id)?.is_some_and(|written| written != key)
+            {
+                other.push((key, item));
+            }
+        }
+        if other.is_empty() {
+            return Ok(0);
+        }
+        let keys: HashSet<Digest> = other.iter().map(|(key, _)| *key).collect();
+        let written = self.pins.written_with(&keys)?;
+        let exchanged = other.iter().find_map(|(key, item)| Some((item, written.get(key)?)));
+        let Some((item, as_other)) = exchanged else { return Ok(other.len()) };
+        let what = format!(
+            "{} answers with what was written as record {as_other} in the place of record {}",
+            self.place, item.id
+        );
+        Err(Error::new(ErrorKind::NotAllowed, what).at(Place::Record(item.name.clone())).next_step(
+            "its secrets are another record's: ask the environment's administrator over another way",
+        ))
     }
 
     /// Remembers what [`Memory::record`] answered.

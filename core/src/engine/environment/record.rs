@@ -294,6 +294,10 @@ impl Environment {
         group: Vec<Result<FetchedRecord>>,
     ) -> Vec<Result<FetchedRecord>> {
         let Some(memory) = self.memory() else { return group };
+        let items = group.iter().flatten().map(|one| &one.item);
+        if let Err(error) = memory.exchanged(items) {
+            return group.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect();
+        }
         let mut first = Vec::new();
         let checked: Vec<_> = group
             .into_iter()

@@ -274,6 +274,35 @@ impl Journal {
     }
 }
 
+/// How fast a job was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Its number.
+    pub job: i64,
+    /// What each record that it wrote took, from reading it to reading it back.
+    pub seconds_per_record: f64,
+}
+
+impl Journal {
+    /// The pace of the largest among the newest jobs that wrote to a sink; `None` where none did.
+    pub fn pace(&self, sink: &str) -> Result<Option<Pace>> {
+        let run = || {
+            self.db()
+                .query_row(
+                    "SELECT id, seconds / written FROM (
+                       SELECT id, json_extract(report, '$.seconds') AS seconds,
+                              json_extract(report, '$.created') + json_extract(report, '$.updated') AS written
+                       FROM jobs WHERE sink = ?1 AND report IS NOT NULL ORDER BY id DESC LIMIT 20)
+                     WHERE written > 0 AND seconds > 0 ORDER BY written DESC LIMIT 1",
+                    [sink],
+                    |row| Ok(Pace { job: row.get(0)?, seconds_per_record: row.get(1)? }),
+                )
+                .optional()
+        };
+        run().map_err(|error| self.failed(error))
+    }
+}
+
 const SUMMARY: &str = "SELECT id, state, started, ended, command, folder, sink,
     job_key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id),
     (SELECT count(*) FROM creations WHERE job = jobs.id AND item IS NOT NULL),

@@ -4,6 +4,7 @@ use crate::engine::environment::pins::{Digest, Pins};
 use crate::engine::journal::Journal;
 use crate::error::Result;
 use rusqlite::{OptionalExtension as _, params};
+use std::collections::{HashMap, HashSet};
 
 impl Journal {
     /// Forgets a subject: what is seen next will be believed. Of a vault it forgets its names as well. Says whether there
@@ -37,6 +38,35 @@ impl Journal {
 }
 
 impl Pins for Journal {
+    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
+        let run = || {
+            let db = self.db();
+            let mut query = db.prepare_cached("SELECT wrap FROM creations WHERE item = ?1")?;
+            let key: Option<Vec<u8>> = query.query_row([item], |row| row.get(0)).optional()?;
+            Ok(key.and_then(|key| key.try_into().ok()))
+        };
+        run().map_err(|error| self.failed(error))
+    }
+
+    fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
+        let run = || {
+            let db = self.db();
+            let mut query = db.prepare("SELECT wrap, item FROM creations WHERE item IS NOT NULL")?;
+            let mut rows = query.query([])?;
+            let mut found = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let key = Digest::try_from(row.get_ref(0)?.as_blob()?);
+                if let Ok(key) = key
+                    && keys.contains(&key)
+                {
+                    found.insert(key, row.get(1)?);
+                }
+            }
+            Ok(found)
+        };
+        run().map_err(|error| self.failed(error))
+    }
+
     fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>> {
         let run = || {
             let db = self.db();

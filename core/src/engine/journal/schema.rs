@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_rotations_sent.sql"),
     include_str!("migrations/0006_written_to.sql"),
     include_str!("migrations/0007_rights.sql"),
+    include_str!("migrations/0008_creations_by_item.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -64,6 +64,8 @@ pub struct Plan {
     pub preflight: Preflight,
     /// About how long the transfer would take, with its verification.
     pub estimated_seconds: f64,
+    /// The job by whose speed that is; `null` where it is guessed from what reading took now.
+    pub estimated_by: Option<i64>,
     /// What is done about conflicts.
     pub on_conflict: &'static str,
     /// What the source and the sink hold as far as the plan depends on it: another digest, another plan. 64 hexadecimal
@@ -383,7 +385,12 @@ pub async fn plan(
     let written = plan.create + plan.update;
     let requests = written.div_ceil(BATCH) as f64;
     let share = if plan.read > 0 { written as f64 / plan.read as f64 } else { 0.0 };
-    plan.estimated_seconds = start.elapsed().as_secs_f64() * (1.0 + share) + requests * answer / AT_ONCE;
+    let read = start.elapsed().as_secs_f64();
+    plan.estimated_seconds = match options.pace {
+        Some(pace) => read + written as f64 * pace.seconds_per_record,
+        None => read * (1.0 + share) + requests * answer / AT_ONCE,
+    };
+    plan.estimated_by = options.pace.map(|pace| pace.job);
     plan.preflight = preflight;
     let rights = rights::plan(from, to, options).await?;
     plan.account(to, rights).await?;
@@ -716,7 +723,11 @@ impl std::fmt::Display for Plan {
         for line in self.rights.iter().flat_map(|rights| rights.lines(true)) {
             writeln!(f, "{line}")?;
         }
-        writeln!(f, "about {:.0} s to write and verify", self.estimated_seconds.ceil())?;
+        let by = match self.estimated_by {
+            Some(job) => format!("as fast as job {job}"),
+            None => "by what reading took now".to_owned(),
+        };
+        writeln!(f, "about {:.0} s to write and verify, {by}", self.estimated_seconds.ceil())?;
         for conflict in &self.conflicts {
             writeln!(f, "conflict: {} differs in {}", conflict.record, conflict.what.join(", "))?;
         }

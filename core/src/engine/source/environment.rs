@@ -45,6 +45,8 @@ pub(crate) struct Reading<'a> {
     taken: u64,
     /// Records taken because the environment does not tell when they were changed.
     timeless: u64,
+    /// Records with another key than they were written with here.
+    rekeyed: usize,
 }
 
 impl<'a> Reading<'a> {
@@ -59,8 +61,9 @@ impl<'a> Reading<'a> {
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
         let filter = seen.filter();
+        let (taken, timeless, rekeyed) = (0, 0, 0);
         let mut reading =
-            Self { environment, inside, filter, seen, only, keys, attachments, to, taken: 0, timeless: 0 };
+            Self { environment, inside, filter, seen, only, keys, attachments, to, taken, timeless, rekeyed };
         for vault in environment.vaults(inside).await? {
             seen.vault(&vault.name);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -83,6 +86,14 @@ impl<'a> Reading<'a> {
                 "{} does not tell when {} of its records were changed: they were taken as changed",
                 environment.label(),
                 reading.timeless
+            );
+            let _ = to.send(Ok(vec![Entry::Note(note)])).await;
+        }
+        if reading.rekeyed > 0 {
+            let note = format!(
+                "{} records of {} have other keys than they were written with here: another client moved them between vaults, or the server answers with others",
+                reading.rekeyed,
+                environment.label()
             );
             let _ = to.send(Ok(vec![Entry::Note(note)])).await;
         }
@@ -169,7 +180,7 @@ impl<'a> Reading<'a> {
     /// Opens the items that the filter takes and fetches their attachments. What is damaged becomes
     /// a reject; what stops the whole reading is an error.
     async fn open<'p>(
-        &self,
+        &mut self,
         ids: &[String],
         fetched: Vec<Result<Item>>,
         key: Option<&SecretString>,
@@ -191,6 +202,10 @@ impl<'a> Reading<'a> {
                 Err(error) if error.kind() == ErrorKind::NotFound => entries.push(gone(id, &error)),
                 Err(error) => return Err(error),
             }
+        }
+        // What a job reads back is compared with what it sent.
+        if let Some(memory) = self.environment.memory().filter(|_| self.only.items.is_none()) {
+            self.rekeyed += tokio::task::block_in_place(|| memory.exchanged(&items))?;
         }
         let path = |item: &Item| place(item.folder_id.as_deref()).clone();
         // On this thread, which belongs to the job: rayon's workers do the work.
