@@ -2,6 +2,7 @@
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
+export TMPDIR := $(shell tests/fast-folder.sh)
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --lib --bins --tests
 
@@ -58,13 +59,19 @@ record-official: .venv/ready ## the official command's answers to the drop-in's 
 	KEYFERRY_RECORD=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official/test_drop_in.py
 
 MATURIN = cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin
-wheel: .venv-py/ready ## the Python package: a wheel for this machine, and its source
-	rm -rf dist
-	$(MATURIN) build --release --locked --out ../dist --interpreter python3
+# What stands there goes into the wheel beside the module: the command line, without its symbols.
+SCRIPTS := py/keyferry.data/scripts
+wheel: .venv-py/ready ## the Python package with the command line: a wheel for this machine, and its source
+	rm -rf dist py/keyferry.data
 	$(MATURIN) sdist --out ../dist
+	$(CARGO) build --release --locked --bin keyferry
+	install -D -s $(TARGET)/release/keyferry $(SCRIPTS)/keyferry
+	$(MATURIN) build --release --locked --out ../dist --interpreter python3
 
 # The tests' own, in the profile that everything else is tested in.
 .venv-wheel/ready: .venv-py/ready FORCE
+	$(BUILD)
+	install -D -s $(TARGET)/debug/keyferry $(SCRIPTS)/keyferry
 	rm -rf .cache/wheel && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
 	[ -e $@ ] || (python3 -m venv .venv-wheel && .venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt)
 	.venv-wheel/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall .cache/wheel/keyferry-*-abi3-*.whl
@@ -74,7 +81,6 @@ FORCE:
 # What runs in this process, and not in a command line's: only that is accelerated.
 SDK := $(addprefix tests/official/test_,methods.py refusals.py round_trip.py zero_knowledge.py)
 test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
-	$(BUILD)
 	.venv-wheel/bin/mypy --strict py/python/keyferry
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest

@@ -40,6 +40,9 @@ fn main() -> ExitCode {
     if passwork::is_called(typed.next().as_deref()) {
         return passwork::main(&typed.collect::<Vec<_>>());
     }
+    if let Some(answered) = commands::completions::answer() {
+        return ExitCode::from(u8::from(answered.is_err()));
+    }
     journal::arm_crash();
     let arguments = match args::Arguments::read(args::secrets::with_customs(std::env::args_os())) {
         Ok(arguments) => arguments,

@@ -90,6 +90,7 @@ pub(crate) fn is_limited(conn: &Connection, caller: &Caller) -> Result<bool> {
 }
 
 /// The caller may look at what is theirs in this place.
+#[derive(Clone)]
 pub(crate) struct Reader {
     vault: VaultId,
     encrypted: bool,

@@ -1,5 +1,6 @@
 //! `ls` and `tree`: names, never secrets.
 
+use crate::commands::completions;
 use crate::config::Config;
 use crate::credentials::Side;
 use crate::location;
@@ -15,6 +16,9 @@ pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Res
     let (environment, path) = location::environment(word, Side::Only, Need::Names, config).await?;
     let path = environment.settled(&path).await?;
     let vaults = environment.tree().await?;
+    if path.vault.is_none() {
+        completions::remember(word, vaults.iter().map(|vault| vault.name.as_str()));
+    }
     let Some(wanted) = &path.vault else {
         if output.json && !deep {
             let level =

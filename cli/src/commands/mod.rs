@@ -6,7 +6,7 @@ mod apply;
 mod archive;
 mod audit;
 mod columns;
-mod completions;
+pub mod completions;
 mod demo;
 mod doctor;
 mod env;
@@ -257,6 +257,11 @@ async fn show_plan(
             "a plan goes from what can be read again, a file or an environment, into an environment",
         ));
     }
+    // What was measured there before; a plan makes no journal.
+    options.pace = match to.environment() {
+        Some(sink) if jobs.path()?.exists() => jobs.journal()?.pace(sink.place())?,
+        _ => None,
+    };
     let progress = Shown::new(output);
     let plan = engine::plan(from, to, &options, &progress).await?;
     drop(progress);

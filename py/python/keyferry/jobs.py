@@ -108,6 +108,8 @@ class Plan:
     vaults: list[dict[str, Any]]
     notes: list[str]
     estimated_seconds: float
+    #: The job by whose speed that is; ``None``: guessed from what reading took now.
+    estimated_by: int | None
     #: What the plan depends on: another digest, another plan.
     digest: str
 
@@ -119,7 +121,7 @@ class Plan:
             "drifted": [Difference(**one) for one in members["drifted"]],
             "rejected": [Rejected(**one) for one in members["rejected"]],
         }
-        plain = ("read", "create", "update", "unchanged", "remove", "vaults", "notes", "estimated_seconds", "digest")
+        plain = ("read", "create", "update", "unchanged", "remove", "vaults", "notes", "estimated_seconds", "estimated_by", "digest")
         return cls(**lists, **{name: members[name] for name in plain})
 
 

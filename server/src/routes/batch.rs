@@ -99,6 +99,10 @@ fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
     }
     context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
     let result = attempt(request);
+    // A new item changes no place, and no right.
+    if (endpoint.method, endpoint.path) != ("POST", "/items") {
+        context.forget_places();
+    }
     if matches!(result, Err(Refusal::Answer(_))) {
         context.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
     }

@@ -69,14 +69,16 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let draft: ItemDraft = request.body.parse()?;
     let vault = draft.vault_id.as_deref().ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
-    let place = Place::find(context.conn, context.caller, vault, draft.folder_id.as_deref())?;
+    let place = context.place(vault, draft.folder_id.as_deref())?;
     let id = item::create(context.conn, context.caller, &place, draft)?;
     context.record("item.create", id.as_str(), Some(place.editor.vault()));
     text(&Created { id: id.into() })
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let target = find(context, &request)?;
+    let id = request.segment("id");
+    let target =
+        Target::find_by(context.conn, context.caller, id, |vault, folder| context.reader(vault, folder))?;
     context.record("item.read", target.item.as_str(), Some(&target.vault));
     item::get(context.conn, context.caller, &target, context.visit.wants_extensions())
 }

@@ -33,10 +33,11 @@ mod visit;
 pub(crate) use request::{Body, Request};
 pub(crate) use visit::Visit;
 
-use crate::access::Caller;
+use crate::access::{Caller, Reader};
 use crate::error::{Answer, Refusal, Result};
-use crate::id::VaultId;
+use crate::id::{FolderId, VaultId};
 use crate::store::activity::{Event, append, gathered};
+use crate::store::place::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -45,6 +46,8 @@ use keyferry_api::RESPONSE_FORMAT_HEADER;
 use keyferry_api::wrapping::Wrapped;
 use rusqlite::Connection;
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 use table::{Endpoint, Handler};
 
 /// What a handler may use.
@@ -54,11 +57,51 @@ pub(crate) struct Context<'a> {
     pub visit: &'a Visit<'a>,
     /// What was done so far, for the activity log.
     events: RefCell<Vec<Event>>,
+    known: Known,
+}
+
+/// A vault and a folder as requests name them.
+type Named = (String, Option<String>);
+
+/// What a batch found out of places and of the caller's rights there: each is looked up once, as long as nothing that was
+/// done could change it.
+#[derive(Default)]
+struct Known {
+    readers: RefCell<HashMap<(VaultId, Option<FolderId>), Reader>>,
+    places: RefCell<HashMap<Named, Rc<Place>>>,
 }
 
 impl<'a> Context<'a> {
     fn new(conn: &'a Connection, caller: &'a Caller, visit: &'a Visit<'a>) -> Self {
-        Self { conn, caller, visit, events: RefCell::new(Vec::new()) }
+        Self { conn, caller, visit, events: RefCell::default(), known: Known::default() }
+    }
+
+    /// The place that a request names; see [`Place::find`].
+    fn place(&self, vault: &str, folder: Option<&str>) -> Result<Rc<Place>> {
+        let key = (vault.to_owned(), folder.map(str::to_owned));
+        if let Some(known) = self.known.places.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = Rc::new(Place::find(self.conn, self.caller, vault, folder)?);
+        self.known.places.borrow_mut().insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// What the caller may do in an item's place; see [`Reader::at`].
+    fn reader(&self, vault: &VaultId, folder: Option<&FolderId>) -> Result<Reader> {
+        let key = (vault.clone(), folder.cloned());
+        if let Some(known) = self.known.readers.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let found = Reader::at(self.conn, self.caller, vault, folder, "item")?;
+        self.known.readers.borrow_mut().insert(key, found.clone());
+        Ok(found)
+    }
+
+    /// After something that may have changed places, or rights in them.
+    fn forget_places(&self) {
+        self.known.readers.borrow_mut().clear();
+        self.known.places.borrow_mut().clear();
     }
 
     /// Remembers for the activity log that the caller did this.

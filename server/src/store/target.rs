@@ -50,9 +50,19 @@ fn position(conn: &Connection, item: &ItemId) -> Result<Option<Position>> {
 impl Target {
     /// An item that the caller may not see is an item that is not there. `id` may be a shortcut's.
     pub fn find(conn: &Connection, caller: &Caller, id: &str) -> Result<Self> {
+        Self::find_by(conn, caller, id, |vault, folder| Reader::at(conn, caller, vault, folder, "item"))
+    }
+
+    /// The same, where `reader` says what the caller may do in the item's place.
+    pub fn find_by(
+        conn: &Connection,
+        caller: &Caller,
+        id: &str,
+        reader: impl FnOnce(&VaultId, Option<&FolderId>) -> Result<Reader>,
+    ) -> Result<Self> {
         let item = id.parse::<ItemId>()?;
         if let Some(at) = position(conn, &item)? {
-            let role = match Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "item") {
+            let role = match reader(&at.vault, at.folder.as_ref()) {
                 Ok(role) => role,
                 // Clients that know an item from a shortcut ask for it by its own id.
                 Err(refusal) => return Self::through_any(conn, caller, &item)?.ok_or(refusal),

@@ -217,9 +217,9 @@ async fn every_endpoint_asks_for_the_role_that_it_needs() {
     let count = calls(&things(&world, &alice, &bob, "none", Given::Vault).await).len();
     for given in Given::ALL {
         for (role, name) in ROLES.iter().enumerate() {
+            let mut on = things(&world, &alice, &bob, name, given).await;
             for index in 0..count {
                 for batched in [false, true] {
-                    let on = things(&world, &alice, &bob, name, given).await;
                     let Call { method, path, body, needed, on_vault, .. } = calls(&on).swap_remove(index);
                     // Who has a role only in a folder sees the vault, and no more of it.
                     let has = if given.is_for_the_folder() && on_vault { role.min(1) } else { role };
@@ -240,6 +240,10 @@ async fn every_endpoint_asks_for_the_role_that_it_needs() {
                         status, expected,
                         "{method} {path} as {name} of {given:?}, batched: {batched}"
                     );
+                    // What was refused, or only looked at, is as it was.
+                    if status == 200 && method != "GET" {
+                        on = things(&world, &alice, &bob, name, given).await;
+                    }
                 }
             }
         }

@@ -71,14 +71,45 @@ fn a_new_environment_answers_scripts_in_one_document() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    let scene = Scene::new();
-    for shell in ["bash", "zsh", "fish", "powershell"] {
-        let script = scene.run(&["completions", shell]).succeeds().stdout();
-        for command in ["import", "migrate", "verify"] {
-            assert!(script.contains(command), "{command} for {shell}");
+fn a_shell_completes_commands_environments_and_vaults() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("a.csv", "vault,name,password\nInfra,n,p\nOur shop,n,p\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
+    // As bash does: colons and equals signs are words.
+    let complete = |line: &str, words: &str| {
+        let script = format!(
+            "source <(\"$KEYFERRY\" completions bash); keyferry() {{ \"$KEYFERRY\" \"$@\"; }}
+             COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+             _keyferry; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        let keyferry = scene.command(&[]);
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", &script]).current_dir(scene.path("")).env("KEYFERRY", keyferry.get_program());
+        for (name, value) in keyferry.get_envs() {
+            match value {
+                Some(value) => bash.env(name, value),
+                None => bash.env_remove(name),
+            };
         }
-    }
+        let output = bash.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(complete("keyferry mig", "keyferry mig"), ["migrate"]);
+    assert_eq!(complete("keyferry ls pr", "keyferry ls pr"), ["prod:"]);
+    assert_eq!(complete("keyferry ls prod:", "keyferry ls prod :"), [""], "nothing was seen yet");
+    scene.run(&["ls", "prod:"]).succeeds();
+    scene.run(&["ls", "embedded:a"]).succeeds();
+    assert_eq!(complete("keyferry ls prod:", "keyferry ls prod :"), ["Infra", "Our\\ shop"]);
+    assert_eq!(complete("keyferry get prod:In", "keyferry get prod : In"), ["Infra"]);
+    assert_eq!(complete("keyferry get --from=prod:O", "keyferry get --from = prod : O"), ["Our\\ shop"]);
+    assert_eq!(complete("keyferry ls embedded:a//I", "keyferry ls embedded : a//I"), ["a//Infra"]);
+    assert_eq!(complete("keyferry import keepass-x", "keyferry import keepass-x"), ["keepass-xml:"]);
+    assert!(complete("keyferry import a.c", "keyferry import a.c").contains(&"a.csv".to_owned()));
+    let kept = scene.path(".local/state/keyferry/vault-names.json");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(kept).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::credentials::process;
 use crate::journal::Jobs;
 use crate::location::Target;
 use crate::output::{Output, clean};
+use futures_util::future::join_all;
 use keyferry_core::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -85,12 +86,16 @@ pub async fn run(doctor: &Doctor, config: &Result<Config>, jobs: &Jobs, output: 
         Ok(config) => {
             machine::config(config, &mut findings);
             variables::look(&config.environments, &process, &mut findings);
-            for word in locations(doctor, config) {
+            // All at once: one that does not answer holds up no other.
+            let looks = locations(doctor, config).into_iter().map(async |word| {
+                let mut findings = Findings::default();
                 match Target::parse_named(&word, config) {
                     Ok(target) => environment::look(&target, config, &mut findings).await,
                     Err(error) => findings.failed(&word, "location", &error),
                 }
-            }
+                findings.0
+            });
+            findings.0.extend(join_all(looks).await.into_iter().flatten());
         }
         Err(error) => findings.failed("config", "file", error),
     }

@@ -28,7 +28,7 @@ fn an_installed_command_line_has_its_pages_completions_and_link() {
         "zsh/site-functions/_keyferry",
         "fish/vendor_completions.d/keyferry.fish",
     ] {
-        assert!(read(file).contains("migrate"), "{file}");
+        assert!(read(file).contains("KEYFERRY_COMPLETE"), "{file}");
     }
     // Once more over what is there: an update.
     assert!(

@@ -11,4 +11,4 @@ mod kept;
 #[cfg(target_os = "linux")]
 mod keyring;
 mod renewal;
-mod world;
+pub(crate) mod world;
