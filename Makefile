@@ -60,9 +60,9 @@ record-official: .venv/ready ## the official command's answers to the drop-in's 
 
 MATURIN = cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin
 # What stands there goes into the wheel beside the module: the command line, without its symbols.
-SCRIPTS := py/keyferry.data/scripts
+SCRIPTS := py/wheel/scripts
 wheel: .venv-py/ready ## the Python package with the command line: a wheel for this machine, and its source
-	rm -rf dist py/keyferry.data
+	rm -rf dist $(SCRIPTS)
 	$(MATURIN) sdist --out ../dist
 	$(CARGO) build --release --locked --bin keyferry
 	install -D -s $(TARGET)/release/keyferry $(SCRIPTS)/keyferry
@@ -148,9 +148,10 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 .cache/bin/cargo-deny:
 	$(CARGO) install --debug --locked --quiet --root .cache cargo-deny@0.20.2
 
-torture: ## the tests under random faults and kills, with forty seeds instead of few
+torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
 	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
+	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 
 FUZZ_SECONDS ?= 600
 fuzz: ## any bytes into the C library and into every reader of files, by cargo-fuzz on a nightly compiler
