@@ -27,6 +27,7 @@
 #[cfg(feature = "archive")]
 pub mod archive;
 mod authenticators;
+mod bin;
 mod columns;
 mod costs;
 pub mod csv;

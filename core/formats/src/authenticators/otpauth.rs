@@ -105,7 +105,7 @@ fn reject(entries: &mut Vec<Entry>, tally: &mut Tally, at: Position, why: &str) 
 
 fn filled(at: &Position, tally: &mut Tally, fill: impl FnOnce(&mut Item<'_>)) -> Record {
     let at = at.to_string();
-    let mut item = Item { record: Record::default(), at: &at, tally, zip: None };
+    let mut item = Item::new(&at, tally);
     fill(&mut item);
     let record = item.record;
     if record.name.is_empty() {

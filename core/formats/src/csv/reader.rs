@@ -5,6 +5,7 @@ use super::header::separator;
 use super::managers::{self, Manager, Outcome, Rest};
 use super::paths;
 use super::rows::{Dialect, Splitter, find_delimiter};
+use crate::bin::{Bin, into_trash};
 use crate::columns::{self, Field, Sample, Target};
 use crate::date;
 use crate::decode::Decode;
@@ -70,6 +71,7 @@ pub(super) fn open(
         rest: None,
         decodes: options.entities == Entities::Decode,
         separator: options.folder_separator,
+        bin: Bin::of(options),
         flexible: options.flexible,
         splitter,
         chunk,
@@ -116,6 +118,7 @@ pub(super) struct Reader {
     /// Whether HTML's entities stand for their characters.
     decodes: bool,
     separator: char,
+    bin: Bin,
     flexible: bool,
     pub(super) splitter: Splitter,
     chunk: Zeroizing<Vec<u8>>,
@@ -296,7 +299,7 @@ impl Reader {
     fn entry(&mut self) -> Option<Entry> {
         let Self { splitter, columns, header, tally, source, password, manager, separator, flexible, .. } =
             self;
-        let (rest, decodes) = (self.rest, self.decodes);
+        let (rest, decodes, bin) = (self.rest, self.decodes, self.bin);
         let row = &splitter.row;
         let line = row.line;
         let filled = row.cells().filter(|cell| !cell.is_empty()).count() as u64;
@@ -378,7 +381,7 @@ impl Reader {
                 format!("line {line}"),
             );
         }
-        match completed(&mut record, *manager, *separator, line, tally) {
+        match completed(&mut record, *manager, (*separator, bin), line, tally) {
             Ok(None) => Some(Entry::Record(record, Position::line(line))),
             Ok(Some(folder)) => Some(Entry::Folder(folder)),
             Err(Unwanted::LeftOut(why)) => {
@@ -443,7 +446,7 @@ enum Unwanted {
 fn completed(
     record: &mut Record,
     manager: Option<&Manager>,
-    separator: char,
+    (separator, bin): (char, Bin),
     line: u64,
     tally: &mut Tally,
 ) -> Result<Option<RecordPath>, Unwanted> {
@@ -456,6 +459,8 @@ fn completed(
     let mut folder = None;
     match outcome {
         Outcome::LeftOut(why) => return Err(Unwanted::LeftOut(why)),
+        Outcome::Bin if bin == Bin::Stays => return Err(Unwanted::LeftOut(crate::bin::STAYS)),
+        Outcome::Bin => into_trash(record),
         Outcome::Folder if bare => {
             let mut path = std::mem::take(&mut record.path);
             let named = paths::split(&record.name, separator);

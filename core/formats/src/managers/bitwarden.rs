@@ -5,12 +5,13 @@
 //! custom fields; `fields` follow in their order; a passkey is its JSON. What is archived gets the tag `archived`.
 //! Members that nobody knows become custom fields.
 //! Resolved: `id`, `organizationId`, `type`, `folderId` and `collectionIds` that lead somewhere.
-//! Told: what lies in the bin, earlier passwords, dates, further collections of a record, rules for matching addresses,
+//! Told: what lies in the bin (where it is not asked for), earlier passwords, dates, further collections of a record, rules for matching addresses,
 //! linked fields, which have no value of their own.
 //! What a password protects is opened first. Not read: an export that is encrypted for its account alone. The whole document is
 //! kept in memory.
 
-use super::item::{EARLIER, earlier, seconds};
+use super::item::{DATES, EARLIER, earlier, seconds};
+use crate::bin::{self, into_trash};
 use crate::columns::kind_of;
 use crate::document::{NO_RECORD, document, left_behind, parsed, pattern, take};
 use crate::head::{Fit, Head};
@@ -76,7 +77,8 @@ fn of_document(document: Value, zip: Option<Zip>, options: &ReadOptions) -> Resu
     let mut tally = Tally::default();
     tally.read(encrypted.leaves() + json::leaves(&members));
     tally.resolved(encrypted.leaves());
-    let mut reader = Reader { tally, zip, ..Reader::default() };
+    let include_trash = options.include_trash;
+    let mut reader = Reader { tally, zip, include_trash, ..Reader::default() };
     let Value::List(items) = take(&mut members, "items") else { return Err(not_one()) };
     for kind in ["folders", "collections"] {
         match take(&mut members, kind) {
@@ -120,6 +122,8 @@ struct Reader {
     tally: Tally,
     /// The archive that the document came in.
     zip: Option<Zip>,
+    /// What lies in the bin comes along.
+    include_trash: bool,
     /// What is said at the end, the last first.
     last: Option<Vec<Entry>>,
 }
@@ -171,10 +175,13 @@ impl Reader {
             return Err(twice(name));
         }
         let Value::Object(mut members) = value else { return Err("not an object".to_owned()) };
-        if take(&mut members, "deletedDate").leaves() > 0 {
-            self.tally.tell("a record in the bin stays behind", at, leaves);
+        let deleted = take(&mut members, "deletedDate");
+        let in_bin = deleted.leaves() > 0;
+        if in_bin && !self.include_trash {
+            self.tally.tell(bin::STAYS, at, leaves);
             return Ok(None);
         }
+        left_behind(&mut self.tally, &deleted, &format!("{at}/deletedDate"), DATES);
         let id = match members.iter().find(|(name, _)| name == "id") {
             Some((_, Value::Text(id))) => id.to_string(),
             _ => String::new(),
@@ -207,7 +214,7 @@ impl Reader {
             other => left_behind(&mut self.tally, &other, &format!("{at}/collectionIds"), NO_RECORD),
         }
         let folders = path.unwrap_or_default();
-        if folders.len() > MOST_FOLDERS {
+        if folders.len() + usize::from(in_bin) > MOST_FOLDERS {
             return Err(too_deep());
         }
         let mut item = Item { record: Record::default(), at, tally: &mut self.tally };
@@ -216,11 +223,14 @@ impl Reader {
         if let Some(zip) = &mut self.zip {
             attach(&mut record, zip, &id, at, &mut self.tally);
         }
-        for length in 1..=folders.len() {
-            self.filled.insert(folders[..length].to_vec());
-        }
         record.path = RecordPath { vault: None, folders };
         record.also_in = also_in;
+        if in_bin {
+            into_trash(&mut record);
+        }
+        for length in 1..=record.path.folders.len() {
+            self.filled.insert(record.path.folders[..length].to_vec());
+        }
         Ok(Some(record))
     }
 

@@ -3,7 +3,7 @@
 //! Signature: `items` with `template_type`, or with a list `fields` and a `category`.
 //! Mapping: the first user name, e-mail address, password and address fill the record, further ones and every other field
 //! are fields by their labels, hidden where `sensitive` says so; folders nest by `parent_uuid`; what is archived has the tag `archived`.
-//! Resolved: ids, icons, orders, headings, fields that were deleted and are empty. Told: the bin, dates, earlier values,
+//! Resolved: ids, icons, orders, headings, fields that were deleted and are empty. Told: the bin (where it is not asked for), dates, earlier values,
 //! fields that were deleted, attachments without content.
 //! The whole document is kept in memory.
 
@@ -32,7 +32,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
     matches!(items, Some(Value::List(items)) if items.iter().any(own)).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Enpass")?;
     let mut nodes = Vec::new();
     for (number, folder) in list(&mut members, "folders").into_iter().enumerate() {
@@ -54,11 +54,12 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     }
     document.items(list(&mut members, "items"), "/items", &RecordPath::default());
     document.leave_rest(members, "");
-    Ok(document.entries(Box::new(move |item, members| fill(item, members, &paths))))
+    Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &paths))))
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
-    if item.flag(&mut members, "trashed") == Some(true) {
+    let trashed = item.flag(&mut members, "trashed") == Some(true);
+    if item.stays_in_bin(trashed) {
         return BIN;
     }
     if item.flag(&mut members, "archived") == Some(true) {

@@ -32,9 +32,26 @@ pub(crate) struct Item<'a> {
     pub(crate) tally: &'a mut Tally,
     /// The archive that the document came in.
     pub(crate) zip: Option<&'a mut Zip>,
+    /// What lies in the bin is asked for.
+    pub(crate) include_trash: bool,
+    /// It lies there.
+    pub(crate) in_bin: bool,
+}
+
+impl<'a> Item<'a> {
+    /// An item of which nothing is known yet.
+    pub(crate) fn new(at: &'a str, tally: &'a mut Tally) -> Self {
+        Self { record: Record::default(), at, tally, zip: None, include_trash: false, in_bin: false }
+    }
 }
 
 impl Item<'_> {
+    /// Whether the item stays behind since it lies in the bin; where the bin is asked for, it comes along into a folder.
+    pub(crate) fn stays_in_bin(&mut self, lies_there: bool) -> bool {
+        self.in_bin |= lies_there;
+        lies_there && !self.include_trash
+    }
+
     /// Takes a member's text where it is one; a list or an object stays among the members.
     pub(crate) fn simple(&mut self, members: &mut Members, name: &str) -> String {
         let is_plain = |value: &Value| !matches!(value, Value::List(_) | Value::Object(_));
@@ -207,16 +224,7 @@ impl Item<'_> {
 
     /// Takes a mark that may be set: yes, no, or `None` where it is absent or something else, and then stays.
     pub(crate) fn flag(&mut self, members: &mut Members, name: &str) -> Option<bool> {
-        let (_, value) = members.iter_mut().find(|(member, _)| member == name)?;
-        let is = match value {
-            Value::Bool(is) => Some(*is),
-            Value::Number(text) => as_bool(text),
-            Value::Text(text) => as_bool(text),
-            _ => None,
-        }?;
-        self.tally.resolved(value.leaves());
-        *value = Value::Null;
-        Some(is)
+        flag(self.tally, members, name)
     }
 
     /// What is archived keeps a tag.
@@ -368,6 +376,20 @@ impl Item<'_> {
         walk(value, &mut parts);
         parts.join(between)
     }
+}
+
+/// Takes a mark out of these members: yes, no, or `None` where it is absent or something else, and then stays.
+pub(crate) fn flag(tally: &mut Tally, members: &mut Members, name: &str) -> Option<bool> {
+    let (_, value) = members.iter_mut().find(|(member, _)| member == name)?;
+    let is = match value {
+        Value::Bool(is) => Some(*is),
+        Value::Number(text) => as_bool(text),
+        Value::Text(text) => as_bool(text),
+        _ => None,
+    }?;
+    tally.resolved(value.leaves());
+    *value = Value::Null;
+    Some(is)
 }
 
 /// The members of an object among these, which they leave; of anything else none, and it stays.

@@ -1,12 +1,13 @@
 //! The walk through a document's items: each becomes a record, is left out or is rejected, and its account follows.
 
 use super::item::Item;
+use crate::bin::{self, into_trash};
 use crate::document::{document, parsed};
 use crate::json::{self, Members, Value};
 use crate::jsonl::twice;
 use crate::tally::Tally;
 use crate::zip::{UNCLAIMED, Zip};
-use crate::{Entries, MOST_FOLDERS, too_deep};
+use crate::{Entries, MOST_FOLDERS, ReadOptions, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
 use std::collections::{HashMap, HashSet};
@@ -28,8 +29,8 @@ pub(crate) enum Kept {
     Rejected(String),
 }
 
-/// Why what lies in the bin stays there.
-pub(crate) const BIN: Kept = Kept::LeftOut("a record in the bin stays behind");
+/// It lies in the bin, and stays there: see [`Item::stays_in_bin`].
+pub(crate) const BIN: Kept = Kept::LeftOut(bin::STAYS);
 
 /// Fills a record from the members of an item.
 pub(crate) type Fill = Box<dyn FnMut(&mut Item<'_>, Members) -> Kept + Send>;
@@ -45,6 +46,10 @@ pub(crate) struct Document {
     pub(crate) zip: Option<Zip>,
     /// What is said after all of it.
     pub(crate) last: Vec<Entry>,
+    /// What lies in the bin comes along.
+    include_trash: bool,
+    /// Where items stand that lie in a folder which is in the bin.
+    in_bin: HashSet<String>,
 }
 
 impl Document {
@@ -93,6 +98,16 @@ impl Document {
         self.found.extend(items);
     }
 
+    /// Takes what lies in the bin along, where that is asked for: of formats that know a bin.
+    pub(crate) fn with_bin(self, options: &ReadOptions) -> Self {
+        Self { include_trash: options.include_trash, ..self }
+    }
+
+    /// Says that what was found from this number on lies in the bin with its folder.
+    pub(crate) fn in_bin_from(&mut self, number: usize) {
+        self.in_bin.extend(self.found.iter().skip(number).map(|found| found.at.clone()));
+    }
+
     /// Tells of a member of the document that nothing takes.
     pub(crate) fn behind(&mut self, value: &Value, at: &str, why: &str) {
         crate::document::left_behind(&mut self.tally, value, at, why);
@@ -114,6 +129,11 @@ impl Document {
         }
     }
 
+    /// A mark that may be set: yes, no, or `None` where it is absent or something else, and then stays.
+    pub(crate) fn flag(&mut self, members: &mut Members, name: &str) -> Option<bool> {
+        super::item::flag(&mut self.tally, members, name)
+    }
+
     /// The text of a member, where it has one, and the account of it.
     pub(crate) fn id(&mut self, members: &mut Members, names: &[&str]) -> Option<String> {
         let value = plain(members, names)?;
@@ -130,9 +150,9 @@ impl Document {
 
     /// The entries: items by `fill`, then empty folders, then the account.
     pub(crate) fn entries(self, fill: Fill) -> Entries {
-        let Self { tally, found, places, zip, last } = self;
-        let found = found.into_iter();
-        Box::new(Items { tally, found, places, zip, last, filled: HashSet::new(), fill, end: None })
+        let Self { tally, found, places, zip, last, include_trash, in_bin } = self;
+        let (found, filled) = (found.into_iter(), HashSet::new());
+        Box::new(Items { tally, found, places, zip, last, include_trash, in_bin, filled, fill, end: None })
     }
 }
 
@@ -159,6 +179,8 @@ struct Items {
     places: Vec<(RecordPath, String)>,
     zip: Option<Zip>,
     last: Vec<Entry>,
+    include_trash: bool,
+    in_bin: HashSet<String>,
     /// Places that hold something, here or below.
     filled: HashSet<RecordPath>,
     fill: Fill,
@@ -176,12 +198,16 @@ impl Items {
         let mark = self.tally.mark();
         let mut item = Item {
             record: Record { path, ..Record::default() },
-            at,
-            tally: &mut self.tally,
             zip: self.zip.as_mut(),
+            include_trash: self.include_trash,
+            ..Item::new(at, &mut self.tally)
         };
-        let kept = (self.fill)(&mut item, members);
-        let record = item.record;
+        let kept =
+            if item.stays_in_bin(self.in_bin.contains(at)) { BIN } else { (self.fill)(&mut item, members) };
+        let Item { mut record, in_bin, .. } = item;
+        if in_bin {
+            into_trash(&mut record);
+        }
         match kept {
             Kept::LeftOut(why) => {
                 self.tally.back_to(mark);

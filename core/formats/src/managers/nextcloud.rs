@@ -3,7 +3,7 @@
 //! Signature: `passwords` with `customFields`, or with `label` and `revision`; a list of objects with `credential_id`, or
 //! with `label` and a list `custom_fields`.
 //! Mapping: folders nest by `parent`; own fields by label, hidden where they are secret; tags by name or id.
-//! Resolved: ids, revisions. Told: dates, the bin, rights, files that are elsewhere.
+//! Resolved: ids, revisions. Told: dates, the bin and folders in it (where it is not asked for), rights, files that are elsewhere.
 //! Not read: an export that is encrypted. The whole document is kept in memory.
 
 use super::item::{CodeParts, Item, OWN, list, object};
@@ -12,11 +12,11 @@ use crate::document::{NO_RECORD, document, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
-use crate::{Entries, ReadOptions};
+use crate::{Entries, MOST_FOLDERS, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
 /// The folder that stands for none.
@@ -41,7 +41,7 @@ pub(crate) fn fits_passman(head: &Head<'_>) -> Fit {
     matches!(head.json(), Some(Value::List(list)) if list.iter().any(own)).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Nextcloud Passwords")?;
     let encrypted = take(&mut members, "encrypted");
     if matches!(encrypted, Value::Bool(true)) {
@@ -62,13 +62,17 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         let id = document.id(&mut folder, &["id"]).unwrap_or_default();
         let parent = document.id(&mut folder, &["parent"]).filter(|parent| parent != ROOT);
         document.resolve(&mut folder, &["revision", "edited", "created", "updated"]);
+        let trashed = document.flag(&mut folder, "trashed") == Some(true);
         document.leave_rest(folder, &at);
         nodes.push((id, parent, name));
-        kept.push(at);
+        kept.push((at, trashed));
     }
     let paths = nested(&nodes);
-    for ((id, ..), at) in nodes.iter().zip(kept) {
-        document.place(paths.get(id).cloned().unwrap_or_default(), at);
+    let trashed = trashed(&nodes, &kept);
+    for ((id, ..), (at, _)) in nodes.iter().zip(kept) {
+        if !trashed.contains(id) {
+            document.place(paths.get(id).cloned().unwrap_or_default(), at);
+        }
     }
     let mut tags = HashMap::new();
     for (number, tag) in list(&mut members, "tags").into_iter().enumerate() {
@@ -85,16 +89,35 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     }
     document.items(list(&mut members, "passwords"), "/passwords", &RecordPath::default());
     document.leave_rest(members, "");
-    Ok(document.entries(Box::new(move |item, members| fill(item, members, &paths, &tags))))
+    Ok(document
+        .with_bin(options)
+        .entries(Box::new(move |item, members| fill(item, members, &paths, &trashed, &tags))))
+}
+
+/// The folders that lie in the bin, by themselves or with one that they stand in.
+fn trashed(nodes: &[(String, Option<String>, String)], marks: &[(String, bool)]) -> HashSet<String> {
+    let marked: HashMap<&str, (Option<&str>, bool)> = nodes
+        .iter()
+        .zip(marks)
+        .map(|((id, parent, _), (_, trashed))| (id.as_str(), (parent.as_deref(), *trashed)))
+        .collect();
+    let lies_there = |id: &str| {
+        let up = std::iter::successors(Some(id), |id| marked.get(id).and_then(|(parent, _)| *parent));
+        up.take(MOST_FOLDERS).any(|id| marked.get(id).is_some_and(|(_, trashed)| *trashed))
+    };
+    nodes.iter().map(|(id, ..)| id).filter(|id| lies_there(id)).cloned().collect()
 }
 
 fn fill(
     item: &mut Item<'_>,
     mut members: Members,
     paths: &HashMap<String, RecordPath>,
+    trashed: &HashSet<String>,
     tags: &HashMap<String, String>,
 ) -> Kept {
-    if item.flag(&mut members, "trashed") == Some(true) {
+    let folder = item.mark(&mut members, "folder");
+    let is_trashed = item.flag(&mut members, "trashed") == Some(true);
+    if item.stays_in_bin(is_trashed || trashed.contains(&folder)) {
         return BIN;
     }
     item.record.name = item.simple(&mut members, "label");
@@ -107,7 +130,6 @@ fn fill(
             _ => item.note(&text),
         }
     }
-    let folder = item.mark(&mut members, "folder");
     match paths.get(&folder) {
         Some(path) => item.record.path = path.clone(),
         None if folder.is_empty() || folder == ROOT => {}
@@ -163,19 +185,19 @@ fn own_field(item: &mut Item<'_>, field: Value, kind: &str, hidden: &[&str]) {
     item.unknown("customFields", field);
 }
 
-pub(crate) fn read_passman(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read_passman(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let Value::List(list) = document(input)? else { return Err(not_one("Passman")) };
     let mut document = Document::default();
     for (index, value) in list.into_iter().enumerate() {
         document.tally.read(value.leaves());
         document.found.push(Found { value, at: format!("/{index}"), path: RecordPath::default() });
     }
-    Ok(document.entries(Box::new(passman)))
+    Ok(document.with_bin(options).entries(Box::new(passman)))
 }
 
 fn passman(item: &mut Item<'_>, mut members: Members) -> Kept {
     let deleted = item.mark(&mut members, "delete_time");
-    if !deleted.is_empty() && deleted != "0" {
+    if item.stays_in_bin(!deleted.is_empty() && deleted != "0") {
         return BIN;
     }
     item.record.name = item.simple(&mut members, "label");

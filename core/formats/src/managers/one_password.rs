@@ -5,7 +5,7 @@
 //! their order, each field by its own label; files by their document's id. Of a database, a server and an API credential
 //! the fields `username`, `password`, `hostname` and their like fill the record. What is archived gets the tag `archived`.
 //! Resolved: ids, kinds, headings of sections, what the title's second line repeats.
-//! Told: dates, earlier passwords, references to other items, labels of addresses, members of accounts and vaults.
+//! Told: the bin (where it is not asked for), dates, earlier passwords, references to other items, labels of addresses, members of accounts and vaults.
 //! The whole archive is kept in memory.
 
 use super::item::{Item, OWN, list, object};
@@ -40,7 +40,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
     .into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let (is_zip, input) = zip::sniff(input)?;
     let (mut document, mut members) = if is_zip {
         let mut zip = Zip::open(input)?;
@@ -77,7 +77,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         document.leave_rest(account, &at);
     }
     document.leave_rest(members, "");
-    Ok(document.entries(Box::new(fill)))
+    Ok(document.with_bin(options).entries(Box::new(fill)))
 }
 
 fn vault_of(
@@ -118,7 +118,8 @@ fn vault_of(
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     let state = item.mark(&mut members, "state");
-    if item.flag(&mut members, "trashed") == Some(true) || matches!(state.as_str(), "deleted" | "trashed") {
+    let trashed = item.flag(&mut members, "trashed") == Some(true);
+    if item.stays_in_bin(trashed || matches!(state.as_str(), "deleted" | "trashed")) {
         return BIN;
     }
     if state == "archived" {

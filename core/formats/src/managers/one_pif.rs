@@ -3,7 +3,7 @@
 //! Signature: that line, or a first line with `typeName` and `secureContents`.
 //! Mapping: folders are items of type `system.folder.Regular`; `secureContents` has fields by designation, addresses,
 //! sections whose fields are kind `k`, label `t`, value `v`, id `n`.
-//! Resolved: ids, kinds, headings. Told: dates, the bin, earlier passwords; attachments stand beside the file and are not read.
+//! Resolved: ids, kinds, headings. Told: dates, the bin (where it is not asked for), earlier passwords; attachments stand beside the file and are not read.
 //! The whole file is kept in memory.
 
 use super::item::{DATES, Item, OWN, list, object};
@@ -29,7 +29,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
     (head.text().contains(BETWEEN) || (head.looks_like_json() && first().is_some_and(own))).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let text = Decode::unicode(input)?.text("export it again")?;
     let mut document = Document::default();
     let (mut items, mut nodes) = (Vec::new(), Vec::new());
@@ -62,7 +62,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     for (value, at) in items {
         document.found.push(super::items::Found { value, at, path: RecordPath::default() });
     }
-    Ok(document.entries(Box::new(move |item, members| fill(item, members, &paths))))
+    Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &paths))))
 }
 
 /// A folder's id, the one that it stands in, and its name.
@@ -79,7 +79,8 @@ fn folder(value: &Value) -> Option<(String, Option<String>, String)> {
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
-    if item.flag(&mut members, "trashed") == Some(true) {
+    let trashed = item.flag(&mut members, "trashed") == Some(true);
+    if item.stays_in_bin(trashed) {
         return BIN;
     }
     let place = item.simple(&mut members, "folderUuid");

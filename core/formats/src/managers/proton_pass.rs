@@ -3,7 +3,7 @@
 //! Signature: that member; or `vaults`, an object, beside `userId`, `encrypted` or `version`.
 //! Mapping: a user name is the login and the e-mail address a field, or the login where there is no other; own fields by
 //! their labels and types; cards, identities, keys and networks member by member; a pinned item is a favourite.
-//! Resolved: ids, kinds, versions. Told: the bin, dates, how a vault looks, what belongs to apps.
+//! Resolved: ids, kinds, versions. Told: the bin (where it is not asked for), dates, how a vault looks, what belongs to apps.
 //! Not read: `data.pgp`, which is encrypted. The whole archive is kept in memory.
 
 use super::item::{Item, OWN, list, object};
@@ -36,12 +36,12 @@ pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
     head.members().iter().any(|name| name.starts_with(FOLDER)).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let (document, members) = Document::object(input, WHOSE)?;
-    entries(document, members)
+    entries(document, members, options)
 }
 
-pub(crate) fn read_zip(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let zip = Zip::open(input)?;
     if zip.names().any(|name| name.ends_with("data.pgp")) {
         return Err(encrypted());
@@ -49,7 +49,7 @@ pub(crate) fn read_zip(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<E
     let name =
         if zip.names().any(|name| name == "data.json") { "data.json" } else { "Proton Pass/data.json" };
     let (document, members) = Document::member(zip, name, WHOSE)?;
-    entries(document, members)
+    entries(document, members, options)
 }
 
 fn encrypted() -> Error {
@@ -57,7 +57,7 @@ fn encrypted() -> Error {
         .next_step("decrypt it with gpg -d and import the JSON, or export it there without encryption; shred the file afterwards")
 }
 
-fn entries(mut document: Document, mut members: Members) -> Result<Entries> {
+fn entries(mut document: Document, mut members: Members, options: &ReadOptions) -> Result<Entries> {
     let is_encrypted = take(&mut members, "encrypted");
     if matches!(is_encrypted, Value::Bool(true)) {
         return Err(encrypted());
@@ -77,11 +77,12 @@ fn entries(mut document: Document, mut members: Members) -> Result<Entries> {
         document.leave_rest(vault, &at);
     }
     document.leave_rest(members, "");
-    Ok(document.entries(Box::new(fill)))
+    Ok(document.with_bin(options).entries(Box::new(fill)))
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
-    if item.mark(&mut members, "state") == "2" {
+    let trashed = item.mark(&mut members, "state") == "2";
+    if item.stays_in_bin(trashed) {
         return BIN;
     }
     item.resolve(&mut members, &["itemId", "shareId", "contentFormatVersion", "shareCount"]);

@@ -3,7 +3,8 @@
 //! Signature: items with a `type` of its own, or members that begin with one (`website_password_url`), in `items` or in
 //! `folders` at any depth.
 //! Mapping: members lose the kind that they begin with; variables of an environment are hidden fields.
-//! Resolved: ids, kinds, `name`, which repeats the title. Told: the bin, dates, rights. Files are never exported.
+//! Resolved: ids, kinds, `name`, which repeats the title. Told: the bin and folders in it (where it is not asked for),
+//! dates, rights. Files are never exported.
 //! The whole document is kept in memory.
 
 use super::item::{CodeParts, Item, OWN, list};
@@ -56,14 +57,14 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
     (sealed || holds(document, 0)).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let (mut document, members) = Document::object(input, "Psono")?;
     if members.iter().any(|(name, _)| name == "nonce") {
         return Err(Error::new(ErrorKind::Input, "this export of Psono is encrypted")
             .next_step("export it there as JSON without a password, and shred that file afterwards"));
     }
     node(&mut document, members, "", &RecordPath::default());
-    Ok(document.entries(Box::new(fill)))
+    Ok(document.with_bin(options).entries(Box::new(fill)))
 }
 
 /// What a folder holds, and the folders in it.
@@ -82,16 +83,21 @@ fn node(document: &mut Document, mut members: Members, at: &str, path: &RecordPa
             &mut folder,
             &["id", "datastore_id", "parent_datastore_id", "share_id", "create_date", "write_date"],
         );
-        if path.folders.len() <= MOST_FOLDERS {
+        let (deleted, first) = (document.flag(&mut folder, "deleted") == Some(true), document.found.len());
+        if path.folders.len() <= MOST_FOLDERS && !deleted {
             document.place(path.clone(), &at);
         }
         node(document, folder, &at, &path);
+        if deleted {
+            document.in_bin_from(first);
+        }
     }
     document.leave_rest(members, at);
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
-    if item.flag(&mut members, "deleted") == Some(true) {
+    let deleted = item.flag(&mut members, "deleted") == Some(true);
+    if item.stays_in_bin(deleted) {
         return BIN;
     }
     let kind = item.mark(&mut members, "type");

@@ -296,7 +296,7 @@ const PASSWORK_IDS: &[&str] = &["id", "_id", "folderId", "groupId", "vaultId", "
 const BITWARDEN_IDS: &[&str] = &["id", "organizationId", "type"];
 
 /// An archive of one member.
-fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
+pub(super) fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut archive = rawzip::ZipArchiveWriter::new(&mut out);
     let (mut entry, config) = archive.new_file(name).start().unwrap();

@@ -1,6 +1,7 @@
 //! Sample files and what they must give, and archives that are damaged in every way.
 
 mod archive;
+mod bin;
 mod conservation;
 mod documents;
 mod hostile;

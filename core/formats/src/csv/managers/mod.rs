@@ -76,6 +76,8 @@ pub(crate) enum Outcome {
     Record,
     /// Its name is the path of a folder, which may be empty.
     Folder,
+    /// It lies in the bin.
+    Bin,
     /// No secret of the user's; the reason.
     LeftOut(&'static str),
 }

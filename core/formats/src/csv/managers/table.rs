@@ -563,7 +563,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
     Manager {
         format: "remembear-csv",
         name: "RememBear",
-        left: "the bin",
+        left: "the bin (`--include-trash`)",
         signatures: &[&["type", "name", "website", "username", "trash", "cardholder", "verification"]],
         map: &[
             ("type", "text:type"),
@@ -577,7 +577,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
             hooks::mark(record, tally, "type", &["LoginItem", "CreditCardItem"]);
             hooks::card(record);
             match hooks::mark(record, tally, "trash", &["true", "false", "1", "0"]).as_deref() {
-                Some("true" | "1") => Outcome::LeftOut("a record in the bin stays behind"),
+                Some("true" | "1") => Outcome::Bin,
                 _ => Outcome::Record,
             }
         },

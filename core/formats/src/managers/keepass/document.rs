@@ -9,6 +9,7 @@ use super::places::Places;
 use super::references::{Resolver, Target};
 use super::shelf::{Binary, Shelf};
 use super::survey::{Survey, survey};
+use crate::bin::TRASH;
 use crate::document::NO_RECORD;
 use crate::jsonl::base64;
 use crate::tally::Tally;
@@ -18,9 +19,6 @@ use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{Attachment, Entry, Record, Reject};
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::HashSet;
-
-/// What the recycle bin's folder is called where its records are asked for.
-const TRASH: &str = "Trash";
 
 // Why values stay behind: the beginning of each names the members.
 const FOLDER: &str = "settings of a folder stay behind (IsExpanded, EnableAutoType, EnableSearching, DefaultAutoTypeSequence, LastTopVisibleEntry, CustomData and others)";
