@@ -44,6 +44,7 @@ mod json;
 mod jsonl;
 mod managers;
 mod passwork_json;
+mod sealed;
 mod tally;
 mod trees;
 mod wiped;

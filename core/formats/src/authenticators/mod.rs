@@ -8,8 +8,11 @@ pub(crate) mod proton;
 pub(crate) mod stratum;
 pub(crate) mod two_fas;
 
+use crate::head::Head;
+use crate::json::{self, Members, Value};
+use crate::jsonl::twice;
 use crate::managers::item::{CodeParts, Item, escaped};
-use keyferry_crypto::error::{Error, ErrorKind};
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::CustomKind;
 
 /// What a backup says of one code.
@@ -58,10 +61,26 @@ impl Code {
     }
 }
 
-/// A backup that its passphrase guards.
-fn encrypted(whose: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("this backup of {whose} is encrypted"))
-        .next_step("export it there without a password, and shred that file afterwards")
+/// Whether it is a backup that its passphrase guards.
+pub(crate) fn is_sealed(format: &str, head: &Head<'_>) -> bool {
+    match format {
+        "aegis" => aegis::is_sealed(head),
+        "2fas" => two_fas::is_sealed(head),
+        "andotp" => and_otp::is_sealed(head),
+        "stratum" => stratum::is_sealed(head),
+        _ => false,
+    }
+}
+
+/// The members of what stood sealed in a backup.
+fn members_of(value: Value) -> Result<Members> {
+    match value {
+        Value::Object(members) => match json::duplicate(&members) {
+            Some(name) => Err(Error::new(ErrorKind::Input, twice(name))),
+            None => Ok(members),
+        },
+        _ => Err(Error::new(ErrorKind::Input, "what is sealed in this backup is no backup")),
+    }
 }
 
 /// Bytes in base32 (RFC 4648) without padding, as authenticators show secrets.

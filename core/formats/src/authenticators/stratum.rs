@@ -1,27 +1,74 @@
-//! Stratum's (Authenticator Pro's) backup, in the clear.
+//! Stratum's (Authenticator Pro's) backup, in the clear or encrypted with a password.
 //!
-//! Signature: `Authenticators`. Categories are tags. Told: icons, rankings. An encrypted one is no JSON.
+//! ```text
+//! new: "AUTHENTICATORPRO" ‖ salt (16) ‖ nonce (12) ‖ AES-256-GCM[Argon2id(password, salt, 64 MiB, 3 passes, 4 lanes), nonce](JSON)
+//! old: "AuthenticatorPro" ‖ salt (20) ‖ vector (16) ‖ AES-256-CBC[PBKDF2-HMAC-SHA-1(password, salt, 64,000), vector](JSON)
+//! ```
+//!
+//! Memory and lanes of the new form, and lengths of the old one, are common knowledge (k).
+//! Signature: `Authenticators`, or those first 16 bytes. Categories are tags. Told: icons, rankings.
 
 use super::Code;
-use crate::document::NO_RECORD;
+use crate::costs::Argon2;
+use crate::document::{NO_RECORD, document as json_of, parsed};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN, list};
 use crate::managers::items::{Document, Kept};
+use crate::sealed::{self, Hash, damaged};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Cursor, Read};
+
+/// What the new form begins with, and the old one.
+const NEW: &[u8; 16] = b"AUTHENTICATORPRO";
+const OLD: &[u8; 16] = b"AuthenticatorPro";
 
 /// Whether it is such a backup.
 pub(crate) fn fits(head: &Head<'_>) -> Fit {
     let own = |document: &Value| matches!(document.get("Authenticators"), Some(Value::List(_)));
-    head.json().is_some_and(own).into()
+    (is_sealed(head) || head.json().is_some_and(own)).into()
 }
 
-pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
-    let (mut document, mut members) = Document::object(input, "Stratum")?;
+/// Whether it is one that a password guards.
+pub(super) fn is_sealed(head: &Head<'_>) -> bool {
+    head.bytes.starts_with(NEW) || head.bytes.starts_with(OLD)
+}
+
+/// The document in a file that is encrypted.
+///
+/// # Errors
+/// [`ErrorKind::Locked`](keyferry_crypto::ErrorKind::Locked) for a wrong password or none: a damaged file cannot be told from one.
+fn open(bytes: &[u8], options: &ReadOptions) -> Result<Value> {
+    const WHOSE: &str = "backup of Stratum";
+    let (magic, rest) = bytes.split_at_checked(NEW.len()).unwrap_or_default();
+    let is_new = magic == NEW;
+    let short = || damaged("it is too short to hold anything");
+    let (salt, rest) = rest.split_at_checked(if is_new { 16 } else { 20 }).ok_or_else(short)?;
+    let (nonce, content) = rest.split_at_checked(if is_new { 12 } else { 16 }).ok_or_else(short)?;
+    let password = sealed::passphrase(options, "this backup of Stratum")?;
+    if is_new {
+        let kdf = Argon2 { id: true, old: false, salt: salt.to_vec(), memory: 1 << 16, passes: 3, lanes: 4 };
+        let key = kdf.derive(password.expose().as_bytes())?;
+        let inside = sealed::gcm(&key, nonce, content).ok_or_else(|| sealed::wrong_or_damaged(WHOSE))?;
+        return parsed(&inside);
+    }
+    let key = sealed::pbkdf2(Hash::Sha1, password, salt, 64_000)?;
+    // A wrong key may come to padding that looks right.
+    let inside = sealed::cbc(&key, nonce, content).and_then(|inside| parsed(&inside).ok());
+    inside.ok_or_else(|| sealed::wrong_or_damaged(WHOSE))
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
+    let bytes = sealed::whole(input)?;
+    let value = if bytes.starts_with(NEW) || bytes.starts_with(OLD) {
+        open(&bytes, options)?
+    } else {
+        json_of(Box::new(Cursor::new(bytes)))?
+    };
+    let (mut document, mut members) = Document::of(value, "Stratum")?;
     let mut names = HashMap::new();
     for (index, category) in list(&mut members, "Categories").into_iter().enumerate() {
         let at = format!("/Categories/{index}");

@@ -10,6 +10,7 @@ mod kdbx;
 mod keepass_conservation;
 mod making;
 mod samples;
+mod sealed;
 mod table;
 
 #[path = "../support/any_format.rs"]
