@@ -42,7 +42,7 @@ pub(crate) fn check(format: Format, head: &[u8]) -> Result<()> {
     let head = Head::of(head, "");
     let (fit, found) = best(&head, |other| !other.is_general());
     match found.as_slice() {
-        [other, ..] if fit == Fit::Signature => Err(Error::new(
+        [other, ..] if fit >= Fit::Signature => Err(Error::new(
             ErrorKind::Input,
             format!("this is an export of {}, in a format of its own", other.from()),
         )
@@ -72,7 +72,7 @@ fn best(head: &Head<'_>, wanted: impl Fn(Format) -> bool) -> (Fit, Vec<Format>) 
 fn both(formats: &[Format], fit: Fit) -> Error {
     let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
     let flags: Vec<_> = names.iter().map(|name| format!("--format {name}")).collect();
-    let how = if fit == Fit::Signature { "it fits both" } else { "its form fits both" };
+    let how = if fit >= Fit::Signature { "it fits both" } else { "its form fits both" };
     Error::new(ErrorKind::Input, format!("this may be {}: {how}", names.join(" or ")))
         .next_step(format!("say which: {}", flags.join(" or ")))
 }

@@ -22,7 +22,6 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "unpack it first"),
     (b"%PDF-", "a PDF document", "export the secrets as CSV or JSON instead"),
     (b"SQLite format 3\0", "an SQLite database", "export its tables as CSV"),
-    (b"$ANSIBLE_VAULT;", "a file of Ansible Vault", "decrypt it with ansible-vault view first"),
     (
         b"age-encryption.org/",
         "a file encrypted with age",
@@ -116,10 +115,5 @@ const JSON: &[Foreign] = &[
         what: "an export of Avast, Avira or F-Secure",
         next: AS_CSV,
         is: |doc| any_in(doc, &["logins"], |one| one.has("loginName") || one.has("pwd")),
-    },
-    Foreign {
-        what: "a file encrypted by SOPS",
-        next: "decrypt it first: sops -d",
-        is: |doc| matches!(doc.get("sops"), Some(Value::Object(_))),
     },
 ];

@@ -16,6 +16,8 @@ pub(crate) enum Fit {
     Form,
     /// It has what only this format has.
     Signature,
+    /// It is sealed by this format, whatever it holds: what stands around the seal is another's.
+    Seal,
 }
 
 impl From<bool> for Fit {

@@ -24,6 +24,7 @@
 //! Without the default feature `archive` no C code is linked, and the crate compiles for
 //! `wasm32-unknown-unknown`.
 
+mod age;
 #[cfg(feature = "archive")]
 pub mod archive;
 mod authenticators;

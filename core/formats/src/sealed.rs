@@ -39,6 +39,21 @@ pub(crate) fn passphrase<'a>(options: &'a ReadOptions, what: &str) -> Result<&'a
     })
 }
 
+/// The passphrase of a file, or the text of a key file without the blanks around it.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] where there is neither, [`ErrorKind::Input`] for a key file that is no text.
+pub(crate) fn passphrase_or_file(options: &ReadOptions, what: &str) -> Result<SecretString> {
+    // A person who is asked answers nothing where the key file alone opens it.
+    let is_empty = options.passphrase.as_ref().is_none_or(SecretString::is_empty);
+    if let Some(file) = options.key_file.as_ref().filter(|_| is_empty) {
+        let text = std::str::from_utf8(file.expose())
+            .map_err(|_| Error::new(ErrorKind::Input, "the key file is no text"))?;
+        return Ok(SecretString::from(text.trim_start_matches('\u{feff}').trim()));
+    }
+    passphrase(options, what).cloned()
+}
+
 /// An error of a passphrase that does not open a file which can tell.
 pub(crate) fn wrong(whose: &str) -> Error {
     Error::new(ErrorKind::Locked, format!("the passphrase of this {whose} is wrong"))
@@ -188,5 +203,5 @@ pub(crate) fn cbc(key: &Key, vector: &[u8], sealed: &[u8]) -> Option<Zeroizing<V
 
 /// Whether a file of that format that begins so opens with a passphrase alone, though others of its format need none.
 pub(crate) fn asks(format: Format, head: &Head<'_>) -> bool {
-    authenticators::is_sealed(format.name(), head)
+    matches!(format.name(), "ansible-vault" | "sops") || authenticators::is_sealed(format.name(), head)
 }

@@ -18,8 +18,23 @@ const MAX_REPEATED: usize = 100_000;
 /// # Errors
 /// [`ErrorKind::Input`] with the line, where it is no YAML or asks for too much.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>> {
-    let mut builder =
-        Builder { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), values: 0, repeated: 0 };
+    tagged_documents(text, &mut |_, _, _| Ok(None))
+}
+
+/// What becomes of a scalar with a tag of an application's own (`!vault`), of which line it stands in; `None` where that
+/// means nothing.
+type Tagged<'a> = &'a mut dyn FnMut(&str, &str, usize) -> Result<Option<Value>>;
+
+/// The same, with a say in what scalars with tags are.
+pub(crate) fn tagged_documents(text: &str, tagged: Tagged<'_>) -> Result<Vec<Value>> {
+    let mut builder = Builder {
+        documents: Vec::new(),
+        open: Vec::new(),
+        anchors: HashMap::new(),
+        values: 0,
+        repeated: 0,
+        tagged,
+    };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
             // The parser's words could quote the text.
@@ -46,20 +61,25 @@ enum Kind {
     Object(Members, Option<String>),
 }
 
-struct Builder {
+struct Builder<'a> {
     documents: Vec<Value>,
     open: Vec<Open>,
     anchors: HashMap<usize, Value>,
     values: usize,
     repeated: usize,
+    tagged: Tagged<'a>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<()> {
         let line = span.start.line();
         match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let value = scalar(&text, style);
+            Event::Scalar(text, style, anchor, tag) => {
+                let own = match tag.filter(|tag| tag.handle == "!") {
+                    Some(tag) => (self.tagged)(&tag.suffix, &text, line)?,
+                    None => None,
+                };
+                let value = own.unwrap_or_else(|| scalar(&text, style));
                 self.anchor(anchor, &value, line)?;
                 self.put(value, line)
             }

@@ -17,11 +17,11 @@ use std::io::Read;
 
 pub(crate) fn read_json(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let value = document(input)?;
-    Ok(tree(vec![value], options))
+    Ok(tree(Document::default(), vec![value], options))
 }
 
 pub(crate) fn read_yaml(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    Ok(tree(yaml_of(input)?, options))
+    Ok(tree(Document::default(), yaml_of(input)?, options))
 }
 
 /// The documents of a YAML file.
@@ -30,8 +30,8 @@ pub(super) fn yaml_of(input: Box<dyn Read + Send>) -> Result<Vec<Value>> {
     yaml::documents(text.expose())
 }
 
-fn tree(values: Vec<Value>, options: &ReadOptions) -> Entries {
-    let mut document = Document::default();
+/// The records of trees, in a document of which something may be said already.
+pub(super) fn tree(mut document: Document, values: Vec<Value>, options: &ReadOptions) -> Entries {
     let mut names = HashMap::new();
     for (number, value) in values.into_iter().enumerate() {
         document.tally.read(value.leaves());

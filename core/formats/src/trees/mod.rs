@@ -6,11 +6,14 @@
 //! hidden field. A map that has both values and maps with values is a record, and a folder of that name besides. Lists,
 //! and maps without values of their own below, are compact JSON.
 
+pub(crate) mod ansible;
 pub(crate) mod cloud;
 pub(crate) mod dotenv;
 pub(crate) mod infisical;
+mod inside;
 pub(crate) mod kubernetes;
 pub(crate) mod kv;
+pub(crate) mod sops;
 pub(crate) mod vault;
 
 use crate::json::{self, Members, Value};

@@ -87,8 +87,8 @@ fn samples(format: Format) -> Vec<Planted> {
             planted
         }
         "bitwarden-json" => exports_of_bitwarden(format),
-        // Their values stand in no text: `keepass_conservation` and `kdb`.
-        "keepass-xml" | "kdbx" | "kdb" => Vec::new(),
+        // Their values stand in no text: `keepass_conservation`, `kdb` and `sealed`.
+        "keepass-xml" | "kdbx" | "kdb" | "ansible-vault" | "sops" => Vec::new(),
         name => {
             let tables: Vec<_> = TABLES.iter().filter(|(of, ..)| *of == name).collect();
             if tables.is_empty() {

@@ -164,3 +164,159 @@ fn what_asks_for_too_much_work_is_refused_before_any() {
     bytes[..4].copy_from_slice(&u32::MAX.to_be_bytes());
     assert_eq!(refused("andotp", &bytes, &with(PASSPHRASE)).kind(), ErrorKind::Locked);
 }
+
+/// Text that opens the samples of Ansible Vault.
+const VAULT: &str = "correct horse";
+
+fn identity() -> String {
+    String::from_utf8(sample("42-sops/identity.txt")).unwrap()
+}
+
+#[test]
+fn ansible_vault_opens_with_its_password_alone() {
+    for file in [
+        "protected-vars.yml",
+        "protected-whole.vault.yml",
+        "protected-password.txt",
+        "protected-key.pem",
+        "protected-shop.env",
+    ] {
+        let bytes = sample(&format!("41-ansible-vault/{file}"));
+        assert_eq!(detect(&bytes, None).unwrap().name(), "ansible-vault", "{file}");
+        assert!(needs_passphrase(&bytes, None), "{file}");
+        for options in [
+            with(VAULT),
+            ReadOptions {
+                key_file: Some(format!("{VAULT}\n").into_bytes().into()),
+                ..ReadOptions::default()
+            },
+            ReadOptions { key_file: Some(VAULT.as_bytes().to_vec().into()), ..with("") },
+        ] {
+            let found = read("ansible-vault", &bytes, &options).unwrap();
+            assert!(!found.records.is_empty() && found.values.lost() == 0, "{file}: {:?}", found.values);
+        }
+        assert_eq!(refused("ansible-vault", &bytes, &ReadOptions::default()).kind(), ErrorKind::Locked);
+        let wrong = refused("ansible-vault", &bytes, &with("wrong"));
+        assert!(
+            wrong.kind() == ErrorKind::Locked && wrong.to_string().contains("or the file is damaged"),
+            "{wrong}"
+        );
+        for cut in (0..bytes.len()).step_by(97) {
+            let _ = read("ansible-vault", &bytes[..cut], &with(VAULT));
+            let mut changed = bytes.clone();
+            changed[cut] ^= 3;
+            let _ = read("ansible-vault", &changed, &with(VAULT));
+        }
+    }
+    let old = "$ANSIBLE_VAULT;1.0;AES\n3132\n";
+    assert_eq!(refused("ansible-vault", old.as_bytes(), &with(VAULT)).kind(), ErrorKind::Input);
+    let broken = "$ANSIBLE_VAULT;1.1;AES256\n31323\n";
+    assert_eq!(refused("ansible-vault", broken.as_bytes(), &with(VAULT)).kind(), ErrorKind::Decrypt);
+}
+
+#[test]
+fn values_of_another_vault_are_told_and_the_rest_is_read() {
+    let text = String::from_utf8(sample("41-ansible-vault/protected-vars.yml")).unwrap();
+    // The last digit of the first value's ciphertext: its tag fits no more.
+    let at = text.find("api:").unwrap() - 2;
+    let digit = if text.as_bytes()[at] == b'1' { "2" } else { "1" };
+    let changed = format!("{}{digit}{}", &text[..at], &text[at + 1..]);
+    let found = read("ansible-vault", changed.as_bytes(), &with(VAULT)).unwrap();
+    assert_eq!((found.values.lost(), found.values.told), (0, 1), "{:?}", found.notes);
+    assert!(
+        found.notes.iter().any(|note| note.contains("line 4: a value stays behind")),
+        "{:?}",
+        found.notes
+    );
+    assert!(!found.records[0].customs.iter().any(|one| one.name == "db_password"));
+    // A thousand derivations are what any file may ask for.
+    let mut many = "list:\n".to_owned();
+    for _ in 0..1001 {
+        many += "  - !vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    xx\n";
+    }
+    let error = refused("ansible-vault", many.as_bytes(), &with(VAULT));
+    assert!(error.kind() == ErrorKind::Input && error.to_string().contains("too much work"), "{error}");
+}
+
+const SOPS: &[&str] = &[
+    "protected-tree.sops.yaml",
+    "protected-tree.json",
+    "protected-only.yaml",
+    "protected-secret.yaml",
+    "protected-shop.enc.env",
+    "protected-my.ini",
+    "protected-key.pem.enc",
+];
+
+#[test]
+fn sops_opens_with_an_identity_of_age() {
+    let identity = identity();
+    for file in SOPS {
+        let bytes = sample(&format!("42-sops/{file}"));
+        assert_eq!(detect(&bytes, None).unwrap().name(), "sops", "{file}");
+        assert!(needs_passphrase(&bytes, None), "{file}");
+        let key_file = Some(identity.clone().into_bytes().into());
+        for options in [with(&identity), ReadOptions { key_file, ..with("") }] {
+            let found = read("sops", &bytes, &options).unwrap();
+            assert!(!found.records.is_empty() && found.values.lost() == 0, "{file}: {:?}", found.values);
+        }
+        for (options, what) in [
+            (ReadOptions::default(), "opens with an identity of age"),
+            (with("a passphrase"), "is no identity of age"),
+            (
+                with("AGE-SECRET-KEY-1QURSWPC8QURSWPC8QURSWPC8QURSWPC8QURSWPC8QURSWPC8QURSKMP32K"),
+                "no identity of age that was given opens",
+            ),
+        ] {
+            let error = refused("sops", &bytes, &options);
+            assert!(error.kind() == ErrorKind::Locked && error.to_string().contains(what), "{file}: {error}");
+        }
+    }
+}
+
+/// Each of these would go unseen without the MAC, or without the path that each value is sealed for.
+#[test]
+fn what_was_changed_in_a_file_of_sops_is_damage() {
+    let identity = identity();
+    let damaged = |text: &str| {
+        let error = refused("sops", text.as_bytes(), &with(&identity));
+        assert_eq!(error.kind(), ErrorKind::Decrypt, "{error}");
+    };
+    let yaml = String::from_utf8(sample("42-sops/protected-tree.sops.yaml")).unwrap();
+    damaged(&yaml.replace("region_unencrypted: \"eu\"", "region_unencrypted: \"us\""));
+    damaged(&yaml.replace("token:", "taken:"));
+    damaged(&yaml.replace("2026-03-04", "2026-03-05"));
+    damaged(&yaml.replace("mac: ENC", "mac: XNC"));
+    let without = yaml.lines().filter(|line| !line.trim_start().starts_with("token:")).collect::<Vec<_>>();
+    damaged(&without.join("\n"));
+    damaged(&yaml.replacen("data:", "data:AA", 3));
+    let json = String::from_utf8(sample("42-sops/protected-tree.json")).unwrap();
+    damaged(&json.replacen("YWdlLWVuY3J5cHRpb24u", "YWdlLWVuY3J5cHRpb24v", 2));
+    // The sealed values of two places in each other's.
+    let value: Value = serde_json::from_str(&json).unwrap();
+    let mut swapped = value.clone();
+    swapped["shop"]["token"] = value["shop"]["db"]["username"].clone();
+    swapped["shop"]["db"]["username"] = value["shop"]["token"].clone();
+    damaged(&swapped.to_string());
+    for file in SOPS {
+        let bytes = sample(&format!("42-sops/{file}"));
+        for cut in (0..bytes.len()).step_by(101) {
+            let _ = read("sops", &bytes[..cut], &with(&identity));
+            let mut changed = bytes.clone();
+            changed[cut] ^= 3;
+            let _ = read("sops", &changed, &with(&identity));
+        }
+    }
+}
+
+#[test]
+fn what_no_identity_of_age_opens_is_refused_with_a_way_on() {
+    let mut value: Value = serde_json::from_slice(&sample("42-sops/protected-tree.json")).unwrap();
+    value["sops"]["age"] = json!([]);
+    value["sops"]["kms"] = json!([{"arn": "x", "enc": "y"}]);
+    let error = refused("sops", value.to_string().as_bytes(), &with(&identity()));
+    assert!(
+        error.kind() == ErrorKind::Input && error.next().is_some_and(|next| next.contains("sops -d")),
+        "{error}"
+    );
+}

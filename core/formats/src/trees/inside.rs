@@ -1,0 +1,65 @@
+//! What stood sealed in a file, once it is open: read as what it is, or kept as a file.
+
+use super::stem;
+use crate::detect::detect;
+use crate::tally::Tally;
+use crate::{Entries, Format, ReadOptions};
+use keyferry_crypto::error::{Position, Result};
+use keyferry_crypto::model::{Attachment, Entry, Record};
+use keyferry_crypto::secret::SecretBytes;
+use std::io::Cursor;
+use zeroize::Zeroizing;
+
+/// The options for what is inside, which has the file's name without what says that it is sealed.
+pub(super) fn options_of(options: &ReadOptions) -> ReadOptions {
+    ReadOptions { name: options.name.as_deref().map(plain_name), ..options.clone() }
+}
+
+/// `db.sops.yaml`, `db.yaml.vault` and the like, without the word in it.
+fn plain_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut parts = name.split('.');
+    let first = parts.next().unwrap_or_default();
+    let is_seal = |part: &str| {
+        ["sops", "enc", "encrypted", "vault", "age"].iter().any(|word| part.eq_ignore_ascii_case(word))
+    };
+    let rest = parts.filter(|part| !is_seal(part));
+    std::iter::once(first).chain(rest).collect::<Vec<_>>().join(".")
+}
+
+/// Another format that this is, as its own tool wrote it; what is sealed once more, or only looks like a table, is none.
+pub(super) fn known(bytes: &[u8], options: &ReadOptions) -> Option<Format> {
+    let head = bytes.get(..bytes.len().min(crate::HEAD)).unwrap_or_default();
+    let format = detect(head, options.name.as_deref()).ok()?;
+    let is_sealed = matches!(format.name(), "ansible-vault" | "sops");
+    (!format.is_general() && !is_sealed).then_some(format)
+}
+
+/// Reads it as that format.
+pub(super) fn read_as(format: Format, bytes: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Result<Entries> {
+    format.read(Box::new(Cursor::new(bytes)), options)
+}
+
+/// A record of the file's name: one line is its password, anything else its attachment.
+pub(super) fn file(mut bytes: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Entries {
+    let (mut tally, mut entries) = (Tally::default(), Vec::new());
+    let name = options.name.clone().unwrap_or_else(|| "secret".to_owned());
+    let mut record = Record { name: stem(options.name.as_deref()), ..Record::default() };
+    tally.read(u64::from(!bytes.is_empty()));
+    tally.carried(u64::from(!bytes.is_empty()));
+    let text = std::str::from_utf8(&bytes).ok();
+    let text =
+        text.map(|text| text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)));
+    match text {
+        Some(line) if !line.is_empty() && !line.contains(['\n', '\r', '\0']) => {
+            record.password = Some(line.into());
+        }
+        _ => {
+            let content = SecretBytes::new(std::mem::take(&mut *bytes));
+            record.attachments.push(Attachment { name, content });
+        }
+    }
+    entries.push(Ok(Entry::Record(record, Position::line(1))));
+    entries.extend(tally.finish().into_iter().map(Ok));
+    Box::new(entries.into_iter())
+}
