@@ -8,11 +8,15 @@
 
 pub(crate) mod ansible;
 pub(crate) mod cloud;
+pub(crate) mod docker;
 pub(crate) mod dotenv;
 pub(crate) mod infisical;
 mod inside;
 pub(crate) mod kubernetes;
 pub(crate) mod kv;
+pub(crate) mod my_cnf;
+pub(crate) mod netrc;
+pub(crate) mod pgpass;
 pub(crate) mod sops;
 pub(crate) mod vault;
 

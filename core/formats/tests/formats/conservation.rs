@@ -336,6 +336,10 @@ fn documents(format: Format) -> Vec<Planted> {
             &[(0, "line 1"), (1, "line 2"), (2, "line 3"), (3, "line 4")],
             0,
         ),
+        "netrc" | "pgpass" | "my-cnf" => {
+            let (text, places, fixed) = logins_of_programs(name);
+            plain(text, places, fixed)
+        }
         "1pif" => {
             let mut item = json!({
                 "uuid": "", "typeName": "=webforms.WebForm", "title": "", "folderUuid": "", "location": "", "createdAt": "", "openContents": {"tags": [""], "scope": ""},
@@ -356,6 +360,68 @@ fn documents(format: Format) -> Vec<Planted> {
             }]
         }
         _ => panic!("{name} has no sample: every reader has to keep the law"),
+    }
+}
+
+/// Files of logins that are no JSON: the text, where its tokens stand, and how many values are none.
+fn logins_of_programs(name: &str) -> (String, &'static [(usize, &'static str)], usize) {
+    match name {
+        "netrc" => (
+            format!(
+                "{} {}\nmachine {}\n  login {}\n  password \"{}\"\ndefault account {} port {}\nmacdef {}\n{} {}\n\nmachine m {}\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+                token(7),
+                token(8),
+                token(9),
+                token(10),
+            ),
+            &[
+                (0, "line 1"),
+                (1, "line 1"),
+                (2, "line 2"),
+                (3, "line 3"),
+                (4, "line 4"),
+                (5, "line 5"),
+                (6, "line 5"),
+                (7, "line 6"),
+                (8, "line 6"),
+                (10, "line 9"),
+            ],
+            1,
+        ),
+        "pgpass" => (
+            format!("# c\n{}:5432:{}:{}:{}\n{}\n", token(0), token(1), token(2), token(3), token(4)),
+            &[(0, "line 2"), (1, "line 2"), (2, "line 2"), (3, "line 2"), (4, "line 3")],
+            1,
+        ),
+        _ => (
+            format!(
+                "{}\n[client]\nuser={}\npassword = \"{}\"\nhost='{}'\nport={} # c\n!include {}\n[mysqld]\ndatadir={}\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+            ),
+            &[
+                (0, "line 1"),
+                (1, "line 3"),
+                (2, "line 4"),
+                (3, "line 5"),
+                (4, "line 6"),
+                (5, "line 7"),
+                (6, "line 8"),
+            ],
+            0,
+        ),
     }
 }
 

@@ -106,6 +106,12 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             ],
             &[],
         ),
+        "docker-config" => shape(
+            vec![
+                json!({"auths": {"registry.example": {"auth": "=dTpw", "email": "", "identitytoken": "", "username": ""}, "empty.example": {"auth": ""}}, "credsStore": "", "HttpHeaders": {"X": ""}}),
+            ],
+            &[],
+        ),
         "infisical" => shape(
             vec![
                 json!([{"key": "", "value": "", "type": "", "secretPath": "", "comment": "", "tags": [{"name": ""}], "id": "", "createdAt": ""}]),
