@@ -90,7 +90,8 @@ pub(crate) fn whole(mut input: impl Read) -> Result<Zeroizing<Vec<u8>>> {
         };
         append(&mut all, chunk.get(..count).unwrap_or_default());
         if all.len() > MOST {
-            return Err(Error::new(ErrorKind::Input, "the file is larger than 1 GiB, which is read whole"));
+            return Err(Error::new(ErrorKind::Input, "the file is larger than 1 GiB, which is read whole")
+                .next_step("take attachments out of it where it was written, or divide it"));
         }
     }
 }

@@ -31,7 +31,7 @@ use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::aead::consts::{U12, U32};
 use aes_gcm::{AesGcm, KeyInit as _, Nonce, Tag};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{Custom, CustomKind, RecordPath};
+use keyferry_crypto::model::{Custom, CustomKind, Entry, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString, wiped};
 use sha2::{Digest as _, Sha256, Sha512};
 use std::collections::HashMap;
@@ -340,14 +340,27 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     let text = text.expose();
     let within = inside::options_of(options);
     match Shape::of(text) {
-        Shape::Json => tree(vec![parsed(text.as_bytes())?], options, &within),
-        Shape::Yaml => tree(yaml::documents(text)?, options, &within),
+        Shape::Json => tree(Document::default(), vec![parsed(text.as_bytes())?], options, &within),
+        Shape::Yaml => {
+            let mut document = Document::default();
+            for (number, line) in text.lines().enumerate() {
+                if let Some(text) = line.trim_start().strip_prefix('#') {
+                    comment(&mut document, text, number);
+                }
+            }
+            tree(document, yaml::documents(text)?, options, &within)
+        }
         Shape::Variables => variables(text, options, &within),
         Shape::Ini => ini(text, options, &within),
     }
 }
 
-fn tree(mut values: Vec<Value>, options: &ReadOptions, within: &ReadOptions) -> Result<Entries> {
+fn tree(
+    document: Document,
+    mut values: Vec<Value>,
+    options: &ReadOptions,
+    within: &ReadOptions,
+) -> Result<Entries> {
     let mut metadata = None;
     for value in &mut values {
         if let Value::Object(members) = value {
@@ -387,8 +400,11 @@ fn tree(mut values: Vec<Value>, options: &ReadOptions, within: &ReadOptions) -> 
         crate::wiped::append(&mut whole, b"\n");
     }
     match inside::known(&whole, &ReadOptions { name: None, ..within.clone() }) {
-        Some(format) => inside::read_as(format, whole, within),
-        None => Ok(kv::tree(Document::default(), values, within)),
+        Some(format) => {
+            let told = document.tally.finish().into_iter().filter(|entry| matches!(entry, Entry::Note(_)));
+            Ok(Box::new(inside::read_as(format, whole, within)?.chain(told.map(Ok))))
+        }
+        None => Ok(kv::tree(document, values, within)),
     }
 }
 

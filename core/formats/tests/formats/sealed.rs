@@ -259,6 +259,9 @@ fn sops_opens_with_an_identity_of_age() {
         for options in [with(&identity), ReadOptions { key_file, ..with("") }] {
             let found = read("sops", &bytes, &options).unwrap();
             assert!(!found.records.is_empty() && found.values.lost() == 0, "{file}: {:?}", found.values);
+            let told = found.notes.iter().any(|note| note.contains("a comment that is sealed stays behind"));
+            let has_comment = matches!(*file, "protected-tree.sops.yaml" | "protected-shop.enc.env");
+            assert_eq!(told, has_comment, "{file}: {:?}", found.notes);
         }
         for (options, what) in [
             (ReadOptions::default(), "opens with an identity of age"),

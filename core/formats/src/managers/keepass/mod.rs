@@ -52,15 +52,11 @@ pub(crate) use writer::write;
 
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
-use crate::wiped::append;
+use crate::sealed::whole;
 use crate::{Entries, ReadOptions};
 use document::Source;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::io::Read;
-use zeroize::Zeroizing;
-
-/// A file is read whole, up to here.
-const MOST: usize = 1 << 30;
 
 /// Whether it is a KDBX.
 pub(crate) fn fits_kdbx(head: &Head<'_>) -> Fit {
@@ -127,22 +123,4 @@ pub(crate) fn read_kdb(input: Box<dyn Read + Send>, options: &ReadOptions) -> Re
         return Err(Error::new(ErrorKind::Input, "this is no KDB file").next_step("leave --format out"));
     }
     kdb::read(&bytes, options)
-}
-
-/// All of a file.
-fn whole(mut input: impl Read) -> Result<Zeroizing<Vec<u8>>> {
-    let (mut all, mut chunk) = (Zeroizing::new(Vec::new()), Zeroizing::new(vec![0; 1 << 16]));
-    loop {
-        let count = match input.read(&mut chunk) {
-            Ok(0) => return Ok(all),
-            Ok(count) => count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Error::stream(error)),
-        };
-        append(&mut all, chunk.get(..count).unwrap_or_default());
-        if all.len() > MOST {
-            return Err(Error::new(ErrorKind::Input, "the file is larger than 1 GiB, which is read whole")
-                .next_step("take attachments out of the database, or divide it"));
-        }
-    }
 }
