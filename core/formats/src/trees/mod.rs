@@ -8,9 +8,12 @@
 
 pub(crate) mod cloud;
 pub(crate) mod dotenv;
+pub(crate) mod dotenv_writer;
 pub(crate) mod infisical;
 pub(crate) mod kubernetes;
+pub(crate) mod kubernetes_writer;
 pub(crate) mod kv;
+pub(crate) mod kv_writer;
 pub(crate) mod vault;
 
 use crate::json::{self, Members, Value};

@@ -10,6 +10,7 @@ mod keepass_conservation;
 mod making;
 mod samples;
 mod table;
+mod writers;
 
 #[path = "../support/any_format.rs"]
 mod any_format;
