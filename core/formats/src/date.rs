@@ -1,11 +1,11 @@
 //! Dates as files have them, to Unix seconds and back to days.
 
 /// Above this a number counts milliseconds: as seconds it would be the year 5138.
-const MILLISECONDS: i64 = 100_000_000_000;
+const MILLISECONDS: u64 = 100_000_000_000;
 
 /// Seconds or milliseconds since 1970; what stands for `unknown` (1904 and 1970 themselves) is none.
 pub(crate) fn of_number(number: i64) -> Option<i64> {
-    let seconds = if number.abs() > MILLISECONDS { number / 1000 } else { number };
+    let seconds = if number.unsigned_abs() > MILLISECONDS { number / 1000 } else { number };
     (seconds != 0 && seconds != -2_082_844_800).then_some(seconds)
 }
 
@@ -52,6 +52,11 @@ fn number(text: &str, digits: usize) -> Option<i64> {
     (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
+/// Unix seconds as a number that [`of_number`] reads as the same; `None` for others.
+pub(crate) fn as_number(seconds: i64) -> Option<String> {
+    (of_number(seconds) == Some(seconds)).then(|| seconds.to_string())
+}
+
 /// Days since 1970 of a day of the Gregorian calendar.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
@@ -73,6 +78,16 @@ pub(crate) fn day(seconds: i64) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Unix seconds in ISO 8601, in UTC; `None` for years that it has no four digits for.
+pub(crate) fn iso(seconds: i64) -> Option<String> {
+    if !(-62_135_596_800..=253_402_300_799).contains(&seconds) {
+        return None;
+    }
+    let clock = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    Some(format!("{}T{hour:02}:{minute:02}:{second:02}Z", day(seconds)))
 }
 
 /// `YYYY-MM` of the ways in which months are written: `08/31`, `8/2031`, `2031-08`, `203108`, `082031`, `2031/8`. `None` for

@@ -6,10 +6,12 @@
 
 use crate::csv::managers::{self, Manager};
 use crate::head::{Fit, Head};
+use crate::held::{self, Counted, Export, Losses};
 use crate::managers as foreign_managers;
 use crate::managers::keepass;
 use crate::{Entries, ReadOptions, WriteOptions, Writer, authenticators, csv, jsonl, passwork_json, trees};
-use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::Record;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -19,7 +21,6 @@ pub(crate) type Input = Box<dyn io::Read + Send>;
 /// Where to write.
 pub(crate) type Output = Box<dyn io::Write + Send>;
 type Read = fn(Input, &ReadOptions) -> Result<Entries>;
-type Write = fn(Output, &WriteOptions) -> Result<Box<dyn Writer>>;
 
 /// What keyferry knows of one format.
 struct Row {
@@ -36,7 +37,8 @@ struct Row {
     /// How well the beginning of a file fits.
     fits: fn(&Head<'_>) -> Fit,
     read: Read,
-    write: Option<Write>,
+    /// How it is written, where it is.
+    write: Option<&'static Export>,
 }
 
 /// Comma-separated values in their many dialects.
@@ -45,10 +47,10 @@ static CSV: Row = Row {
     aliases: &["tsv"],
     from: "spreadsheets, and managers that have no row of their own",
     known_by: "a first line with a delimiter and a known column, or `sep=`",
-    left: "nothing; written: attachments",
+    left: "nothing",
     fits: csv::fits,
     read: csv::read,
-    write: Some(csv::write),
+    write: Some(&csv::EXPORT),
 };
 
 /// Passwork's own JSON export, all shapes.
@@ -60,7 +62,7 @@ static PASSWORK_JSON: Row = Row {
     left: "dates, access, revisions",
     fits: passwork_json::fits,
     read: passwork_json::read,
-    write: Some(passwork_json::write),
+    write: Some(&passwork_json::EXPORT),
 };
 
 /// One JSON object a line: complete and streaming.
@@ -72,7 +74,7 @@ static JSON_LINES: Row = Row {
     left: "nothing",
     fits: jsonl::fits,
     read: jsonl::read,
-    write: Some(jsonl::write),
+    write: Some(&jsonl::EXPORT),
 };
 
 /// `KeePass`'s database.
@@ -81,10 +83,10 @@ static KDBX: Row = Row {
     aliases: &["keepass"],
     from: "KeePass 2, KeePassXC, Strongbox and what else writes KDBX 3.1 or 4",
     known_by: "its first eight bytes",
-    left: "the recycle bin (`--include-trash`), earlier versions, dates, icons, colors, auto-type; written: marks of a favourite, colors",
+    left: "the recycle bin (`--include-trash`), earlier versions, dates, icons, colors, auto-type",
     fits: keepass::fits_kdbx,
     read: keepass::read_kdbx,
-    write: Some(keepass::write),
+    write: Some(&keepass::KDBX),
 };
 
 /// The database of `KeePass` 1.
@@ -108,7 +110,7 @@ static KEEPASS_XML: Row = Row {
     left: "the recycle bin (`--include-trash`), earlier versions, dates, icons, colors, auto-type",
     fits: keepass::fits_xml,
     read: keepass::read_xml,
-    write: None,
+    write: Some(&keepass::XML),
 };
 
 /// Formats other than tables.
@@ -124,7 +126,17 @@ static ROWS: &[&Row] = &[
         left: "the bin (`--include-trash`), earlier passwords, attachments (they are not in the file), dates, second places",
         fits: foreign_managers::bitwarden::fits,
         read: foreign_managers::bitwarden::read,
-        write: None,
+        write: Some(&foreign_managers::bitwarden_writer::PLAIN),
+    },
+    &Row {
+        name: "bitwarden-protected",
+        aliases: &[],
+        from: "Bitwarden, protected with a password",
+        known_by: "its name alone: found, it is `bitwarden-json`, which reads it as well",
+        left: "the bin, earlier passwords, attachments (they are not in the file), dates, second places",
+        fits: |_| Fit::No,
+        read: foreign_managers::bitwarden::read,
+        write: Some(&foreign_managers::bitwarden_writer::PROTECTED),
     },
     &Row {
         name: "bitwarden-zip",
@@ -134,7 +146,7 @@ static ROWS: &[&Row] = &[
         left: "the bin (`--include-trash`), earlier passwords, dates",
         fits: foreign_managers::bitwarden::fits_zip,
         read: foreign_managers::bitwarden::read_zip,
-        write: None,
+        write: Some(&foreign_managers::bitwarden_writer::ZIP),
     },
     &Row {
         name: "1pux",
@@ -194,7 +206,7 @@ static ROWS: &[&Row] = &[
         left: "dates, rights of folders; attachments, in the source already",
         fits: foreign_managers::keeper::fits,
         read: foreign_managers::keeper::read,
-        write: None,
+        write: Some(&foreign_managers::keeper_writer::EXPORT),
     },
     &Row {
         name: "psono-json",
@@ -264,7 +276,7 @@ static ROWS: &[&Row] = &[
         left: "dates, references, files (they are in the zip)",
         fits: foreign_managers::cxf::fits,
         read: foreign_managers::cxf::read,
-        write: None,
+        write: Some(&foreign_managers::cxf_writer::PLAIN),
     },
     &Row {
         name: "cxf-zip",
@@ -274,7 +286,7 @@ static ROWS: &[&Row] = &[
         left: "dates, references",
         fits: foreign_managers::cxf::fits_zip,
         read: foreign_managers::cxf::read_zip,
-        write: None,
+        write: Some(&foreign_managers::cxf_writer::ZIP),
     },
     &Row {
         name: "otpauth-list",
@@ -364,7 +376,7 @@ static ROWS: &[&Row] = &[
         left: "lines without `=`, comments",
         fits: trees::dotenv::fits,
         read: trees::dotenv::read,
-        write: None,
+        write: Some(&trees::dotenv_writer::EXPORT),
     },
     &Row {
         name: "ansible-vault",
@@ -394,7 +406,7 @@ static ROWS: &[&Row] = &[
         left: "objects of other kinds, labels and annotations",
         fits: trees::kubernetes::fits,
         read: trees::kubernetes::read,
-        write: None,
+        write: Some(&trees::kubernetes_writer::EXPORT),
     },
     &Row {
         name: "vault-kv",
@@ -414,7 +426,7 @@ static ROWS: &[&Row] = &[
         left: "nothing",
         fits: |_| Fit::No,
         read: trees::kv::read_json,
-        write: None,
+        write: Some(&trees::kv_writer::JSON),
     },
     &Row {
         name: "kv-yaml",
@@ -424,7 +436,7 @@ static ROWS: &[&Row] = &[
         left: "nothing",
         fits: |_| Fit::No,
         read: trees::kv::read_yaml,
-        write: None,
+        write: Some(&trees::kv_writer::YAML),
     },
     &Row {
         name: "infisical",
@@ -617,13 +629,34 @@ impl Format {
     /// Whether it is written as well as read.
     #[must_use]
     pub fn is_written(self) -> bool {
-        matches!(self.0, Kind::Row(Row { write: Some(_), .. }))
+        self.export().is_some()
     }
 
     /// Whether a file of it is encrypted: it may be written without leave to write plaintext.
     #[must_use]
     pub fn is_encrypted(self) -> bool {
-        self == Self::KDBX || self == Self::KDB
+        self == Self::KDB || self.export().is_some_and(|export| export.encrypted)
+    }
+
+    /// Whether it is written record by record, in memory that does not grow with their number but for what names their places.
+    #[must_use]
+    pub fn is_streamed(self) -> bool {
+        self.export().is_some_and(|export| export.streams)
+    }
+
+    /// What a file of it cannot hold of one record, whatever stands beside it; `None` for a format that is only read.
+    /// [`Holding`](crate::Holding) counts many.
+    #[must_use]
+    pub fn cannot_hold(self, record: &Record) -> Option<Losses> {
+        self.export().map(|export| held::cannot_hold(export, record))
+    }
+
+    /// How it is written.
+    pub(crate) fn export(self) -> Option<&'static Export> {
+        match self.0 {
+            Kind::Row(row) => row.write,
+            Kind::Table(manager) => manager.export,
+        }
     }
 
     /// How well the beginning of a file fits.
@@ -647,11 +680,7 @@ impl Format {
     }
 
     pub(crate) fn write(self, output: Output, options: &WriteOptions) -> Result<Box<dyn Writer>> {
-        match self.0 {
-            Kind::Row(Row { write: Some(write), .. }) => write(output, options),
-            _ => Err(Error::new(ErrorKind::Usage, format!("{} is read, not written", self.name()))
-                .next_step("write passwork-json, jsonl or csv, or an archive (.kfa)")),
-        }
+        Ok(Box::new(Counted::new(self, output, options)?))
     }
 }
 

@@ -26,6 +26,17 @@ pub(super) enum Value {
 /// An object's members in order, duplicates included.
 pub(super) type Members = Vec<(String, Value)>;
 
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(Zeroizing::new(text.to_owned()))
+    }
+}
+
+/// An object of these members.
+pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
 impl Value {
     /// The text of a string, number or boolean; `None` for the others.
     pub(super) fn into_text(self) -> Option<String> {

@@ -7,10 +7,11 @@
 //! without records is a line of `vault`, `path` and `"folder": true`. Every other member becomes custom
 //! fields, one for each value in it: `login.uris[0].uri`.
 //! Resolved: `folder`. Told: `history`, and rejected lines.
-//! Cannot hold: nothing is lost.
+//! Cannot hold: when records were made and changed.
 
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
+use crate::held::{Export, same_place};
 use crate::json::{self, Members, Value};
 use crate::tally::Tally;
 use crate::{
@@ -22,6 +23,7 @@ use base64::engine::general_purpose::STANDARD;
 use keyferry_crypto::error::{Error, Position, Result};
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Entry, Record, RecordPath, Reject};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{BufRead as _, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
@@ -480,8 +482,22 @@ pub(super) struct LinesWriter<W> {
     line: Zeroizing<Vec<u8>>,
 }
 
+/// How they are written: all but dates, as it stands.
+pub(super) static EXPORT: Export = Export {
+    write,
+    hold: |record| Cow::Borrowed(record),
+    place: same_place,
+    dates: false,
+    folders: true,
+    twin: None,
+    encrypted: false,
+    any_depth: true,
+    as_is: false,
+    streams: true,
+};
+
 #[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
-pub(super) fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
+fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
     Ok(Box::new(LinesWriter::new(output)))
 }
 

@@ -40,6 +40,7 @@ mod foreign;
 mod format;
 mod gzip;
 mod head;
+mod held;
 pub mod items;
 mod json;
 mod jsonl;
@@ -52,6 +53,7 @@ mod wiped;
 mod xml;
 mod yaml;
 mod zip;
+mod zip_writer;
 
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Entry, Record, RecordPath};
@@ -60,6 +62,7 @@ use std::io::{self, Read as _};
 use zeroize::Zeroizing;
 
 pub use format::Format;
+pub use held::{Fate, Holding, Kind, Losses};
 pub use wiped::WipedReader;
 
 /// What becomes of columns that mean no field.
@@ -147,13 +150,25 @@ impl Default for ReadOptions {
     }
 }
 
+/// How the key of a file that a password protects is derived, where its format knows several ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Derivation {
+    /// Argon2id: 64 MiB, 3 passes, 4 lanes.
+    #[default]
+    Argon2id,
+    /// PBKDF2 with HMAC-SHA-256, 600,000 rounds: for programs that know nothing else.
+    Pbkdf2,
+}
+
 /// How to write.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// CSV: put `'` before cells that a spreadsheet would run. Changes what is read back.
+    /// Tables: put `'` before cells that a spreadsheet would run. Changes what is read back.
     pub spreadsheet_safe: bool,
-    /// KDBX: who is to open it. An empty passphrase is not none.
+    /// Encrypted files: who is to open them. An empty passphrase is not none.
     pub passphrase: Option<SecretString>,
+    /// Bitwarden's protected export: how its key is derived.
+    pub derivation: Derivation,
     /// KDBX: the content of a key file, alone or beside the passphrase.
     pub key_file: Option<SecretBytes>,
 }
@@ -191,14 +206,19 @@ pub trait Writer: Send {
     /// Writes a record.
     fn write(&mut self, record: &Record) -> Result<()>;
 
+    /// Writes a record that nobody else needs.
+    fn take(&mut self, record: Record) -> Result<()> {
+        self.write(&record)
+    }
+
     /// Writes a folder, which may be empty.
     fn folder(&mut self, path: &RecordPath) -> Result<()>;
 
-    /// Writes what is left. Gives what the format could not hold, counted, one sentence each.
+    /// Writes what is left. Gives what is to be told: what the format could not hold ([`Losses::sentences`]) above all.
     fn finish(self: Box<Self>) -> Result<Vec<String>>;
 }
 
-/// Writes `format` to `output`.
+/// Writes `format` to `output`. What it cannot hold is known before: [`Format::cannot_hold`], [`Holding`].
 ///
 /// # Errors
 /// [`Usage`](keyferry_crypto::ErrorKind::Usage) for a format that is only read.

@@ -9,11 +9,12 @@
 //! Resolved: `id`, `_id`; `folderId`, `groupId`, `vaultId`, `parentId`, `parentFolderId` that lead somewhere.
 //! Told: what an environment keeps of its own ([`OWN`]), members of vaults and folders but their names, and of
 //! the document itself.
-//! Cannot hold: nothing is lost when writing. Two vaults or sibling folders of one name
+//! Cannot hold: second places, earlier passwords, dates. Two vaults or sibling folders of one name
 //! become one. Both reading and writing keep the whole document in memory.
 
 use crate::document::{NO_RECORD, document, left_behind};
 use crate::head::{Fit, Head};
+use crate::held::{Export, same_place, without_files};
 use crate::json::{self, Members, Value, pointer_part};
 use crate::jsonl::{append as append_record, base64, fill, spread, text_of, twice};
 use crate::tally::Tally;
@@ -21,6 +22,7 @@ use crate::{Entries, MOST_FOLDERS, ReadOptions, WriteOptions, Writer, foreign, t
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
 use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use zeroize::Zeroizing;
@@ -486,8 +488,32 @@ struct PassworkWriter {
     top: Branch,
 }
 
+/// How it is written.
+pub(super) static EXPORT: Export = Export {
+    write,
+    hold: |record| {
+        if record.also_in.is_empty() && record.history.is_empty() {
+            return Cow::Borrowed(record);
+        }
+        Cow::Owned(Record {
+            attachments: record.attachments.clone(),
+            also_in: Vec::new(),
+            history: Vec::new(),
+            ..without_files(record)
+        })
+    },
+    place: same_place,
+    dates: false,
+    folders: true,
+    twin: None,
+    encrypted: false,
+    any_depth: false,
+    as_is: false,
+    streams: false,
+};
+
 #[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
-pub(super) fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
+fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
     Ok(Box::new(PassworkWriter { output, vaults: Branch::default(), top: Branch::default() }))
 }
 

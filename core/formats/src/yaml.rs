@@ -1,6 +1,7 @@
 //! YAML as the values that JSON has, from the events of a parser: what aliases may cost is decided here.
 
-use crate::json::{Members, Value};
+use crate::json::{self, Members, Value};
+use crate::wiped::append;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::HashMap;
@@ -175,6 +176,116 @@ fn is_number(text: &str) -> bool {
     all(whole) && all(fraction) && (whole.len() == 1 || !whole.starts_with('0'))
 }
 
+/// A longer key needs a mark of its own: the format looks no further for its colon.
+const LONGEST_KEY: usize = 1000;
+
+/// Appends a document in blocks: all texts in double quotes, objects and lists that are empty, and all lists, as JSON has them.
+pub(crate) fn print(out: &mut Zeroizing<Vec<u8>>, value: &Value) {
+    match value {
+        Value::Object(members) if !members.is_empty() => block(out, members, 0),
+        other => {
+            flow(out, other);
+            append(out, b"\n");
+        }
+    }
+}
+
+fn block(out: &mut Zeroizing<Vec<u8>>, members: &Members, depth: usize) {
+    let indent = " ".repeat(2 * depth);
+    for (name, value) in members {
+        append(out, indent.as_bytes());
+        if name.len() > LONGEST_KEY / 8 {
+            append(out, b"? ");
+            quote(out, name);
+            append(out, b"\n");
+            append(out, indent.as_bytes());
+        } else if is_plain_key(name) {
+            append(out, name.as_bytes());
+        } else {
+            quote(out, name);
+        }
+        append(out, b":");
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                append(out, b"\n");
+                block(out, members, depth + 1);
+            }
+            other => {
+                append(out, b" ");
+                flow(out, other);
+                append(out, b"\n");
+            }
+        }
+    }
+}
+
+/// Whether a key needs no quotes, whatever version of the format reads it.
+fn is_plain_key(name: &str) -> bool {
+    const WORDS: &[&str] = &["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        && !WORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
+}
+
+fn flow(out: &mut Zeroizing<Vec<u8>>, value: &Value) {
+    match value {
+        Value::Text(text) => quote(out, text),
+        // JSON is YAML, but for characters that only the latter cannot have.
+        Value::List(list) => {
+            append(out, b"[");
+            for (index, value) in list.iter().enumerate() {
+                if index > 0 {
+                    append(out, b", ");
+                }
+                flow(out, value);
+            }
+            append(out, b"]");
+        }
+        Value::Object(members) => {
+            append(out, b"{");
+            for (index, (name, value)) in members.iter().enumerate() {
+                if index > 0 {
+                    append(out, b", ");
+                }
+                quote(out, name);
+                append(out, b": ");
+                flow(out, value);
+            }
+            append(out, b"}");
+        }
+        plain => append(out, json::text(plain).expose().as_bytes()),
+    }
+}
+
+/// A text in double quotes; what does not print is escaped.
+fn quote(out: &mut Zeroizing<Vec<u8>>, text: &str) {
+    append(out, b"\"");
+    let prints = |c: char| {
+        !matches!(
+            c,
+            '"' | '\\' | '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        ) && !c.is_control()
+    };
+    let mut rest = text;
+    while let Some(at) = rest.find(|c| !prints(c)) {
+        let (before, after) = rest.split_at(at);
+        append(out, before.as_bytes());
+        let c = after.chars().next().unwrap_or_default();
+        let escaped = match c {
+            '"' => "\\\"".to_owned(),
+            '\\' => "\\\\".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            c => format!("\\u{:04x}", u32::from(c)),
+        };
+        append(out, escaped.as_bytes());
+        rest = after.get(c.len_utf8()..).unwrap_or_default();
+    }
+    append(out, rest.as_bytes());
+    append(out, b"\"");
+}
+
 fn size(value: &Value) -> usize {
     match value {
         Value::List(list) => 1 + list.iter().map(size).sum::<usize>(),
@@ -199,7 +310,6 @@ fn copy(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
 
     fn read(text: &str) -> Vec<String> {
         let documents = documents(text).unwrap();

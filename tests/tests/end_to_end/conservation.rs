@@ -275,9 +275,11 @@ fn an_export_of_bitwarden_is_read_as_it_is_and_as_nothing_else() {
         assert!(notes.contains(told), "{notes}");
     }
     scene.run(&["verify", file, "embedded:a", "--exact"]).succeeds();
-    // It comes back, but not in that form.
-    let run =
-        scene.run(&["export", "embedded:a", "out.json", "--format", "bitwarden-json", "--allow-plaintext"]);
+    // It comes back, and not in a form that is only read.
+    let back = ["export", "embedded:a", "out.json", "--format", "bitwarden-json", "--allow-plaintext"];
+    scene.run(&back).succeeds();
+    scene.run(&["verify", "out.json", "embedded:a"]).succeeds();
+    let run = scene.run(&["export", "embedded:a", "out.1pux", "--format", "1pux", "--allow-plaintext"]);
     run.exits(2).says("is read, not written");
-    assert!(!scene.path("out.json").exists());
+    assert!(!scene.path("out.1pux").exists());
 }

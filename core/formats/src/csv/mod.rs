@@ -4,7 +4,7 @@
 //! Resolved: nothing; told: columns left out by the user, rows that were rejected.
 //! Mapping: `columns.rs`, and `managers.rs` for tables that other managers export; typed headers (`password:API_KEY`) make custom fields.
 //! Cannot hold: attachments, folders without records, same-named or empty custom fields,
-//! tags with separators, an empty password against none, the order of custom fields.
+//! tags with separators, an empty password against none, the order of custom fields; the table in docs/formats.md has it all.
 
 mod entities;
 mod header;
@@ -13,11 +13,12 @@ mod paths;
 mod reader;
 mod rows;
 mod survey;
+pub(crate) mod table_writer;
 mod writer;
 
 pub(crate) use header::fits;
 pub(crate) use reader::{read, read_table};
 pub use rows::rows;
 pub use survey::{Column, Survey, survey};
+pub(crate) use writer::EXPORT;
 pub use writer::cell;
-pub(crate) use writer::write;

@@ -397,6 +397,38 @@ impl Reader {
     }
 }
 
+/// The columns of a manager's table that is written, to say what a row gives back.
+pub(super) struct Layout {
+    manager: &'static Manager,
+    columns: Vec<Column>,
+}
+
+impl Layout {
+    /// The columns of this header; `None` where it is not the manager's.
+    pub(super) fn of(manager: &'static Manager, header: &[&str]) -> Option<Self> {
+        let header: Vec<_> = header.iter().map(|name| (*name).to_owned()).collect();
+        let options = ReadOptions::default();
+        let targets = columns::resolve(&header, 1, &options, &Sample::new(), |name| manager.meaning(name));
+        let columns = targets.ok()?.into_iter().zip(header);
+        let columns = columns.map(|(target, name)| Column { target, name }).collect();
+        Some(Self { manager, columns })
+    }
+
+    /// The record that a row is read as; `None` where it is none.
+    pub(super) fn record(&self, cells: &[Zeroizing<String>]) -> Option<Record> {
+        let (mut record, mut tally) = (Record::default(), Tally::default());
+        let separator = self.manager.separator.unwrap_or('/');
+        for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+            put(&mut record, &self.columns, (index, cell), separator, 1, &mut tally);
+        }
+        match completed(&mut record, Some(self.manager), (separator, Bin::Stays), 1, &mut tally) {
+            // Its depth is looked at by whoever writes it.
+            Ok(None) | Err(Unwanted::TooDeep) => Some(record),
+            Ok(Some(_)) | Err(Unwanted::LeftOut(_)) => None,
+        }
+    }
+}
+
 /// Puts a cell where its column says, and counts it.
 fn put(
     record: &mut Record,
@@ -545,7 +577,7 @@ fn set(record: &mut Record, column: &Column, cell: &str, separator: char) {
 }
 
 /// The host of an address, which may lack its scheme.
-fn host(url: &str) -> Option<&str> {
+pub(super) fn host(url: &str) -> Option<&str> {
     // An app is named by its signature and package, which tell people nothing.
     if url.starts_with("android://") {
         return None;

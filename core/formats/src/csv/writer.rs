@@ -3,52 +3,21 @@
 //! The header needs the names of all custom fields, so rows wait in memory, in blocks that
 //! are wiped: an export needs about its own size in memory.
 
+use super::paths;
+use super::reader::host;
+use super::table_writer::guarded;
+use crate::held::{Export, same_place, without_files};
 use crate::{WriteOptions, Writer, counted};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use zeroize::Zeroizing;
 
 const HEADER: &str = "vault,folder,name,login,password,url,description,tags,color,favorite";
 const BLOCK: usize = 1 << 20;
-
-/// What a CSV cannot hold: one sentence each.
-#[derive(Clone, Copy)]
-enum Lost {
-    Attachments,
-    SameNamed,
-    EmptyCustoms,
-    CustomKinds,
-    EmptyPasswords,
-    Tags,
-    Paths,
-    Folders,
-}
-
-const LOST: &[(&str, &str)] = &[
-    ("attachment was not written: CSV holds none", "attachments were not written: CSV holds none"),
-    (
-        "custom field shares its name and type with another of its record and was not written",
-        "custom fields share their name and type with another of their record and were not written",
-    ),
-    ("custom field is empty and was not written", "custom fields are empty and were not written"),
-    (
-        "custom field of an unknown type was written as a password",
-        "custom fields of unknown types were written as passwords",
-    ),
-    ("empty password is read back as no password", "empty passwords are read back as no password"),
-    (
-        "tag is read back differently: it is empty or holds a separator",
-        "tags are read back differently: they are empty or hold a separator",
-    ),
-    (
-        "path is read back differently: a name in it is empty or ends in a backslash",
-        "paths are read back differently: a name in them is empty or ends in a backslash",
-    ),
-    ("empty folder was not written", "empty folders were not written"),
-];
 
 struct CsvWriter {
     output: Box<dyn Write + Send>,
@@ -60,13 +29,60 @@ struct CsvWriter {
     blocks: Vec<Zeroizing<Vec<u8>>>,
     /// Of each row: its bytes, and how many custom columns it has.
     rows: Vec<(usize, usize)>,
-    lost: [u64; LOST.len()],
-    folders: HashSet<RecordPath>,
-    filled: HashSet<RecordPath>,
+    /// Records whose fields stand in another order than their columns.
+    unordered: u64,
+}
+
+/// How a table of our own is written.
+pub(crate) static EXPORT: Export = Export {
+    write,
+    hold: |record| Cow::Owned(hold(record)),
+    place: same_place,
+    dates: false,
+    folders: false,
+    twin: None,
+    encrypted: false,
+    any_depth: true,
+    as_is: false,
+    streams: false,
+};
+
+/// What a row gives back of a record.
+fn hold(record: &Record) -> Record {
+    let mut held = without_files(record);
+    held.path.vault = held.path.vault.filter(|vault| !vault.is_empty());
+    held.path.folders = paths::split(&path_cell(&record.path), '/');
+    held.password = held.password.filter(|password| !password.is_empty());
+    let tags = record.tags.join(",");
+    held.tags =
+        tags.split([',', ';']).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    held.customs.retain_mut(|custom| {
+        if let CustomKind::Other(_) = custom.kind {
+            custom.kind = CustomKind::Password;
+        }
+        !custom.value.is_empty() && seen.insert((custom.kind.as_str().to_owned(), custom.name.clone()))
+    });
+    (held.also_in, held.history) = (Vec::new(), Vec::new());
+    if held.name.is_empty()
+        && let Some(host) = host(&held.url)
+    {
+        host.clone_into(&mut held.name);
+    }
+    // A row of empty cells is no record.
+    if held == (Record { created_at: held.created_at, changed_at: held.changed_at, ..Record::default() }) {
+        "Unnamed".clone_into(&mut held.name);
+    }
+    held
+}
+
+/// Folders in one cell.
+fn path_cell(path: &RecordPath) -> String {
+    path.folders.iter().map(|name| name.replace('/', "\\/")).collect::<Vec<_>>().join("/")
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
-pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dyn Writer>> {
+fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dyn Writer>> {
     Ok(Box::new(CsvWriter {
         output,
         safe: options.spreadsheet_safe,
@@ -75,18 +91,8 @@ pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Re
         names: Vec::new(),
         blocks: Vec::new(),
         rows: Vec::new(),
-        lost: [0; LOST.len()],
-        folders: HashSet::new(),
-        filled: HashSet::new(),
+        unordered: 0,
     }))
-}
-
-impl CsvWriter {
-    fn lose(&mut self, what: Lost, count: usize) {
-        if let Some(slot) = self.lost.get_mut(what as usize) {
-            *slot += count as u64;
-        }
-    }
 }
 
 /// Whether a spreadsheet would run a cell: blanks and line ends before a formula do not keep it from that.
@@ -120,34 +126,11 @@ impl Writer for CsvWriter {
     fn write(&mut self, record: &Record) -> Result<()> {
         let safe = self.safe;
         let path = &record.path;
-        let last = path.folders.len().saturating_sub(1);
-        let bad_path = path.vault.as_deref() == Some("")
-            || path
-                .folders
-                .iter()
-                .enumerate()
-                .any(|(index, name)| name.is_empty() || (index < last && name.ends_with('\\')));
-        self.lose(Lost::Paths, usize::from(bad_path));
-        self.lose(Lost::Attachments, record.attachments.len());
-        self.lose(
-            Lost::EmptyPasswords,
-            usize::from(record.password.as_ref().is_some_and(SecretString::is_empty)),
-        );
-        let bad = |tag: &&String| tag.is_empty() || tag.trim() != tag.as_str() || tag.contains([',', ';']);
-        self.lose(Lost::Tags, record.tags.iter().filter(bad).count());
-
+        let (mut before, mut unordered) = (None, false);
         let mut customs: Vec<Option<&str>> = vec![None; self.names.len()];
         for custom in &record.customs {
-            if custom.value.is_empty() {
-                self.lose(Lost::EmptyCustoms, 1);
-                continue;
-            }
-            let kind = if let CustomKind::Other(_) = custom.kind {
-                self.lose(Lost::CustomKinds, 1);
-                "password"
-            } else {
-                custom.kind.as_str()
-            };
+            // What a row cannot hold was taken out before.
+            let kind = custom.kind.as_str();
             let next = self.names.len();
             let key = (kind.to_owned(), custom.name.clone());
             let index = *self.columns.entry(key).or_insert(next);
@@ -155,22 +138,23 @@ impl Writer for CsvWriter {
                 self.names.push(format!("{kind}:{}", custom.name));
                 customs.push(None);
             }
-            match customs.get_mut(index) {
-                Some(slot @ None) => *slot = Some(custom.value.expose()),
-                _ => self.lose(Lost::SameNamed, 1),
+            if let Some(slot @ None) = customs.get_mut(index) {
+                *slot = Some(custom.value.expose());
             }
+            unordered |= before.replace(index).is_some_and(|before| before > index);
         }
+        self.unordered += u64::from(unordered);
 
         if self.blocks.last().is_none_or(|block| block.len() + record.weight() * 2 > BLOCK) {
             self.blocks.push(Zeroizing::new(Vec::with_capacity(BLOCK.max(record.weight() * 2))));
         }
-        let folders: Vec<_> = path.folders.iter().map(|name| name.replace('/', "\\/")).collect();
+        let folders = path_cell(path);
         let color = record.color.map(|color| color.to_string()).unwrap_or_default();
         if let Some(out) = self.blocks.last_mut() {
             let start = out.len();
             let mut guarded = u64::from(cell(out, path.vault.as_deref().unwrap_or_default(), safe));
             for text in [
-                folders.join("/").as_str(),
+                folders.as_str(),
                 &record.name,
                 &record.login,
                 record.password.as_ref().map(SecretString::expose).unwrap_or_default(),
@@ -190,14 +174,10 @@ impl Writer for CsvWriter {
             self.guarded += guarded;
             self.rows.push((out.len() - start, customs.len()));
         }
-        if !self.filled.contains(path) {
-            self.filled.insert(path.clone());
-        }
         Ok(())
     }
 
-    fn folder(&mut self, path: &RecordPath) -> Result<()> {
-        self.folders.insert(path.clone());
+    fn folder(&mut self, _: &RecordPath) -> Result<()> {
         Ok(())
     }
 
@@ -224,35 +204,13 @@ impl Writer for CsvWriter {
             }
         }
         self.output.flush().map_err(Error::stream)?;
-        // A folder holds something when a record stands in it or below.
-        let mut full: HashSet<(Option<&str>, &[String])> = HashSet::new();
-        for path in &self.filled {
-            for depth in 0..=path.folders.len() {
-                full.insert((path.vault.as_deref(), path.folders.get(..depth).unwrap_or_default()));
-            }
-        }
-        let empty = self
-            .folders
-            .iter()
-            .filter(|path| !full.contains(&(path.vault.as_deref(), path.folders.as_slice())))
-            .count();
-        drop(full);
-        self.lose(Lost::Folders, empty);
-        let mut report = Vec::new();
-        if self.safe {
-            report.push(match self.guarded {
-                0 => "no cell had to be changed so that no spreadsheet runs it".to_owned(),
-                count => counted(
-                    count,
-                    "cell was changed so that no spreadsheet runs it: it is read back with a `'` before it",
-                    "cells were changed so that no spreadsheet runs them: they are read back with a `'` before them",
-                ),
-            });
-        }
-        for (&count, (one, many)) in self.lost.iter().zip(LOST) {
-            if count > 0 {
-                report.push(counted(count, one, many));
-            }
+        let mut report: Vec<_> = guarded(self.safe, self.guarded).into_iter().collect();
+        if self.unordered > 0 {
+            report.push(counted(
+                self.unordered,
+                "record's fields are read back in the order of their columns",
+                "records' fields are read back in the order of their columns",
+            ));
         }
         Ok(report)
     }

@@ -273,6 +273,16 @@ impl Iterator for Reader {
     }
 }
 
+/// The record that the members of an item are read as; its place and its files apart.
+pub(super) fn of_item(mut members: Members) -> Record {
+    take(&mut members, "type");
+    let mut tally = Tally::default();
+    let mut item = Item { record: Record::default(), at: "", tally: &mut tally };
+    // What cannot be read has no part in the record.
+    let _ = item.fill(members);
+    item.record
+}
+
 /// The files of an item.
 fn attach(record: &mut Record, zip: &mut Zip, id: &str, at: &str, tally: &mut Tally) {
     let folder = format!("attachments/{id}/");

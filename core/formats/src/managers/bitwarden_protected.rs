@@ -9,15 +9,18 @@
 //! The salt is text, as it stands in the file. A second sealed text beside the data says whether the password is right, so a
 //! wrong one and damage are two errors.
 
-use crate::ReadOptions;
 use crate::costs::{Argon2, too_much};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
+use crate::{Derivation, ReadOptions};
 use aes::Aes256;
 use aes::cipher::block_padding::Pkcs7;
-use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
+use aes::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
+use keyferry_crypto::generate;
 use keyferry_crypto::master_key::{self, Options};
 use keyferry_crypto::secret::{SecretString, wiped};
 use sha2::{Digest as _, Sha256};
@@ -81,23 +84,12 @@ fn master(members: &Members, password: &SecretString, heavy: bool) -> Result<Key
             if iterations > u64::from(Options::MAX_ITERATIONS) {
                 return Err(too_much(&format!("PBKDF2, {iterations} rounds"), true));
             }
-            let derivation: Options = format!("pbkdf:sha256:{iterations}:32:{salt}")
-                .parse()
-                .map_err(|_| damaged("the parameters of its key derivation make no sense"))?;
-            let key = master_key::derive(password, &derivation);
-            let bytes = Zeroizing::new(base64(key.expose()).unwrap_or_default());
-            let key = <[u8; 32]>::try_from(&**bytes);
-            key.map(Zeroizing::new).map_err(|_| Error::new(ErrorKind::Internal, "a key has the wrong length"))
+            pbkdf2(password, salt, iterations)
         }
         1 => {
-            let argon2 = Argon2 {
-                id: true,
-                old: false,
-                salt: Sha256::digest(salt).to_vec(),
-                memory: number(members, "kdfMemory")?.saturating_mul(1024),
-                passes: iterations,
-                lanes: u32::try_from(number(members, "kdfParallelism")?).unwrap_or(u32::MAX),
-            };
+            let memory = number(members, "kdfMemory")?.saturating_mul(1024);
+            let lanes = u32::try_from(number(members, "kdfParallelism")?).unwrap_or(u32::MAX);
+            let argon2 = argon2id(salt, memory, iterations, lanes);
             argon2.check(heavy)?;
             argon2.derive(password.expose().as_bytes())
         }
@@ -107,6 +99,49 @@ fn master(members: &Members, password: &SecretString, heavy: bool) -> Result<Key
         )
         .next_step("use a newer keyferry")),
     }
+}
+
+fn pbkdf2(password: &SecretString, salt: &str, iterations: u64) -> Result<Key> {
+    let derivation: Options = format!("pbkdf:sha256:{iterations}:32:{salt}")
+        .parse()
+        .map_err(|_| damaged("the parameters of its key derivation make no sense"))?;
+    let key = master_key::derive(password, &derivation);
+    let bytes = Zeroizing::new(base64(key.expose()).unwrap_or_default());
+    let key = <[u8; 32]>::try_from(&**bytes);
+    key.map(Zeroizing::new).map_err(|_| Error::new(ErrorKind::Internal, "a key has the wrong length"))
+}
+
+/// `memory` in KiB.
+fn argon2id(salt: &str, memory: u64, passes: u64, lanes: u32) -> Argon2 {
+    Argon2 { id: true, old: false, salt: Sha256::digest(salt).to_vec(), memory, passes, lanes }
+}
+
+/// The file around an export: what this password opens.
+pub(super) fn seal(
+    export: Zeroizing<Vec<u8>>,
+    password: &SecretString,
+    derivation: Derivation,
+) -> Result<Vec<u8>> {
+    let (mut salt, mut test) = ([0; 16], [0; 16]);
+    generate::random_bytes(&mut salt)?;
+    generate::random_bytes(&mut test)?;
+    let salt = BASE64_STANDARD.encode(salt);
+    let (master, parameters) = match derivation {
+        Derivation::Argon2id => (
+            argon2id(&salt, 64 << 10, 3, 4).derive(password.expose().as_bytes())?,
+            "\"kdfType\":1,\"kdfIterations\":3,\"kdfMemory\":64,\"kdfParallelism\":4",
+        ),
+        Derivation::Pbkdf2 => (pbkdf2(password, &salt, 600_000)?, "\"kdfType\":0,\"kdfIterations\":600000"),
+    };
+    let keys = (expanded(&master, b"enc")?, expanded(&master, b"mac")?);
+    let test = Sealed::seal(Zeroizing::new(data_encoding::HEXLOWER.encode(&test).into_bytes()), &keys)?;
+    let data = Sealed::seal(export, &keys)?;
+    Ok(format!(
+        "{{\"encrypted\":true,\"passwordProtected\":true,\"salt\":\"{salt}\",{parameters},\"encKeyValidation_DO_NOT_EDIT\":\"{}\",\"data\":\"{}\"}}\n",
+        test.written(),
+        data.written()
+    )
+    .into_bytes())
 }
 
 /// `HKDF-Expand` of RFC 5869 to one block.
@@ -126,6 +161,32 @@ struct Sealed {
 }
 
 impl Sealed {
+    fn seal(text: Zeroizing<Vec<u8>>, (encryption, signing): &(Key, Key)) -> Result<Self> {
+        let failed = || Error::new(ErrorKind::Internal, "the file could not be encrypted");
+        let mut vector = [0; 16];
+        generate::random_bytes(&mut vector)?;
+        let length = text.len();
+        let mut bytes = Zeroizing::new(Vec::with_capacity((length / 16 + 1) * 16));
+        bytes.extend_from_slice(&text);
+        drop(text);
+        bytes.resize((length / 16 + 1) * 16, 0);
+        let cipher =
+            cbc::Encryptor::<Aes256>::new_from_slices(&encryption[..], &vector).map_err(|_| failed())?;
+        wiped(|| cipher.encrypt_padded::<Pkcs7>(&mut bytes, length).map(|_| ())).map_err(|_| failed())?;
+        let ciphertext = std::mem::take(&mut *bytes);
+        let mut mac = Hmac::<Sha256>::new_from_slice(&signing[..]).map_err(|_| failed())?;
+        mac.update(&vector);
+        mac.update(&ciphertext);
+        let tag = mac.finalize().into_bytes().to_vec();
+        Ok(Self { vector, ciphertext, tag })
+    }
+
+    fn written(&self) -> String {
+        let [vector, ciphertext, tag] =
+            [&self.vector[..], &self.ciphertext, &self.tag].map(|part| BASE64_STANDARD.encode(part));
+        format!("2.{vector}|{ciphertext}|{tag}")
+    }
+
     fn parse(text: &str) -> Result<Self> {
         let body = text.strip_prefix("2.").ok_or_else(|| {
             Error::new(ErrorKind::Input, "it is encrypted in another way than exports are").next_step(OTHER)

@@ -13,10 +13,11 @@ use crate::columns::kind_of;
 use crate::document::{NO_RECORD, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::tally::Tally;
 use crate::zip::Zip;
 use crate::{Entries, MOST_FOLDERS, ReadOptions};
 use keyferry_crypto::error::{Position, Result};
-use keyferry_crypto::model::{CustomKind, Entry, RecordPath, Reject};
+use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -164,6 +165,14 @@ fn editable(item: &mut Item<'_>, members: &mut Members, name: &str) -> (String, 
 /// Whether a field's type hides it; `None` where there is no type.
 fn hidden(kind: &str) -> Option<bool> {
     if kind.is_empty() { None } else { Some(kind == "concealed-string") }
+}
+
+/// The record that the members of an item are read as; its place and its files apart.
+pub(super) fn of_item(members: Members) -> Record {
+    let mut tally = Tally::default();
+    let mut item = Item::new("", &mut tally);
+    fill(&mut item, members, &Places::new());
+    item.record
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members, places: &Places) -> Kept {

@@ -11,9 +11,10 @@ use super::items::{Document, Kept};
 use crate::document::NO_RECORD;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::tally::Tally;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::{CustomKind, Record, RecordPath};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -60,8 +61,16 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &names))))
 }
 
+/// The record that these members are read as.
+pub(super) fn of_record(members: Members) -> Record {
+    let mut tally = Tally::default();
+    let mut item = Item::new("", &mut tally);
+    fill(&mut item, members, &HashMap::new());
+    item.record
+}
+
 /// Names that nest by `\`; two of them are one within a name.
-fn folders(text: &str) -> RecordPath {
+pub(super) fn folders(text: &str) -> RecordPath {
     let (mut names, mut chars) = (vec![String::new()], text.chars().peekable());
     while let Some(c) = chars.next() {
         let doubled = c == '\\' && chars.next_if_eq(&'\\').is_some();

@@ -2,7 +2,9 @@
 
 pub(crate) mod bitwarden;
 mod bitwarden_protected;
+pub(crate) mod bitwarden_writer;
 pub(crate) mod cxf;
+pub(crate) mod cxf_writer;
 pub(crate) mod dashlane;
 pub(crate) mod devolutions;
 pub(crate) mod enpass;
@@ -10,6 +12,7 @@ pub(crate) mod item;
 pub(crate) mod items;
 pub(crate) mod keepass;
 pub(crate) mod keeper;
+pub(crate) mod keeper_writer;
 pub(crate) mod nextcloud;
 pub(crate) mod one_password;
 pub(crate) mod one_pif;

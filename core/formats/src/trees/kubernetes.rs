@@ -12,9 +12,10 @@ use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Found, Kept};
+use crate::tally::Tally;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
+use keyferry_crypto::model::{Record, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -78,6 +79,14 @@ fn object_of(document: &mut Document, value: Value, at: &str) {
         _ => "an object of another kind than Secret stays behind",
     };
     document.tally.tell(why, at, leaves);
+}
+
+/// The record that a manifest is read as.
+pub(super) fn of_manifest(members: Members) -> Record {
+    let mut tally = Tally::default();
+    let mut item = Item::new("", &mut tally);
+    secret(&mut item, members);
+    item.record
 }
 
 fn secret(item: &mut Item<'_>, mut members: Members) -> Kept {

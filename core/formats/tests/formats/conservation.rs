@@ -86,7 +86,7 @@ fn samples(format: Format) -> Vec<Planted> {
                 .extend(wrong.into_iter().flat_map(|one| lines(&[json!({"name": "", "password": ""}), one])));
             planted
         }
-        "bitwarden-json" => exports_of_bitwarden(format),
+        "bitwarden-json" | "bitwarden-protected" => exports_of_bitwarden(format),
         // Their values stand in no text: `keepass_conservation`, `kdb` and `sealed`.
         "keepass-xml" | "kdbx" | "kdb" | "ansible-vault" | "sops" => Vec::new(),
         name => {

@@ -12,6 +12,7 @@ mod making;
 mod samples;
 mod sealed;
 mod table;
+mod writers;
 
 #[path = "../support/any_format.rs"]
 mod any_format;

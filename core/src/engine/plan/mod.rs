@@ -24,7 +24,9 @@ use crate::engine::rights::{self, Planned};
 use crate::engine::sink::{Before, prove_new_keys};
 use crate::engine::source;
 use crate::engine::transfer::sync::Sync;
+use crate::engine::transfer::{is_archive, written_format};
 use crate::error::{Error, ErrorKind, Position, Result};
+use crate::formats::Holding;
 use crate::model::{Attachment, Entry, Record, RecordPath, Values};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -452,6 +454,15 @@ pub(crate) async fn make_plan(
     Ok(plan)
 }
 
+/// The account of what a file that would be written cannot hold; an archive holds all.
+fn holding(to: &Endpoint, options: &Options) -> Option<Holding> {
+    let Endpoint::File { path, format } = to else { return None };
+    if options.sealed || is_archive(path) {
+        return None;
+    }
+    Holding::of(written_format(path, *format)?).ok()
+}
+
 /// What the source holds: digests, and in the plan the places where they will stand.
 async fn wanted(
     plan: &mut Plan,
@@ -465,6 +476,7 @@ async fn wanted(
     let mut wanted = DigestStore::new();
     let mut places = Places::default();
     let placement = Placement::of(from, to, options.structure.unwrap_or_default())?;
+    let mut holding = holding(to, options);
     let mut chunks = source::open(from, options);
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
@@ -476,6 +488,9 @@ async fn wanted(
                     vaults.read(&record.path);
                     match fit(record, &at, to, &placement) {
                         Ok(record) => {
+                            if let Some(holding) = &mut holding {
+                                holding.record(&record);
+                            }
                             scope.name(&record.path);
                             let digest = digester.digest(&record);
                             plan.verdicts.identities.push(short(&digest));
@@ -488,13 +503,20 @@ async fn wanted(
                 Entry::Reject(reject) => plan.rejected.push(reject.into()),
                 Entry::Note(note) => plan.notes.push(note),
                 Entry::Values(values) => plan.values.get_or_insert_default().add(values),
-                Entry::Folder(path) => places.folder(&placement.place(path)),
+                Entry::Folder(path) => {
+                    if let Some(holding) = &mut holding {
+                        holding.folder(&path);
+                    }
+                    places.folder(&placement.place(path));
+                }
             }
         }
         progress.advance(count);
         progress.portion(chunks.portion());
         check(progress)?;
     }
+    // What a file could not hold is known before it is written.
+    plan.notes.extend(holding.iter().flat_map(Holding::sentences));
     plan.scope = Arc::new(scope);
     Ok((wanted, places))
 }

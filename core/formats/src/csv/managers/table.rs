@@ -3,6 +3,7 @@
 //! A row names the columns that only this export has, what each column means where its name alone does not say so, and a
 //! hook for what no map can say. Its neighbours show the rest.
 
+use super::super::table_writer;
 use super::{Manager, Outcome, PLAIN, cells, hooks, notes};
 
 /// What an environment keeps of its own.
@@ -24,6 +25,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
         signatures: &[&["name", "url", "username", "password"]],
         only: true,
         map: &[("note", "description")],
+        export: Some(&table_writer::CHROME),
         ..PLAIN
     },
     Manager {
@@ -61,6 +63,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
         left: NOTHING,
         signatures: &[&["Title", "URL", "Username", "Password", "Notes", "OTPAuth"]],
         map: &[("OTPAuth", CODE)],
+        export: Some(&table_writer::SAFARI),
         ..PLAIN
     },
     Manager {
@@ -77,6 +80,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
             ("login_totp", CODE),
         ],
         finish: notes::bitwarden,
+        export: Some(&table_writer::BITWARDEN),
         ..PLAIN
     },
     Manager {
@@ -128,6 +132,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
         separator: Some('\\'),
         entities: true,
         finish: notes::lastpass,
+        export: Some(&table_writer::LASTPASS),
         ..PLAIN
     },
     Manager {
@@ -249,6 +254,7 @@ pub(crate) const MANAGERS: &[Manager] = &[
             }
             Outcome::Record
         },
+        export: Some(&table_writer::KEEPASSXC),
         ..PLAIN
     },
     Manager {

@@ -5,7 +5,7 @@
 //! one stream, those of history too.
 
 use super::entry::{self, DATES, LOOKS, tags};
-use super::places::Places;
+use super::places::{FRAME, Places};
 use super::references::{Resolver, Target};
 use super::shelf::{Binary, Shelf};
 use super::survey::{Survey, survey};
@@ -33,6 +33,20 @@ pub(super) struct Source {
     /// The hash that the document should repeat.
     pub(super) header: Option<[u8; 32]>,
     pub(super) include_trash: bool,
+}
+
+/// Whether a group says that its groups are the vaults, and nothing else.
+fn is_frame(data: &Element<'_>) -> bool {
+    let plain = |element: &Element<'_>| element.text.is_empty() && element.tag.leaves() == 0;
+    match data.children.as_slice() {
+        [item] => {
+            plain(data)
+                && plain(item)
+                && item.children.len() == 2
+                && (item.text_of("Key"), item.text_of("Value")) == FRAME
+        }
+        _ => false,
+    }
 }
 
 /// Longer texts of a group's tags are not given to each of its records.
@@ -293,6 +307,14 @@ impl<'a> Reader<'a> {
                 }
                 return leaves;
             }
+            "CustomData"
+                if is_frame(element) && self.places.get(own).is_some_and(|it| it.parent.is_none()) =>
+            {
+                self.shelf.tally.resolved(leaves);
+                if let Some(place) = self.places.get_mut(own) {
+                    place.is_frame = true;
+                }
+            }
             "Notes" => self.shelf.tell("Notes of a folder stay behind: folders have none", above, leaves),
             "Times" => self.shelf.tell(DATES, above, leaves),
             "CustomIconUUID" | "PreviousParentGroup" => self.shelf.tell(LOOKS, above, leaves),
@@ -430,7 +452,7 @@ impl<'a> Reader<'a> {
         let mut folders = Vec::new();
         for number in self.places.numbers() {
             let Some(place) = self.places.get(number) else { continue };
-            if place.filled || (place.in_bin && !self.source.include_trash) {
+            if place.filled || place.is_frame || (place.in_bin && !self.source.include_trash) {
                 continue;
             }
             if place.depth > MOST_FOLDERS {

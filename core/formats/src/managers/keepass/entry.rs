@@ -37,6 +37,34 @@ pub(super) fn read(element: Element<'_>, at: &str, shelf: &mut Shelf) -> Read {
     Read { outcome: filled.map(|()| record), attachments, id }
 }
 
+/// The record that these strings are read as.
+pub(super) fn of_fields(fields: Vec<Field<'_>>) -> Record {
+    let mut shelf = Shelf::default();
+    let mut item = Item {
+        shelf: &mut shelf,
+        at: "",
+        record: Record::default(),
+        attachments: Vec::new(),
+        id: String::new(),
+    };
+    item.fields(fields);
+    item.record
+}
+
+/// Of earlier versions those whose password was replaced: others changed in something else.
+pub(super) fn replaced(password: Option<&SecretString>, history: Vec<Earlier>) -> Vec<Earlier> {
+    let mut next = password.cloned();
+    let mut kept = Vec::new();
+    for earlier in history.into_iter().rev() {
+        if next.as_ref() != Some(&earlier.password) {
+            next = Some(earlier.password.clone());
+            kept.push(earlier);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
 /// A text as a secret; what is no text, in hex.
 fn secret(text: Text<'_>) -> SecretString {
     match text {
@@ -107,7 +135,8 @@ impl Item<'_> {
             }
         }
         self.fields(fields);
-        self.keep_replaced();
+        let history = std::mem::take(&mut self.record.history);
+        self.record.history = replaced(self.record.password.as_ref(), history);
         self.record.customs.extend(rest);
         if let Some(expires) = expires {
             self.record.customs.push(expires);
@@ -243,20 +272,6 @@ impl Item<'_> {
             self.behind(HISTORY, version.leaves());
         }
         self.behind(HISTORY, history.tag.leaves() + u64::from(!history.text.is_empty()));
-    }
-
-    /// Of earlier versions those whose password was replaced: others changed in something else.
-    fn keep_replaced(&mut self) {
-        let mut next = self.record.password.clone();
-        let mut kept = Vec::new();
-        for earlier in std::mem::take(&mut self.record.history).into_iter().rev() {
-            if next.as_ref() != Some(&earlier.password) {
-                next = Some(earlier.password.clone());
-                kept.push(earlier);
-            }
-        }
-        kept.reverse();
-        self.record.history = kept;
     }
 
     /// What plug-ins keep, as fields.

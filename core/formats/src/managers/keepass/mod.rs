@@ -28,7 +28,7 @@
 //! | `entry`, `field`, `codes`, `dates` | an entry, to a record |
 //! | `places` | groups, and the paths that they come to |
 //! | `references` | from one entry to another |
-//! | `writer` | records to a KDBX 4 file, and what it cannot hold |
+//! | `writer` | records to a KDBX 4 file and to XML, and what these can hold |
 //! | `bytes` | numbers in a row of bytes |
 
 mod bytes;
@@ -48,7 +48,7 @@ mod shelf;
 mod survey;
 mod writer;
 
-pub(crate) use writer::write;
+pub(crate) use writer::{KDBX, XML};
 
 use crate::decode::Decode;
 use crate::head::{Fit, Head};

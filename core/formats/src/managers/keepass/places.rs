@@ -9,6 +9,9 @@ use keyferry_crypto::error::{Error, ErrorKind};
 /// fill the memory.
 pub(super) const MOST: usize = 1 << 20;
 
+/// What a root group of ours says of itself in `CustomData`: its groups are the vaults, and it is none.
+pub(super) const FRAME: (&str, &str) = ("keyferry.groups", "vaults");
+
 /// An error of a file that holds more than that.
 pub(super) fn too_many() -> Error {
     Error::new(ErrorKind::Input, "the file has more than a million groups, entries and attachments")
@@ -16,6 +19,7 @@ pub(super) fn too_many() -> Error {
 }
 
 /// A group.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Place {
     pub(super) parent: Option<usize>,
     pub(super) name: String,
@@ -28,6 +32,8 @@ pub(super) struct Place {
     /// It is the recycle bin, or in it.
     pub(super) in_bin: bool,
     pub(super) is_bin: bool,
+    /// It stands around the vaults, and in no path.
+    pub(super) is_frame: bool,
 }
 
 /// All groups, in the order of the file.
@@ -42,7 +48,16 @@ impl Places {
         let above = parent.and_then(|parent| self.all.get(parent));
         let depth = above.map_or(1, |above| above.depth + 1);
         let in_bin = bin || above.is_some_and(|above| above.in_bin);
-        self.all.push(Place { parent, name, tags: Vec::new(), depth, filled: false, in_bin, is_bin: bin });
+        self.all.push(Place {
+            parent,
+            name,
+            tags: Vec::new(),
+            depth,
+            filled: false,
+            in_bin,
+            is_bin: bin,
+            is_frame: false,
+        });
         self.all.len() - 1
     }
 
@@ -58,9 +73,10 @@ impl Places {
         0..self.all.len()
     }
 
-    /// How deep a group stands.
+    /// How deep a group stands, from the vault on.
     pub(super) fn depth(&self, number: usize) -> usize {
-        self.get(number).map_or(0, |place| place.depth)
+        let frame = usize::from(self.get(0).is_some_and(|place| place.is_frame));
+        self.get(number).map_or(0, |place| place.depth - frame)
     }
 
     /// The group and those above it, from there up.
@@ -70,7 +86,8 @@ impl Places {
 
     /// Names from the top down.
     pub(super) fn names(&self, number: usize) -> Vec<String> {
-        let mut names: Vec<_> = self.up(number).map(|place| place.name.clone()).collect();
+        let mut names: Vec<_> =
+            self.up(number).filter(|place| !place.is_frame).map(|place| place.name.clone()).collect();
         names.reverse();
         names
     }

@@ -1,26 +1,32 @@
-//! Records to a KDBX 4 file: Argon2id, `ChaCha20`, values protected where they are secrets.
+//! Records to a KDBX 4 file (Argon2id, `ChaCha20`, values protected where they are secrets), and to the XML that KeePass exports.
 //!
-//! One vault is the root group; several are groups below a root group. A tree that names no vault stands below the root too.
-//! The file is put together in memory, since its values are protected in the order of the document, and written at the end.
-//!
-//! What it cannot hold, and counts: marks of a favourite, colors, `;` and `,` in tags, control characters in names, a password that is
-//! empty rather than missing, names that repeat within a record (they get a number), types of fields that the format does not have.
+//! One vault is the root group. Several, and records without one, stand below a root group that is marked: its groups are the
+//! vaults, so that they come back as such. Earlier passwords are earlier versions of their entry. In XML every value stands
+//! in the clear, and attachments in base64.
+//! Both are put together in memory: values are protected in the order of the document, and attachments stand before it.
+//! What an entry gives back is found by the code that reads entries.
 
 use super::cipher::{Cipher, Stream};
 use super::dates;
+use super::entry::{of_fields, replaced, tags};
+use super::field::Field;
 use super::kdbx::{Keys, MAGIC, field};
 use super::kdf::Kdf;
 use super::key::of_parts;
+use super::places::FRAME;
 use crate::costs::Argon2;
+use crate::held::{Export, renamed, spaced};
 use crate::wiped::append;
-use crate::{WriteOptions, Writer, counted};
+use crate::xml::Text;
+use crate::{WriteOptions, Writer, date};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::generate;
-use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
+use keyferry_crypto::model::{Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use zeroize::Zeroizing;
@@ -57,57 +63,172 @@ impl Group {
     }
 }
 
-/// What the format could not hold.
-#[derive(Default)]
-struct Lost {
-    favorites: u64,
-    colors: u64,
-    tags: u64,
-    characters: u64,
-    empty: u64,
-    renamed: u64,
-    kinds: u64,
-    nameless: u64,
+/// How a database is written.
+pub(crate) static KDBX: Export = Export {
+    write,
+    hold: |record| Cow::Owned(hold(record, Form::Kdbx)),
+    place,
+    dates: true,
+    folders: true,
+    twin: None,
+    encrypted: true,
+    any_depth: false,
+    as_is: true,
+    streams: false,
+};
+
+/// How KeePass's XML is written.
+pub(crate) static XML: Export = Export {
+    write: write_xml,
+    hold: |record| Cow::Owned(hold(record, Form::Xml)),
+    encrypted: false,
+    place,
+    dates: true,
+    folders: true,
+    twin: None,
+    any_depth: false,
+    as_is: true,
+    streams: false,
+};
+
+/// What is written: the database, whose protected values may hold any character and whose dates are numbers, or XML.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Kdbx,
+    Xml,
 }
 
-impl Lost {
-    fn told(&self) -> Vec<String> {
-        [
-            (self.favorites, "record is marked as a favourite", "records are marked as favourites"),
-            (self.colors, "record has a color", "records have a color"),
-            (
-                self.tags,
-                "tag is not kept as it is (`;` and `,` divide tags, none is there twice)",
-                "tags are not kept as they are (`;` and `,` divide tags, none is there twice)",
-            ),
-            (
-                self.characters,
-                "name or tag had control characters, which are replaced",
-                "names or tags had control characters, which are replaced",
-            ),
-            (self.empty, "empty password became none", "empty passwords became none"),
-            (
-                self.renamed,
-                "name of a field or attachment was there already, and got a number",
-                "names of fields or attachments were there already, and got a number",
-            ),
-            (self.kinds, "field has a type that KeePass has not", "fields have a type that KeePass has not"),
-            (
-                self.nameless,
-                "field, attachment or folder had no name, and got one",
-                "fields, attachments or folders had no name, and got one",
-            ),
-        ]
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .map(|(count, one, many)| format!("KDBX does not hold all: {}", counted(count, one, many)))
-        .collect()
+impl Form {
+    /// A value as it can stand there.
+    fn value(self, text: &str) -> Cow<'_, str> {
+        if self == Form::Kdbx { Cow::Borrowed(text) } else { plain(text) }
+    }
+
+    /// A moment as it can stand there.
+    fn moment(self, seconds: i64) -> Option<String> {
+        match self {
+            Form::Kdbx => Some(BASE64_STANDARD.encode(dates::in_base64(seconds))),
+            Form::Xml => date::iso(seconds),
+        }
+    }
+
+    /// What a moment is read as.
+    fn moment_back(self, seconds: Option<i64>) -> Option<i64> {
+        self.moment(seconds?).and_then(|text| dates::seconds(&text))
     }
 }
 
-struct KdbxWriter {
+/// A text without what XML has not, which is U+FFFD.
+fn plain(text: &str) -> Cow<'_, str> {
+    if text.chars().all(is_xml) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if is_xml(c) { c } else { char::REPLACEMENT_CHARACTER }).collect())
+}
+
+/// A name, which has at least one character.
+fn named(name: &str) -> String {
+    if name.is_empty() { UNNAMED.to_owned() } else { plain(name).into_owned() }
+}
+
+/// Groups of a place: the first is the vault.
+fn place(path: &RecordPath) -> RecordPath {
+    path.vault.iter().chain(&path.folders).map(|name| named(name)).collect()
+}
+
+/// What an entry gives back of a record.
+fn hold(record: &Record, form: Form) -> Record {
+    let expires = expiry(&record.customs);
+    let fields = strings(record, expires.map(|(at, _)| at)).into_iter().map(|string| {
+        let hidden = string.secret || (form == Form::Kdbx && !string.value.chars().all(is_xml));
+        let value = Text::Made(Zeroizing::new(form.value(string.value).into_owned()));
+        Field { name: string.key, value, hidden, used: false }
+    });
+    let mut held = of_fields(fields.collect());
+    if let Some((at, _)) = expires {
+        held.customs.extend(record.customs.get(at).cloned());
+    }
+    held.path = place(&record.path);
+    for tag in tags(&plain(&record.tags.join(";"))) {
+        if !held.tags.contains(&tag) {
+            held.tags.push(tag);
+        }
+    }
+    held.created_at = form.moment_back(record.created_at);
+    held.changed_at = form.moment_back(record.changed_at);
+    let earlier = record.history.iter().filter(|earlier| !earlier.password.is_empty());
+    let earlier = earlier.map(|earlier| Earlier {
+        password: SecretString::new(form.value(earlier.password.expose()).into_owned()),
+        changed_at: form.moment_back(earlier.changed_at),
+    });
+    held.history = replaced(held.password.as_ref(), earlier.collect());
+    held.attachments = renamed(&record.attachments, attachment_names(record));
+    held
+}
+
+/// A string of an entry.
+struct StringOf<'a> {
+    key: String,
+    value: &'a str,
+    secret: bool,
+}
+
+/// The strings of a record, one of each key; the field that is the entry's own expiry is none.
+fn strings(record: &Record, expires: Option<usize>) -> Vec<StringOf<'_>> {
+    let password = record.password.as_ref().map_or("", SecretString::expose);
+    let mut strings: Vec<_> = [
+        ("Title", record.name.as_str(), false),
+        ("UserName", &record.login, false),
+        ("URL", &record.url, false),
+        ("Notes", &record.description, false),
+        ("Password", password, true),
+    ]
+    .into_iter()
+    .map(|(key, value, secret)| StringOf { key: key.to_owned(), value, secret })
+    .collect();
+    let mut names: HashSet<String> = strings.iter().map(|string| string.key.clone()).collect();
+    let (mut codes, mut urls) = (0, 1);
+    for (at, custom) in record.customs.iter().enumerate() {
+        if expires == Some(at) {
+            continue;
+        }
+        let mut key = named(&custom.name);
+        if is_numbered(&custom.name, "TOTP", codes) && custom.kind == CustomKind::Totp {
+            let word = if custom.value.expose().contains("://") { "otp" } else { "TimeOtp-Secret-Base32" };
+            if !names.contains(word) {
+                codes += 1;
+                word.clone_into(&mut key);
+            }
+        }
+        if custom.kind == CustomKind::Text && custom.name == format!("URL {}", urls + 1) {
+            key = if urls == 1 { "KP2A_URL".to_owned() } else { format!("KP2A_URL_{}", urls - 1) };
+            urls += 1;
+        }
+        let key = unique(&mut names, &key);
+        strings.push(StringOf { key, value: custom.value.expose(), secret: custom.kind != CustomKind::Text });
+    }
+    strings
+}
+
+/// A name that is not there yet: programs keep the last of two.
+fn unique(names: &mut HashSet<String>, name: &str) -> String {
+    let (mut unique, mut number) = (name.to_owned(), 2);
+    while !names.insert(unique.clone()) {
+        unique = spaced(name, number);
+        number += 1;
+    }
+    unique
+}
+
+fn attachment_names(record: &Record) -> Vec<String> {
+    let mut names = HashSet::new();
+    record.attachments.iter().map(|file| unique(&mut names, &named(&file.name))).collect()
+}
+
+struct GroupWriter {
     output: Box<dyn Write + Send>,
-    composite: super::key::Key,
+    /// What the database is for; XML is for everybody.
+    composite: Option<super::key::Key>,
     top: Group,
 }
 
@@ -115,20 +236,21 @@ struct KdbxWriter {
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] where there is neither.
-pub(crate) fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dyn Writer>> {
+fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dyn Writer>> {
     let composite = of_parts(options.passphrase.as_ref(), options.key_file.as_ref())?;
-    Ok(Box::new(KdbxWriter { output, composite, top: Group::default() }))
+    Ok(Box::new(GroupWriter { output, composite: Some(composite), top: Group::default() }))
 }
 
-impl KdbxWriter {
+/// Writes XML, in the clear.
+#[expect(clippy::unnecessary_wraps, reason = "as every row of the table of formats has it")]
+fn write_xml(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
+    Ok(Box::new(GroupWriter { output, composite: None, top: Group::default() }))
+}
+
+impl GroupWriter {
     fn place(&mut self, path: &RecordPath) -> Result<&mut Group> {
-        if path.folders.len() > crate::MOST_FOLDERS {
-            return Err(Error::new(ErrorKind::Input, crate::too_deep())
-                .next_step("write JSON lines, which have no such limit"));
-        }
         let lost = || Error::new(ErrorKind::Internal, "a folder of the export was lost");
         let mut group = &mut self.top;
-        // A tree without a vault is told from the others by a name that no vault has.
         for name in path.vault.iter().chain(&path.folders) {
             group = group.child(name).ok_or_else(lost)?;
         }
@@ -136,9 +258,13 @@ impl KdbxWriter {
     }
 }
 
-impl Writer for KdbxWriter {
+impl Writer for GroupWriter {
     fn write(&mut self, record: &Record) -> Result<()> {
-        self.place(&record.path)?.records.push(record.clone());
+        self.take(record.clone())
+    }
+
+    fn take(&mut self, record: Record) -> Result<()> {
+        self.place(&place(&record.path))?.records.push(record);
         Ok(())
     }
 
@@ -146,27 +272,36 @@ impl Writer for KdbxWriter {
         self.place(path).map(|_| ())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Vec<String>> {
+    fn finish(self: Box<Self>) -> Result<Vec<String>> {
+        let Self { mut output, composite, top } = *self;
         let mut key = Zeroizing::new([0; 64]);
         generate::random_bytes(&mut *key)?;
-        let stream = Stream::of(Stream::CHACHA20, &key[..])
+        let number = if composite.is_some() { Stream::CHACHA20 } else { 0 };
+        let stream = Stream::of(number, &key[..])
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a stream could not be made"))?;
         let mut document = Document {
             xml: Zeroizing::new(Vec::with_capacity(1 << 16)),
+            form: if composite.is_some() { Form::Kdbx } else { Form::Xml },
             stream,
             pool: HashMap::new(),
             binaries: Vec::new(),
-            lost: Lost::default(),
         };
-        document.whole(&std::mem::take(&mut self.top))?;
-        let told = document.lost.told();
+        let mut out = |bytes: &[u8]| output.write_all(bytes).map_err(Error::stream);
+        document.root(&top)?;
+        drop(top);
+        let Some(composite) = composite else {
+            let root = std::mem::take(&mut document.xml);
+            document.meta();
+            out(&document.xml)?;
+            out(&root)?;
+            return output.flush().map_err(Error::stream).map(|()| Vec::new());
+        };
         let plain = document.with_inner_header(&key);
         drop(document);
-        let (header, keys, vector) = self.header()?;
+        let (header, keys, vector) = header(&composite)?;
         let failed = || Error::new(ErrorKind::Internal, "the file could not be encrypted");
         let mut sealed = plain;
         Cipher::ChaCha20.encrypt(&keys.cipher, &vector, &mut sealed).ok_or_else(failed)?;
-        let mut out = |bytes: &[u8]| self.output.write_all(bytes).map_err(Error::stream);
         out(&header)?;
         out(&Sha256::digest(&header))?;
         out(&keys.header_tag(&header).ok_or_else(failed)?)?;
@@ -175,43 +310,35 @@ impl Writer for KdbxWriter {
             out(&u32::try_from(block.len()).unwrap_or_default().to_le_bytes())?;
             out(block)?;
         }
-        self.output.flush().map_err(Error::stream)?;
-        Ok(told)
+        output.flush().map_err(Error::stream)?;
+        Ok(Vec::new())
     }
 }
 
-impl KdbxWriter {
-    /// The outer header, the keys that it leads to, and the nonce in it.
-    fn header(&self) -> Result<(Vec<u8>, Keys, [u8; 12])> {
-        let (mut seed, mut salt, mut nonce) = ([0; 32], [0; 32], [0; 12]);
-        for random in [&mut seed[..], &mut salt, &mut nonce] {
-            generate::random_bytes(random)?;
-        }
-        let argon2 = Argon2 {
-            id: true,
-            old: false,
-            salt: salt.to_vec(),
-            memory: MEMORY,
-            passes: PASSES,
-            lanes: LANES,
-        };
-        let kdf = Kdf::Argon2(argon2);
-        let mut header = MAGIC.to_vec();
-        // Version 4.0: what 4.1 adds is not written.
-        header.extend([0, 0, 4, 0]);
-        for (name, value) in [
-            (field::CIPHER, &Cipher::ChaCha20.name()[..]),
-            (field::COMPRESSION, &0_u32.to_le_bytes()[..]),
-            (field::SEED, &seed[..]),
-            (field::VECTOR, &nonce[..]),
-            (field::KDF, &kdf.dictionary()[..]),
-            (field::END, &b"\r\n\r\n"[..]),
-        ] {
-            put(&mut header, name, value);
-        }
-        let keys = Keys::derive(&kdf, &self.composite, &seed)?;
-        Ok((header, keys, nonce))
+/// The outer header, the keys that it leads to, and the nonce in it.
+fn header(composite: &super::key::Key) -> Result<(Vec<u8>, Keys, [u8; 12])> {
+    let (mut seed, mut salt, mut nonce) = ([0; 32], [0; 32], [0; 12]);
+    for random in [&mut seed[..], &mut salt, &mut nonce] {
+        generate::random_bytes(random)?;
     }
+    let argon2 =
+        Argon2 { id: true, old: false, salt: salt.to_vec(), memory: MEMORY, passes: PASSES, lanes: LANES };
+    let kdf = Kdf::Argon2(argon2);
+    let mut header = MAGIC.to_vec();
+    // Version 4.0: what 4.1 adds is not written.
+    header.extend([0, 0, 4, 0]);
+    for (name, value) in [
+        (field::CIPHER, &Cipher::ChaCha20.name()[..]),
+        (field::COMPRESSION, &0_u32.to_le_bytes()[..]),
+        (field::SEED, &seed[..]),
+        (field::VECTOR, &nonce[..]),
+        (field::KDF, &kdf.dictionary()[..]),
+        (field::END, &b"\r\n\r\n"[..]),
+    ] {
+        put(&mut header, name, value);
+    }
+    let keys = Keys::derive(&kdf, composite, &seed)?;
+    Ok((header, keys, nonce))
 }
 
 fn put(out: &mut Vec<u8>, name: u8, value: &[u8]) {
@@ -223,19 +350,21 @@ fn put(out: &mut Vec<u8>, name: u8, value: &[u8]) {
 /// The document, as it is written.
 struct Document {
     xml: Zeroizing<Vec<u8>>,
+    form: Form,
     stream: Stream,
     /// Attachments that are there already, by their hash.
     pool: HashMap<[u8; 32], usize>,
     binaries: Vec<SecretBytes>,
-    lost: Lost,
 }
 
 impl Document {
     /// The inner header and the document behind it.
-    fn with_inner_header(&self, key: &[u8; 64]) -> Zeroizing<Vec<u8>> {
+    fn with_inner_header(&mut self, key: &[u8; 64]) -> Zeroizing<Vec<u8>> {
         let files: usize = self.binaries.iter().map(|binary| binary.len() + 6).sum();
+        let root = std::mem::take(&mut self.xml);
+        self.meta();
         // Room for the padding of a cipher, so that encrypting makes no copy.
-        let mut plain = Zeroizing::new(Vec::with_capacity(files + self.xml.len() + 128));
+        let mut plain = Zeroizing::new(Vec::with_capacity(files + self.xml.len() + root.len() + 128));
         put(&mut plain, field::INNER_STREAM, &Stream::CHACHA20.to_le_bytes());
         put(&mut plain, field::INNER_KEY, key);
         for binary in &self.binaries {
@@ -247,6 +376,7 @@ impl Document {
         }
         put(&mut plain, field::END, b"");
         plain.extend_from_slice(&self.xml);
+        plain.extend_from_slice(&root);
         plain
     }
 
@@ -273,101 +403,108 @@ impl Document {
         self.raw(rest);
     }
 
-    /// A name, which cannot be protected.
-    fn name(&mut self, name: &str) {
-        self.lost.characters += u64::from(!name.chars().all(is_xml));
-        self.text(name);
-    }
-
     fn element(&mut self, tag: &str, text: &str) {
         self.raw(&format!("<{tag}>"));
         self.text(text);
         self.raw(&format!("</{tag}>"));
     }
 
-    fn identifier(&mut self) -> Result<()> {
+    fn identifier() -> Result<String> {
         let mut id = [0; 16];
         generate::random_bytes(&mut id)?;
-        self.element("UUID", &BASE64_STANDARD.encode(id));
-        Ok(())
+        Ok(BASE64_STANDARD.encode(id))
     }
 
-    fn whole(&mut self, top: &Group) -> Result<()> {
+    /// All before the groups; attachments are known by then.
+    fn meta(&mut self) {
         self.raw("<?xml version=\"1.0\" encoding=\"utf-8\" standalone=\"yes\"?>\n<KeePassFile><Meta><Generator>keyferry</Generator>");
         self.raw("<MemoryProtection><ProtectTitle>False</ProtectTitle><ProtectUserName>False</ProtectUserName><ProtectPassword>True</ProtectPassword><ProtectURL>False</ProtectURL><ProtectNotes>False</ProtectNotes></MemoryProtection>");
-        self.raw("<RecycleBinEnabled>True</RecycleBinEnabled><RecycleBinUUID>AAAAAAAAAAAAAAAAAAAAAA==</RecycleBinUUID></Meta><Root>");
+        self.raw("<RecycleBinEnabled>True</RecycleBinEnabled><RecycleBinUUID>AAAAAAAAAAAAAAAAAAAAAA==</RecycleBinUUID>");
+        if self.form == Form::Xml && !self.binaries.is_empty() {
+            self.raw("<Binaries>");
+            for (number, binary) in std::mem::take(&mut self.binaries).iter().enumerate() {
+                self.raw(&format!("<Binary ID=\"{number}\">"));
+                self.raw(&Zeroizing::new(BASE64_STANDARD.encode(binary.expose())));
+                self.raw("</Binary>");
+            }
+            self.raw("</Binaries>");
+        }
+        self.raw("</Meta>");
+    }
+
+    fn root(&mut self, top: &Group) -> Result<()> {
+        self.raw("<Root>");
         match (&top.names[..], &top.groups[..]) {
-            ([name], [vault]) if top.records.is_empty() => self.group(name, vault)?,
-            _ => self.group(ROOT, top)?,
+            ([name], [vault]) if top.records.is_empty() => self.group(name, vault, false)?,
+            _ => self.group(ROOT, top, true)?,
         }
         self.raw("<DeletedObjects></DeletedObjects></Root></KeePassFile>");
         Ok(())
     }
 
     /// A group and all below it. Depth is bounded where records are taken in.
-    fn group(&mut self, name: &str, group: &Group) -> Result<()> {
+    fn group(&mut self, name: &str, group: &Group, is_frame: bool) -> Result<()> {
         self.raw("<Group>");
-        self.identifier()?;
-        self.raw("<Name>");
-        self.lost.nameless += u64::from(name.is_empty());
-        self.name(if name.is_empty() { UNNAMED } else { name });
-        self.raw("</Name><IconID>48</IconID><IsExpanded>True</IsExpanded>");
+        self.element("UUID", &Self::identifier()?);
+        self.element("Name", name);
+        self.raw("<IconID>48</IconID><IsExpanded>True</IsExpanded>");
+        if is_frame {
+            self.raw("<CustomData><Item>");
+            self.element("Key", FRAME.0);
+            self.element("Value", FRAME.1);
+            self.raw("</Item></CustomData>");
+        }
         for record in &group.records {
             self.entry(record)?;
         }
         for (name, group) in group.names.iter().zip(&group.groups) {
-            self.group(name, group)?;
+            self.group(name, group, false)?;
         }
         self.raw("</Group>");
         Ok(())
     }
 
     fn entry(&mut self, record: &Record) -> Result<()> {
-        self.lost.favorites += u64::from(record.favorite);
-        self.lost.colors += u64::from(record.color.is_some());
         self.raw("<Entry>");
-        self.identifier()?;
+        let id = Self::identifier()?;
+        self.element("UUID", &id);
         self.raw("<IconID>0</IconID>");
-        for (index, tag) in record.tags.iter().enumerate() {
-            let before = record.tags.get(..index).unwrap_or_default();
-            let is_lost = tag.contains([';', ','])
-                || tag.trim() != tag.as_str()
-                || tag.is_empty()
-                || before.contains(tag);
-            self.lost.tags += u64::from(is_lost);
-            self.lost.characters += u64::from(!tag.chars().all(is_xml));
-        }
         self.element("Tags", &record.tags.join(";"));
         let expires = expiry(&record.customs);
         self.times(record.created_at, record.changed_at, expires.map(|(_, at)| at));
-        for (key, value) in [
-            ("Title", &record.name),
-            ("UserName", &record.login),
-            ("URL", &record.url),
-            ("Notes", &record.description),
-        ] {
-            self.string(key, value, false)?;
+        for string in strings(record, expires.map(|(at, _)| at)) {
+            self.string(&string.key, string.value, string.secret)?;
         }
-        let password = record.password.as_ref().map_or("", SecretString::expose);
-        self.lost.empty += u64::from(record.password.is_some() && password.is_empty());
-        self.string("Password", password, true)?;
-        self.customs(&record.customs, expires.map(|(place, _)| place))?;
         self.attachments(record)?;
+        if !record.history.is_empty() {
+            self.raw("<History>");
+            for earlier in record.history.iter().filter(|earlier| !earlier.password.is_empty()) {
+                self.raw("<Entry>");
+                self.element("UUID", &id);
+                self.raw("<IconID>0</IconID>");
+                self.times(record.created_at, earlier.changed_at, None);
+                for (key, value) in
+                    [("Title", &record.name), ("UserName", &record.login), ("URL", &record.url)]
+                {
+                    self.string(key, value, false)?;
+                }
+                self.string("Password", earlier.password.expose(), true)?;
+                self.raw("</Entry>");
+            }
+            self.raw("</History>");
+        }
         self.raw("</Entry>");
         Ok(())
     }
 
     fn times(&mut self, created: Option<i64>, changed: Option<i64>, expires: Option<i64>) {
         self.raw("<Times>");
-        let date = |seconds| BASE64_STANDARD.encode(dates::in_base64(seconds));
-        if let Some(created) = created {
-            self.element("CreationTime", &date(created));
-        }
-        if let Some(changed) = changed {
-            self.element("LastModificationTime", &date(changed));
-        }
-        if let Some(expires) = expires {
-            self.element("ExpiryTime", &date(expires));
+        for (name, seconds) in
+            [("CreationTime", created), ("LastModificationTime", changed), ("ExpiryTime", expires)]
+        {
+            if let Some(moment) = seconds.and_then(|seconds| self.form.moment(seconds)) {
+                self.element(name, &moment);
+            }
         }
         self.element("Expires", if expires.is_some() { "True" } else { "False" });
         self.raw("</Times>");
@@ -375,81 +512,26 @@ impl Document {
 
     /// A string; protected where it is a secret, and where XML could not hold it.
     fn string(&mut self, key: &str, value: &str, secret: bool) -> Result<()> {
-        self.raw("<String><Key>");
-        self.name(key);
-        self.raw("</Key>");
-        if secret || !value.chars().all(is_xml) {
+        self.raw("<String>");
+        self.element("Key", key);
+        let hidden = secret || !value.chars().all(is_xml);
+        if self.form == Form::Kdbx && hidden {
             let mut bytes = Zeroizing::new(value.as_bytes().to_vec());
             self.stream.apply(&mut bytes).ok_or_else(|| {
                 Error::new(ErrorKind::Refused, "a KDBX file holds at most 256 GiB of secrets")
             })?;
             self.raw("<Value Protected=\"True\">");
             self.raw(&BASE64_STANDARD.encode(&*bytes));
-            self.raw("</Value></String>");
         } else {
-            self.raw("<Value>");
+            self.raw(if secret { "<Value ProtectInMemory=\"True\">" } else { "<Value>" });
             self.text(value);
-            self.raw("</Value></String>");
         }
+        self.raw("</Value></String>");
         Ok(())
-    }
-
-    fn customs(&mut self, customs: &[Custom], expires: Option<usize>) -> Result<()> {
-        let mut names: HashSet<String> =
-            ["Title", "UserName", "Password", "URL", "Notes"].into_iter().map(str::to_owned).collect();
-        let (mut codes, mut urls) = (0, 1);
-        for (place, custom) in customs.iter().enumerate() {
-            if expires == Some(place) {
-                continue;
-            }
-            let mut key = custom.name.clone();
-            if is_numbered(&custom.name, "TOTP", codes) && custom.kind == CustomKind::Totp {
-                let word =
-                    if custom.value.expose().contains("://") { "otp" } else { "TimeOtp-Secret-Base32" };
-                if !names.contains(word) {
-                    codes += 1;
-                    word.clone_into(&mut key);
-                }
-            }
-            if custom.kind == CustomKind::Text && custom.name == format!("URL {}", urls + 1) {
-                key = if urls == 1 { "KP2A_URL".to_owned() } else { format!("KP2A_URL_{}", urls - 1) };
-                urls += 1;
-            }
-            let special = key != custom.name;
-            let known = match custom.kind {
-                CustomKind::Text | CustomKind::Password => true,
-                CustomKind::Totp => special,
-                CustomKind::Other(_) => false,
-            };
-            self.lost.kinds += u64::from(!known);
-            let key = self.unique(&mut names, &key);
-            self.string(&key, custom.value.expose(), custom.kind != CustomKind::Text)?;
-        }
-        Ok(())
-    }
-
-    /// A name that is not there yet: programs keep the last of two.
-    fn unique(&mut self, names: &mut HashSet<String>, name: &str) -> String {
-        self.lost.nameless += u64::from(name.is_empty());
-        let name = if name.is_empty() { UNNAMED } else { name };
-        if names.insert(name.to_owned()) {
-            return name.to_owned();
-        }
-        self.lost.renamed += 1;
-        let mut number = 2;
-        loop {
-            let numbered = format!("{name} ({number})");
-            if names.insert(numbered.clone()) {
-                return numbered;
-            }
-            number += 1;
-        }
     }
 
     fn attachments(&mut self, record: &Record) -> Result<()> {
-        let mut names = HashSet::new();
-        for attachment in &record.attachments {
-            let name = self.unique(&mut names, &attachment.name);
+        for (attachment, name) in record.attachments.iter().zip(attachment_names(record)) {
             let next = self.binaries.len();
             let hash = Sha256::digest(attachment.content.expose()).into();
             let index = *self.pool.entry(hash).or_insert(next);
@@ -462,9 +544,9 @@ impl Document {
                 }
                 self.binaries.push(attachment.content.clone());
             }
-            self.raw("<Binary><Key>");
-            self.name(&name);
-            self.raw(&format!("</Key><Value Ref=\"{index}\" /></Binary>"));
+            self.raw("<Binary>");
+            self.element("Key", &name);
+            self.raw(&format!("<Value Ref=\"{index}\" /></Binary>"));
         }
         Ok(())
     }
