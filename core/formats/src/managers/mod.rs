@@ -10,6 +10,7 @@ pub(crate) mod item;
 pub(crate) mod items;
 pub(crate) mod keepass;
 pub(crate) mod keeper;
+pub(crate) mod markup;
 pub(crate) mod nextcloud;
 pub(crate) mod one_password;
 pub(crate) mod one_pif;

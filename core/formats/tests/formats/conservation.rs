@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::documents::shapes;
+use super::markup;
 use keyferry_crypto::model::{Entry, Record, Values};
 use keyferry_crypto::secret::SecretString;
 use keyferry_formats::{Format, ReadOptions, detect::detect, json_line, reader};
@@ -315,6 +316,9 @@ fn documents(format: Format) -> Vec<Planted> {
         let planted = |value| Planted { member: shape.member, ..document(format, value, shape.resolved) };
         return shape.values.into_iter().map(planted).collect();
     }
+    if let Some(markup::Shape { root, values, resolved }) = markup::shapes(name) {
+        return values.into_iter().map(|value| markup_document(format, root, value, resolved)).collect();
+    }
     let plain = |text: String, places: &[(usize, &str)], fixed| {
         let places = places.iter().map(|(number, at)| (token(*number), (*at).to_owned())).collect();
         vec![Planted { format, text, places, resolved: &[], fixed, member: None }]
@@ -445,6 +449,21 @@ fn document(format: Format, mut value: Value, resolved: &'static [&'static str])
         fixed,
         member: None,
     }
+}
+
+/// The same in XML, where an element has a name without `~` and `/`.
+fn markup_document(
+    format: Format,
+    root: &str,
+    mut value: Value,
+    resolved: &'static [&'static str],
+) -> Planted {
+    let mut places = BTreeMap::new();
+    plant(&mut value, &format!("/{root}"), &mut places);
+    let fixed = leaves(&value) - places.len();
+    places.values_mut().for_each(|at| *at = at.replace("c~0~1d", "c.d"));
+    let text = format!("<?xml version=\"1.0\"?>\n{}", markup::written(root, &value));
+    Planted { format, text, places, resolved, fixed, member: None }
 }
 
 /// How many values stand in a document.

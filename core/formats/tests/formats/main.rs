@@ -8,6 +8,7 @@ mod kdb;
 mod kdbx;
 mod keepass_conservation;
 mod making;
+mod markup;
 mod samples;
 mod table;
 
