@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 /// What begins with certain bytes, and what to do with it.
 const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"\x03\xd9\xa2\x9a", "a KeePass database of a kind that is no longer in use", KEEPASS),
-    (b"PWS3", "a Password Safe database", "export it there as text or XML, and that as CSV"),
     (
         b"PK\x03\x04",
         "a zip archive, perhaps a workbook or a manager's export",

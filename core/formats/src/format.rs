@@ -467,6 +467,26 @@ static ROWS: &[&Row] = &[
         write: None,
     },
     &Row {
+        name: "psafe3",
+        aliases: &["pwsafe"],
+        from: "Password Safe 3",
+        known_by: "its first four bytes, `PWS3`",
+        left: "dates, earlier passwords, policies, auto-type, settings of the database",
+        fits: foreign_managers::password_safe::fits,
+        read: foreign_managers::password_safe::read,
+        write: None,
+    },
+    &Row {
+        name: "pwsafe-xml",
+        aliases: &[],
+        from: "Password Safe",
+        known_by: "`passwordsafe` with `entry` or `delimiter`",
+        left: "dates, earlier passwords, policies, auto-type, settings of the database",
+        fits: foreign_managers::password_safe::fits_xml,
+        read: foreign_managers::password_safe::read_xml,
+        write: None,
+    },
+    &Row {
         name: "safeincloud-xml",
         aliases: &[],
         from: "SafeInCloud",
@@ -581,6 +601,9 @@ static ROWS: &[&Row] = &[
     &KEEPASS_XML,
 ];
 
+/// Formats whose files are encrypted, all of them.
+const ENCRYPTED: &[&str] = &["kdbx", "kdb", "psafe3"];
+
 /// A file format: one row of the table of formats.
 #[derive(Clone, Copy)]
 pub struct Format(Kind);
@@ -673,7 +696,7 @@ impl Format {
     /// Whether a file of it is encrypted: it may be written without leave to write plaintext.
     #[must_use]
     pub fn is_encrypted(self) -> bool {
-        self == Self::KDBX || self == Self::KDB
+        ENCRYPTED.contains(&self.name())
     }
 
     /// How well the beginning of a file fits.

@@ -16,6 +16,7 @@ mod survey;
 mod writer;
 
 pub(crate) use header::fits;
+pub(crate) use paths::split as split_path;
 pub(crate) use reader::{read, read_table};
 pub use rows::rows;
 pub use survey::{Column, Survey, survey};

@@ -14,5 +14,6 @@ pub(crate) mod markup;
 pub(crate) mod nextcloud;
 pub(crate) mod one_password;
 pub(crate) mod one_pif;
+pub(crate) mod password_safe;
 pub(crate) mod proton_pass;
 pub(crate) mod psono;

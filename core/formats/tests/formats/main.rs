@@ -9,6 +9,7 @@ mod kdbx;
 mod keepass_conservation;
 mod making;
 mod markup;
+mod psafe;
 mod samples;
 mod table;
 

@@ -43,6 +43,17 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             ]}),
             &["ConnectionType", "ID"],
         ),
+        "pwsafe-xml" => (
+            "passwordsafe",
+            json!({"@delimiter": "=;;", "@Database": "", "Preferences": {"x": ""}, "EmptyGroups": {"EGName": ["", ""]}, "entry": [
+                {
+                    "@id": "", "group": "", "title": "", "username": "", "password": "", "url": "", "notes": "", "uuid": "", "email": "", "runcommand": "", "autotype": "", "ctimex": "", "xtimex": "", "rmtimex": "", "atimex": "",
+                    "pwhistory": {"status": "", "history_entries": {"history_entry": [{"@num": "", "changedx": "", "oldpassword": ""}, {"oldpassword": ""}]}},
+                },
+                {"title": {"@x": "", "#text": ""}, "email": ""}, "",
+            ]}),
+            &["@delimiter", "@id", "uuid"],
+        ),
         "sticky-xml" => ("root", sticky(), &["@ID", "@ParentID", "@SourceLoginID"]),
         "keepassx-xml" => ("database", keepassx(), &[]),
         "passworddragon-xml" => (

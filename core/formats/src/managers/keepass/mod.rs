@@ -31,7 +31,7 @@
 //! | `writer` | records to a KDBX 4 file, and what it cannot hold |
 //! | `bytes` | numbers in a row of bytes |
 
-mod bytes;
+pub(super) mod bytes;
 mod cipher;
 mod codes;
 mod dates;
@@ -41,7 +41,7 @@ mod field;
 mod kdb;
 mod kdbx;
 mod kdf;
-mod key;
+pub(super) mod key;
 mod places;
 mod references;
 mod shelf;
@@ -115,7 +115,7 @@ pub(crate) fn read_kdb(input: Box<dyn Read + Send>, options: &ReadOptions) -> Re
 }
 
 /// All of a file.
-fn whole(mut input: impl Read) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn whole(mut input: impl Read) -> Result<Zeroizing<Vec<u8>>> {
     let (mut all, mut chunk) = (Zeroizing::new(Vec::new()), Zeroizing::new(vec![0; 1 << 16]));
     loop {
         let count = match input.read(&mut chunk) {

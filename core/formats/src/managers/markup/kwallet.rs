@@ -1,4 +1,4 @@
-//! KWallet's XML.
+//! The XML of KDE's wallet.
 //!
 //! Signature: `wallet` with `folder`. Mapping: the wallet is the vault, its folders are folders; a password is a record, and so is a map,
 //! whose entries are fields but for what is called `login`, `password` or `url` there; a stream is a record with an attachment.

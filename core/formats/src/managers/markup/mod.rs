@@ -7,13 +7,13 @@
 //! | `devolutions` | Remote Desktop Manager |
 //! | `figaro` | Figaro's Password Manager, Kedpm |
 //! | `keepassx` | KeePassX before 2 |
-//! | `kwallet` | KWallet |
+//! | `kwallet` | KDE's wallet |
 //! | `password_depot` | Password Depot |
 //! | `password_dragon` | Password Dragon |
 //! | `revelation` | Revelation |
-//! | `safeincloud` | SafeInCloud |
+//! | `safeincloud` | `SafeInCloud` |
 //! | `sticky` | Sticky Password |
-//! | `syspass` | sysPass |
+//! | `syspass` | `sysPass` |
 
 pub(crate) mod delinea;
 pub(crate) mod devolutions;
@@ -46,7 +46,11 @@ pub(super) const TRASH: &str = "Trash";
 ///
 /// # Errors
 /// [`ErrorKind::Input`] where it is malformed, or another's.
-pub(in crate::managers) fn open(input: Box<dyn Read + Send>, root: &str, whose: &str) -> Result<(Document, Members)> {
+pub(in crate::managers) fn open(
+    input: Box<dyn Read + Send>,
+    root: &str,
+    whose: &str,
+) -> Result<(Document, Members)> {
     let bytes = decoded(input)?.bytes()?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         let line = 1 + bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
@@ -122,7 +126,13 @@ pub(in crate::managers) fn child(members: &mut Members, name: &str) -> Members {
 
 impl Document {
     /// Every element of that name, as items in this place.
-    pub(in crate::managers) fn elements(&mut self, members: &mut Members, name: &str, above: &str, path: &RecordPath) {
+    pub(in crate::managers) fn elements(
+        &mut self,
+        members: &mut Members,
+        name: &str,
+        above: &str,
+        path: &RecordPath,
+    ) {
         for (at, value) in each(members, name) {
             let at = format!("{above}/{at}");
             self.found.push(Found { value: Value::Object(inner(value)), at, path: path.clone() });

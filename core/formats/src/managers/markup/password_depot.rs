@@ -42,9 +42,10 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     document.leave_rest(header, "/passwordfile/header");
     let favorites = take(&mut members, "favorites");
     let ids = favorite_ids(&favorites);
-    match ids.is_empty() {
-        true => document.behind(&favorites, "/passwordfile/favorites", "it names no items"),
-        false => document.tally.resolved(favorites.leaves()),
+    if ids.is_empty() {
+        document.behind(&favorites, "/passwordfile/favorites", "it names no items");
+    } else {
+        document.tally.resolved(favorites.leaves());
     }
     let mut passwords = child(&mut members, "passwords");
     groups(&mut document, &mut passwords, &RecordPath::default(), "/passwordfile/passwords");

@@ -93,7 +93,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     if item.record.login.is_empty()
         && let Some(index) = item.record.customs.iter().position(|custom| custom.name == "E-mail")
     {
-        item.record.login = item.record.customs.remove(index).value.expose().to_owned();
+        item.record.customs.remove(index).value.expose().clone_into(&mut item.record.login);
     }
     item.unknown("", members);
     Kept::Record

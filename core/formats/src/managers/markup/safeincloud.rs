@@ -1,4 +1,4 @@
-//! SafeInCloud's XML.
+//! The XML of `SafeInCloud`.
 //!
 //! Signature: `database` with `card` or `label`. Mapping: labels are folders, the first is the place, the others `also_in`;
 //! `login`, `password`, `website` fill the record, further ones and every other field keep their labels; `password` and `pin` are
@@ -86,21 +86,19 @@ fn fill(
             None => item.behind(&label, &at, "it names no label of the file"),
         }
     }
-    let (mut mails, mut mail_labels) = (Vec::new(), 0);
+    let mut mail = None;
     for (at, value) in each(&mut members, "field") {
-        if let Some(index) = field(item, inner(value), &at) {
-            mails.push(index);
-        }
+        mail = mail.or(field(item, inner(value), &at));
     }
-    if item.record.login.is_empty()
-        && let Some(index) = mails.first().filter(|index| **index < item.record.customs.len())
+    if let Some(Mail { index, labelled }) = mail
+        && item.record.login.is_empty()
+        && index < item.record.customs.len()
     {
-        let mail = item.record.customs.remove(*index);
-        mail_labels += u64::from(mail.name != "E-mail");
+        let mail = item.record.customs.remove(index);
         mail.value.expose().clone_into(&mut item.record.login);
-    }
-    if mail_labels > 0 {
-        item.tally.turned_out_resolved();
+        if labelled {
+            item.tally.turned_out_resolved();
+        }
     }
     let notes = item.text(&mut members, "notes");
     item.note(&notes);
@@ -113,8 +111,15 @@ fn fill(
     Kept::Record
 }
 
-/// A field; the place of an e-mail address among the record's.
-fn field(item: &mut Item<'_>, mut field: Members, at: &str) -> Option<usize> {
+/// An e-mail address among the fields of a record.
+struct Mail {
+    index: usize,
+    /// It has a label of its own.
+    labelled: bool,
+}
+
+/// A field; where it is an e-mail address, its place.
+fn field(item: &mut Item<'_>, mut field: Members, at: &str) -> Option<Mail> {
     let kind = item.mark(&mut field, "@type");
     item.resolve(&mut field, &["@autofill", "@id"]);
     item.leave(at, &mut field, &["@score", "@hash"], OWN);
@@ -144,15 +149,17 @@ fn field(item: &mut Item<'_>, mut field: Members, at: &str) -> Option<usize> {
         return None;
     }
     let own = item.simple(&mut field, "@name");
-    let label = match (own.is_empty(), kind.as_str()) {
-        (false, _) => own,
-        (true, "login") => "Login 2".to_owned(),
-        (true, "email") => "E-mail".to_owned(),
-        (true, "expiry") => "Expiry".to_owned(),
-        (true, "one_time_password") => "TOTP".to_owned(),
-        (true, _) => own,
+    let labelled = !own.is_empty();
+    let unnamed = match kind.as_str() {
+        "login" => "Login 2",
+        "email" => "E-mail",
+        "expiry" => "Expiry",
+        "one_time_password" => "TOTP",
+        _ => "",
     };
-    let mail = (kind == "email").then_some(item.record.customs.len());
+    let label = if own.is_empty() { unnamed.to_owned() } else { own };
+    let index = item.record.customs.len();
+    let mail = (kind == "email").then_some(Mail { index, labelled });
     match kind.as_str() {
         "password" | "pin" | "secret" => item.field(label, CustomKind::Password, value),
         "one_time_password" => item.code(&label, value),
