@@ -310,6 +310,7 @@ fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 /// Documents of other tools, and what is no JSON.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn documents(format: Format) -> Vec<Planted> {
     let name = format.name();
     if let Some(shape) = shapes(if name == "kv-yaml" { "kv-json" } else { name }) {
@@ -385,7 +386,7 @@ fn documents(format: Format) -> Vec<Planted> {
                 (8, ""),
                 (9, "line 21"),
             ],
-            1,
+            0,
         ),
         "ewallet-txt" => plain(
             format!(
@@ -456,7 +457,7 @@ fn documents(format: Format) -> Vec<Planted> {
                 (11, ""),
                 (12, ""),
                 (13, ""),
-                (14, "line 19/name"),
+                (14, "line 20/name"),
             ],
             1,
         ),
@@ -622,7 +623,9 @@ fn markup_document(
     let mut places = BTreeMap::new();
     plant(&mut value, &format!("/{root}"), &mut places);
     let fixed = leaves(&value) - places.len();
-    places.values_mut().for_each(|at| *at = at.replace("c~0~1d", "c.d"));
+    for at in places.values_mut() {
+        *at = at.replace("c~0~1d", "c.d");
+    }
     let text = format!("<?xml version=\"1.0\"?>\n{}", markup::written(root, &value));
     Planted { format, text, places, resolved, fixed, member: None }
 }
