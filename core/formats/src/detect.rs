@@ -79,6 +79,7 @@ fn both(formats: &[Format], fit: Fit) -> Error {
 
 /// What has no signature: another tool's, or known by its name alone.
 fn unknown(head: &Head<'_>) -> Result<Format> {
+    foreign::refuse_name(head.ending().as_deref().unwrap_or_default())?;
     foreign::refuse_text(head.bytes)?;
     if let Some(document) = head.json() {
         foreign::refuse_json(document)?;

@@ -22,14 +22,28 @@ pub(super) fn parsed(bytes: &[u8]) -> Result<Value> {
     parse(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes), "UTF-8")
 }
 
+/// The documents of a text that holds one or several, one after the other.
+///
+/// # Errors
+/// [`ErrorKind::Input`] where one is none, with the line.
+pub(super) fn documents(input: Box<dyn Read + Send>) -> Result<Vec<Value>> {
+    let source = Decode::unicode(input)?;
+    let encoding = source.name;
+    read_with(&source.bytes()?, encoding, json::parse_several)
+}
+
 fn parse(bytes: &[u8], encoding: &str) -> Result<Value> {
+    read_with(bytes, encoding, json::parse)
+}
+
+fn read_with<T>(bytes: &[u8], encoding: &str, parse: impl Fn(&str) -> Result<T, json::Broken>) -> Result<T> {
     foreign::refuse_text(bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = line_of(bytes, error.valid_up_to());
         Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
             .next_step("write it in UTF-8; JSON has no other encoding")
     })?;
-    json::parse(text).map_err(|broken| {
+    parse(text).map_err(|broken| {
         let line = line_of(text.as_bytes(), broken.at);
         Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
     })

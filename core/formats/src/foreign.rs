@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 /// What begins with certain bytes, and what to do with it.
 const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"\x03\xd9\xa2\x9a", "a KeePass database of a kind that is no longer in use", KEEPASS),
-    (b"PWS3", "a Password Safe database", "export it there as text or XML, and that as CSV"),
     (
         b"PK\x03\x04",
         "a zip archive, perhaps a workbook or a manager's export",
@@ -33,10 +32,25 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
         "decrypt it first: age -d FILE | keyferry import FORMAT:- …",
     ),
     (b"-----BEGIN PGP", "an OpenPGP message", "decrypt it first: gpg -d FILE | keyferry import FORMAT:- …"),
-    (b"b~>buttercup/", "a Buttercup vault", "export it there as CSV"),
+    (b"b~>buttercup/", "a Buttercup vault", "export it in Buttercup: Vault > Export > CSV"),
+    (
+        b"KWALLET\n\r\0\r\n",
+        "a wallet of KDE, which is encrypted",
+        "export it in KWalletManager: File > Export as XML",
+    ),
+    (
+        b"GnomeKeyring\n\r\0\n",
+        "a keyring of GNOME, which is encrypted",
+        "read it through the Secret Service: print its items as JSON ({\"keyring\": [{\"display_name\", \"secret\", \"attributes\"}]}), and import that",
+    ),
+    (b"var profile=", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
+    (b"loadProfile(", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
+    (b"loadFolders(", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
+    (b"ld({", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
 ];
 
 const KEEPASS: &str = "open it in KeePass 2 or KeePassXC, save it there as KDBX and import that";
+const ONE_PASSWORD: &str = "open it in 1Password, and export it there: File > Export > 1PUX";
 const AS_CSV: &str = "export it there as CSV, and look at what that leaves out";
 
 /// Refuses bytes that are no text, and text that is no table.
@@ -105,15 +119,36 @@ fn any_in(value: &Value, lists: &[&str], is: impl Fn(&Value) -> bool) -> bool {
     })
 }
 
+/// Refuses what only its name tells: databases that are encrypted from their first byte on.
+///
+/// # Errors
+/// [`ErrorKind::Input`] names the tool.
+pub(crate) fn refuse_name(ending: &str) -> Result<()> {
+    let (what, next) = match ending {
+        "enpassdb" | "walletx" => ("a vault of Enpass", "export it in Enpass: Menu > File > Export > .json"),
+        "dash" => (
+            "an encrypted export of Dashlane",
+            "export it in Dashlane: My account > Settings > Export data > CSV",
+        ),
+        "agilekeychain" | "opvault" | "onepassword_data" => ("a vault of 1Password", ONE_PASSWORD),
+        "rfn" | "rfp" | "rfi" | "rfo" => (
+            "a file of RoboForm, which is encrypted",
+            "export it in RoboForm: Options > Account & Data > Export > CSV",
+        ),
+        _ => return Ok(()),
+    };
+    Err(refused(what, next))
+}
+
 const JSON: &[Foreign] = &[
+    Foreign {
+        what: "the keys of a 1Password vault (.agilekeychain)",
+        next: ONE_PASSWORD,
+        is: |doc| any_in(doc, &["list"], |one| one.has("validation") && one.has("iterations")),
+    },
     Foreign {
         what: "logins of Firefox, which are encrypted",
         next: "export them as CSV: in Firefox at about:logins",
         is: |doc| any_in(doc, &["logins"], |one| one.has("encryptedPassword") || one.has("formSubmitURL")),
-    },
-    Foreign {
-        what: "an export of Avast, Avira or F-Secure",
-        next: AS_CSV,
-        is: |doc| any_in(doc, &["logins"], |one| one.has("loginName") || one.has("pwd")),
     },
 ];

@@ -2,6 +2,7 @@
 
 use crate::decode;
 use crate::json::{self, Value};
+use crate::xml;
 use crate::zip;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -36,6 +37,7 @@ pub(crate) struct Head<'a> {
     document: Option<Value>,
     rows: OnceCell<Option<Vec<Vec<String>>>>,
     members: OnceCell<Vec<String>>,
+    elements: OnceCell<Vec<String>>,
 }
 
 /// What files may begin with before anything that counts.
@@ -47,7 +49,15 @@ impl<'a> Head<'a> {
         let text = text_of(bytes);
         let start = text.trim_start_matches(BLANK);
         let document = if start.starts_with(['{', '[']) { json::parse_head(start).ok() } else { None };
-        Self { bytes, name, text, document, rows: OnceCell::new(), members: OnceCell::new() }
+        Self {
+            bytes,
+            name,
+            text,
+            document,
+            rows: OnceCell::new(),
+            members: OnceCell::new(),
+            elements: OnceCell::new(),
+        }
     }
 
     /// Without a mark and blanks at its start. The character that the end cut is U+FFFD.
@@ -83,6 +93,11 @@ impl<'a> Head<'a> {
     /// The names of the first members, where it is a zip archive.
     pub(crate) fn members(&self) -> &[String] {
         self.members.get_or_init(|| zip::first_names(self.bytes))
+    }
+
+    /// Whether it is XML, and such an element stands in its beginning: `database/card`.
+    pub(crate) fn has_element(&self, path: &str) -> bool {
+        self.elements.get_or_init(|| xml::outline(self.text())).iter().any(|element| element == path)
     }
 
     /// The file's name, without the folders that it stands in.

@@ -133,6 +133,19 @@ pub(super) fn parse(text: &str) -> Result<Value, Broken> {
     Ok(value)
 }
 
+/// Parses documents that stand one after the other, as programs print them.
+pub(super) fn parse_several(text: &str) -> Result<Vec<Value>, Broken> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_cut: false };
+    let mut all = Vec::new();
+    loop {
+        all.push(parser.value(0)?);
+        parser.space();
+        if parser.at >= parser.bytes.len() {
+            return Ok(all);
+        }
+    }
+}
+
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -5,11 +5,13 @@
 //! from the document; those that have to be made (out of references, out of pieces) are wiped.
 //! No error shows a name or a value of the document.
 
+use crate::json::{Members, Value};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::secret::SecretString;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 /// Elements in elements beyond this are no one's file.
@@ -355,6 +357,169 @@ impl<'a> Xml<'a> {
     }
 }
 
+/// The name of the outermost element: what follows declarations, comments and the document type.
+pub(crate) fn outermost(mut xml: &str) -> Option<&str> {
+    loop {
+        xml = xml.trim_start();
+        let end = match xml {
+            _ if xml.starts_with("<!--") => "-->",
+            _ if xml.starts_with("<?") => "?>",
+            _ if xml.starts_with("<!") => ">",
+            _ => break,
+        };
+        xml = xml.split_once(end)?.1;
+    }
+    let name = xml.strip_prefix('<')?;
+    name.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next()
+}
+
+/// Elements of a document's beginning that are looked at, and how deep they may stand.
+const OUTLINE: (usize, usize) = (400, 6);
+
+/// The paths of the first elements of a document, as far as its beginning shows them: `database`, `database/card`.
+pub(crate) fn outline(head: &str) -> Vec<String> {
+    let (mut found, mut open, mut seen) = (Vec::new(), Vec::new(), 0);
+    if outermost(head).is_none() {
+        return found;
+    }
+    let mut xml = Xml::new(head);
+    while seen < OUTLINE.0 {
+        match xml.step() {
+            Ok(Step::Open(tag)) => {
+                seen += 1;
+                open.push(tag.name);
+                if open.len() <= OUTLINE.1 {
+                    let path = open.join("/");
+                    if !found.contains(&path) {
+                        found.push(path);
+                    }
+                }
+            }
+            Ok(Step::Close) => drop(open.pop()),
+            Ok(Step::Text(_)) => {}
+            // The end of the beginning, mostly.
+            Ok(Step::End) | Err(_) => break,
+        }
+    }
+    found
+}
+
+/// A document as values, for readers that are not in want of its order.
+pub(crate) struct Tree {
+    /// What the outermost element is called.
+    pub(crate) name: String,
+    /// What stands in it: see [`tree`].
+    pub(crate) members: Members,
+    /// Marks of XML's own that said something: name spaces and the like.
+    pub(crate) marks: u64,
+}
+
+/// Values of a document: more than any file holds that people made.
+const MOST_VALUES: usize = 4_000_000;
+
+/// An element that is not whole yet.
+struct Open<'a> {
+    name: &'a str,
+    members: Members,
+    /// Children by their names, where they are many.
+    places: HashMap<&'a str, usize>,
+    text: Text<'a>,
+    has_children: bool,
+}
+
+impl<'a> Open<'a> {
+    fn new(tag: Tag<'a>, marks: &mut u64) -> Self {
+        let mut members = Members::new();
+        for (name, value) in tag.attributes {
+            if name == "xmlns" || ["xmlns:", "xsi:", "xml:"].iter().any(|space| name.starts_with(space)) {
+                *marks += u64::from(!value.is_empty());
+            } else {
+                members.push((format!("@{name}"), Value::Text(value)));
+            }
+        }
+        Self { name: tag.name, members, places: HashMap::new(), text: Text::Empty, has_children: false }
+    }
+
+    fn put(&mut self, name: &'a str, value: Value) {
+        self.has_children = true;
+        if name == "br" && value.leaves() == 0 {
+            return self.text.push(Cow::Borrowed("\n"));
+        }
+        match self.places.get(name).and_then(|at| self.members.get_mut(*at)) {
+            Some((_, Value::List(list))) => list.push(value),
+            Some((_, first)) => {
+                let before = std::mem::replace(first, Value::Null);
+                *first = Value::List(vec![before, value]);
+            }
+            None => {
+                self.places.insert(name, self.members.len());
+                self.members.push((name.to_owned(), value));
+            }
+        }
+    }
+
+    /// A text where nothing else stands in it, otherwise an object.
+    fn whole(mut self) -> Value {
+        // A blank text is how a document is laid out, unless it is all that an element holds on its line.
+        let blank = is_blank(self.text.as_str()) && (self.has_children || self.text.as_str().contains('\n'));
+        let text = match self.text {
+            _ if blank => Zeroizing::new(String::new()),
+            Text::Made(text) => text,
+            text => Zeroizing::new(text.as_str().to_owned()),
+        };
+        if self.members.is_empty() {
+            return if text.is_empty() { Value::Null } else { Value::Text(text) };
+        }
+        if !text.is_empty() {
+            self.members.push(("#text".to_owned(), Value::Text(text)));
+        }
+        Value::Object(self.members)
+    }
+}
+
+/// Reads a document whole. An element is a text, or an object where it has attributes (`@name`) or children; its own text is
+/// then `#text`. Elements of one name that stand in the same are a list, in the place of the first. `<br/>` is a line break.
+///
+/// # Errors
+/// [`ErrorKind::Input`] where it is malformed, or holds more than is read.
+pub(crate) fn tree(document: &str) -> Result<Tree> {
+    let mut xml = Xml::new(document);
+    let (mut above, mut values, mut marks): (Vec<Open<'_>>, usize, u64) = (Vec::new(), 0, 0);
+    let mut whole = None;
+    loop {
+        match xml.step()? {
+            Step::Open(tag) => {
+                values += 1 + tag.attributes.len();
+                if values > MOST_VALUES {
+                    return Err(xml.malformed("more than four million values"));
+                }
+                above.push(Open::new(tag, &mut marks));
+            }
+            Step::Text(piece) => {
+                if let Some(open) = above.last_mut() {
+                    open.text.push(piece);
+                }
+            }
+            Step::Close => {
+                let Some(done) = above.pop() else { continue };
+                let name = done.name;
+                match above.last_mut() {
+                    Some(outer) => outer.put(name, done.whole()),
+                    None => whole = Some((name.to_owned(), done.whole())),
+                }
+            }
+            Step::End => break,
+        }
+    }
+    let (name, value) = whole.ok_or_else(|| xml.malformed("it has no element"))?;
+    let members = match value {
+        Value::Object(members) => members,
+        Value::Null => Members::new(),
+        text => vec![("#text".to_owned(), text)],
+    };
+    Ok(Tree { name, members, marks })
+}
+
 /// Whether there is nothing but white space.
 pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
@@ -428,6 +593,31 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Input, "{document}");
             assert!(!format!("{error} {error:?}").contains("planted"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_tree_keeps_every_text_and_attribute() {
+        let shown = |document: &str| {
+            let tree = tree(document).unwrap();
+            let members = Value::Object(tree.members);
+            (tree.name, crate::json::text(&members).expose().to_owned(), tree.marks)
+        };
+        for (document, wanted, marks) in [
+            ("<a/>", "{}", 0),
+            ("<a>x</a>", r##"{"#text":"x"}"##, 0),
+            (
+                "<a xmlns='n' x='1'>\n <b> </b> <b/>\n <c>\n </c><b y='2'>t</b>\n</a>",
+                r##"{"@x":"1","b":[" ",null,{"@y":"2","#text":"t"}],"c":null}"##,
+                1,
+            ),
+            ("<a><b>1<br/>2<br />3</b>loose</a>", r##"{"b":"1\n2\n3","#text":"loose"}"##, 0),
+            ("<a><b p=''> </b></a>", r##"{"b":{"@p":"","#text":" "}}"##, 0),
+        ] {
+            assert_eq!(shown(document), ("a".to_owned(), wanted.to_owned(), marks), "{document}");
+        }
+        assert!(tree("<a><b></a>").is_err());
+        assert_eq!(outline("<!DOCTYPE a><a><b><c/></b><b><d"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(outline("no <a/>"), [""; 0]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn members_of(value: Value) -> Result<Members> {
 }
 
 /// Bytes in base32 (RFC 4648) without padding, as authenticators show secrets.
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut out = String::with_capacity(bytes.len().div_ceil(5) * 8);
     for chunk in bytes.chunks(5) {

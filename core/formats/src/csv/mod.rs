@@ -17,6 +17,7 @@ pub(crate) mod table_writer;
 mod writer;
 
 pub(crate) use header::fits;
+pub(crate) use paths::split as split_path;
 pub(crate) use reader::{read, read_table};
 pub use rows::rows;
 pub use survey::{Column, Survey, survey};

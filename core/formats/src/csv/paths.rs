@@ -2,7 +2,7 @@
 
 /// `Infra/Net\/Core`: a backslash before the separator makes it part of the name, and
 /// stands for itself anywhere else. Empty parts are left out: `/Infra/` is `Infra`.
-pub(super) fn split(cell: &str, separator: char) -> Vec<String> {
+pub(crate) fn split(cell: &str, separator: char) -> Vec<String> {
     let mut names = vec![String::new()];
     let mut chars = cell.chars().peekable();
     while let Some(c) = chars.next() {

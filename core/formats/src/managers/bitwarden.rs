@@ -1,6 +1,7 @@
 //! The JSON export of Bitwarden and Vaultwarden, of a person or of an organisation, in the clear or protected with a password.
 //!
-//! Signature: `encrypted` beside `items` or `data`; or items with an object `login`, `secureNote`, `card`, `identity`, `sshKey`.
+//! Signature: `encrypted` beside `items` or `data`; or items with an object `login`, `secureNote`, `card`, `identity`, `sshKey`; or a list
+//! of items without a frame, or one item, as `bw` prints them.
 //! Mapping: `/` in the names of folders and collections nests. `login`, `card`, `identity` and `sshKey` fill the record and
 //! custom fields; `fields` follow in their order; a passkey is its JSON. What is archived gets the tag `archived`.
 //! Members that nobody knows become custom fields.
@@ -39,8 +40,22 @@ fn is_own(document: &Value) -> bool {
         _ => None,
     };
     let is_object = |item: &Value, kind: &str| matches!(item.get(kind), Some(Value::Object(_)));
-    matches!(document.get("encrypted"), Some(Value::Bool(_))) && (items.is_some() || document.has("data"))
-        || items.is_some_and(|items| items.iter().any(|item| kinds.iter().any(|kind| is_object(item, kind))))
+    let is_item = |item: &Value| kinds.iter().any(|kind| is_object(item, kind));
+    match document {
+        // As `bw list items` and `bw get item` print them.
+        Value::List(items) => items.iter().any(|item| is_printed(item) || is_item(item) && item.has("type")),
+        one if is_printed(one) => true,
+        _ => {
+            matches!(document.get("encrypted"), Some(Value::Bool(_)))
+                && (items.is_some() || document.has("data"))
+                || items.is_some_and(|items| items.iter().any(is_item))
+        }
+    }
+}
+
+/// Whether it is an item as the command line prints it.
+fn is_printed(value: &Value) -> bool {
+    matches!(value.get("object"), Some(Value::Text(object)) if object.as_str() == "item") && value.has("type")
 }
 
 /// Whether it is the archive with attachments.
@@ -51,7 +66,12 @@ pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    of_document(document(input)?, None, options)
+    let document = match document(input)? {
+        Value::List(items) => Value::Object(vec![("items".to_owned(), Value::List(items))]),
+        one if is_printed(&one) => Value::Object(vec![("items".to_owned(), Value::List(vec![one]))]),
+        whole => whole,
+    };
+    of_document(document, None, options)
 }
 
 /// Reads the archive: `data.json`, and `attachments/` with a folder for each item that has some.
@@ -186,7 +206,7 @@ impl Reader {
             Some((_, Value::Text(id))) => id.to_string(),
             _ => String::new(),
         };
-        for name in ["id", "organizationId", "type"] {
+        for name in ["id", "object", "organizationId", "type"] {
             match take(&mut members, name) {
                 structured @ (Value::List(_) | Value::Object(_)) => {
                     members.push((name.to_owned(), structured));

@@ -1,12 +1,12 @@
 //! Devolutions' JSON: Remote Desktop Manager, Server, Workspace.
 //!
-//! Signature: `Connections` with `ConnectionType`. Mapping: groups nest by `\`; an entry's own credentials, or those of its kind
+//! Signature: `Connections` with `ConnectionType`. Mapping: groups nest by `\`, and an entry of type `Group` is such a folder; an entry's own credentials, or those of its kind
 //! (`DataEntry`), fill the record; every other member is a field by its own name. Variables (`$HOST$`) stay as they are.
 //! Resolved: ids, kinds. Told: dates. Rejected: entries whose password is encrypted (`SafePassword`).
 //! The whole document is kept in memory.
 
 use super::item::{Item, OWN, folders, list, object};
-use super::items::{Document, Kept};
+use super::items::{Document, Found, Kept};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::{Entries, ReadOptions};
@@ -22,12 +22,39 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Devolutions")?;
-    document.items(list(&mut members, "Connections"), "/Connections", &RecordPath::default());
+    for (index, value) in list(&mut members, "Connections").into_iter().enumerate() {
+        let found = Found { value, at: format!("/Connections/{index}"), path: RecordPath::default() };
+        if let Some(item) = group(&mut document, found) {
+            document.found.push(item);
+        }
+    }
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(fill)))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+/// Takes an entry that is a folder; any other comes back.
+pub(super) fn group(document: &mut Document, mut found: Found) -> Option<Found> {
+    let kind = found.value.get("ConnectionType");
+    let is_group = matches!(kind, Some(Value::Text(kind)) if kind.as_str() == "Group");
+    if !is_group || found.value.duplicate().is_some() {
+        return Some(found);
+    }
+    let Value::Object(mut members) = std::mem::replace(&mut found.value, Value::Null) else {
+        return Some(found);
+    };
+    // The group of a folder is its own path.
+    let mut path = folders(&document.name(&mut members, &["Group"]), '\\');
+    let name = document.name(&mut members, &["Name"]);
+    if !name.is_empty() && path.folders.last() != Some(&name) {
+        path.folders.push(name);
+    }
+    document.resolve(&mut members, &["ID", "ConnectionType", "ConnectionSubType"]);
+    document.leave_rest(members, &found.at);
+    document.place(path, found.at);
+    None
+}
+
+pub(super) fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     if holds(&members, "SafePassword") {
         return Kept::Rejected("its password is encrypted: export with credentials in the clear".to_owned());
     }

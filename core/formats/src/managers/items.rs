@@ -261,9 +261,9 @@ impl Iterator for Items {
         while let Some(Found { value, at, path }) = self.found.next() {
             let (leaves, mark) = (value.leaves(), self.tally.mark());
             return Some(Ok(match self.record(value, &at, path) {
-                Ok(Some(record)) => Entry::Record(record, Position::pointer(at)),
+                Ok(Some(record)) => Entry::Record(record, position(&at)),
                 Ok(None) => continue,
-                Err(why) => self.tally.refuse(mark, leaves, Position::pointer(at), why),
+                Err(why) => self.tally.refuse(mark, leaves, position(&at), why),
             }));
         }
         if self.end.is_none() {
@@ -271,6 +271,12 @@ impl Iterator for Items {
         }
         self.end.as_mut().and_then(Vec::pop).map(Ok)
     }
+}
+
+/// Where an item stands: a pointer, or the line of a text (`line 7`).
+fn position(at: &str) -> Position {
+    let line = at.strip_prefix("line ").and_then(|number| number.parse().ok());
+    line.map_or_else(|| Position::pointer(at), Position::line)
 }
 
 /// Folders that name the one they stand in: paths by id. What stands in itself, or in a folder that is not there, is at the

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::documents::shapes;
+use super::markup;
 use keyferry_crypto::model::{Entry, Record, Values};
 use keyferry_crypto::secret::SecretString;
 use keyferry_formats::{Format, ReadOptions, detect::detect, json_line, reader};
@@ -87,8 +88,8 @@ fn samples(format: Format) -> Vec<Planted> {
             planted
         }
         "bitwarden-json" | "bitwarden-protected" => exports_of_bitwarden(format),
-        // Their values stand in no text: `keepass_conservation`, `kdb` and `sealed`.
-        "keepass-xml" | "kdbx" | "kdb" | "ansible-vault" | "sops" => Vec::new(),
+        // Their values stand in no text: `keepass_conservation`, `kdb`, `psafe` and `sealed`.
+        "keepass-xml" | "kdbx" | "kdb" | "psafe3" | "ansible-vault" | "sops" => Vec::new(),
         name => {
             let tables: Vec<_> = TABLES.iter().filter(|(of, ..)| *of == name).collect();
             if tables.is_empty() {
@@ -309,15 +310,19 @@ pub(super) fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 /// Documents of other tools, and what is no JSON.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn documents(format: Format) -> Vec<Planted> {
     let name = format.name();
     if let Some(shape) = shapes(if name == "kv-yaml" { "kv-json" } else { name }) {
         let planted = |value| Planted { member: shape.member, ..document(format, value, shape.resolved) };
         return shape.values.into_iter().map(planted).collect();
     }
+    if let Some(markup::Shape { root, values, resolved }) = markup::shapes(name) {
+        return values.into_iter().map(|value| markup_document(format, root, value, resolved)).collect();
+    }
     let plain = |text: String, places: &[(usize, &str)], fixed| {
         let places = places.iter().map(|(number, at)| (token(*number), (*at).to_owned())).collect();
-        vec![Planted { format, text, places, resolved: &[], fixed, member: None }]
+        vec![Planted { format, text, places, resolved: &["resolved"], fixed, member: None }]
     };
     match name {
         "dashlane-zip" => {
@@ -359,6 +364,167 @@ fn documents(format: Format) -> Vec<Planted> {
                 member: None,
             }]
         }
+        "kaspersky-txt" => plain(
+            format!(
+                "Websites\n\nWebsite name: {}\nWebsite URL: {}\nLogin name: {}\nLogin: {}\nPassword: {}\nComment: {}\n\n---\n\nName: {}\nText: {}\n---\nWort: {}\n---\nNotes\n\nName:\nLogin: x\n{}, a line that says nothing\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+                token(7),
+                token(8),
+                token(9),
+            ),
+            &[
+                (0, ""),
+                (1, ""),
+                (2, ""),
+                (3, ""),
+                (4, ""),
+                (5, ""),
+                (6, ""),
+                (7, ""),
+                (8, ""),
+                (9, "line 21"),
+            ],
+            0,
+        ),
+        "ewallet-txt" => plain(
+            format!(
+                "{}\nUser Name {}\nPassword\t{}\nPIN: {}\nPIN: {}\n{}\n\n{}\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6)
+            ),
+            &[(0, ""), (1, ""), (2, ""), (3, ""), (4, ""), (5, ""), (6, "")],
+            0,
+        ),
+        "buttercup-csv" => {
+            let header =
+                "!type,!group_id,!group_name,!group_parent,title,username,password,URL,notes,More,More,";
+            let resolved = &["line 2, column 1", "line 2, column 2", "line 2, column 4"];
+            vec![Planted { resolved, ..table(format, header, 1) }]
+        }
+        "clipperz-html" => {
+            let mut list = json!([{"label": "", "data": {"notes": "", "directLogins": {"x": ""}}, "reference": "", "currentVersion": {"fields": {"f": {"label": "", "value": "", "actionType": "=URL", "hidden": false}, "g": {"label": "", "value": "", "actionType": "", "hidden": true}, "h": {"label": "", "value": ""}, "i": ""}}}, ""]);
+            let mut places = BTreeMap::new();
+            plant(&mut list, "", &mut places);
+            let fixed = leaves(&list) - places.len();
+            let text = format!("<html><textarea>{list}</textarea></html>");
+            vec![Planted {
+                format,
+                text,
+                places,
+                resolved: &["label", "reference", "actionType"],
+                fixed,
+                member: None,
+            }]
+        }
+        "gnome-keyring" => plain(
+            format!(
+                "{}\n[keyring]\ndisplay-name={}\nctime={}\nmore={}\n[1]\nitem-type={}\ndisplay-name={}\nsecret={}\nmtime={}\nodd={}\n[1:attribute0]\nname=username\ntype={}\nvalue={}\n[1:attribute1]\nname={}\nvalue={}\nodd={}\n[7:attribute0]\nname={}\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+                token(7),
+                token(8),
+                token(9),
+                token(10),
+                token(11),
+                token(12),
+                token(13),
+                token(14),
+            ),
+            &[
+                (0, "line 1"),
+                (1, ""),
+                (2, "line 2/resolved"),
+                (3, "line 2/more"),
+                (4, "line 6/resolved"),
+                (5, ""),
+                (6, ""),
+                (7, "line 6/mtime"),
+                (8, ""),
+                (9, "line 11/resolved"),
+                (10, ""),
+                (11, ""),
+                (12, ""),
+                (13, ""),
+                (14, "line 20/name"),
+            ],
+            1,
+        ),
+        "networkmanager" => plain(
+            format!(
+                "{}\n[connection]\nid={}\nuuid={}\nmore={}\n[wifi-security]\npsk={}\nkey-mgmt={}\n[802-1x]\nidentity={}\npassword={}\n[vpn]\nuser={}\ngateway={}\n[vpn]\nuser={}\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+                token(7),
+                token(8),
+                token(9),
+                token(10),
+            ),
+            &[
+                (0, "line 1"),
+                (1, ""),
+                (2, "resolved"),
+                (3, ""),
+                (4, ""),
+                (5, ""),
+                (6, ""),
+                (7, ""),
+                (8, ""),
+                (9, ""),
+                (10, ""),
+            ],
+            0,
+        ),
+        "apple-keychain" => plain(
+            format!(
+                "{}\nkeychain: \"{}\"\nversion: 512\nclass: \"inet\"\nattributes:\n    0x00000007 <blob>=\"{}\"\n    \"acct\"<blob>=\"{}\"\n    \"cdat\"<timedate>=\"{}\"\n    \"srvr\"<blob>=\"{}\"\n    \"svce\"<blob>=\"{}\"\n    \"crtr\"<uint32>=\"{}\"\n    \"odd\"<blob>=\"{}\"\n{}\ndata:\n\"{}\"\n",
+                token(0),
+                token(1),
+                token(2),
+                token(3),
+                token(4),
+                token(5),
+                token(6),
+                token(7),
+                token(8),
+                token(9),
+                token(10),
+            ),
+            &[
+                (0, "line 1"),
+                (1, "resolved"),
+                (2, ""),
+                (3, ""),
+                (4, "line 2/cdat"),
+                (5, ""),
+                (6, ""),
+                (7, "line 2/crtr"),
+                (8, ""),
+                (9, "line 13"),
+                (10, ""),
+            ],
+            2,
+        ),
         _ => panic!("{name} has no sample: every reader has to keep the law"),
     }
 }
@@ -511,6 +677,23 @@ fn document(format: Format, mut value: Value, resolved: &'static [&'static str])
         fixed,
         member: None,
     }
+}
+
+/// The same in XML, where an element has a name without `~` and `/`.
+fn markup_document(
+    format: Format,
+    root: &str,
+    mut value: Value,
+    resolved: &'static [&'static str],
+) -> Planted {
+    let mut places = BTreeMap::new();
+    plant(&mut value, &format!("/{root}"), &mut places);
+    let fixed = leaves(&value) - places.len();
+    for at in places.values_mut() {
+        *at = at.replace("c~0~1d", "c.d");
+    }
+    let text = format!("<?xml version=\"1.0\"?>\n{}", markup::written(root, &value));
+    Planted { format, text, places, resolved, fixed, member: None }
 }
 
 /// How many values stand in a document.

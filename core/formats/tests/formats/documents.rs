@@ -151,7 +151,109 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             ],
             &["id"],
         ),
+        "op-json" => shape(
+            vec![
+                json!([op_item(), {"id": "", "title": "", "category": "", "vault": {"id": "", "name": ""}}]),
+                op_item(),
+            ],
+            OP,
+        ),
+        "lastpass-json" => shape(
+            vec![
+                json!([{"id": "", "name": "", "fullname": "", "username": "", "password": "", "last_modified_gmt": "", "last_touch": "", "group": "", "url": "", "note": ""}, {"url": "=http://sn", "group": "", "fullname": "", "username": ""}]),
+            ],
+            &["id", "fullname"],
+        ),
+        "fsk" => shape(
+            vec![
+                json!({"data": {"a": {"service": "", "username": "", "password": "", "url": "", "notes": "", "style": "", "color": "", "favorite": "=1", "creditNumber": "", "creditExpiry": ""}, "b": ""}, "version": ""}),
+            ],
+            &["style", "color", "version"],
+        ),
+        "avast-json" => shape(
+            vec![
+                json!({"logins": [{"custName": "", "url": "", "loginName": "", "pwd": "", "note": ""}], "notes": [{"label": "", "text": ""}], "cards": [{"custName": "", "cardNumber": "", "expirationDate": {"month": ""}}, ""]}),
+            ],
+            &[],
+        ),
+        "blur-json" => shape(
+            vec![
+                json!({"dntmeExport": true, "accounts": [{"label": "", "domain": "", "username": "=undefined", "email": "", "password": ""}, {"username": "", "email": ""}], "cards": [{"label": "", "number": ""}], "notes": [{"label": "", "content": ""}], "odd": ""}),
+            ],
+            &[],
+        ),
+        "passwordboss-json" => shape(
+            vec![
+                json!({"version": "", "folders": [{"id": "=f", "name": "", "parent": ""}, ""], "items": [{"id": "", "name": "", "type": "", "folder": "=f", "login_url": "", "identifiers": {"username": "", "email": "", "password": "", "totp": "", "notes": "", "custom_fields": [{"name": "", "type": "=password", "value": ""}, {"name": "", "value": ""}, ""]}}, {"name": "", "folder": "", "identifiers": "", "custom_fields": ""}]}),
+            ],
+            &["version", "id", "parent", "type"],
+        ),
+        "passpie-yaml" => shape(
+            vec![
+                json!({"handler": "=passpie", "version": "", "credentials": [{"name": "", "login": "", "password": "", "comment": "", "fullname": "", "modified": ""}, {"name": "=n", "login": "=l", "fullname": "=l@n"}, ""]}),
+            ],
+            &["version"],
+        ),
+        "gnome-json" => shape(
+            vec![
+                json!({"login": [{"display_name": "", "secret": "", "mtime": "", "attributes": {"username": "", "server": "", "xdg:schema": "=x", "port": "", "user": ""}}, ""], "empty": [], "odd": ""}),
+            ],
+            &[],
+        ),
+        "pmp-json" => shape(
+            vec![
+                json!({"operation": {"name": "", "result": {"status": ""}, "Details": [{"RESOURCE ID": "", "RESOURCE NAME": "", "RESOURCE TYPE": "", "DNS NAME": "", "ACCOUNT LIST": [{"ACCOUNT NAME": "", "ACCOUNT ID": "", "PASSWORD": "", "PASSWORD STATUS": "", "NOTES": "=N/A"}, ""]}, {"RESOURCE NAME": "", "RESOURCE URL": "", "ACCOUNT LIST": []}, ""]}}),
+            ],
+            &["RESOURCE ID", "ACCOUNT ID"],
+        ),
+        "itglue-json" => shape(
+            vec![
+                json!({"data": [{"id": "", "type": "=passwords", "attributes": {"organization-id": "", "organization-name": "", "resource-url": "", "name": "", "username": "", "password": "", "url": "", "notes": "", "otp-secret": "", "password-category-name": "", "archived": true, "created-at": ""}, "relationships": {"x": ""}}, ""], "meta": {"total-count": ""}}),
+                json!({"data": {"id": "", "type": "=passwords", "attributes": {"name": ""}}}),
+            ],
+            &["id", "organization-id"],
+        ),
+        "hudu-json" => shape(
+            vec![
+                json!({"asset_passwords": [{"id": "", "company_id": "", "company_name": "", "name": "", "username": "", "password": "", "url": "", "login_url": "", "description": "", "otp_secret": "", "password_type": "", "slug": "", "archived": true, "password_folder_name": ""}, {"name": "", "url": ""}, ""]}),
+                json!({"asset_password": {"name": "", "password": ""}}),
+            ],
+            &["id", "company_id", "slug"],
+        ),
+        "pleasant-json" => shape(
+            vec![
+                json!({"Id": "", "Name": "", "Credentials": [], "Children": [{"Id": "", "ParentId": "", "Name": "", "Children": [{"Name": ""}, ""], "Credentials": [{"Id": "", "GroupId": "", "Name": "", "Username": "", "Password": "", "Url": "", "Notes": "", "Created": "", "Expires": "", "Tags": [{"Name": ""}], "CustomUserFields": {"Port": ""}, "Attachments": [{"FileName": "", "FileData": "=AAEC", "AttachmentId": ""}, {"FileName": "", "FileData": ""}, ""]}]}]}),
+            ],
+            &["Id", "ParentId", "GroupId", "AttachmentId"],
+        ),
         _ => return None,
+    })
+}
+
+const OP: &[&str] = &[
+    "id",
+    "category",
+    "version",
+    "state",
+    "type",
+    "purpose",
+    "reference",
+    "totp",
+    "label",
+    "unheard",
+    "0",
+    "b",
+    "c~0~1d",
+];
+
+fn op_item() -> Value {
+    json!({
+        "id": "", "title": "", "version": "", "vault": {"id": "", "name": ""}, "category": "", "state": "", "last_edited_by": "", "created_at": "", "updated_at": "", "tags": ["", ""], "favorite": true,
+        "urls": [{"label": "", "primary": true, "href": ""}, {"href": ""}, ""], "sections": [{"id": "", "label": ""}], "files": [{"id": "", "name": ""}],
+        "fields": [
+            {"id": "", "type": "", "purpose": "=USERNAME", "label": "", "value": "", "reference": ""}, {"id": "", "type": "=CONCEALED", "purpose": "=PASSWORD", "label": "", "value": "", "password_details": {"strength": ""}},
+            {"purpose": "=NOTES", "value": ""}, {"id": "", "section": {"id": "", "label": ""}, "type": "=OTP", "label": "", "value": "", "totp": ""}, {"id": "", "type": "", "value": ""}, {"id": "", "label": ""}, "",
+        ],
     })
 }
 

@@ -9,6 +9,8 @@ mod kdb;
 mod kdbx;
 mod keepass_conservation;
 mod making;
+mod markup;
+mod psafe;
 mod samples;
 mod sealed;
 mod table;

@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 /// 32 bytes that are a secret.
-pub(super) type Key = Zeroizing<[u8; 32]>;
+pub(in crate::managers) type Key = Zeroizing<[u8; 32]>;
 
 /// `SHA-256(part ‖ …)`.
-pub(super) fn sha256(parts: &[&[u8]]) -> Key {
+pub(in crate::managers) fn sha256(parts: &[&[u8]]) -> Key {
     wiped(|| {
         let mut hash = Sha256::new();
         for part in parts {
@@ -30,12 +30,15 @@ pub(super) fn sha256(parts: &[&[u8]]) -> Key {
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] where there is neither, [`ErrorKind::Input`] for a key file that is damaged.
-pub(super) fn composite(options: &ReadOptions) -> Result<Key> {
+pub(in crate::managers) fn composite(options: &ReadOptions) -> Result<Key> {
     of_parts(options.passphrase.as_ref(), options.key_file.as_ref())
 }
 
 /// The same of its parts.
-pub(super) fn of_parts(passphrase: Option<&SecretString>, key_file: Option<&SecretBytes>) -> Result<Key> {
+pub(in crate::managers) fn of_parts(
+    passphrase: Option<&SecretString>,
+    key_file: Option<&SecretBytes>,
+) -> Result<Key> {
     let phrase = passphrase.map(|phrase| sha256(&[phrase.expose().as_bytes()]));
     let file = key_file.map(|file| of_file(file.expose())).transpose()?;
     if phrase.is_none() && file.is_none() {
@@ -47,14 +50,14 @@ pub(super) fn of_parts(passphrase: Option<&SecretString>, key_file: Option<&Secr
 }
 
 /// An error of a file that nobody gave anything for.
-pub(super) fn missing() -> Error {
+pub(in crate::managers) fn missing() -> Error {
     Error::new(ErrorKind::Locked, "this file needs its passphrase, its key file, or both").next_step(
         "set KEYFERRY_FILE_PASSPHRASE or KEYFERRY_FILE_PASSPHRASE_FILE, or run it on a terminal; --key-file PATH names a key file",
     )
 }
 
 /// A passphrase as it may have been spelled in bytes: KeePass 1 took the code page of its system.
-pub(super) fn spellings(passphrase: Option<&SecretString>) -> Vec<Option<Zeroizing<Vec<u8>>>> {
+pub(in crate::managers) fn spellings(passphrase: Option<&SecretString>) -> Vec<Option<Zeroizing<Vec<u8>>>> {
     let Some(text) = passphrase.map(SecretString::expose) else { return vec![None] };
     let mut spellings = vec![Some(Zeroizing::new(text.as_bytes().to_vec()))];
     if !text.is_ascii() {
@@ -70,7 +73,7 @@ pub(super) fn spellings(passphrase: Option<&SecretString>) -> Vec<Option<Zeroizi
 }
 
 /// The key that a key file holds.
-pub(super) fn of_file(bytes: &[u8]) -> Result<Key> {
+pub(in crate::managers) fn of_file(bytes: &[u8]) -> Result<Key> {
     if let Ok(text) = std::str::from_utf8(bytes)
         && text.trim_start_matches('\u{feff}').trim_start().starts_with('<')
         && text.contains("<KeyFile")

@@ -31,7 +31,7 @@
 //! | `writer` | records to a KDBX 4 file and to XML, and what these can hold |
 //! | `bytes` | numbers in a row of bytes |
 
-mod bytes;
+pub(super) mod bytes;
 mod cipher;
 mod codes;
 mod dates;
@@ -41,7 +41,7 @@ mod field;
 mod kdb;
 mod kdbx;
 mod kdf;
-mod key;
+pub(super) mod key;
 mod places;
 mod references;
 mod shelf;
@@ -53,6 +53,7 @@ pub(crate) use writer::{KDBX, XML};
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::sealed::whole;
+use crate::xml::outermost;
 use crate::{Entries, ReadOptions};
 use document::Source;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -71,22 +72,6 @@ pub(crate) fn fits_kdb(head: &Head<'_>) -> Fit {
 /// Whether it is KeePass's XML.
 pub(crate) fn fits_xml(head: &Head<'_>) -> Fit {
     (outermost(head.text()) == Some("KeePassFile")).into()
-}
-
-/// The name of the outermost element: what follows declarations, comments and the document type.
-fn outermost(mut xml: &str) -> Option<&str> {
-    loop {
-        xml = xml.trim_start();
-        let end = match xml {
-            _ if xml.starts_with("<!--") => "-->",
-            _ if xml.starts_with("<?") => "?>",
-            _ if xml.starts_with("<!") => ">",
-            _ => break,
-        };
-        xml = xml.split_once(end)?.1;
-    }
-    let name = xml.strip_prefix('<')?;
-    name.split(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).next()
 }
 
 /// Reads the XML that KeePass exports.

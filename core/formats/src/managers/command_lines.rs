@@ -1,0 +1,180 @@
+//! What managers' own command lines print as JSON: 1Password's `op`, LastPass' `lpass`. Bitwarden's `bw` prints its items as its export has them.
+//!
+//! Signatures: objects with `category`, `title` and a `vault` that has a name, in a list or one after the other; a list of objects with
+//! `fullname` and `group`.
+//! Mapping: `op`: the vault is the vault; fields by their purpose fill the record, others are fields by their labels, hidden where they are
+//! `CONCEALED`. `lpass`: `\` nests groups, `http://sn` is no address.
+//! Resolved: ids, kinds, sections, the code of the moment. Told: dates, files (they are not in the output), strength. An item
+//! of a listing has no fields, and that is told. The members of `lpass` are not verified.
+//! The whole output is kept in memory.
+
+use super::item::{Item, OWN, folders, list, object};
+use super::items::{Document, Found, Kept};
+use super::plain::{Map, NOTHING};
+use crate::document::{documents, take};
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value};
+use crate::{Entries, ReadOptions, date};
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::{CustomKind, RecordPath};
+use std::io::Read;
+
+fn any(head: &Head<'_>, own: impl Fn(&Value) -> bool) -> Fit {
+    match head.json() {
+        Some(Value::List(list)) => list.iter().any(own).into(),
+        Some(one) => own(one).into(),
+        None => Fit::No,
+    }
+}
+
+/// Whether it is what `op` prints.
+pub(crate) fn fits_op(head: &Head<'_>) -> Fit {
+    any(head, |one| {
+        let vault = one.get("vault").is_some_and(|vault| vault.has("id") || vault.has("name"));
+        vault && one.has("title") && one.has("category")
+    })
+}
+
+/// Whether it is what `lpass` prints.
+pub(crate) fn fits_lastpass(head: &Head<'_>) -> Fit {
+    any(head, |one| one.has("fullname") && one.has("group") && one.has("username"))
+}
+
+/// Items of a list, or of objects one after the other.
+fn open(input: Box<dyn Read + Send>) -> Result<Document> {
+    let mut document = Document::default();
+    for (number, value) in documents(input)?.into_iter().enumerate() {
+        document.tally.read(value.leaves());
+        match value {
+            Value::List(list) => document.items(list, "", &RecordPath::default()),
+            value => {
+                document.found.push(Found { value, at: format!("/{number}"), path: RecordPath::default() });
+            }
+        }
+    }
+    Ok(document)
+}
+
+pub(crate) fn read_op(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    Ok(open(input)?.entries(Box::new(op)))
+}
+
+const OP: Map = Map {
+    name: &["title"],
+    favorite: &["favorite"],
+    created: &["created_at"],
+    changed: &["updated_at"],
+    resolved: &["id", "category", "version", "state", "trashed"],
+    own: &["last_edited_by", "additional_information"],
+    ..NOTHING
+};
+
+fn op(item: &mut Item<'_>, mut members: Members) -> Kept {
+    if members.iter().any(|(name, value)| {
+        name == "state" && matches!(value, Value::Text(state) if state.eq_ignore_ascii_case("archived"))
+    }) {
+        item.archived();
+    }
+    OP.fill(item, &mut members);
+    let mut vault = object(&mut members, "vault");
+    let name = item.simple(&mut vault, "name");
+    item.record.path.vault = Some(name).filter(|name| !name.is_empty());
+    item.resolve(&mut vault, &["id"]);
+    item.unknown("vault", vault);
+    item.tags(take(&mut members, "tags"), &["name"]);
+    let mut urls: Vec<_> = list(&mut members, "urls").into_iter().enumerate().collect();
+    // The first one that is said to be the first.
+    urls.sort_by_key(|(_, url)| !matches!(url.get("primary"), Some(Value::Bool(true))));
+    for (index, url) in urls {
+        let Value::Object(mut url) = url else {
+            item.behind(&url, &format!("urls/{index}"), "it is no address");
+            continue;
+        };
+        let href = item.simple(&mut url, "href");
+        item.url(href);
+        item.resolve(&mut url, &["primary", "label"]);
+        item.unknown("urls", url);
+    }
+    let is_listing = !members.iter().any(|(name, _)| name == "fields");
+    for (index, field) in list(&mut members, "fields").into_iter().enumerate() {
+        op_field(item, field, &format!("fields/{index}"));
+    }
+    if is_listing {
+        item.remark("an item of a listing has no fields: op item get prints them");
+    }
+    for section in list(&mut members, "sections") {
+        item.tally.resolved(section.leaves());
+    }
+    for (index, file) in list(&mut members, "files").into_iter().enumerate() {
+        item.behind(&file, &format!("files/{index}"), "a file is named, but its bytes are not in this file");
+    }
+    item.unknown("", members);
+    Kept::Record
+}
+
+fn op_field(item: &mut Item<'_>, field: Value, at: &str) {
+    let Value::Object(mut field) = field else { return item.behind(&field, at, "it is no field") };
+    let (kind, purpose) = (item.mark(&mut field, "type"), item.mark(&mut field, "purpose"));
+    item.resolve(&mut field, &["reference", "totp", "entropy"]);
+    let section = take(&mut field, "section");
+    item.tally.resolved(section.leaves());
+    item.leave(at, &mut field, &["password_details"], OWN);
+    let value = item.simple(&mut field, "value");
+    let fills = match purpose.as_str() {
+        "USERNAME" => item.record.login.is_empty(),
+        "PASSWORD" => item.record.password.is_none(),
+        "NOTES" => true,
+        _ => false,
+    };
+    if value.is_empty() || fills {
+        item.resolve(&mut field, &["id", "label"]);
+        match purpose.as_str() {
+            _ if value.is_empty() => {}
+            "USERNAME" => item.record.login = value,
+            "PASSWORD" => item.password("Password", value),
+            _ => item.note(&value),
+        }
+        return item.unknown(at, field);
+    }
+    let mut label = item.simple(&mut field, "label");
+    if label.is_empty() {
+        label = item.simple(&mut field, "id");
+    } else {
+        item.resolve(&mut field, &["id"]);
+    }
+    match kind.as_str() {
+        "OTP" => item.code(&label, value),
+        "CONCEALED" | "SSHKEY" | "CREDIT_CARD_NUMBER" => item.field(label, CustomKind::Password, value),
+        "MONTH_YEAR" => item.field(label, CustomKind::Text, date::month(&value).unwrap_or(value)),
+        "URL" | "EMAIL" | "PHONE" | "DATE" | "ADDRESS" | "MENU" => item.field(label, CustomKind::Text, value),
+        _ => item.labelled(label, value),
+    }
+    item.unknown(at, field);
+}
+
+const LASTPASS: Map = Map {
+    name: &["name"],
+    login: &["username"],
+    password: &["password"],
+    note: &["note"],
+    changed: &["last_modified_gmt"],
+    resolved: &["id", "fullname"],
+    own: &["last_touch"],
+    ..NOTHING
+};
+
+pub(crate) fn read_lastpass(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    Ok(open(input)?.entries(Box::new(|item, mut members| {
+        LASTPASS.fill(item, &mut members);
+        let group = item.simple(&mut members, "group");
+        item.record.path = folders(&group, '\\');
+        let url = item.simple(&mut members, "url");
+        if url == "http://sn" || url == "http://" {
+            item.tally.turned_out_resolved();
+        } else {
+            item.url(url);
+        }
+        item.unknown("", members);
+        Kept::Record
+    })))
+}

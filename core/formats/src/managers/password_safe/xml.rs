@@ -1,0 +1,159 @@
+//! Password Safe's XML.
+
+use super::{NOWHERE, Reference, path, plain_id, reference};
+use crate::document::take;
+use crate::head::{Fit, Head};
+use crate::json::{Members, Value};
+use crate::managers::item::{DATES, EARLIER, Item, OWN, seconds};
+use crate::managers::items::Kept;
+use crate::managers::markup::{each, inner, open};
+use crate::{Entries, ReadOptions};
+use keyferry_crypto::error::Result;
+use keyferry_crypto::model::{CustomKind, Earlier, RecordPath};
+use keyferry_crypto::secret::SecretString;
+use std::collections::HashMap;
+use std::io::Read;
+use zeroize::Zeroizing;
+
+/// Whether it is such a document.
+pub(crate) fn fits(head: &Head<'_>) -> Fit {
+    (head.has_element("passwordsafe/entry")
+        || (head.has_element("passwordsafe") && head.text().contains("delimiter=")))
+    .into()
+}
+
+/// What others may refer to.
+#[derive(Default)]
+struct Base {
+    login: Zeroizing<String>,
+    password: Zeroizing<String>,
+    url: Zeroizing<String>,
+    notes: Zeroizing<String>,
+}
+
+pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (mut document, mut members) = open(input, "passwordsafe", "Password Safe")?;
+    let delimiter = document.id(&mut members, &["@delimiter"]).unwrap_or_default();
+    for (at, groups) in each(&mut members, "EmptyGroups") {
+        let mut groups = inner(groups);
+        for (inside, group) in each(&mut groups, "EGName") {
+            let (at, mut group) = (format!("/passwordsafe/{at}/{inside}"), inner(group));
+            let name = document.name(&mut group, &["#text"]);
+            document.place(path(&name), &at);
+            document.leave_rest(group, &at);
+        }
+        document.leave_rest(groups, "/passwordsafe/EmptyGroups");
+    }
+    document.elements(&mut members, "entry", "/passwordsafe", &RecordPath::default());
+    for (name, value) in members {
+        document.behind(&value, &format!("/passwordsafe/{name}"), "it is a setting of the database");
+    }
+    let text = |value: &Value, name: &str| match value.get(name) {
+        Some(Value::Text(text)) => text.clone(),
+        _ => Zeroizing::default(),
+    };
+    let mut bases = HashMap::new();
+    for found in &document.found {
+        let Some(id) = plain_id(&text(&found.value, "uuid")) else { continue };
+        let of = |name| text(&found.value, name);
+        let base =
+            Base { login: of("username"), password: of("password"), url: of("url"), notes: of("notes") };
+        if reference(&base.password).is_none() {
+            bases.insert(id, base);
+        }
+    }
+    Ok(document.entries(Box::new(move |item, members| fill(item, members, &delimiter, &bases))))
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &HashMap<String, Base>) -> Kept {
+    let broken =
+        |text: &str| if delimiter.is_empty() { text.to_owned() } else { text.replace(delimiter, "\n") };
+    item.resolve(&mut members, &["@id", "@normal", "uuid"]);
+    let group = item.text(&mut members, "group");
+    item.record.path = path(&group);
+    item.record.name = item.text(&mut members, "title");
+    let login = item.text(&mut members, "username");
+    item.login(login);
+    let password = item.text(&mut members, "password");
+    let wanted = reference(&password);
+    let base = match &wanted {
+        Some(Reference::Alias(id) | Reference::Shortcut(id)) => bases.get(id),
+        None => None,
+    };
+    if let Some(base) = base {
+        item.tally.turned_out_resolved();
+        item.password("Password", base.password.to_string());
+    } else {
+        if wanted.is_some() {
+            item.remark(NOWHERE);
+        }
+        item.password("Password", password);
+    }
+    let url = item.text(&mut members, "url");
+    item.url(url);
+    let notes = item.text(&mut members, "notes");
+    item.note(&broken(&notes));
+    if let (Some(Reference::Shortcut(_)), Some(base)) = (&wanted, base) {
+        item.login(base.login.to_string());
+        item.url(base.url.to_string());
+        item.note(&broken(&base.notes));
+    }
+    let mail = item.text(&mut members, "email");
+    item.mail_below(mail);
+    for (element, label) in [("runcommand", "Run command"), ("qrcode", "QR code")] {
+        let text = item.text(&mut members, element);
+        let kind = if element == "qrcode" { CustomKind::Password } else { CustomKind::Text };
+        item.field(label, kind, text);
+    }
+    let expiry = item.text(&mut members, "xtimex");
+    item.field("Expiry", CustomKind::Text, expiry);
+    item.created("", &mut members, &["ctimex", "ctime"]);
+    item.changed("", &mut members, &["rmtimex", "rmtime"]);
+    item.leave(
+        "",
+        &mut members,
+        &["atimex", "atime", "pmtimex", "pmtime", "ltimex", "ltime", "xtime"],
+        DATES,
+    );
+    let history = take(&mut members, "pwhistory");
+    earlier(item, &history);
+    item.behind(&history, "pwhistory", EARLIER);
+    item.leave(
+        "",
+        &mut members,
+        &[
+            "autotype",
+            "dca",
+            "shiftdca",
+            "protected",
+            "kbshortcut",
+            "PasswordPolicy",
+            "PasswordPolicyName",
+            "entrypasswordpolicy",
+            "xtime_interval",
+            "symbols",
+        ],
+        OWN,
+    );
+    item.unknown("", members);
+    Kept::Record
+}
+
+/// Passwords that an entry had before.
+fn earlier(item: &mut Item<'_>, history: &Value) {
+    let Some(entries) = history.get("history_entries").and_then(|entries| entries.get("history_entry"))
+    else {
+        return;
+    };
+    let one = std::slice::from_ref(entries);
+    let list = if let Value::List(list) = entries { list.as_slice() } else { one };
+    for entry in list {
+        if let Some(Value::Text(password)) = entry.get("oldpassword") {
+            let changed = entry.get("changedx").or_else(|| entry.get("changed"));
+            item.record.history.push(Earlier {
+                password: SecretString::from(password.as_str()),
+                changed_at: changed.and_then(seconds),
+            });
+        }
+    }
+}
