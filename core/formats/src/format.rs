@@ -133,7 +133,7 @@ static ROWS: &[&Row] = &[
         aliases: &[],
         from: "Bitwarden, protected with a password",
         known_by: "its name alone: found, it is `bitwarden-json`, which reads it as well",
-        left: "the bin, earlier passwords, attachments (they are not in the file), dates, second places",
+        left: "the bin (`--include-trash`), earlier passwords, attachments (they are not in the file), dates, second places",
         fits: |_| Fit::No,
         read: foreign_managers::bitwarden::read,
         write: Some(&foreign_managers::bitwarden_writer::PROTECTED),

@@ -146,10 +146,12 @@ fn refused(file: &[u8]) -> Option<Error> {
 }
 
 #[test]
-fn ten_thousand_random_damages_are_each_detected() {
+fn random_damages_are_each_detected() {
+    // Each costs a use of the private key.
+    let tries = if std::env::var_os("TORTURE").is_some() { 10_000_u64 } else { 1_500 };
     let file = seal(&records(200_000), &[], &for_me());
     assert!(refused(&file).is_none());
-    let undetected: Vec<u64> = (0..10_000_u64)
+    let undetected: Vec<u64> = (0..tries)
         .into_par_iter()
         .filter(|seed| {
             let mut rng = fastrand::Rng::with_seed(*seed);

@@ -82,9 +82,16 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         {\"uuid\":\"2\",\"typeName\":\"passwords.Password\",\"title\":\"gone\",\"folderUuid\":\"f\",\"trashed\":true,\"secureContents\":{\"password\":\"b\"}}\n";
     let table = "type,name,website,username,password,notes,trash,cardholder,verification\n\
         LoginItem,here,,,a,,false,,\nLoginItem,gone,https://x.example,,b,,true,,\n";
+    let depot = "<passwordfile><header><encrypted>False</encrypted></header><passwords><item><description>here</description>\
+        <password>a</password></item></passwords><recyclebin><group name=\"Ops\"><item><description>gone</description>\
+        <password>b</password></item></group></recyclebin></passwordfile>";
+    let cards = "<database><label name=\"Ops\" id=\"1\"/><card title=\"here\" id=\"2\"><field name=\"Password\" type=\"password\">a\
+        </field></card><card title=\"gone\" id=\"3\" deleted=\"true\"><field name=\"Password\" type=\"password\">b</field>\
+        <label_id>1</label_id></card></database>";
     let trashed = one_password(json!({"trashed": true}));
     vec![
         ("bitwarden-json", text(bitwarden.clone()), "Ops / Net"),
+        ("bitwarden-protected", text(bitwarden.clone()), "Ops / Net"),
         ("bitwarden-zip", zipped("data.json", bitwarden.to_string().as_bytes()), "Ops / Net"),
         ("1pux", zipped("export.data", trashed.to_string().as_bytes()), ""),
         ("1pux", text(one_password(json!({"state": "trashed"}))), ""),
@@ -98,6 +105,8 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("passman-json", text(passman), ""),
         ("1pif", one_pif.as_bytes().to_vec(), "Ops"),
         ("remembear-csv", table.as_bytes().to_vec(), ""),
+        ("passworddepot-xml", depot.as_bytes().to_vec(), "Ops"),
+        ("safeincloud-xml", cards.as_bytes().to_vec(), "Ops"),
     ]
 }
 

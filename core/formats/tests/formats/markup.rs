@@ -129,7 +129,7 @@ fn password_depot() -> Value {
             },
             {"@name": ""},
         ]},
-        "recyclebin": {"item": {"description": ""}}, "favorites": "",
+        "favorites": "",
     })
 }
 
