@@ -51,7 +51,6 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
 
 const KEEPASS: &str = "open it in KeePass 2 or KeePassXC, save it there as KDBX and import that";
 const ONE_PASSWORD: &str = "open it in 1Password, and export it there: File > Export > 1PUX";
-const AS_CSV: &str = "export it there as CSV, and look at what that leaves out";
 
 /// Refuses bytes that are no text, and text that is no table.
 ///
@@ -64,14 +63,15 @@ pub(crate) fn refuse_text(head: &[u8]) -> Result<()> {
         return Err(refused(what, next));
     }
     let lower: Zeroizing<Vec<u8>> =
-        Zeroizing::new(trimmed.iter().take(1 << 12).map(u8::to_ascii_lowercase).collect());
-    let has = |word: &[u8]| lower.windows(word.len()).any(|window| window == word);
+        Zeroizing::new(trimmed.iter().take(32).map(u8::to_ascii_lowercase).collect());
     if lower.starts_with(b"<?xml") || lower.starts_with(b"<!doctype keepassx") {
-        return Err(if has(b"keepassx_database") {
-            refused("an XML export of KeePassX", KEEPASS)
-        } else {
-            refused("an XML document", AS_CSV)
-        });
+        return Err(Error::new(
+            ErrorKind::Input,
+            "this is an XML document of no kind that was asked for, or none that is known",
+        )
+        .next_step(
+            "leave --format out, or export it where it comes from in a form that keyferry formats lists",
+        ));
     }
     if lower.starts_with(b"<!doctype html") || lower.starts_with(b"<html") {
         return Err(refused("a web page", "export the secrets as CSV or JSON instead of saving a page"));

@@ -44,6 +44,31 @@ fn no_format_takes_another_s_file() {
     }
 }
 
+/// What only its maker opens is named, and the way to a readable export with it.
+#[test]
+fn vaults_that_nobody_else_opens_are_named() {
+    for (bytes, name, word, way) in [
+        (&b"KWALLET\n\r\0\r\n\0\x01\x02"[..], "kdewallet.kwl", "KDE", "XML"),
+        (b"GnomeKeyring\n\r\0\n\0\0", "login.keyring", "GNOME", "Secret Service"),
+        (b"b~>buttercup/aGFsbG8=", "x.bcup", "Buttercup", "CSV"),
+        (b"var profile={\"a\":1}", "profile.js", "1Password", "1PUX"),
+        (b"ld({\"a\":1})", "band_0.js", "1Password", "1PUX"),
+        (
+            b"{\"list\":[{\"validation\":\"x\",\"iterations\":1000}]}",
+            "encryptionKeys.js",
+            "1Password",
+            "1PUX",
+        ),
+        (&[0x9d; 64], "vault.enpassdb", "Enpass", ".json"),
+        (&[0x9d; 64], "backup.dash", "Dashlane", "CSV"),
+        (b"\xd0\xcf\x11\xe0\0\0", "list.xls", "workbook", "CSV"),
+    ] {
+        let error = detect(bytes, Some(name)).unwrap_err();
+        assert!(error.to_string().contains(word), "{name}: {error}");
+        assert!(error.next().is_some_and(|next| next.contains(way)), "{name}: {:?}", error.next());
+    }
+}
+
 #[test]
 fn samples_cut_anywhere_do_not_panic() {
     for file in samples() {
