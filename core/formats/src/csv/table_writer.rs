@@ -3,6 +3,7 @@
 //! What a row gives back is found by the very code that reads it ([`Layout`]): cells are put where their columns say, and the
 //! manager's own hook completes the record. No field beyond the table's columns is held.
 
+use super::entities::{self, Seen};
 use super::managers::{MANAGERS, Manager};
 use super::paths;
 use super::reader::Layout;
@@ -237,6 +238,7 @@ impl Table {
             safe: options.spreadsheet_safe,
             guarded: 0,
             line: Zeroizing::default(),
+            entities: (false, false),
         };
         writer.put(self.header.iter().copied())?;
         Ok(Box::new(writer))
@@ -250,6 +252,8 @@ struct Rows {
     safe: bool,
     guarded: u64,
     line: Zeroizing<Vec<u8>>,
+    /// Whether a cell looks as if it were written for HTML, and whether any `&` shows that none was.
+    entities: (bool, bool),
 }
 
 impl Rows {
@@ -268,6 +272,11 @@ impl Rows {
             self.guarded += u64::from(cell(&mut self.line, text, self.safe));
         }
         self.line.push(b'\n');
+        match entities::seen(&self.line) {
+            Seen::Everywhere => self.entities.0 = true,
+            Seen::Mixed => self.entities = (true, true),
+            Seen::Nowhere => self.entities.1 |= self.line.contains(&b'&'),
+        }
         self.output.write_all(&self.line).map_err(Error::stream)
     }
 }
@@ -285,7 +294,14 @@ impl Writer for Rows {
 
     fn finish(mut self: Box<Self>) -> Result<Vec<String>> {
         self.output.flush().map_err(Error::stream)?;
-        Ok(guarded(self.safe, self.guarded).into_iter().collect())
+        let mut told: Vec<_> = guarded(self.safe, self.guarded).into_iter().collect();
+        if self.entities == (true, false) && self.table.manager().is_some_and(|manager| manager.entities) {
+            told.push(
+                "every & of this table begins an entity of HTML (&amp; and the like): read it back with --html-entities keep"
+                    .to_owned(),
+            );
+        }
+        Ok(told)
     }
 }
 

@@ -524,6 +524,16 @@ fn what_stays_behind_is_said_in_plain_words() {
 }
 
 #[test]
+fn a_table_that_would_be_taken_for_html_says_so() {
+    let of = |password: &str| Record { password: Some(password.into()), ..plain() };
+    let told = |records: &[Record]| {
+        write(named("lastpass-csv"), records, &[]).1.iter().any(|one| one.contains("--html-entities keep"))
+    };
+    assert!(told(&[of("a&amp;b"), plain()]));
+    assert!(!told(&[of("a&amp;b"), of("R&D")]) && !told(&[of("R&D")]) && !told(&[plain()]));
+}
+
+#[test]
 fn variables_keep_the_names_of_fields() {
     let record = Record {
         name: "DB password".into(),
