@@ -8,7 +8,7 @@
 
 use super::bitwarden::of_item;
 use super::bitwarden_protected::seal;
-use crate::held::{Export, code_of, file_names, further_urls, renamed, split_folders, without_files};
+use crate::held::{Export, code_of, file_names, further_urls, renamed, split_folders};
 use crate::json::{self, Members, Value, object};
 use crate::wiped::append;
 use crate::zip_writer::ZipWriter;
@@ -31,7 +31,7 @@ const JSON: Export = Export {
     twin: None,
     encrypted: false,
     any_depth: false,
-    as_is: false,
+    as_is: true,
     streams: true,
 };
 
@@ -222,7 +222,7 @@ impl ItemWriter {
     }
 
     fn folder_id(&mut self, path: &RecordPath) -> Option<String> {
-        let name = path.folders.join("/");
+        let name = split_folders(path).folders.join("/");
         if name.is_empty() {
             return None;
         }
@@ -243,14 +243,10 @@ impl ItemWriter {
 
 impl Writer for ItemWriter {
     fn write(&mut self, record: &Record) -> Result<()> {
-        self.take(without_files(record))
-    }
-
-    fn take(&mut self, record: Record) -> Result<()> {
         let folder = self.folder_id(&record.path);
         self.begin();
         let own = id(ITEM, self.items);
-        let mut members = item(&record);
+        let mut members = item(record);
         for (name, value) in [
             ("id", own.as_str().into()),
             ("organizationId", Value::Null),
@@ -261,10 +257,12 @@ impl Writer for ItemWriter {
         }
         self.put(json::text(&Value::Object(members)).expose().as_bytes());
         if let Way::Zip(files) = &mut self.way {
-            let file = |one: keyferry_crypto::model::Attachment| {
-                (format!("attachments/{own}/{}", one.name), one.content)
-            };
-            files.extend(record.attachments.into_iter().map(file));
+            let names = file_names(&record.attachments).into_iter();
+            files.extend(
+                names
+                    .zip(&record.attachments)
+                    .map(|(name, file)| (format!("attachments/{own}/{name}"), file.content.clone())),
+            );
         }
         self.flow()
     }

@@ -379,7 +379,7 @@ fn hold(cases: u32, slow: bool, records: impl Fn() -> BoxedStrategy<Vec<Record>>
 
 #[test]
 fn what_a_format_holds_comes_back() {
-    hold(150, false, || prop::collection::vec(odd_record(), 0..4).boxed());
+    hold(200, false, || prop::collection::vec(odd_record(), 0..4).boxed());
 }
 
 #[test]
