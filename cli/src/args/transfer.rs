@@ -225,6 +225,9 @@ pub struct Export {
     /// The file's format [default: from its ending]
     #[arg(long, visible_alias = "as", value_name = "NAME", value_parser = FormatName, hide_possible_values = true)]
     pub format: Option<String>,
+    /// Show what would be written, and what the file cannot hold; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Secrets may be written in the clear; the file is readable by you alone
     #[arg(long)]
     pub allow_plaintext: bool,

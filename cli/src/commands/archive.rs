@@ -168,7 +168,7 @@ fn sink_path(word: &str) -> Result<PathBuf> {
 fn archive_path(word: &str, is_stream: impl Fn(&Path) -> bool) -> Result<PathBuf> {
     match Location::parse(word)? {
         Location::File(path, None)
-            if keyferry_core::engine::transfer::is_archive(&path) || is_stream(&path) =>
+            if keyferry_core::engine::endpoint::is_archive(&path) || is_stream(&path) =>
         {
             Ok(path)
         }

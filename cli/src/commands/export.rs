@@ -34,7 +34,7 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
         what: "export",
         from: &export.environment,
         to: &export.file,
-        dry_run: false,
+        dry_run: export.dry_run,
         plan_to: None,
         report: export.report.as_deref(),
     };

@@ -5,7 +5,7 @@ use crate::credentials;
 use crate::exit::usage;
 use crate::journal::Jobs;
 use keyferry_core::engine::Endpoint;
-use keyferry_core::engine::transfer::written_format;
+use keyferry_core::engine::endpoint::written_format;
 use keyferry_core::error::Place;
 use keyferry_core::files::source;
 use keyferry_core::formats::{Format, ReadOptions, WriteOptions, detect};

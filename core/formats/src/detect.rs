@@ -1,10 +1,10 @@
 //! Which format a file has: by what only that format has, never for want of another.
 
+use crate::authenticators;
 use crate::foreign;
 use crate::format::Format;
 use crate::head::{Fit, Head};
 use crate::json::Value;
-use crate::sealed;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 
 /// The format of a file that begins with `head` (some KiB) and is called `name`.
@@ -28,7 +28,12 @@ pub fn needs_passphrase(head: &[u8], format: Option<Format>) -> bool {
     let Some(format) = format.or_else(|| detect(head, None).ok()) else { return false };
     let head = Head::of(head, "");
     let is = |name| head.json().is_some_and(|json| matches!(json.get(name), Some(Value::Bool(true))));
-    format.is_encrypted() || (is("encrypted") && is("passwordProtected")) || sealed::asks(format, &head)
+    format.is_encrypted() || (is("encrypted") && is("passwordProtected")) || asks(format, &head)
+}
+
+/// The same of a format of which some files are sealed and others not.
+fn asks(format: Format, head: &Head<'_>) -> bool {
+    matches!(format.name(), "ansible-vault" | "sops") || authenticators::is_sealed(format.name(), head)
 }
 
 /// Makes sure that a file which is to be read as `format` has no signature of another.

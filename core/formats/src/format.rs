@@ -6,10 +6,10 @@
 
 use crate::csv::managers::{self, Manager};
 use crate::head::{Fit, Head};
-use crate::held::{self, Counted, Export, Losses};
+use crate::held::{self, Export, Losses};
 use crate::managers as foreign_managers;
 use crate::managers::keepass;
-use crate::{Entries, ReadOptions, WriteOptions, Writer, authenticators, csv, jsonl, passwork_json, trees};
+use crate::{Entries, ReadOptions, authenticators, csv, jsonl, passwork_json, trees};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::Record;
 use std::fmt;
@@ -18,8 +18,6 @@ use std::io;
 
 /// Bytes to read.
 pub(crate) type Input = Box<dyn io::Read + Send>;
-/// Where to write.
-pub(crate) type Output = Box<dyn io::Write + Send>;
 type Read = fn(Input, &ReadOptions) -> Result<Entries>;
 
 /// What keyferry knows of one format.
@@ -978,7 +976,7 @@ impl Format {
     pub(crate) fn export(self) -> Option<&'static Export> {
         match self.0 {
             Kind::Row(row) => row.write,
-            Kind::Table(manager) => manager.export,
+            Kind::Table(manager) => csv::table_writer::export_of(manager.format),
         }
     }
 
@@ -1000,10 +998,6 @@ impl Format {
             Kind::Row(row) => (row.read)(input, options),
             Kind::Table(manager) => csv::read_table(input, options, manager),
         }
-    }
-
-    pub(crate) fn write(self, output: Output, options: &WriteOptions) -> Result<Box<dyn Writer>> {
-        Ok(Box::new(Counted::new(self, output, options)?))
     }
 }
 

@@ -1,10 +1,9 @@
 //! What encrypted files of other tools have alike: how they ask for a passphrase, what a derivation may cost, how their
 //! content is opened. A file is input: costs are looked at before any work.
 
+use crate::ReadOptions;
 use crate::costs::too_much;
-use crate::head::Head;
 use crate::wiped::append;
-use crate::{Format, ReadOptions, authenticators};
 use aes::Aes256;
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
@@ -200,9 +199,4 @@ pub(crate) fn cbc(key: &Key, vector: &[u8], sealed: &[u8]) -> Option<Zeroizing<V
     let length = wiped(|| cipher.decrypt_padded::<Pkcs7>(&mut body).map(<[u8]>::len)).ok()?;
     body.truncate(length);
     Some(body)
-}
-
-/// Whether a file of that format that begins so opens with a passphrase alone, though others of its format need none.
-pub(crate) fn asks(format: Format, head: &Head<'_>) -> bool {
-    matches!(format.name(), "ansible-vault" | "sops") || authenticators::is_sealed(format.name(), head)
 }

@@ -6,7 +6,7 @@ use crate::engine::source::stdin::Spool;
 use crate::error::Result;
 use crate::formats::Format;
 use crate::model::RecordPath;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A resolved location: anything that yields records or takes them.
@@ -65,4 +65,16 @@ impl Endpoint {
     pub(crate) fn encrypts(&self) -> bool {
         self.environment().is_some_and(|environment| environment.encrypts())
     }
+}
+
+/// The format that a file is written in: the one that was named, or that its ending names.
+#[must_use]
+pub fn written_format(path: &Path, named: Option<Format>) -> Option<Format> {
+    named.or_else(|| path.extension().and_then(|ending| ending.to_str()).and_then(Format::from_name))
+}
+
+/// Whether a sink's name asks for an archive.
+#[must_use]
+pub fn is_archive(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
 }

@@ -91,3 +91,20 @@ fn an_export_of_bitwarden_opens_with_its_password() {
         assert_eq!(report["created"].as_u64(), Some(created), "{report:#}");
     }
 }
+
+#[test]
+fn an_export_says_before_it_writes_what_the_file_cannot_hold() {
+    let scene = Scene::with_environments(&["a"]);
+    let line = r#"{"vault":"V","path":["f"],"name":"n","login":"u","password":"p","tags":["t"],"color":3}"#;
+    let file = scene.file("a.jsonl", line);
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let words = ["export", "embedded:a", "out.csv", "--format", "chrome-csv", "--allow-plaintext"];
+    let planned = scene.run(&[&words[..], &["--dry-run"]].concat());
+    let told = planned.succeeds().stdout();
+    for what in ["1 tag", "1 color", "stay behind in chrome-csv"] {
+        assert!(told.contains(what), "{what}: {told}");
+    }
+    assert!(!scene.path("out.csv").exists());
+    scene.run(&words).succeeds();
+    assert!(scene.read("out.csv").contains("n,"), "{}", scene.read("out.csv"));
+}

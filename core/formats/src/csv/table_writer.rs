@@ -7,9 +7,9 @@ use super::entities::{self, Seen};
 use super::managers::{MANAGERS, Manager};
 use super::paths;
 use super::reader::Layout;
-use super::writer::cell;
+use super::writer::{cell, guarded};
 use crate::held::{Export, code_of, further_urls, split_folders, without_files};
-use crate::{WriteOptions, Writer, counted, date};
+use crate::{WriteOptions, Writer, date};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
@@ -38,6 +38,18 @@ const fn table(
     cells: fn(&Record) -> Cells,
 ) -> Table {
     Table { format, header, cells, name, layout: OnceLock::new() }
+}
+
+/// How the table of this name is written; `None` where it is only read.
+pub(crate) fn export_of(format: &str) -> Option<&'static Export> {
+    let all = [
+        (&CHROME_TABLE, &CHROME),
+        (&SAFARI_TABLE, &SAFARI),
+        (&BITWARDEN_TABLE, &BITWARDEN),
+        (&LASTPASS_TABLE, &LASTPASS),
+        (&KEEPASSXC_TABLE, &KEEPASSXC),
+    ];
+    all.into_iter().find(|(table, _)| table.format == format).map(|(_, export)| export)
 }
 
 static CHROME_TABLE: Table =
@@ -303,16 +315,4 @@ impl Writer for Rows {
         }
         Ok(told)
     }
-}
-
-/// What is said of cells that were changed for a spreadsheet's sake.
-pub(super) fn guarded(safe: bool, count: u64) -> Option<String> {
-    safe.then(|| match count {
-        0 => "no cell had to be changed so that no spreadsheet runs it".to_owned(),
-        count => counted(
-            count,
-            "cell was changed so that no spreadsheet runs it: it is read back with a `'` before it",
-            "cells were changed so that no spreadsheet runs them: they are read back with a `'` before them",
-        ),
-    })
 }

@@ -5,7 +5,6 @@
 
 use super::paths;
 use super::reader::host;
-use super::table_writer::guarded;
 use crate::held::{Export, same_place, without_files};
 use crate::{WriteOptions, Writer, counted};
 use keyferry_crypto::error::{Error, Result};
@@ -99,6 +98,18 @@ fn write(output: Box<dyn Write + Send>, options: &WriteOptions) -> Result<Box<dy
 fn runs(text: &str) -> bool {
     text.starts_with(['\t', '\r'])
         || text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+}
+
+/// What is said of cells that were changed for a spreadsheet's sake.
+pub(super) fn guarded(safe: bool, count: u64) -> Option<String> {
+    safe.then(|| match count {
+        0 => "no cell had to be changed so that no spreadsheet runs it".to_owned(),
+        count => counted(
+            count,
+            "cell was changed so that no spreadsheet runs it: it is read back with a `'` before it",
+            "cells were changed so that no spreadsheet runs them: they are read back with a `'` before them",
+        ),
+    })
 }
 
 /// Appends a cell; a safe one is not run as a formula. Answers whether it had to be changed for that.

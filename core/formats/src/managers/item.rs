@@ -2,6 +2,7 @@
 //! account of every value in it.
 
 use crate::as_bool;
+use crate::codes::code_kind;
 use crate::columns::kind_of;
 use crate::date;
 use crate::document::{left_behind, take};
@@ -12,7 +13,6 @@ use crate::zip::Zip;
 use keyferry_crypto::error::Position;
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
-use keyferry_crypto::totp::Totp;
 
 /// Why dates are told though a record knows them.
 pub(crate) const DATES: &str = "an environment keeps its own dates";
@@ -415,14 +415,6 @@ pub(crate) fn list(members: &mut Members, name: &str) -> Vec<Value> {
 fn within(inside: &str, name: &str) -> String {
     let name = json::pointer_part(name);
     if inside.is_empty() { name } else { format!("{inside}/{name}") }
-}
-
-/// Of a type that codes are computed for, or hidden.
-pub(crate) fn code_kind(value: &SecretString) -> CustomKind {
-    // Codes of Steam and counters are not what every authenticator computes.
-    let text = value.expose().trim().to_ascii_lowercase();
-    let usual = !text.contains("://") || text.starts_with("otpauth://totp");
-    if usual && Totp::parse(value).is_ok() { CustomKind::Totp } else { CustomKind::Password }
 }
 
 /// An `otpauth:` address of parts; what is usual is left out.

@@ -13,7 +13,8 @@
 //! Told: values that another password seals, where this one opens others.
 //! Not read: version 1.0. The password may stand in the key file. The whole file is kept in memory.
 
-use super::{inside, kv};
+use super::inside::{self, Inside};
+use super::kv;
 use crate::costs::too_much;
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
@@ -204,9 +205,10 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     }
     let bytes = vault.open(text.expose())?.map_err(|fault| fault.told(None))?;
     vault.opened += 1;
-    if let Some(format) = inside::known(&bytes, &within) {
-        return inside::read_as(format, bytes, &within);
-    }
+    let bytes = match crate::read_inside(bytes, within.name.as_deref(), &within)? {
+        Inside::Read(entries) => return Ok(entries),
+        Inside::Bytes(bytes) => bytes,
+    };
     // Within may be values that are sealed once more, with another password perhaps.
     let is_map = |value: &Value| matches!(value, Value::Object(_));
     let text = std::str::from_utf8(&bytes).ok().filter(|text| !text.starts_with(MAGIC));

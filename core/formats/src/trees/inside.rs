@@ -1,13 +1,11 @@
 //! What stood sealed in a file, once it is open: read as what it is, or kept as a file.
 
 use super::stem;
-use crate::detect::detect;
 use crate::tally::Tally;
-use crate::{Entries, Format, ReadOptions};
-use keyferry_crypto::error::{Position, Result};
+use crate::{Entries, ReadOptions};
+use keyferry_crypto::error::Position;
 use keyferry_crypto::model::{Attachment, Entry, Record};
 use keyferry_crypto::secret::SecretBytes;
-use std::io::Cursor;
 use zeroize::Zeroizing;
 
 /// The options for what is inside, which has the file's name without what says that it is sealed.
@@ -27,17 +25,12 @@ fn plain_name(name: &str) -> String {
     std::iter::once(first).chain(rest).collect::<Vec<_>>().join(".")
 }
 
-/// Another format that this is, as its own tool wrote it; what is sealed once more, or only looks like a table, is none.
-pub(super) fn known(bytes: &[u8], options: &ReadOptions) -> Option<Format> {
-    let head = bytes.get(..bytes.len().min(crate::HEAD)).unwrap_or_default();
-    let format = detect(head, options.name.as_deref()).ok()?;
-    let is_sealed = matches!(format.name(), "ansible-vault" | "sops");
-    (!format.is_general() && !is_sealed).then_some(format)
-}
-
-/// Reads it as that format.
-pub(super) fn read_as(format: Format, bytes: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Result<Entries> {
-    format.read(Box::new(Cursor::new(bytes)), options)
+/// What it is.
+pub(crate) enum Inside {
+    /// A file of another format, read.
+    Read(Entries),
+    /// A file of none, or of a general one: its bytes.
+    Bytes(Zeroizing<Vec<u8>>),
 }
 
 /// A record of the file's name: one line is its password, anything else its attachment.

@@ -12,7 +12,7 @@ pub(crate) mod docker;
 pub(crate) mod dotenv;
 pub(crate) mod dotenv_writer;
 pub(crate) mod infisical;
-mod inside;
+pub(crate) mod inside;
 pub(crate) mod kubernetes;
 pub(crate) mod kubernetes_writer;
 pub(crate) mod kv;

@@ -64,7 +64,14 @@ impl Iterator for Words<'_> {
         self.blanks();
         let line = self.line;
         if let Some(inner) = self.text.strip_prefix('"') {
-            let mut word = Zeroizing::new(String::with_capacity(inner.len().min(1 << 10)));
+            // As long as it can be: what grows leaves copies behind.
+            let mut escaped = false;
+            let end = inner.find(|c| {
+                let ends = matches!(c, '"' | '\n') && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            let mut word = Zeroizing::new(String::with_capacity(end.unwrap_or(inner.len())));
             let mut chars = inner.char_indices();
             while let Some((at, c)) = chars.next() {
                 match c {

@@ -16,9 +16,8 @@ use zeroize::Zeroizing;
 
 /// Whether its lines are such.
 pub(crate) fn fits(head: &Head<'_>) -> Fit {
-    let is_one = |line: &str| {
-        parts(line).is_some_and(|[_, port, ..]| port.as_str() == "*" || port.parse::<u16>().is_ok())
-    };
+    let is_one =
+        |line: &str| cut(line).is_some_and(|[_, port, ..]| port == "*" || port.parse::<u16>().is_ok());
     let mut lines = head.text().lines().filter(|line| is_entry(line));
     let (fit, count) =
         lines.clone().fold((0_u64, 0_u64), |(fit, count), line| (fit + u64::from(is_one(line)), count + 1));
@@ -31,18 +30,30 @@ fn is_entry(line: &str) -> bool {
 }
 
 /// The parts of a line; the last is all that is left, in which a colon needs no backslash.
-fn parts(line: &str) -> Option<[Zeroizing<String>; 5]> {
-    let mut parts: [Zeroizing<String>; 5] = Default::default();
-    let (mut at, mut chars) = (0, line.chars());
-    while let Some(c) = chars.next() {
-        let part = parts.get_mut(at)?;
-        match c {
-            '\\' => part.extend(chars.next()),
-            ':' if at < 4 => at += 1,
-            c => part.push(c),
+/// The five parts as they are written, with their backslashes.
+fn cut(line: &str) -> Option<[&str; 5]> {
+    let mut parts = [""; 5];
+    let (mut at, mut from, mut escaped) = (0, 0, false);
+    for (index, c) in line.char_indices() {
+        if c == ':' && !escaped && at < 4 {
+            *parts.get_mut(at)? = line.get(from..index)?;
+            (at, from) = (at + 1, index + 1);
         }
+        escaped = c == '\\' && !escaped;
     }
+    *parts.get_mut(at)? = line.get(from..)?;
     (at == 4).then_some(parts)
+}
+
+fn parts(line: &str) -> Option<[Zeroizing<String>; 5]> {
+    Some(cut(line)?.map(|part| {
+        let mut plain = Zeroizing::new(String::with_capacity(part.len()));
+        let mut chars = part.chars();
+        while let Some(c) = chars.next() {
+            plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+        }
+        plain
+    }))
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {

@@ -15,7 +15,8 @@
 //! The identity is the passphrase, or stands in the key file. Not read: files that only KMS, PGP or a vault opens, and keys
 //! that are divided among groups. A MAC that is missing or another's is damage. The whole file is kept in memory.
 
-use super::{fill, inside, kv};
+use super::inside::{self, Inside};
+use super::{fill, kv};
 use crate::age::{self, Fault, Identity};
 use crate::decode::Decode;
 use crate::document::{parsed, take};
@@ -380,10 +381,10 @@ fn tree(
         && let Some((bytes, _)) = opener.bytes(text, "data:", "/data")?
     {
         opener.finish(&metadata)?;
-        return match inside::known(&bytes, within) {
-            Some(format) => inside::read_as(format, bytes, within),
-            None => Ok(inside::file(bytes, within)),
-        };
+        return Ok(match crate::read_inside(bytes, within.name.as_deref(), within)? {
+            Inside::Read(entries) => entries,
+            Inside::Bytes(bytes) => inside::file(bytes, within),
+        });
     }
     let is_one = values.len() == 1;
     for (number, value) in values.iter_mut().enumerate() {
@@ -399,12 +400,12 @@ fn tree(
         crate::wiped::append(&mut whole, json::text(value).expose().as_bytes());
         crate::wiped::append(&mut whole, b"\n");
     }
-    match inside::known(&whole, &ReadOptions { name: None, ..within.clone() }) {
-        Some(format) => {
+    match crate::read_inside(whole, None, within)? {
+        Inside::Read(entries) => {
             let told = document.tally.finish().into_iter().filter(|entry| matches!(entry, Entry::Note(_)));
-            Ok(Box::new(inside::read_as(format, whole, within)?.chain(told.map(Ok))))
+            Ok(Box::new(entries.chain(told.map(Ok))))
         }
-        None => Ok(kv::tree(document, values, within)),
+        Inside::Bytes(_) => Ok(kv::tree(document, values, within)),
     }
 }
 

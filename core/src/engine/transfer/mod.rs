@@ -12,7 +12,7 @@ use crate::archive;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
-use crate::engine::endpoint::Endpoint;
+use crate::engine::endpoint::{Endpoint, is_archive, written_format};
 use crate::engine::environment::ended_early;
 use crate::engine::environment::scope::Scope;
 use crate::engine::options::{Options, Verify};
@@ -539,18 +539,6 @@ async fn into_file(
     report.notes.extend(writer.finish().map_err(in_file)?);
     draft.finish()?;
     Ok(report)
-}
-
-/// The format that a file is written in: the one that was named, or that its ending names.
-#[must_use]
-pub fn written_format(path: &Path, named: Option<formats::Format>) -> Option<formats::Format> {
-    named.or_else(|| path.extension().and_then(|ending| ending.to_str()).and_then(formats::Format::from_name))
-}
-
-/// Whether a sink's name asks for an archive.
-#[must_use]
-pub fn is_archive(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("kfa"))
 }
 
 fn write_rejects(path: &Path, rejected: &[Rejected]) -> Result<()> {

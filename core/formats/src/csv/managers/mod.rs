@@ -14,7 +14,6 @@ pub(crate) use table::{DASHLANE, MANAGERS};
 use super::header::rows_of;
 use crate::columns::normal;
 use crate::head::{Fit, Head};
-use crate::held::Export;
 use crate::tally::Tally;
 use keyferry_crypto::model::Record;
 
@@ -49,8 +48,6 @@ pub(crate) struct Manager {
     pub(super) entities: bool,
     /// Completes a record of which all cells are set.
     pub(super) finish: fn(&mut Record, &mut Tally) -> Outcome,
-    /// How it is written, where it is.
-    pub(crate) export: Option<&'static Export>,
 }
 
 /// Takes cells of a row that have no column of their own; each is counted by it.
@@ -72,7 +69,6 @@ const PLAIN: Manager = Manager {
     escape: None,
     entities: false,
     finish: |_, _| Outcome::Record,
-    export: None,
 };
 
 /// What a row is.

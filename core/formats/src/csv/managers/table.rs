@@ -3,7 +3,6 @@
 //! A row names the columns that only this export has, what each column means where its name alone does not say so, and a
 //! hook for what no map can say. Its neighbours show the rest.
 
-use super::super::table_writer;
 use super::{Manager, Outcome, PLAIN, cells, hooks, notes};
 
 /// What an environment keeps of its own.
@@ -25,7 +24,6 @@ pub(crate) const MANAGERS: &[Manager] = &[
         signatures: &[&["name", "url", "username", "password"]],
         only: true,
         map: &[("note", "description")],
-        export: Some(&table_writer::CHROME),
         ..PLAIN
     },
     Manager {
@@ -63,7 +61,6 @@ pub(crate) const MANAGERS: &[Manager] = &[
         left: NOTHING,
         signatures: &[&["Title", "URL", "Username", "Password", "Notes", "OTPAuth"]],
         map: &[("OTPAuth", CODE)],
-        export: Some(&table_writer::SAFARI),
         ..PLAIN
     },
     Manager {
@@ -80,7 +77,6 @@ pub(crate) const MANAGERS: &[Manager] = &[
             ("login_totp", CODE),
         ],
         finish: notes::bitwarden,
-        export: Some(&table_writer::BITWARDEN),
         ..PLAIN
     },
     Manager {
@@ -132,7 +128,6 @@ pub(crate) const MANAGERS: &[Manager] = &[
         separator: Some('\\'),
         entities: true,
         finish: notes::lastpass,
-        export: Some(&table_writer::LASTPASS),
         ..PLAIN
     },
     Manager {
@@ -254,7 +249,6 @@ pub(crate) const MANAGERS: &[Manager] = &[
             }
             Outcome::Record
         },
-        export: Some(&table_writer::KEEPASSXC),
         ..PLAIN
     },
     Manager {
