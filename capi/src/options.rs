@@ -2,6 +2,7 @@
 
 use crate::boundary::{Outcome, optional_name, usage};
 use keyferry_core::engine::{Conflict, Filter, Keys, Options, Structure, Verify};
+use keyferry_core::files::locked;
 use keyferry_core::model::RecordPath;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct Choice {
     allow_empty: bool,
     exact: bool,
     no_password: bool,
+    include_trash: bool,
+    key_file: Option<PathBuf>,
     vaults: Vec<String>,
     folder: Option<String>,
     tags: Vec<String>,
@@ -77,6 +80,11 @@ impl Choice {
             ..Options::default()
         };
         options.read.no_password = self.no_password;
+        options.read.include_trash = self.include_trash;
+        let key = self.key_file.as_deref().map(locked::key_file).transpose()?;
+        let phrase = locked::passphrase_of_process()?;
+        (options.read.passphrase, options.read.key_file) = (phrase.clone(), key.clone());
+        (options.write.passphrase, options.write.key_file) = (phrase, key);
         options.read.map = std::mem::take(&mut self.map).into_iter().collect();
         options.filter = self.into_filter();
         Ok(options)

@@ -10,7 +10,7 @@ use keyferry_core::engine::{
     self, ArchiveKeys, Base, Conflict, Endpoint, Journal, Keys, MaxDelete, Options, Page, PageFormat,
     ProgressQueue, Report, Rules, Structure, Sync, Verify, sync_pair,
 };
-use keyferry_core::files;
+use keyferry_core::files::{self, locked};
 use keyferry_core::secret::SecretString;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -141,6 +141,16 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     options.allow_empty = flag("allow_empty")?;
     options.exact = flag("exact")?;
     options.read.no_password = flag("no_password")?;
+    options.read.include_trash = flag("include_trash")?;
+    let phrase: Option<String> = option!(given, "file_passphrase");
+    let phrase = match phrase {
+        Some(phrase) => Some(SecretString::new(phrase)),
+        None => locked::passphrase_of_process().raise()?,
+    };
+    let key: Option<PathBuf> = option!(given, "key_file");
+    let key = key.as_deref().map(locked::key_file).transpose().raise()?;
+    (options.read.passphrase, options.read.key_file) = (phrase.clone(), key.clone());
+    (options.write.passphrase, options.write.key_file) = (phrase, key);
     if flag("rewrap")? {
         options.keys = Keys::Kept;
     }

@@ -4,18 +4,14 @@ use crate::args::Managed;
 use crate::credentials;
 use crate::exit::usage;
 use crate::journal::Jobs;
+use keyferry_core::Result;
 use keyferry_core::engine::Endpoint;
 use keyferry_core::engine::endpoint::written_format;
-use keyferry_core::error::Place;
+use keyferry_core::files::locked::{beginning, key_file};
 use keyferry_core::files::source;
 use keyferry_core::formats::{Format, ReadOptions, WriteOptions, detect};
-use keyferry_core::secret::SecretBytes;
-use keyferry_core::{Error, ErrorKind, Result};
-use std::io::Read as _;
 use std::path::Path;
 
-/// Any file may be a key file, but not one without an end.
-const LARGEST: u64 = 256 << 20;
 /// How much of a file tells whether it is encrypted.
 const HEAD: usize = 64 << 10;
 
@@ -61,23 +57,4 @@ pub fn sealing(write: &mut WriteOptions, key: Option<&Path>, to: &Endpoint) -> R
         }
     }
     Ok(())
-}
-
-fn key_file(path: &Path) -> Result<SecretBytes> {
-    let bytes = beginning(path, LARGEST + 1)?;
-    if bytes.len() as u64 > LARGEST {
-        let error = Error::new(ErrorKind::Input, "a key file of more than 256 MiB is none");
-        return Err(error.at(Place::File { path: path.to_owned(), at: None }));
-    }
-    Ok(bytes)
-}
-
-/// So many bytes of a file, which may be a secret.
-fn beginning(path: &Path, most: u64) -> Result<SecretBytes> {
-    // Room for what is usual, so that nothing is left behind where it grew.
-    let mut bytes = Vec::with_capacity(HEAD + 1);
-    let read = source::open(path)?.take(most).read_to_end(&mut bytes);
-    let bytes = SecretBytes::new(bytes);
-    read.map_err(|error| Error::io(path, error))?;
-    Ok(bytes)
 }

@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `target` | follows links to what a path leads to: a file, a pipe, something open already, a device |
 //! | [`source`] | opens it to be read, and knows whether it can be read twice |
+//! | [`locked`] | what opens files that other programs encrypted |
 //! | [`sink`] | writes a file whole or not at all; writes through what is no file |
 
+pub mod locked;
 pub mod sink;
 pub mod source;
 mod target;

@@ -175,8 +175,8 @@ def _words(source: Location, sink: Location) -> list[str]:
 
 
 _PLAIN = {
-    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "no_password", "on_conflict",
-    "query", "rewrap", "structure", "trust_administrators", "verify",
+    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "file_passphrase", "include_trash",
+    "no_password", "on_conflict", "query", "rewrap", "structure", "trust_administrators", "verify",
 }  # fmt: skip
 
 
@@ -188,6 +188,7 @@ def _options(
     changed_since: datetime | int | None = None,
     exclude: Sequence[str] | None = None,
     map: Mapping[str, str] | None = None,
+    key_file: str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
     **plain: Any,
@@ -203,6 +204,7 @@ def _options(
         "changed_since": unix_seconds(changed_since),
         "exclude": None if exclude is None else [split_path(path) for path in exclude],
         "map": None if map is None else list(map.items()),
+        "key_file": None if key_file is None else Path(key_file),
         "rejects": None if rejects is None else Path(rejects),
         "report": None if report is None else Path(report),
         "started": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
@@ -232,6 +234,9 @@ def migrate(
     rejects: str | os.PathLike[str] | None = None,
     report: str | os.PathLike[str] | None = None,
     archive_passphrase: str | None = None,
+    file_passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    include_trash: bool = False,
     journal: str | os.PathLike[str] | None = None,
     resume: int | None = None,
     progress: Progress | None = None,
@@ -256,6 +261,9 @@ def migrate(
         rejects: a file that lists what could not be taken.
         report: a file for a page about the job: ``.html``, ``.md`` or ``.json``; names and counts, no secrets.
         archive_passphrase: what an archive is sealed with or opened by, besides the user's own key.
+        file_passphrase, key_file: what a file opens with that another program encrypted (KDBX, Bitwarden, Aegis …), read or
+            written; default: ``KEYFERRY_FILE_PASSPHRASE``, or the file that ``KEYFERRY_FILE_PASSPHRASE_FILE`` names.
+        include_trash: what lies in the bin of a manager's file comes along, in a folder ``Trash``.
         journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
         resume: the number of a job to go on with; the error of a job that stopped names it.
         progress: see :data:`Progress`. ``stop``: ends the job cleanly once it is set.
@@ -282,6 +290,9 @@ def migrate(
         rejects=rejects,
         report=report,
         archive_passphrase=archive_passphrase,
+        file_passphrase=file_passphrase,
+        key_file=key_file,
+        include_trash=include_trash,
     )
     text = _native.transfer(
         _place(source),
@@ -326,6 +337,9 @@ def verify(
     structure: Structure | None = None,
     report: str | os.PathLike[str] | None = None,
     archive_passphrase: str | None = None,
+    file_passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    include_trash: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Report:
@@ -341,6 +355,9 @@ def verify(
         structure=structure,
         report=report,
         archive_passphrase=archive_passphrase,
+        file_passphrase=file_passphrase,
+        key_file=key_file,
+        include_trash=include_trash,
     )
     text = _native.verify(_place(a), _place(b), progress, stop, words=_words(a, b), **options)
     return Report._from_json(text)

@@ -1,6 +1,7 @@
 //! Every endpoint that names a vault or something in one, against every role: below "read" it is
 //! not there, below what it needs it is refused, from there on it works. Alone and in a batch.
 
+use crate::threats::dead_tokens;
 use crate::world::{World, id, world};
 use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
@@ -337,14 +338,17 @@ async fn no_endpoint_is_without_a_test_of_its_rights() {
     served.sort();
     assert_eq!(served, tested);
 
+    let made_up = ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="];
+    let mut strangers: Vec<_> = made_up.map(|token| ("a made-up token", token.to_owned())).into();
+    strangers.extend(dead_tokens(&world).await);
     for (method, path) in served {
         let open = OPEN.contains(&(method.as_str(), path.as_str()));
         let path = path.replace("{id}", &on.item).replace("{token}", "t");
         let path = path.replace("{attachmentId}", &on.attachment).replace("{snapshotId}", &on.snapshot);
         let path = path.replace("{userId}", &on.ann).replace("{groupId}", &on.spare_group);
-        for token in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] {
+        for (what, token) in &strangers {
             let (status, _) = world.send(&method.to_uppercase(), &path, token, true, json!({})).await;
-            assert!(open || status == 401, "{method} {path} with a false token: {status}");
+            assert!(open || status == 401, "{method} {path} with {what}: {status}");
         }
     }
     let user = json!({"username": "carol", "password": "correct horse"});

@@ -21,6 +21,48 @@ fn an_hour_later(world: &World) {
     database.execute("UPDATE used_refresh_tokens SET used = used - 3600", []).unwrap();
 }
 
+/// Tokens that once worked, or never by themselves, and what became of them: the rows of strangers in the matrix of rights.
+pub(crate) async fn dead_tokens(world: &World) -> Vec<(&'static str, String)> {
+    let dora = world.environment.add_user(user("dora")).unwrap();
+    let sign_in = async || {
+        world.ok("POST", "/users/login", "", json!({"username": "dora", "password": "correct horse"})).await
+    };
+    let refresh = |of: &Value| json!({"refreshToken": of["refreshToken"]});
+    let mut dead = Vec::new();
+
+    let short = ServeOptions { access_token_life: std::time::Duration::ZERO, ..ServeOptions::default() };
+    let login = http::Request::post("/api/v1/users/login")
+        .header("x-response-format", "raw")
+        .body(axum::body::Body::from(json!({"username": "dora", "password": "correct horse"}).to_string()));
+    let answer = tower::ServiceExt::oneshot(world.environment.router(short), login.unwrap()).await.unwrap();
+    let answer = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+    dead.push(("an expired access token", text(&serde_json::from_slice(&answer).unwrap(), "accessToken")));
+
+    let stolen = sign_in().await;
+    let next = world.ok("POST", "/sessions/refresh", "", refresh(&stolen)).await;
+    an_hour_later(world);
+    assert_eq!(world.send("POST", "/sessions/refresh", "", true, refresh(&stolen)).await.0, 401);
+    dead.push(("a token whose family was replayed", text(&next, "accessToken")));
+    dead.push(("a replayed refresh token", text(&stolen, "refreshToken")));
+
+    let left = text(&sign_in().await, "accessToken");
+    world.ok("POST", "/sessions/logout", &left, json!({})).await;
+    dead.push(("a token that was signed out", left));
+    dead.push(("a refresh token in the place of an access token", text(&sign_in().await, "refreshToken")));
+
+    let token = text(&sign_in().await, "accessToken");
+    world.ok("POST", "/users/2fa/totp/generate", &token, json!({})).await;
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    database.execute("UPDATE users SET totp_enabled = 1 WHERE id = ?1", [&dora]).unwrap();
+    let half = text(&sign_in().await, "accessToken");
+    for _ in 0..5 {
+        let guess = json!({"code": "000000"});
+        assert_eq!(world.send("POST", "/users/2fa/totp/authorize", &half, true, guess).await.0, 401);
+    }
+    dead.push(("a half-open session after five guesses", half));
+    dead
+}
+
 #[tokio::test]
 async fn a_refresh_token_that_is_replayed_ends_its_family() {
     let (world, ..) = world(ServeOptions::default());

@@ -208,3 +208,23 @@ fn every_format_has_a_sample() {
         assert!(detected || named, "no sample is {}", format.name());
     }
 }
+
+/// Names between backticks on the page of how-tos are formats that are read, and whoever most people come from has a place there.
+#[test]
+fn whoever_comes_from_another_manager_finds_it_on_the_page() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/coming-from.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+    for ending in ["-csv", "-json", "-zip", "-xml"] {
+        for name in named.iter().filter(|name| name.ends_with(ending) && !name.contains(' ')) {
+            assert!(Format::from_name(name).is_some(), "{name} is no format");
+        }
+    }
+    let most = "chrome-csv firefox-csv safari-csv bitwarden-csv bitwarden-json bitwarden-zip 1password-csv 1pux 1pif lastpass-csv \
+        dashlane-csv dashlane-zip nordpass-csv roboform-csv keeper-csv keeper-json protonpass-csv protonpass-zip keepass-csv \
+        keepassxc-csv kdbx kdb keepass-xml enpass-json psono-json passwork-json vault-kv dotenv k8s-secret otpauth-list \
+        google-auth aegis 2fas";
+    for name in most.split_whitespace() {
+        assert!(Format::from_name(name).is_some() && named.contains(&name), "{name} has no how-to");
+    }
+}
