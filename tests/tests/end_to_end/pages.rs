@@ -46,8 +46,8 @@ fn steady(line: &str, text: &str) -> String {
         let steady: Vec<String> = (0..words.len())
             .map(|at| {
                 let (word, next) = (words[at], words.get(at + 1).copied().unwrap_or_default());
-                let timed =
-                    number(word) && matches!(next.trim_end_matches([',', ')', ':']), "s" | "records/s");
+                let timed = number(word)
+                    && matches!(next.trim_end_matches([',', ')', ':']), "s" | "records/s" | "days");
                 let date = word.len() == 10 && word.matches('-').count() == 2 && word.starts_with("20");
                 let clock = word.len() == 5
                     && word.as_bytes()[2] == b':'
@@ -60,8 +60,8 @@ fn steady(line: &str, text: &str) -> String {
         steady.join(" ")
     });
     let mut lines: Vec<String> = lines.collect();
-    if line.starts_with("keyferry rotate") {
-        // Several at once, each told when it has ended.
+    if ["keyferry rotate", "keyferry audit"].iter().any(|command| line.starts_with(command)) {
+        // Several at once, each told when it has ended; vaults in the order in which they were made.
         lines.sort();
     }
     lines.join("\n")
