@@ -124,7 +124,7 @@ def check(server: Server, folder: Path, document: dict, *more: str) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-@pytest.mark.parametrize(("wrapping", "examples"), zip(("raw", "wrapped"), EXAMPLES))
+@pytest.mark.parametrize(("wrapping", "examples"), list(zip(("raw", "wrapped"), EXAMPLES)))
 def test_every_answer_is_as_the_document_says(serve, tmp_path: Path, wrapping: str, examples: str):
     server = serve("off")
     with urllib.request.urlopen(f"{server.url}/api/openapi.json") as answer:
