@@ -65,13 +65,13 @@ wheel: .venv-py/ready ## the Python package with the command line: a wheel for t
 	rm -rf dist $(SCRIPTS)
 	$(MATURIN) sdist --out ../dist
 	$(CARGO) build --release --locked --bin keyferry
-	install -D -s $(TARGET)/release/keyferry $(SCRIPTS)/keyferry
+	install -d $(SCRIPTS) && install -s $(TARGET)/release/keyferry $(SCRIPTS)
 	$(MATURIN) build --release --locked --out ../dist --interpreter python3
 
 # The tests' own, in the profile that everything else is tested in.
 .venv-wheel/ready: .venv-py/ready FORCE
 	$(BUILD)
-	install -D -s $(TARGET)/debug/keyferry $(SCRIPTS)/keyferry
+	install -d $(SCRIPTS) && install -s $(TARGET)/debug/keyferry $(SCRIPTS)
 	rm -rf .cache/wheel && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
 	[ -e $@ ] || (python3 -m venv .venv-wheel && .venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt)
 	.venv-wheel/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall .cache/wheel/keyferry-*-abi3-*.whl
@@ -151,6 +151,7 @@ lint: .cache/bin/cargo-deny ## formatting, clippy, docs
 torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
 	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
+	TORTURE=1 $(CARGO) test --locked -p keyferry-formats --test formats -- archive::
 	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 
 FUZZ_SECONDS ?= 600

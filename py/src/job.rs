@@ -143,10 +143,7 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     options.read.no_password = flag("no_password")?;
     options.read.include_trash = flag("include_trash")?;
     let phrase: Option<String> = option!(given, "file_passphrase");
-    let phrase = match phrase {
-        Some(phrase) => Some(SecretString::new(phrase)),
-        None => locked::passphrase_of_process().raise()?,
-    };
+    let phrase = phrase.map(SecretString::new);
     let key: Option<PathBuf> = option!(given, "key_file");
     let key = key.as_deref().map(locked::key_file).transpose().raise()?;
     (options.read.passphrase, options.read.key_file) = (phrase.clone(), key.clone());

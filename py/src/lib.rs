@@ -2,9 +2,10 @@
 //! `connect` and the jobs are made of. Names, shapes and docstrings for users are in `python/keyferry`.
 //!
 //! `error` turns errors into exceptions, `crypto` has one value at a time, `records` many as
-//! dictionaries, `table` many as Arrow; `record` is what an environment yields, `environment` opens
+//! dictionaries, `table` many as Arrow, read by `columns`; `record` is what an environment yields, `environment` opens
 //! one, `job` moves records.
 
+mod columns;
 mod crypto;
 mod environment;
 mod error;

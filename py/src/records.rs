@@ -2,10 +2,11 @@
 //!
 //! Plain records have the members of keyferry's JSON lines: `name`, `login`, `password`, `url`,
 //! `description`, `tags`, `color`, `favorite`, `customs` (`name`, `type`, `value`), `attachments`
-//! (`name`, `data` as bytes). Items have the members of Passwork's API.
+//! (`name`, `data` as bytes), and where they stand: `id`, `vault`, `path`. Items have the members of Passwork's API.
+//! A member that a record does not have is refused, since it would be lost without a word.
 
 use crate::Threads;
-use crate::error::{Raise, raised};
+use crate::error::{Raise, raised, usage};
 use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Item, ItemDraft};
 use keyferry_core::crypto::bulk;
 use keyferry_core::crypto::record::Protection;
@@ -23,21 +24,34 @@ const GROUP: usize = 256;
 
 /// Items ready to be sent, one for each record: everything but the vault's and folder's ids.
 #[pyfunction]
-#[pyo3(signature = (records, vault_key, threads=None))]
+#[pyo3(signature = (records, vault_key, threads=None, keep=None))]
 pub fn encrypt_records<'py>(
     py: Python<'py>,
     records: &Bound<'py, PyAny>,
     vault_key: Option<&str>,
     threads: Option<usize>,
+    keep: Option<Vec<String>>,
 ) -> PyResult<Bound<'py, PyList>> {
     let threads = Threads::new(threads)?;
-    let vault_key = key(vault_key);
+    let vault_key = key(vault_key)?;
+    let keep = keep.unwrap_or_default();
+    if let Some(name) =
+        keep.iter().find(|name| RECORD.contains(&name.as_str()) || ITEM.contains(&name.as_str()))
+    {
+        return Err(usage(format!("keep names {name}, which is a member of records itself")));
+    }
     let items = PyList::empty(py);
     let mut records = records.try_iter()?;
     loop {
-        let mut pairs = Vec::with_capacity(GROUP);
+        let (mut pairs, mut kept) = (Vec::with_capacity(GROUP), Vec::new());
         for record in records.by_ref().take(GROUP) {
-            pairs.push((record_of(record?.cast::<PyDict>()?)?, protection(vault_key.as_ref())));
+            let record = record?;
+            let record = record.cast::<PyDict>()?;
+            only(record, &RECORD, &keep)?;
+            pairs.push((record_of(record)?, protection(vault_key.as_ref())));
+            if !keep.is_empty() {
+                kept.push(record.clone().unbind());
+            }
         }
         if pairs.is_empty() {
             break;
@@ -50,8 +64,15 @@ pub fn encrypt_records<'py>(
                 drafts
             })
         });
-        for draft in drafts {
-            items.append(item_dict(py, draft.raise()?)?)?;
+        for (row, draft) in drafts.into_iter().enumerate() {
+            let item = item_dict(py, draft.raise()?)?;
+            for name in &keep {
+                let Some(record) = kept.get(row) else { break };
+                if let Some(value) = record.bind(py).get_item(name)? {
+                    item.set_item(name, value)?;
+                }
+            }
+            items.append(item)?;
         }
     }
     Ok(items)
@@ -74,7 +95,7 @@ pub fn decrypt_records<'py>(
         _ => return Err(PyValueError::new_err("errors is \"raise\" or \"return\"")),
     };
     let threads = Threads::new(threads)?;
-    let vault_key = key(vault_key);
+    let vault_key = key(vault_key)?;
     let records = PyList::empty(py);
     let mut items = items.try_iter()?;
     loop {
@@ -112,9 +133,49 @@ pub fn decrypt_records<'py>(
     Ok(records)
 }
 
-/// An empty key stands for none, as in Passwork's own client.
-pub fn key(text: Option<&str>) -> Option<SecretString> {
-    text.filter(|text| !text.is_empty()).map(SecretString::from)
+/// The members of a plain record; the first three say where it stands.
+const RECORD: [&str; 13] = [
+    "id",
+    "vault",
+    "path",
+    "name",
+    "login",
+    "password",
+    "url",
+    "description",
+    "tags",
+    "color",
+    "favorite",
+    "customs",
+    "attachments",
+];
+/// Those of an item that a record does not have under the same name.
+const ITEM: [&str; 3] = ["passwordEncrypted", "keyEncrypted", "isFavorite"];
+
+/// Refuses a dictionary with a member that is none of these.
+fn only(from: &Bound<'_, PyDict>, known: &[&str], keep: &[String]) -> PyResult<()> {
+    for name in from.keys() {
+        let name = name
+            .extract::<String>()
+            .map_err(|_: PyErr| PyTypeError::new_err("a member's name is no text"))?;
+        if !known.contains(&name.as_str()) && !keep.contains(&name) {
+            return Err(usage(format!(
+                "no record has a member {name}, and it would be lost: the members are {}; rename or drop it, or name in keep \
+                 what goes into the item in the clear",
+                known.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The key of a vault. None stands for an environment without client-side encryption; an empty one is a variable that was
+/// not set, and nothing must go out in the clear for that.
+pub fn key(text: Option<&str>) -> PyResult<Option<SecretString>> {
+    match text {
+        Some("") => Err(usage("the vault key is empty: None says that nothing is encrypted")),
+        text => Ok(text.map(SecretString::from)),
+    }
 }
 
 pub fn protection(vault_key: Option<&SecretString>) -> Protection<'_> {
@@ -172,6 +233,7 @@ pub fn record_of(from: &Bound<'_, PyDict>) -> PyResult<Record> {
     for custom in list(from, intern!(py, "customs"))? {
         let kind: Option<String> = optional!(&custom, "type");
         let value: String = text!(&custom, "value");
+        only(&custom, &["name", "type", "value"], &[])?;
         record.customs.push(Custom {
             name: text!(&custom, "name"),
             kind: CustomKind::from(kind.as_deref().unwrap_or("text")),
@@ -180,6 +242,7 @@ pub fn record_of(from: &Bound<'_, PyDict>) -> PyResult<Record> {
     }
     for file in list(from, intern!(py, "attachments"))? {
         let data: Vec<u8> = text!(&file, "data");
+        only(&file, &["name", "data"], &[])?;
         record.attachments.push(Attachment { name: text!(&file, "name"), content: SecretBytes::new(data) });
     }
     Ok(record)

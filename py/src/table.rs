@@ -1,84 +1,106 @@
 //! Many records at once, as Arrow: tables and record batches of any library that speaks the `PyCapsule`
 //! interface (pyarrow, polars, pandas, duckdb), without a copy on the way in.
 //!
-//! Columns have the names of [`crate::records`]. `customs` is a list of structs, `tags` a list of
-//! texts; columns that are not known here go through as they are. Attachments are files, not cells:
-//! they go through the dictionaries.
+//! Columns have the names of [`crate::records`]. `customs` is a list of structs, `tags` a list of texts; what else a table
+//! may hold is [`crate::columns`]'s affair. Attachments are files, not cells: they go through the dictionaries.
 
 use crate::Threads;
-use crate::error::{Raise, raised, usage};
+use crate::columns::{Columns, ERROR, Kept, PLAIN, SEALED, custom_fields};
+use crate::error::{raised, usage};
 use crate::records::{key, protection};
 use arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder};
-use arrow_array::cast::AsArray as _;
-use arrow_array::types::Int64Type;
-use arrow_array::{Array as _, ArrayRef, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Fields, Schema};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_schema::{Field, Schema};
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft};
 use keyferry_core::crypto::bulk;
-use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
+use keyferry_core::error::Place;
+use keyferry_core::model::{Record, RecordPath};
 use keyferry_core::secret::SecretString;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3_arrow::PyTable;
 use pyo3_arrow::input::AnyRecordBatch;
 use std::sync::Arc;
 
-const PLAIN: [&str; 9] =
-    ["name", "login", "password", "url", "description", "tags", "color", "favorite", "customs"];
-const SEALED: [&str; 10] = [
-    "name",
-    "login",
-    "url",
-    "description",
-    "tags",
-    "color",
-    "isFavorite",
-    "passwordEncrypted",
-    "keyEncrypted",
-    "customs",
-];
+/// What a table is made into.
+struct Work<'a> {
+    vault_key: Option<&'a SecretString>,
+    kept: Kept<'a>,
+    /// Whether an item that cannot be read says so in a column instead of ending everything.
+    tell_in_column: bool,
+}
 
 /// Plain records in, items out.
 #[pyfunction]
-#[pyo3(signature = (table, vault_key, threads=None))]
+#[pyo3(signature = (table, vault_key, threads=None, keep=None))]
 pub fn encrypt_table(
     py: Python<'_>,
     table: AnyRecordBatch,
     vault_key: Option<&str>,
     threads: Option<usize>,
+    keep: Option<Vec<String>>,
 ) -> PyResult<PyTable> {
-    batch_by_batch(py, table, vault_key, threads, encrypt_batch)
+    let vault_key = key(vault_key)?;
+    let keep = keep.unwrap_or_default();
+    let work = Work { vault_key: vault_key.as_ref(), kept: Kept::Named(&keep), tell_in_column: false };
+    batch_by_batch(py, table, threads, &work, encrypt_batch)
 }
 
 /// Items in, plain records out.
 #[pyfunction]
-#[pyo3(signature = (table, vault_key, threads=None))]
+#[pyo3(signature = (table, vault_key, threads=None, errors="raise", keep=None))]
 pub fn decrypt_table(
     py: Python<'_>,
     table: AnyRecordBatch,
     vault_key: Option<&str>,
     threads: Option<usize>,
+    errors: &str,
+    keep: Option<Vec<String>>,
 ) -> PyResult<PyTable> {
-    batch_by_batch(py, table, vault_key, threads, decrypt_batch)
+    let all = keep.is_none();
+    let tell_in_column = match errors {
+        "raise" => false,
+        "column" => true,
+        _ => return Err(PyValueError::new_err("errors of a table is \"raise\" or \"column\"")),
+    };
+    let vault_key = key(vault_key)?;
+    let named = keep.unwrap_or_default();
+    let kept = if all { Kept::All } else { Kept::Named(&named) };
+    let work = Work { vault_key: vault_key.as_ref(), kept, tell_in_column };
+    batch_by_batch(py, table, threads, &work, decrypt_batch)
 }
 
-/// Works on a table while other Python threads run.
+/// Works on a table while other Python threads run. What comes back has its columns even where it has no rows.
 fn batch_by_batch(
     py: Python<'_>,
     table: AnyRecordBatch,
-    vault_key: Option<&str>,
     threads: Option<usize>,
-    work: fn(&RecordBatch, Option<&SecretString>) -> PyResult<RecordBatch>,
+    work: &Work<'_>,
+    each: fn(&RecordBatch, usize, &Work<'_>) -> PyResult<RecordBatch>,
 ) -> PyResult<PyTable> {
-    let vault_key = key(vault_key);
-    let (batches, _) = table.into_table()?.into_inner();
+    let (mut batches, schema) = table.into_table()?.into_inner();
+    if batches.is_empty() {
+        batches.push(RecordBatch::new_empty(schema));
+    }
     let threads = Threads::new(threads)?;
     let made = py.detach(|| {
         threads.run(|| {
-            groups(&batches).map(|batch| work(&batch, vault_key.as_ref())).collect::<PyResult<Vec<_>>>()
+            let mut row = 0;
+            let results = groups(&batches).map(|batch| {
+                let first = row;
+                row += batch.num_rows();
+                each(&batch, first, work)
+            });
+            results.collect::<PyResult<Vec<_>>>()
         })
     })?;
     let schema = made.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
     PyTable::try_new(made, schema)
+}
+
+/// Which row an error is about. The table is the caller's, so its number says enough, and no name of a record goes into logs.
+fn at_row(error: keyferry_core::Error, row: usize) -> keyferry_core::Error {
+    error.at(Place::Record(format!("row {row}")))
 }
 
 /// Rows that are worked on at once, so that they stay in the cores' caches.
@@ -91,9 +113,10 @@ fn groups(batches: &[RecordBatch]) -> impl Iterator<Item = RecordBatch> {
     })
 }
 
-fn encrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyResult<RecordBatch> {
-    let columns = Columns::new(batch)?;
-    let protection = protection(vault_key);
+fn encrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult<RecordBatch> {
+    let kept = work.kept.of(&batch.schema(), &PLAIN, &SEALED)?;
+    let columns = Columns::new(batch, &PLAIN)?;
+    let protection = protection(work.vault_key);
     let record = |row| {
         let record = Record {
             name: columns.text("name", row),
@@ -110,8 +133,9 @@ fn encrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyRes
         (record, protection)
     };
     let records: Vec<_> = (0..batch.num_rows()).map(record).collect();
-    let drafts =
-        bulk::encrypt(&records).into_iter().collect::<keyferry_core::Result<Vec<ItemDraft>>>().raise()?;
+    let drafts = bulk::encrypt(&records).into_iter().enumerate();
+    let drafts = drafts.map(|(row, draft)| draft.map_err(|error| raised(&at_row(error, first + row))));
+    let drafts = drafts.collect::<PyResult<Vec<ItemDraft>>>()?;
     let text = |of: fn(&ItemDraft) -> Option<&String>| -> ArrayRef {
         Arc::new(drafts.iter().map(|draft| of(draft).map(String::as_str)).collect::<StringArray>())
     };
@@ -131,11 +155,14 @@ fn encrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyRes
         ("keyEncrypted", text(|draft| draft.key_encrypted.as_ref())),
         ("customs", Arc::new(customs)),
     ];
-    beside(batch, &PLAIN, made)
+    beside(batch, &kept, made)
 }
 
-fn decrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyResult<RecordBatch> {
-    let columns = Columns::new(batch)?;
+fn decrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult<RecordBatch> {
+    let told = work.tell_in_column.then_some(ERROR);
+    let makes: Vec<&str> = PLAIN.into_iter().chain(told).collect();
+    let kept = work.kept.of(&batch.schema(), &SEALED, &makes)?;
+    let columns = Columns::new(batch, &SEALED)?;
     let item = |row| Item {
         id: String::new(),
         vault_id: String::new(),
@@ -166,51 +193,61 @@ fn decrypt_batch(batch: &RecordBatch, vault_key: Option<&SecretString>) -> PyRes
         revision: None,
     };
     let items: Vec<_> = (0..batch.num_rows()).map(item).collect();
-    let opened = bulk::decrypt(&items, protection(vault_key), |_| RecordPath::default());
+    let opened = bulk::decrypt(&items, protection(work.vault_key), |_| RecordPath::default());
     let mut records = Vec::with_capacity(items.len());
+    let mut errors = Vec::with_capacity(items.len());
     for (row, record) in opened.into_iter().enumerate() {
-        let at = keyferry_core::error::Place::Record(format!("row {row}, {}", items[row].name));
-        records.push(record.map_err(|error| raised(&error.at(at)))?.record);
+        match record.map_err(|error| at_row(error, first + row)) {
+            Ok(opened) => {
+                records.push(Some(opened.record));
+                errors.push(None);
+            }
+            Err(error) if work.tell_in_column => {
+                records.push(None);
+                errors.push(Some(error.to_string()));
+            }
+            Err(error) => return Err(raised(&error)),
+        }
     }
     let text = |of: fn(&Record) -> &str| -> ArrayRef {
-        Arc::new(records.iter().map(|record| Some(of(record))).collect::<StringArray>())
+        Arc::new(records.iter().map(|record| record.as_ref().map(of)).collect::<StringArray>())
     };
-    let password = records.iter().map(|record| record.password.as_ref().map(SecretString::expose));
-    let customs = customs_array(records.iter().map(|record| {
-        record.customs.iter().map(|one| [one.name.as_str(), one.kind.as_str(), one.value.expose()])
+    let each = || records.iter().map(Option::as_ref);
+    let password = each().map(|record| record?.password.as_ref().map(SecretString::expose));
+    let customs = customs_array(each().map(|record| {
+        let customs = record.map(|record| record.customs.as_slice()).unwrap_or_default();
+        customs.iter().map(|one| [one.name.as_str(), one.kind.as_str(), one.value.expose()])
     }));
-    let made: Vec<(&str, ArrayRef)> = vec![
+    let tags = each().map(|record| record.map(|record| record.tags.as_slice()).unwrap_or_default());
+    let favorite = each().map(|record| record.map(|record| record.favorite));
+    let mut made: Vec<(&str, ArrayRef)> = vec![
         ("name", text(|record| &record.name)),
         ("login", text(|record| &record.login)),
         ("password", Arc::new(password.collect::<StringArray>())),
         ("url", text(|record| &record.url)),
         ("description", text(|record| &record.description)),
-        ("tags", tags_array(records.iter().map(|record| record.tags.as_slice()))),
-        ("color", Arc::new(records.iter().map(|record| record.color).collect::<Int64Array>())),
-        ("favorite", Arc::new(records.iter().map(|record| Some(record.favorite)).collect::<BooleanArray>())),
+        ("tags", tags_array(tags)),
+        ("color", Arc::new(each().map(|record| record?.color).collect::<Int64Array>())),
+        ("favorite", Arc::new(favorite.collect::<BooleanArray>())),
         ("customs", Arc::new(customs)),
     ];
-    beside(batch, &SEALED, made)
+    if work.tell_in_column {
+        made.push((ERROR, Arc::new(errors.into_iter().collect::<StringArray>())));
+    }
+    beside(batch, &kept, made)
 }
 
-/// The columns that were made, and those of the input that were not used.
-fn beside(batch: &RecordBatch, used: &[&str], made: Vec<(&str, ArrayRef)>) -> PyResult<RecordBatch> {
-    let schema = batch.schema();
-    let kept = schema.fields().iter().zip(batch.columns());
-    let mut columns: Vec<(Field, ArrayRef)> = kept
-        .filter(|(field, _)| !used.contains(&field.name().as_str()))
-        .filter(|(field, _)| made.iter().all(|(name, _)| name != field.name()))
-        .map(|(field, column)| (field.as_ref().clone(), column.clone()))
-        .collect();
-    columns.extend(
-        made.into_iter().map(|(name, column)| (Field::new(name, column.data_type().clone(), true), column)),
-    );
-    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+/// The columns that go through, by their places, and those that were made.
+fn beside(batch: &RecordBatch, kept: &[usize], made: Vec<(&str, ArrayRef)>) -> PyResult<RecordBatch> {
+    let through = batch.project(kept).map_err(|error| usage(error.to_string()))?;
+    let mut fields: Vec<Field> =
+        through.schema().fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut columns = through.columns().to_vec();
+    for (name, column) in made {
+        fields.push(Field::new(name, column.data_type().clone(), true));
+        columns.push(column);
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| usage(error.to_string()))
-}
-
-fn custom_fields() -> Fields {
-    ["name", "type", "value"].map(|name| Field::new(name, DataType::Utf8, true)).to_vec().into()
 }
 
 fn tags_array<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
@@ -238,80 +275,4 @@ fn customs_array<'a, C: Iterator<Item = [&'a str; 3]>>(rows: impl Iterator<Item 
         list.append(true);
     }
     list.finish()
-}
-
-/// The columns of a batch that are known here, each in one canonical type.
-struct Columns(Vec<(&'static str, ArrayRef)>);
-
-impl Columns {
-    fn new(batch: &RecordBatch) -> PyResult<Self> {
-        let list = |of: DataType| DataType::List(Arc::new(Field::new_list_field(of, true)));
-        let mut columns = Vec::new();
-        for name in PLAIN.into_iter().chain(SEALED) {
-            let Some(column) = batch.column_by_name(name) else { continue };
-            let wanted = match name {
-                "tags" => list(DataType::Utf8),
-                "customs" => list(DataType::Struct(custom_fields())),
-                "color" => DataType::Int64,
-                "favorite" | "isFavorite" => DataType::Boolean,
-                _ => DataType::Utf8,
-            };
-            let column = arrow_cast::cast(column, &wanted)
-                .map_err(|error| usage(format!("column {name} is not what it should be: {error}")))?;
-            columns.push((name, column));
-        }
-        if columns.is_empty() && batch.num_rows() > 0 {
-            return Err(usage("the table has none of the columns that records have"));
-        }
-        Ok(Self(columns))
-    }
-
-    fn cell(&self, name: &str, row: usize) -> Option<&ArrayRef> {
-        let (_, column) = self.0.iter().find(|(known, _)| *known == name)?;
-        Some(column).filter(|column| column.is_valid(row))
-    }
-
-    fn optional(&self, name: &str, row: usize) -> Option<&str> {
-        self.cell(name, row)?.as_string_opt::<i32>().map(|column| column.value(row))
-    }
-
-    fn text(&self, name: &str, row: usize) -> String {
-        self.optional(name, row).unwrap_or_default().to_owned()
-    }
-
-    fn number(&self, name: &str, row: usize) -> Option<i64> {
-        self.cell(name, row)?.as_primitive_opt::<Int64Type>().map(|column| column.value(row))
-    }
-
-    fn is_set(&self, name: &str, row: usize) -> bool {
-        let column = self.cell(name, row).and_then(|column| column.as_boolean_opt());
-        column.is_some_and(|column| column.value(row))
-    }
-
-    fn list(&self, name: &str, row: usize) -> Option<ArrayRef> {
-        self.cell(name, row)?.as_list_opt::<i32>().map(|column| column.value(row))
-    }
-
-    fn tags(&self, row: usize) -> Vec<String> {
-        let Some(tags) = self.list("tags", row) else { return Vec::new() };
-        let Some(tags) = tags.as_string_opt::<i32>() else { return Vec::new() };
-        tags.iter().flatten().map(str::to_owned).collect()
-    }
-
-    fn customs(&self, row: usize) -> Vec<Custom> {
-        let Some(customs) = self.list("customs", row) else { return Vec::new() };
-        let Some(customs) = customs.as_struct_opt() else { return Vec::new() };
-        let column =
-            |name: &str| customs.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        let (names, kinds, values) = (column("name"), column("type"), column("value"));
-        let text = |column: Option<&StringArray>, at: usize| {
-            column.filter(|column| column.is_valid(at)).map(|column| column.value(at).to_owned())
-        };
-        let custom = |at| Custom {
-            name: text(names, at).unwrap_or_default(),
-            kind: CustomKind::from(text(kinds, at).as_deref().unwrap_or("text")),
-            value: SecretString::new(text(values, at).unwrap_or_default()),
-        };
-        (0..customs.len()).filter(|at| customs.is_valid(*at)).map(custom).collect()
-    }
 }

@@ -97,7 +97,7 @@ FORMS = {
 def test_tables_come_back(form, vault_key):
     there, back = FORMS[form]
     table = plain_table()
-    sealed = back(crypto.encrypt_records(there(table), vault_key))
+    sealed = back(crypto.encrypt_records(there(table), vault_key, keep=["id"]))
     assert {"passwordEncrypted", "keyEncrypted", "id"} <= set(sealed.column_names) and "password" not in sealed.column_names
     opened = pa.table(crypto.decrypt_records(sealed, vault_key))
     for name in ["id", "name", "login", "password", "url", "description", "tags", "color", "favorite", "customs"]:
@@ -106,9 +106,103 @@ def test_tables_come_back(form, vault_key):
 
 def test_tables_and_dictionaries_are_the_same_items():
     table = plain_table()
-    items = pa.table(crypto.encrypt_records(table, KEY)).to_pylist()
+    items = pa.table(crypto.encrypt_records(table, KEY, keep=["id"])).to_pylist()
     opened = crypto.decrypt_records([{**item, "id": ""} for item in items], KEY)
     assert [one["password"] for one in opened] == table["password"].to_pylist()
+
+
+@pytest.mark.parametrize("name", ["Password", "password ", "pass", "attachments", "passwordEncrypted", "note"])
+def test_nothing_goes_through_in_the_clear_unasked(name):
+    table = pa.table({"name": ["a"], name: ["hidden"]})
+    with pytest.raises(UsageError, match=f"{name.strip()}.*rename or drop") as caught:
+        crypto.encrypt_records(table, KEY)
+    assert "hidden" not in str(caught.value)
+    with pytest.raises(UsageError, match=name):
+        crypto.encrypt_records([{"name": "a", name: "hidden"}] if name != "attachments" else [{"attachment": []}], KEY)
+
+
+def test_what_is_kept_is_named():
+    table = pa.table({"row": [7], "name": ["a"], "password": ["hidden"]})
+    sealed = pa.table(crypto.encrypt_records(table, KEY, keep=["row"]))
+    assert sealed["row"].to_pylist() == [7] and "hidden" not in str(sealed.to_pylist())
+    assert pa.table(crypto.decrypt_records(sealed, KEY))["row"].to_pylist() == [7]
+    assert "row" in pa.table(crypto.decrypt_records(sealed, KEY, keep=["row"])).column_names
+    with pytest.raises(UsageError, match="row"):
+        crypto.decrypt_records(sealed, KEY, keep=[])
+    for keep in [["password"], ["passwordEncrypted"], ["nothing"]]:
+        with pytest.raises(UsageError, match=keep[0]):
+            crypto.encrypt_records(table, KEY, keep=[*keep, "row"])
+    assert crypto.encrypt_records([{"name": "a", "row": 7}], KEY, keep=["row"])[0]["row"] == 7
+    with pytest.raises(UsageError, match="password"):
+        crypto.encrypt_records([{"password": "hidden"}], KEY, keep=["password"])
+
+
+@pytest.mark.parametrize("direction", [crypto.encrypt_records, crypto.decrypt_records])
+def test_an_empty_key_is_a_variable_that_was_not_set(direction):
+    for given in [pa.table({"name": ["a"]}), [{"name": "a"}]]:
+        with pytest.raises(UsageError, match="empty"):
+            direction(given, "")
+
+
+def test_cells_are_taken_as_they_are_or_refused():
+    refused = [
+        {"password": [1234]},
+        {"password": [12.0]},
+        {"password": [b"hidden"]},
+        {"favorite": ["hidden"]},
+        {"color": ["hidden"]},
+        {"color": [1.5]},
+        {"color": pa.array([2**63], pa.uint64())},
+        {"tags": ["hidden"]},
+        {"tags": [[1]]},
+        {"customs": [["hidden"]]},
+        {"customs": [[{"name": "pin", "type": "password", "secret": "hidden"}]]},
+        {"customs": [[{"name": "pin", "value": 7}]]},
+    ]
+    for columns in refused:
+        with pytest.raises(UsageError, match=f"column {next(iter(columns))} holds") as caught:
+            crypto.encrypt_records(pa.table({"name": ["a"], **columns}), KEY)
+        assert "hidden" not in str(caught.value) and "1234" not in str(caught.value)
+    twice = pa.table([["one"], ["two"]], names=["password", "password"])
+    with pytest.raises(UsageError, match="two columns password"):
+        crypto.encrypt_records(twice, KEY)
+    with pytest.raises(UsageError, match="password already"):
+        crypto.decrypt_records(pa.table({"name": ["a"], "password": ["hidden"]}), KEY)
+
+
+def test_members_of_custom_fields_go_by_their_names():
+    kind = pa.list_(pa.struct([("value", pa.string()), ("name", pa.dictionary(pa.int8(), pa.string()))]))
+    table = pa.table({"name": ["a"], "customs": pa.array([[{"value": "hidden", "name": "pin"}]], kind)})
+    sealed = pa.table(crypto.encrypt_records(table, KEY))
+    assert "hidden" not in str(sealed.to_pylist())
+    opened = pa.table(crypto.decrypt_records(sealed, KEY))
+    assert opened["customs"].to_pylist() == [[{"name": "pin", "type": "text", "value": "hidden"}]]
+
+
+def test_a_table_without_rows_has_its_columns():
+    for empty in [pa.table({"name": pa.array([], pa.string())}), pa.Table.from_batches([], pa.schema([("name", pa.string())]))]:
+        sealed = pa.table(crypto.encrypt_records(empty, KEY))
+        assert sealed.num_rows == 0 and "passwordEncrypted" in sealed.column_names
+        assert "password" in pa.table(crypto.decrypt_records(sealed, KEY)).column_names
+    with pytest.raises(UsageError, match="Password"):
+        crypto.encrypt_records(pa.Table.from_batches([], pa.schema([("Password", pa.string())])), KEY)
+
+
+def test_errors_name_rows_and_no_records():
+    rows = 9_000  # more than are worked on at once
+    table = pa.table({"name": [f"name-{n}" for n in range(rows)], "password": ["hidden"] * rows})
+    sealed = pa.table(crypto.encrypt_records(table, KEY)).to_pydict()
+    sealed["passwordEncrypted"][8_000] = "damaged"
+    with pytest.raises(DecryptError, match="row 8000") as caught:
+        crypto.decrypt_records(pa.table(sealed), KEY)
+    assert "name-" not in str(caught.value)
+    opened = pa.table(crypto.decrypt_records(pa.table(sealed), KEY, errors="column"))
+    assert opened["password"].null_count == 1 and opened["password"][7_999].as_py() == "hidden"
+    assert "row 8000" in opened["error"][8_000].as_py() and opened["error"].null_count == rows - 1
+    with pytest.raises(UsageError):
+        crypto.decrypt_records(pa.table(sealed), KEY, errors="return")
+    with pytest.raises(UsageError):
+        crypto.decrypt_records([], KEY, errors="column")
 
 
 def test_memory_stays_flat():

@@ -65,6 +65,22 @@ int main(int, char **words) {
     insist(status_of([&] { job.export_to(environment, "", "out.csv"); }) == KF_USAGE, "no plaintext unasked");
     insist(environment.tree().view().find("mysql-primary") != std::string_view::npos, "tree");
 
+    const std::string exported = std::string(words[3]) + ".json";
+    std::ofstream(exported) << R"({"encrypted":false,"folders":[],"items":[{"type":1,"name":"here","login":{"password":"p"}},)"
+                            << R"({"type":1,"name":"gone","deletedDate":"2026-01-01T00:00:00Z","login":{"password":"p"}}]})";
+    const auto created = [&](const char *options, const char *count) {
+        return job.import(exported, environment, "", options).report.str().find(count) != std::string::npos;
+    };
+    insist(created("", "\"created\":1,"), "what lies in the bin stays there");
+    insist(created(R"({"include_trash": true})", "\"created\":1,"), "and comes along where it is asked for");
+    const std::string database = std::string(words[3]) + ".kdbx";
+    setenv("KEYFERRY_FILE_PASSPHRASE", "a phrase", 1);
+    job.export_to(environment, "", database);
+    insist(job.verify(environment, "", database).complete(), "a database of KeePass, by the passphrase of the process");
+    setenv("KEYFERRY_FILE_PASSPHRASE", "another", 1);
+    insist(status_of([&] { job.verify(environment, "", database); }) == KF_LOCKED, "and by no other");
+    unsetenv("KEYFERRY_FILE_PASSPHRASE");
+
     Job archived;
     archived.archive_passphrase("a phrase");
     insist(archived.export_to(environment, "", words[3]).complete(), "export to an archive");

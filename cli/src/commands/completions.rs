@@ -6,7 +6,7 @@
 use crate::args::complete_definition;
 use crate::config::Config;
 use crate::location::Location;
-use crate::output::Output;
+use crate::output::{Output, clean};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, Command};
 use clap_complete::Shell;
@@ -42,7 +42,9 @@ const BASH: &str = r#"_keyferry() {
     done
     words=("${words[@]//\\/}")
     typed=${words[${#words[@]} - 1]}
-    COMPREPLY=($(_CLAP_IFS="$IFS" _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) KEYFERRY_COMPLETE=bash keyferry -- "${words[@]}"))
+    read -r -d '' -a COMPREPLY < <(
+        _CLAP_IFS="$IFS" _CLAP_COMPLETE_INDEX=$((${#words[@]} - 1)) KEYFERRY_COMPLETE=bash keyferry -- "${words[@]}"
+    )
     if [[ $typed == *[:=]* ]]; then COMPREPLY=("${COMPREPLY[@]#"${typed%"${typed##*[:=]}"}"}"); fi
     for i in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"; done
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:/=] ]]; then compopt -o nospace 2>/dev/null; fi
@@ -179,7 +181,8 @@ pub fn remember<'a>(location: &str, vaults: impl Iterator<Item = &'a str>) {
     };
     let Some(file) = names_file() else { return };
     let mut all = names();
-    let mut seen: Vec<String> = vaults.map(str::to_owned).collect();
+    // A shell shows them as they are: what a terminal would obey, a server may have put there.
+    let mut seen: Vec<String> = vaults.filter(|name| clean(name) == **name).map(str::to_owned).collect();
     seen.sort_unstable();
     seen.dedup();
     if all.get(&root) == Some(&seen) {

@@ -45,6 +45,9 @@ pub async fn run(export: Export, config: &Config, jobs: &Jobs, output: Output) -
         ..Options::default()
     };
     options.write.spreadsheet_safe = export.spreadsheet_safe;
-    sealing(&mut options.write, export.key_file.as_deref(), &to)?;
+    // Nobody is asked for a passphrase of what is not written.
+    if !export.dry_run {
+        sealing(&mut options.write, export.key_file.as_deref(), &to)?;
+    }
     carry(&typed, &from, &to, &options, jobs, output).await
 }

@@ -51,6 +51,8 @@ pub enum Kind {
     History,
     /// When records were made and changed.
     Dates,
+    /// Logins, passwords, addresses and descriptions that are custom fields afterwards.
+    OwnValues,
     /// Names of records, which are others afterwards.
     RecordNames,
     /// Names of vaults and folders.
@@ -89,6 +91,7 @@ const KINDS: &[(Kind, Fate, &str, &str)] = &[
     (Kind::EmptyFields, Fate::Behind, "empty custom field", "empty custom fields"),
     (Kind::History, Fate::Behind, "earlier password", "earlier passwords"),
     (Kind::Dates, Fate::Behind, "date", "dates"),
+    (Kind::OwnValues, Fate::Changed, "value of a record's own", "values of records' own"),
     (Kind::RecordNames, Fate::Changed, "name of a record", "names of records"),
     (Kind::FolderNames, Fate::Changed, "name of a vault or folder", "names of vaults and folders"),
     (Kind::FieldNames, Fate::Changed, "name of a custom field", "names of custom fields"),
@@ -204,8 +207,8 @@ pub(crate) struct Export {
     pub(crate) twin: Option<fn(&str, u64) -> String>,
     /// Whether a file of it is encrypted.
     pub(crate) encrypted: bool,
-    /// Folders may nest as deep as they like.
-    pub(crate) any_depth: bool,
+    /// So many folders its reader takes, one in the other.
+    pub(crate) depth: usize,
     /// The writer takes the record itself: what is held of it would come to something else on its way through a second time.
     pub(crate) as_is: bool,
     /// Each record is given out as it comes, and none is kept.
@@ -289,9 +292,60 @@ pub(crate) fn spaced(name: &str, number: u64) -> String {
     format!("{name} ({number})")
 }
 
+/// Names of which each is there once: a later one of a name is told from it by the first number from 2 on that nobody has.
+pub(crate) struct Names {
+    /// What of a name has to differ.
+    fold: fn(&str) -> String,
+    taken: HashSet<String>,
+    /// From which number on to look, by name: all before it are taken.
+    next: HashMap<String, u64>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { fold: str::to_owned, taken: HashSet::new(), next: HashMap::new() }
+    }
+}
+
+impl Names {
+    /// Names that differ, whatever their case.
+    fn in_any_case() -> Self {
+        Self { fold: str::to_lowercase, ..Self::default() }
+    }
+
+    /// Whether it is there.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.taken.contains(&(self.fold)(name))
+    }
+
+    /// The name, or a numbered one where it is there already.
+    pub(crate) fn unique(&mut self, name: &str, numbered: impl Fn(&str, u64) -> String) -> String {
+        let is_new = self.taken.insert((self.fold)(name));
+        if is_new { name.to_owned() } else { self.numbered(name, numbered) }
+    }
+
+    /// A numbered one, whether the name is there or not.
+    pub(crate) fn numbered(&mut self, name: &str, numbered: impl Fn(&str, u64) -> String) -> String {
+        let next = self.next.entry((self.fold)(name)).or_insert(2);
+        loop {
+            let unique = numbered(name, *next);
+            *next += 1;
+            if self.taken.insert((self.fold)(&unique)) {
+                return unique;
+            }
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a String> for Names {
+    fn from_iter<T: IntoIterator<Item = &'a String>>(names: T) -> Self {
+        Self { taken: names.into_iter().cloned().collect(), ..Self::default() }
+    }
+}
+
 /// Names that differ, whatever their case: later ones get a number before their ending.
 pub(crate) fn file_names(attachments: &[Attachment]) -> Vec<String> {
-    let mut seen = HashSet::new();
+    let mut seen = Names::in_any_case();
     let mut names = Vec::with_capacity(attachments.len());
     for attachment in attachments {
         let plain = |c: char| if c.is_control() || matches!(c, '/' | '\\') { '_' } else { c };
@@ -305,12 +359,7 @@ pub(crate) fn file_names(attachments: &[Attachment]) -> Vec<String> {
             Some((stem, ending)) if !stem.is_empty() => (stem.to_owned(), format!(".{ending}")),
             _ => (name.clone(), String::new()),
         };
-        let mut number = 2;
-        while !seen.insert(name.to_lowercase()) {
-            name = format!("{stem} ({number}){ending}");
-            number += 1;
-        }
-        names.push(name);
+        names.push(seen.unique(&name, |_, number| format!("{stem} ({number}){ending}")));
     }
     names
 }
@@ -341,10 +390,14 @@ fn missing<'a, T: PartialEq + 'a>(of: impl Iterator<Item = &'a T>, held: &[T]) -
     .count() as u64
 }
 
-/// What of a record is not in what is held of it.
 /// What a record and what is held of it differ in.
 pub(crate) fn differ(of: &Record, held: &Record, dates: bool) -> Losses {
     let mut losses = Losses::default();
+    // What a format has no place of its own for may be a field there.
+    let times = |record: &Record, text: &str| {
+        record.customs.iter().filter(|custom| custom.value.expose() == text).count()
+    };
+    let moved = |text: &str| !text.is_empty() && times(held, text) > times(of, text);
     for (before, after, behind, changed) in [
         (&of.name, &held.name, Kind::Names, Kind::RecordNames),
         (&of.login, &held.login, Kind::Logins, Kind::Texts),
@@ -353,13 +406,20 @@ pub(crate) fn differ(of: &Record, held: &Record, dates: bool) -> Losses {
     ] {
         // What fills an empty one came from elsewhere in the record, and is told of there.
         if before != after && (behind == Kind::Names || !before.is_empty()) {
-            losses.lose(if after.is_empty() { behind } else { changed }, 1);
+            let kind = match after.as_str() {
+                "" if moved(before) => Kind::OwnValues,
+                "" => behind,
+                _ => changed,
+            };
+            losses.lose(kind, 1);
         }
     }
     match (&of.password, &held.password) {
         (before, after) if before == after => {}
         (Some(before), None) if before.is_empty() => losses.lose(Kind::EmptyPasswords, 1),
-        (Some(_), None) => losses.lose(Kind::Passwords, 1),
+        (Some(before), None) => {
+            losses.lose(if moved(before.expose()) { Kind::OwnValues } else { Kind::Passwords }, 1);
+        }
         (None, _) => {}
         (Some(_), Some(_)) => losses.lose(Kind::Texts, 1),
     }
@@ -467,7 +527,8 @@ fn customs(of: &[Custom], held: &[Custom], gained: &[&str], losses: &mut Losses)
         losses.lose(Kind::FieldOrder, 1);
     }
     // What came to be besides is a part of something that was told of.
-    if *losses == before && !left.is_empty() {
+    let moved = losses.count(Kind::OwnValues);
+    if *losses == before && left.len() as u64 > moved {
         losses.lose(Kind::FieldNames, 1);
     }
 }

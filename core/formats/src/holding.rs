@@ -1,12 +1,12 @@
 //! The account of a whole file: what its format cannot hold of one record after the other, before it is written and while it is.
 
 use crate::format::Format;
-use crate::held::{Export, Fate, Kind, Losses, differ, names, without_files};
-use crate::{MOST_FOLDERS, Output, WriteOptions, Writer, too_deep};
+use crate::held::{Export, Fate, Kind, Losses, Names, differ, names, without_files};
+use crate::{Output, WriteOptions, Writer};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{Record, RecordPath};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 impl Losses {
@@ -50,8 +50,8 @@ pub struct Holding {
     format: Format,
     export: &'static Export,
     losses: Losses,
-    /// Records by place and name, where these must differ.
-    names: HashSet<(RecordPath, String)>,
+    /// Names of records by place, where these must differ.
+    names: HashMap<RecordPath, Names>,
     /// Empty folders that the format has no place for, and folders that hold something.
     empty: HashSet<RecordPath>,
     filled: HashSet<RecordPath>,
@@ -74,7 +74,7 @@ impl Holding {
             format,
             export,
             losses: Losses::default(),
-            names: HashSet::new(),
+            names: HashMap::new(),
             empty: HashSet::new(),
             filled: HashSet::new(),
         })
@@ -92,15 +92,13 @@ impl Holding {
         let mut losses = self.losses.clone();
         if !self.empty.is_empty() {
             // A folder holds something when a record stands in it or below.
-            let mut full: HashSet<&[String]> = HashSet::new();
-            let vaults: HashSet<_> = self.filled.iter().map(|path| path.vault.as_deref()).collect();
-            for path in &self.filled {
-                full.extend((1..=path.folders.len()).filter_map(|depth| path.folders.get(..depth)));
+            let mut full: HashSet<(Option<&str>, &[String])> = HashSet::new();
+            for RecordPath { vault, folders } in &self.filled {
+                let above = (0..=folders.len()).filter_map(|depth| folders.get(..depth));
+                full.extend(above.map(|folders| (vault.as_deref(), folders)));
             }
-            let is_empty = |path: &&RecordPath| {
-                !vaults.contains(&path.vault.as_deref())
-                    || !(path.folders.is_empty() || full.contains(path.folders.as_slice()))
-            };
+            let is_empty =
+                |path: &&RecordPath| !full.contains(&(path.vault.as_deref(), path.folders.as_slice()));
             losses.lose(Kind::EmptyFolders, self.empty.iter().filter(is_empty).count() as u64);
         }
         losses
@@ -116,11 +114,8 @@ impl Holding {
         let (mut held, mut new_name) = ((self.export.hold)(record), None);
         self.losses.add(&differ(record, &held, self.export.dates));
         if let Some(twin) = self.export.twin {
-            let (mut name, mut number) = (held.name.clone(), 2);
-            while !self.names.insert((held.path.clone(), name.clone())) {
-                name = twin(&held.name, number);
-                number += 1;
-            }
+            let names = self.names.entry(held.path.clone()).or_default();
+            let name = names.unique(&held.name, twin);
             if name != held.name {
                 self.losses.lose(Kind::RecordNames, u64::from(held.name == record.name));
                 held.to_mut().name.clone_from(&name);
@@ -169,10 +164,12 @@ impl Counted {
     }
 
     fn check(&self, path: &RecordPath) -> Result<()> {
-        if self.holding.export.any_depth || path.folders.len() <= MOST_FOLDERS {
+        let depth = self.holding.export.depth;
+        if path.folders.len() <= depth {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Input, too_deep()).next_step("write JSON lines, which have no such limit"))
+        Err(Error::new(ErrorKind::Input, format!("its folders are nested more than {depth} deep"))
+            .next_step("write an archive (.kfa), which has no such limit"))
     }
 }
 

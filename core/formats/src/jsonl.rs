@@ -491,7 +491,7 @@ pub(super) static EXPORT: Export = Export {
     folders: true,
     twin: None,
     encrypted: false,
-    any_depth: true,
+    depth: MOST_FOLDERS,
     as_is: false,
     streams: true,
 };

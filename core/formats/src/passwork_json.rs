@@ -507,7 +507,7 @@ pub(super) static EXPORT: Export = Export {
     folders: true,
     twin: None,
     encrypted: false,
-    any_depth: false,
+    depth: MAX_FOLDERS,
     as_is: false,
     streams: false,
 };
@@ -519,13 +519,6 @@ fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writ
 
 impl PassworkWriter {
     fn place(&mut self, path: &RecordPath) -> Result<&mut Branch> {
-        if path.folders.len() > MAX_FOLDERS {
-            return Err(Error::new(
-                ErrorKind::Input,
-                format!("folders are nested more than {MAX_FOLDERS} deep"),
-            )
-            .next_step("write JSON lines, which have no such limit"));
-        }
         let lost = || Error::new(ErrorKind::Internal, "a folder of the export was lost");
         let mut branch = match &path.vault {
             Some(vault) => self.vaults.child(vault).ok_or_else(lost)?,

@@ -15,13 +15,19 @@ const DATE: u16 = 1 << 5 | 1;
 pub(crate) struct ZipWriter {
     output: Box<dyn Write + Send>,
     directory: Vec<u8>,
-    members: u64,
+    members: u16,
     at: u64,
 }
 
 impl ZipWriter {
-    pub(crate) fn new(output: Box<dyn Write + Send>) -> Self {
-        Self { output, directory: Vec::new(), members: 0, at: 0 }
+    /// An archive of so many members.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] for more than the format's old form counts.
+    pub(crate) fn new(output: Box<dyn Write + Send>, members: usize) -> Result<Self> {
+        let members =
+            u16::try_from(members).ok().filter(|members| *members < u16::MAX).ok_or_else(too_large)?;
+        Ok(Self { output, directory: Vec::new(), members, at: 0 })
     }
 
     /// Writes a member.
@@ -52,16 +58,14 @@ impl ZipWriter {
         self.directory.extend(name.as_bytes());
         self.output.write_all(&head).and_then(|()| self.output.write_all(content)).map_err(Error::stream)?;
         self.at += (head.len() + content.len()) as u64;
-        self.members += 1;
         Ok(())
     }
 
     /// Writes the directory.
     pub(crate) fn finish(mut self) -> Result<()> {
-        let members = u16::try_from(self.members).map_err(|_| too_large())?;
         let mut end = b"PK\x05\x06\0\0\0\0".to_vec();
-        end.extend(members.to_le_bytes());
-        end.extend(members.to_le_bytes());
+        end.extend(self.members.to_le_bytes());
+        end.extend(self.members.to_le_bytes());
         end.extend(number(self.directory.len() as u64)?.to_le_bytes());
         end.extend(number(self.at)?.to_le_bytes());
         end.extend([0; 2]);
@@ -78,6 +82,6 @@ fn number(value: u64) -> Result<u32> {
 }
 
 fn too_large() -> Error {
-    Error::new(ErrorKind::Refused, "a zip archive holds less than 4 GiB and 65,536 files")
+    Error::new(ErrorKind::Refused, "a zip archive holds less than 4 GiB and 65,535 files")
         .next_step("export vault by vault, or write kdbx, jsonl or an archive (.kfa)")
 }

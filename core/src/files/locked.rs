@@ -38,7 +38,7 @@ pub fn beginning(path: &Path, most: u64) -> Result<SecretBytes> {
 }
 
 /// The passphrase that this process brings, for faces whose process is somebody else's: that of `KEYFERRY_FILE_PASSPHRASE`, or
-/// the first line of the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names; `None` where neither is set.
+/// the text of the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names, without its last line end; `None` where neither is set.
 ///
 /// # Errors
 /// [`ErrorKind::Input`] for what is no text, [`ErrorKind::Io`] for a file that does not open: what was named is meant to be there.
@@ -55,7 +55,7 @@ fn passphrase_of(own: Option<OsString>, file: Option<OsString>) -> Result<Option
     let Some(file) = file else { return Ok(None) };
     let bytes = beginning(Path::new(&file), USUAL as u64)?;
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| no_text())?;
-    Ok(Some(SecretString::from(text.lines().next().unwrap_or_default())))
+    Ok(Some(SecretString::from(text.trim_end_matches(['\r', '\n']))))
 }
 
 #[cfg(test)]
@@ -66,13 +66,13 @@ mod tests {
     fn a_passphrase_comes_from_a_variable_or_from_the_file_that_another_names() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("phrase");
-        std::fs::write(&file, "of the file\n").unwrap();
+        std::fs::write(&file, "of the\nfile\r\n").unwrap();
         let of = |own: Option<&str>, file: Option<&Path>| {
             passphrase_of(own.map(OsString::from), file.map(OsString::from))
         };
         assert!(of(None, None).unwrap().is_none());
         assert_eq!(of(Some("own"), Some(&file)).unwrap().unwrap().expose(), "own");
-        assert_eq!(of(None, Some(&file)).unwrap().unwrap().expose(), "of the file");
+        assert_eq!(of(None, Some(&file)).unwrap().unwrap().expose(), "of the\nfile");
         assert_eq!(of(None, Some(&folder.path().join("absent"))).unwrap_err().kind(), ErrorKind::Io);
     }
 }

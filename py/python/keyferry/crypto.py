@@ -17,7 +17,7 @@ import string
 import time
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any, Callable, Iterable, Literal, Mapping, overload
+from typing import Any, Callable, Iterable, Literal, Mapping, Sequence, overload
 from urllib.parse import quote
 
 from . import _native
@@ -333,28 +333,45 @@ def generate_totp_by_url(uri: str) -> str:
 # --- many at once --------------------------------------------------------------------------------------------------
 
 
-def encrypt_records(records: Any, vault_key: str | None, threads: int | None = None) -> Any:
+def encrypt_records(
+    records: Any, vault_key: str | None, threads: int | None = None, keep: Sequence[str] | None = None
+) -> Any:
     """Encrypts many records on every core (or on ``threads``).
 
     ``records`` is an iterable of dictionaries with ``name``, ``login``, ``password``, ``url``, ``description``, ``tags``,
     ``color``, ``favorite``, ``customs`` (``name``, ``type``, ``value``) and ``attachments`` (``name``, ``data``), or an Arrow
-    table or record batch with such columns. Back comes a list of items as Passwork's API takes them, to which only
-    ``vaultId`` and ``folderId`` are missing, or an Arrow table (``pyarrow.table(...)``, ``polars.from_arrow(...)``).
-    Without a vault key secrets are base64, as an environment without client-side encryption has them.
+    table or record batch with such columns (attachments apart, which are no cells). Back comes a list of items as Passwork's
+    API takes them, to which only ``vaultId`` and ``folderId`` are missing, or an Arrow table (``pyarrow.table(...)``,
+    ``polars.from_arrow(...)``).
+
+    A member or column that no record has is a :class:`~keyferry.errors.UsageError`, since it would be lost, or stand in the
+    clear beside what is sealed: ``keep`` names those that go through as they are, such as an id. Where ``vault_key`` is None
+    secrets are base64, as an environment without client-side encryption has them; an empty key is an error.
     """
+    kept = None if keep is None else list(keep)
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
-        return _native.encrypt_table(records, vault_key, threads)
-    return _native.encrypt_records(records, vault_key, threads)
+        return _native.encrypt_table(records, vault_key, threads, kept)
+    return _native.encrypt_records(records, vault_key, threads, kept)
 
 
 def decrypt_records(
-    items: Any, vault_key: str | None, threads: int | None = None, errors: Literal["raise", "return"] = "raise"
+    items: Any,
+    vault_key: str | None,
+    threads: int | None = None,
+    errors: Literal["raise", "return", "column"] = "raise",
+    keep: Sequence[str] | None = None,
 ) -> Any:
     """Decrypts many items of one vault; the reverse of :func:`encrypt_records`.
 
-    With ``errors="return"`` an item that cannot be read becomes its exception in the list, and the others are there
-    (lists of dictionaries only). Attachments are decrypted where an item holds their ``encryptedData``.
+    An item that cannot be read ends everything, unless ``errors`` says otherwise: with ``"return"`` it becomes its exception
+    in the list of dictionaries, with ``"column"`` its row of the table is null but for a column ``error`` that says why.
+    Columns of a table that no item has go through; where ``keep`` is given, only those that it names, and others are an
+    error. Attachments are decrypted where a dictionary holds their ``encryptedData``.
     """
     if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
-        return _native.decrypt_table(items, vault_key, threads)
+        if errors == "return":
+            raise UsageError("a table holds no exceptions: errors=\"column\" puts them into a column")
+        return _native.decrypt_table(items, vault_key, threads, errors, None if keep is None else list(keep))
+    if errors == "column" or keep is not None:
+        raise UsageError("errors=\"column\" and keep are for tables")
     return _native.decrypt_records(items, vault_key, threads, errors)

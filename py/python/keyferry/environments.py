@@ -120,7 +120,7 @@ def _list(names: Sequence[str] | None) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def _variable(name: str) -> str | None:
+def variable(name: str) -> str | None:
     """As on the command line: ``KEYFERRY_…``, or a file that ``KEYFERRY_…_FILE`` names."""
     value = os.environ.get(f"KEYFERRY_{name}")
     if value:
@@ -156,9 +156,9 @@ def connect(
         UnreachableError: nobody answers there.
     """
     if master_key is None and master_password is None:
-        master_key = _variable("MASTER_KEY")
-        master_password = None if master_key else _variable("MASTER_PASSWORD")
+        master_key = variable("MASTER_KEY")
+        master_password = None if master_key else variable("MASTER_PASSWORD")
     if token is None and refresh_token is None:
-        token, refresh_token = _variable("TOKEN"), _variable("REFRESH_TOKEN")
+        token, refresh_token = variable("TOKEN"), variable("REFRESH_TOKEN")
     native = _native.Environment.open(location, token, refresh_token, master_key, master_password, timeout)
     return Environment(native)

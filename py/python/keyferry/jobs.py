@@ -11,7 +11,7 @@ from typing import Any, Callable, Literal, Mapping, Sequence, Union
 
 from . import _native, errors
 from ._native import Stop
-from .environments import Environment, Place, connect, split_path, unix_seconds
+from .environments import Environment, Place, connect, split_path, unix_seconds, variable
 
 Location = Union[str, "os.PathLike[str]", Environment, Place]
 """An environment, a place in one, or a file: ``"people.csv"``, ``"jsonl:dump"``, ``"backup.kfa"``, ``"embedded:DIR"``."""
@@ -175,7 +175,7 @@ def _words(source: Location, sink: Location) -> list[str]:
 
 
 _PLAIN = {
-    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "file_passphrase", "include_trash",
+    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "include_trash",
     "no_password", "on_conflict", "query", "rewrap", "structure", "trust_administrators", "verify",
 }  # fmt: skip
 
@@ -187,6 +187,7 @@ def _options(
     tags: Sequence[str] | None = None,
     changed_since: datetime | int | None = None,
     exclude: Sequence[str] | None = None,
+    file_passphrase: str | None = None,
     map: Mapping[str, str] | None = None,
     key_file: str | os.PathLike[str] | None = None,
     rejects: str | os.PathLike[str] | None = None,
@@ -204,6 +205,7 @@ def _options(
         "changed_since": unix_seconds(changed_since),
         "exclude": None if exclude is None else [split_path(path) for path in exclude],
         "map": None if map is None else list(map.items()),
+        "file_passphrase": file_passphrase or variable("FILE_PASSPHRASE"),
         "key_file": None if key_file is None else Path(key_file),
         "rejects": None if rejects is None else Path(rejects),
         "report": None if report is None else Path(report),

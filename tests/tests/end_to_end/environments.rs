@@ -73,7 +73,8 @@ fn a_new_environment_answers_scripts_in_one_document() {
 #[test]
 fn a_shell_completes_commands_environments_and_vaults() {
     let scene = Scene::with_environments(&["a"]);
-    let file = scene.file("a.csv", "vault,name,password\nInfra,n,p\nOur shop,n,p\n");
+    let file =
+        scene.file("a.csv", "vault,name,password\nInfra,n,p\nOur shop,n,p\n*,n,p\n\u{1b}]0;planted,n,p\n");
     scene.run(&["import", file, "embedded:a"]).succeeds();
     scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();
     // As bash does: colons and equals signs are words.
@@ -101,7 +102,7 @@ fn a_shell_completes_commands_environments_and_vaults() {
     assert_eq!(complete("keyferry ls prod:", "keyferry ls prod :"), [""], "nothing was seen yet");
     scene.run(&["ls", "prod:"]).succeeds();
     scene.run(&["ls", "embedded:a"]).succeeds();
-    assert_eq!(complete("keyferry ls prod:", "keyferry ls prod :"), ["Infra", "Our\\ shop"]);
+    assert_eq!(complete("keyferry ls prod:", "keyferry ls prod :"), ["\\*", "Infra", "Our\\ shop"]);
     assert_eq!(complete("keyferry get prod:In", "keyferry get prod : In"), ["Infra"]);
     assert_eq!(complete("keyferry get --from=prod:O", "keyferry get --from = prod : O"), ["Our\\ shop"]);
     assert_eq!(complete("keyferry ls embedded:a//I", "keyferry ls embedded : a//I"), ["a//Infra"]);

@@ -94,6 +94,11 @@ fn a_dry_run_tells_what_stands_in_the_way_and_what_stays_behind() {
         plan["preflight"]["not_movable"].as_array().unwrap().iter().map(|one| &one["what"]).collect();
     assert!(staying.iter().any(|what| *what == "history"), "{staying:?}");
     assert!(plan["estimated_seconds"].as_f64().unwrap() > 0.0);
+    assert!(plan["estimated_by"].is_null(), "nothing was ever written there");
+    let one = scene.file("one.jsonl", r#"{"name":"one","password":"p"}"#);
+    let known = scene.run(&["--json", "import", one, "embedded:a", "--dry-run"]).succeeds().json();
+    assert_eq!(known["estimated_by"], 1, "{known}");
+    scene.run(&["import", one, "embedded:a", "--dry-run"]).prints("as fast as job 1");
     scene.run(&["migrate", "embedded:a", "embedded:b"]).exits(5).says("nothing was written");
     let words = ["migrate", "embedded:a", "embedded:b", "--dry-run", "--allow-unencrypted-target"];
     let told = scene.run(&words).succeeds().stdout();

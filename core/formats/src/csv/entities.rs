@@ -35,7 +35,7 @@ pub(super) fn seen(text: &[u8]) -> Seen {
 }
 
 /// The cell with its entities decoded, once; `None` where it has none.
-pub(super) fn decoded(cell: &str) -> Option<Zeroizing<String>> {
+pub(crate) fn decoded(cell: &str) -> Option<Zeroizing<String>> {
     if !cell.contains('&') {
         return None;
     }

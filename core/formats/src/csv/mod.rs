@@ -16,6 +16,7 @@ mod survey;
 pub(crate) mod table_writer;
 mod writer;
 
+pub(crate) use entities::decoded;
 pub(crate) use header::fits;
 pub(crate) use paths::split as split_path;
 pub(crate) use reader::{read, read_table};

@@ -8,7 +8,7 @@ use zeroize::{Zeroize, Zeroizing};
 ///
 /// # Errors
 /// [`ErrorKind::Input`] names the line that is no row.
-pub fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>> {
+pub fn rows(text: &str) -> Result<Vec<(u64, Vec<Zeroizing<String>>)>> {
     let mut splitter = Splitter::new(Dialect { delimiter: b',', escape: None });
     let mut rest = text.as_bytes();
     let mut all = Vec::new();
@@ -22,7 +22,8 @@ pub fn rows(text: &str) -> Result<Vec<(u64, Vec<String>)>> {
         if let Some(fault) = &row.fault {
             return Err(Error::new(ErrorKind::Input, format!("line {}: {fault}", row.line)));
         }
-        let cells: Vec<String> = row.cells().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        let text = |cell| Zeroizing::new(String::from_utf8_lossy(cell).into_owned());
+        let cells: Vec<_> = row.cells().map(text).collect();
         if cells.iter().any(|cell| !cell.is_empty()) {
             all.push((row.line, cells));
         }

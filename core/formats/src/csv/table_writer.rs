@@ -9,7 +9,7 @@ use super::paths;
 use super::reader::Layout;
 use super::writer::{cell, guarded};
 use crate::held::{Export, code_of, further_urls, split_folders, without_files};
-use crate::{WriteOptions, Writer, date};
+use crate::{MOST_FOLDERS, WriteOptions, Writer, date};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
@@ -86,7 +86,7 @@ static BITWARDEN_TABLE: Table = table(
         let fields = record.customs.iter().enumerate();
         let fields: Vec<_> = fields
             .filter(|(at, _)| !urls.contains(at) && code_at != Some(*at))
-            .map(|(_, one)| Zeroizing::new(format!("{}: {}", one.name, one.value.expose())))
+            .map(|(_, one)| Zeroizing::new([one.name.as_str(), ": ", one.value.expose()].concat()))
             .collect();
         let fields = Zeroizing::new(fields.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n"));
         let is_login = !record.login.is_empty()
@@ -166,7 +166,7 @@ macro_rules! export {
             folders: $folders,
             twin: None,
             encrypted: false,
-            any_depth: false,
+            depth: MOST_FOLDERS,
             as_is: true,
             streams: true,
         };

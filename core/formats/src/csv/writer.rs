@@ -6,7 +6,7 @@
 use super::paths;
 use super::reader::host;
 use crate::held::{Export, same_place, without_files};
-use crate::{WriteOptions, Writer, counted};
+use crate::{MOST_FOLDERS, WriteOptions, Writer, counted};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
@@ -41,7 +41,7 @@ pub(crate) static EXPORT: Export = Export {
     folders: false,
     twin: None,
     encrypted: false,
-    any_depth: true,
+    depth: MOST_FOLDERS,
     as_is: false,
     streams: false,
 };

@@ -12,7 +12,7 @@ use crate::held::{Export, code_of, file_names, further_urls, renamed, split_fold
 use crate::json::{self, Members, Value, object};
 use crate::wiped::append;
 use crate::zip_writer::ZipWriter;
-use crate::{Derivation, WriteOptions, Writer, date};
+use crate::{Derivation, MOST_FOLDERS, WriteOptions, Writer, date};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
@@ -30,7 +30,7 @@ const JSON: Export = Export {
     folders: true,
     twin: None,
     encrypted: false,
-    any_depth: false,
+    depth: MOST_FOLDERS,
     as_is: true,
     streams: true,
 };
@@ -295,7 +295,7 @@ impl Writer for ItemWriter {
                 output.write_all(&sealed).map_err(Error::stream)?;
             }
             Way::Zip(files) => {
-                let mut zip = ZipWriter::new(output);
+                let mut zip = ZipWriter::new(output, files.len() + 1)?;
                 zip.member("data.json", &text)?;
                 for (name, content) in files {
                     zip.member(&name, content.expose())?;

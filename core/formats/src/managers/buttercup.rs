@@ -16,7 +16,6 @@ use keyferry_crypto::error::Result;
 use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
-use zeroize::Zeroizing;
 
 /// Whether it is such a table.
 pub(crate) fn fits(head: &Head<'_>) -> Fit {
@@ -48,7 +47,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     for (line, cells) in rows {
         let row = cells.into_iter().enumerate().map(|(column, cell)| {
             let name = names.get(column).cloned().unwrap_or_else(|| format!("column {}", column + 1));
-            (name, Value::Text(Zeroizing::new(cell)))
+            (name, Value::Text(cell))
         });
         let mut row: Members = row.collect();
         let at = format!("line {line}");
@@ -65,8 +64,9 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         }
     }
     let paths = nested(&nodes.iter().map(|(node, _)| node.clone()).collect::<Vec<_>>());
-    for ((id, ..), at) in &nodes {
-        document.place(paths.get(id).cloned().unwrap_or_default(), at);
+    for ((id, _, name), at) in &nodes {
+        let alone = || RecordPath { vault: None, folders: vec![name.clone()] };
+        document.place(paths.get(id).cloned().unwrap_or_else(alone), at);
     }
     document.found = entries;
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &paths))))
@@ -100,7 +100,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Recor
         item.tally.carried(value.leaves());
         let text = value.into_text().unwrap_or_default();
         match label.to_ascii_lowercase().as_str() {
-            "title" => item.record.name = text,
+            "title" if item.record.name.is_empty() => item.record.name = text,
             "username" => item.login(text),
             "password" => item.password(&label, text),
             "url" => item.url(text),

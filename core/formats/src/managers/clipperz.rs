@@ -7,13 +7,13 @@
 
 use super::item::{Item, OWN, object};
 use super::items::{Document, Kept, not_one};
+use crate::csv;
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
-use std::borrow::Cow;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -39,11 +39,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         .and_then(|(_, rest)| rest.split_once("</textarea"))
         .map(|(inside, _)| inside)
         .ok_or_else(|| not_one("Clipperz"))?;
-    let plain = match quick_xml::escape::unescape(inside) {
-        Ok(Cow::Owned(text)) => Zeroizing::new(text),
-        // Without a reference, or with one that is none: as it stands there.
-        _ => Zeroizing::new(inside.to_owned()),
-    };
+    let plain = csv::decoded(inside).unwrap_or_else(|| Zeroizing::new(inside.to_owned()));
     let value = json::parse(plain.trim()).map_err(|broken| {
         Error::new(ErrorKind::Input, format!("the list in the page is not JSON: {}", broken.why))
             .next_step("export it again")

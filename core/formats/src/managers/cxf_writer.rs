@@ -25,6 +25,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use zeroize::{Zeroize as _, Zeroizing};
 
+/// Collections nest by two levels of JSON each, of which readers take so many.
+const DEEPEST: usize = 50;
+
 const JSON: Export = Export {
     write: write_plain,
     hold: |record| Cow::Owned(hold(record)),
@@ -33,7 +36,7 @@ const JSON: Export = Export {
     folders: true,
     twin: None,
     encrypted: false,
-    any_depth: false,
+    depth: DEEPEST,
     as_is: true,
     streams: true,
 };
@@ -178,8 +181,10 @@ impl Parts {
             account: String::new(),
         };
         let secret = |text: &str| {
+            let mut secret = Zeroizing::new(String::with_capacity(text.len()));
             let plain = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '='));
-            Zeroizing::new(plain.flat_map(char::to_uppercase).collect::<String>())
+            secret.extend(plain.map(|c| c.to_ascii_uppercase()));
+            secret
         };
         let Some((scheme, rest)) = text.split_once("://") else {
             parts.secret = secret(text);
@@ -208,9 +213,10 @@ impl Parts {
         parts.checked(value)
     }
 
-    /// These parts where they make the same codes.
+    /// These parts where they make the same codes; numbers of the format have eight bits.
     fn checked(self, value: &SecretString) -> Option<Self> {
-        let known = matches!(self.algorithm.as_str(), "sha1" | "sha256" | "sha512");
+        let known = matches!(self.algorithm.as_str(), "sha1" | "sha256" | "sha512")
+            && [self.digits, self.period].into_iter().all(|number| u8::try_from(number).is_ok());
         let (digits, period) = (self.digits.to_string(), self.period.to_string());
         let again = CodeParts {
             issuer: &self.issuer,
@@ -242,7 +248,7 @@ fn unescaped(text: &str) -> Option<Zeroizing<String>> {
     String::from_utf8(std::mem::take(&mut *bytes)).ok().map(Zeroizing::new)
 }
 
-/// A passkey that came from this format.
+/// A passkey that came from this format, with all that its strict form asks for.
 fn passkey(custom: &Custom) -> Option<Value> {
     let site = custom.name.strip_prefix("Passkey")?;
     if custom.kind != CustomKind::Password || !custom.value.expose().starts_with('{') {
@@ -251,7 +257,9 @@ fn passkey(custom: &Custom) -> Option<Value> {
     let value = json::parse(custom.value.expose()).ok()?;
     let is_own = matches!(value.get("type"), Some(Value::Text(kind)) if kind.as_str() == "passkey");
     let named = matches!(value.get("rpId"), Some(Value::Text(id)) if site.trim_start() == id.as_str());
-    let same = is_own && named && value.duplicate().is_none() && json::text(&value) == custom.value;
+    let has = |name: &str| matches!(value.get(name), Some(Value::Text(_)));
+    let whole = ["credentialId", "userHandle", "key"].into_iter().all(has);
+    let same = is_own && named && whole && value.duplicate().is_none() && json::text(&value) == custom.value;
     same.then_some(value)
 }
 
@@ -440,7 +448,7 @@ impl Writer for ItemWriter {
             output.flush().map_err(Error::stream)?;
             return Ok(Vec::new());
         };
-        let mut zip = ZipWriter::new(output);
+        let mut zip = ZipWriter::new(output, files.len() + 1)?;
         zip.member("cxf.json", &text)?;
         for (name, content) in files {
             zip.member(&name, content.expose())?;

@@ -99,9 +99,13 @@ fn credentials(item: &mut Item<'_>, members: &mut Members) {
 
 /// Whether a member of this name has a value, here or below.
 fn holds(members: &Members, wanted: &str) -> bool {
-    members.iter().any(|(name, value)| match value {
-        Value::Object(inner) => holds(inner, wanted),
-        Value::Text(text) => name == wanted && !text.is_empty(),
-        _ => false,
-    })
+    fn is(name: &str, value: &Value, wanted: &str) -> bool {
+        match value {
+            Value::Object(inner) => holds(inner, wanted),
+            Value::List(list) => list.iter().any(|one| is(name, one, wanted)),
+            Value::Text(text) => name == wanted && !text.is_empty(),
+            _ => false,
+        }
+    }
+    members.iter().any(|(name, value)| is(name, value, wanted))
 }

@@ -14,8 +14,10 @@ use keyferry_crypto::model::{CustomKind, RecordPath};
 use std::io::Read;
 use zeroize::Zeroizing;
 
-/// Labels of several words.
+/// Labels after which one blank is enough, whatever follows.
 const LABELS: &[&str] = &[
+    "Password Hint",
+    "Password",
     "User Name",
     "User ID",
     "Card Number",
@@ -64,17 +66,16 @@ fn text_value(text: &str) -> Value {
 /// Label and value of a line.
 fn parts(line: &str) -> (&str, &str) {
     let line = line.trim_start();
-    for between in ["\t", ": ", "  "] {
-        if let Some((label, value)) = line.split_once(between) {
-            return (label.trim(), value.trim_start());
-        }
-    }
-    for label in LABELS {
-        if let Some(value) = line.strip_prefix(label).and_then(|rest| rest.strip_prefix(' ')) {
-            return (label, value);
-        }
-    }
-    line.split_once(' ').unwrap_or(("Note", line))
+    let between =
+        |between: &str| line.split_once(between).map(|(label, value)| (label.trim(), value.trim_start()));
+    let known = || {
+        LABELS.iter().find_map(|label| {
+            let value = line.strip_prefix(label)?.strip_prefix(' ')?;
+            Some((*label, value.trim_start()))
+        })
+    };
+    let found = between("\t").or_else(known).or_else(|| between(": ")).or_else(|| between("  "));
+    found.or_else(|| line.split_once(' ')).unwrap_or(("Note", line))
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
@@ -114,6 +115,9 @@ mod tests {
             ("URL   https://a.example", ("URL", "https://a.example")),
             ("User Name anna b", ("User Name", "anna b")),
             ("Password p w", ("Password", "p w")),
+            ("Password a: b  c", ("Password", "a: b  c")),
+            ("Password: a", ("Password", "a")),
+            ("Password Hint a: b", ("Password Hint", "a: b")),
             ("alone", ("Note", "alone")),
         ] {
             assert_eq!(parts(line), wanted, "{line}");

@@ -438,8 +438,6 @@ impl CodeParts<'_> {
             ("", only) | (only, "") => escaped(only),
             (issuer, account) => format!("{}:{}", escaped(issuer), escaped(account)),
         };
-        let secret: String = self.secret.chars().filter(|c| !c.is_whitespace()).collect();
-        let mut address = format!("otpauth://totp/{label}?secret={}", secret.to_ascii_uppercase());
         let algorithm: String = self
             .algorithm
             .chars()
@@ -447,12 +445,21 @@ impl CodeParts<'_> {
             .collect::<String>()
             .to_ascii_uppercase();
         let algorithm = algorithm.strip_prefix("HMAC").unwrap_or(&algorithm);
-        for (name, value, usual) in [
-            ("issuer", &*escaped(self.issuer), ""),
+        let issuer = escaped(self.issuer);
+        let parameters = [
+            ("issuer", issuer.as_str(), ""),
             ("algorithm", algorithm, "SHA1"),
             ("digits", self.digits, "6"),
             ("period", self.period, "30"),
-        ] {
+        ];
+        // Room for all of it, so that no part of the secret is left where the text stood before it grew.
+        let room = label.len()
+            + self.secret.len()
+            + parameters.iter().map(|(_, value, _)| value.len()).sum::<usize>();
+        let mut address = String::with_capacity(room + 64);
+        address.extend(["otpauth://totp/", &label, "?secret="]);
+        address.extend(self.secret.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()));
+        for (name, value, usual) in parameters {
             if !value.is_empty() && value != usual && value != "0" {
                 address.extend(["&", name, "=", value]);
             }

@@ -88,6 +88,16 @@ impl Document {
         self.places.push((path, at.into()));
     }
 
+    /// How many folders there are.
+    pub(crate) fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Folders from this number on come along only with what they hold: those of the bin.
+    pub(crate) fn forget_places(&mut self, from: usize) {
+        self.places.truncate(from);
+    }
+
     /// Every item of a list, in this place.
     pub(crate) fn items(&mut self, list: Vec<Value>, at: &str, path: &RecordPath) {
         let items = list.into_iter().enumerate().map(|(index, value)| Found {
@@ -280,7 +290,7 @@ fn position(at: &str) -> Position {
 }
 
 /// Folders that name the one they stand in: paths by id. What stands in itself, or in a folder that is not there, is at the
-/// top from there on.
+/// top from there on; one without an id is nobody's.
 pub(crate) fn nested(nodes: &[(String, Option<String>, String)]) -> HashMap<String, RecordPath> {
     let by_id: HashMap<&str, usize> =
         nodes.iter().enumerate().rev().map(|(index, (id, ..))| (id.as_str(), index)).collect();
@@ -297,5 +307,6 @@ pub(crate) fn nested(nodes: &[(String, Option<String>, String)]) -> HashMap<Stri
         names.reverse();
         RecordPath { vault: None, folders: names }
     };
-    nodes.iter().enumerate().map(|(index, (id, ..))| (id.clone(), path(index))).collect()
+    let with_id = nodes.iter().enumerate().filter(|(_, (id, ..))| !id.is_empty());
+    with_id.map(|(index, (id, ..))| (id.clone(), path(index))).collect()
 }

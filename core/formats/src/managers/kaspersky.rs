@@ -16,8 +16,8 @@
 //! Signature: a line that begins with `Website name:`, `Application:` or `Account name:` and one with `Password:`; or `Name:` and `Text:`
 //! with lines of `---`. Mapping: by those words; headings are passed over; what an account is called besides
 //! its login (`Login name`) is a field. A line of `---` within a comment ends it only where an entry or a heading follows.
-//! Told: lines that are none of these. Headings and words in other languages are not verified: there every line `word: value` is
-//! a field. The whole text is kept in memory.
+//! Told: lines that are none of these. Words in other languages are not verified: there every line `word: value` is a field, and
+//! headings are told of. The whole text is kept in memory.
 
 use super::ini::numbered;
 use super::item::Item;
@@ -38,6 +38,8 @@ const FIRST: &[&str] = &["Website name", "Application", "Account name", "Name"];
 const WORDS: &[&str] = &["Website URL", "Login name", "Login", "Password"];
 /// What runs over lines until the entry ends.
 const LONG: &[&str] = &["Comment", "Text"];
+/// Lines that say what follows them.
+const HEADINGS: &[&str] = &["Websites", "Applications", "Other Accounts", "Notes"];
 const BETWEEN: &str = "---";
 
 /// Whether it is such a text.
@@ -59,15 +61,6 @@ fn known<'a>(line: &'a str, words: &[&'static str]) -> Option<(&'static str, &'a
         let rest = line.strip_prefix(word)?.strip_prefix(':')?;
         Some((*word, rest.strip_prefix(' ').unwrap_or(rest)))
     })
-}
-
-/// A line that only says what follows it.
-fn is_heading(line: &str) -> bool {
-    !line.is_empty()
-        && line != BETWEEN
-        && !line.contains(": ")
-        && !line.ends_with(':')
-        && line.chars().count() < 64
 }
 
 /// An entry that is not whole yet.
@@ -105,7 +98,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             known(line, FIRST).or_else(|| known(line, WORDS)).or_else(|| known(line, LONG))
         {
             Open::put(&mut open, index, word, value);
-        } else if plain.is_empty() || (open.is_none() && is_heading(plain)) {
+        } else if plain.is_empty() || (open.is_none() && HEADINGS.contains(&plain)) {
             // How the file is laid out.
         } else if let Some((name, value)) =
             plain.split_once(": ").or_else(|| Some((plain.strip_suffix(':')?, "")))
@@ -124,25 +117,9 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
 
 /// Whether what follows a line of `---` is another entry, a heading or the end.
 fn ends(lines: &[&str], from: usize) -> bool {
-    let next = lines
-        .get(from..)
-        .unwrap_or_default()
-        .iter()
-        .map(|line| line.trim_end())
-        .find(|line| !line.is_empty());
-    let Some(next) = next else { return true };
-    if known(next, FIRST).is_some() {
-        return true;
-    }
-    // A heading stands alone, above an entry.
-    let after = lines
-        .get(from..)
-        .unwrap_or_default()
-        .iter()
-        .map(|line| line.trim_end())
-        .filter(|line| !line.is_empty())
-        .nth(1);
-    is_heading(next) && after.is_none_or(|after| known(after, FIRST).is_some() || is_heading(after))
+    let rest = lines.get(from..).unwrap_or_default().iter().map(|line| line.trim_end());
+    let mut rest = rest.filter(|line| !line.is_empty() && !HEADINGS.contains(line));
+    rest.next().is_none_or(|next| known(next, FIRST).is_some())
 }
 
 /// Appends a line; where the text must grow, the old one is wiped.

@@ -7,14 +7,13 @@
 
 use super::keeper::{folders, of_record};
 use crate::columns::kind_of;
-use crate::held::{Export, as_folders};
+use crate::held::{Export, Names, as_folders, spaced};
 use crate::json::{self, Members, Value, object};
-use crate::{WriteOptions, Writer, date};
+use crate::{MOST_FOLDERS, WriteOptions, Writer, date};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Write;
 
 pub(crate) static EXPORT: Export = Export {
@@ -25,7 +24,7 @@ pub(crate) static EXPORT: Export = Export {
     folders: false,
     twin: None,
     encrypted: false,
-    any_depth: false,
+    depth: MOST_FOLDERS,
     as_is: true,
     streams: true,
 };
@@ -46,7 +45,7 @@ fn item(record: &Record) -> Members {
     }
     let places = places.into_iter().map(joined).filter(|place| !place.is_empty());
     let places = places.map(|place| object([("folder", place.as_str().into())])).collect();
-    let mut names = HashSet::new();
+    let mut names = Names::default();
     let fields =
         record.customs.iter().map(|custom| (field(custom, &mut names), custom.value.expose().into()));
     let fields = Value::Object(fields.collect());
@@ -70,11 +69,11 @@ fn item(record: &Record) -> Members {
 }
 
 /// What a field is called in the file: each name is there once.
-fn field(custom: &Custom, names: &mut HashSet<String>) -> String {
+fn field(custom: &Custom, names: &mut Names) -> String {
     let label = custom.name.as_str();
     let is_plain = custom.kind == kind_of(label) && !label.starts_with('$') && label != "TFC:Keeper";
-    if is_plain && names.insert(label.to_owned()) {
-        return label.to_owned();
+    if is_plain && !names.contains(label) {
+        return names.unique(label, spaced);
     }
     let word = match custom.kind {
         CustomKind::Text => "text",
@@ -82,15 +81,8 @@ fn field(custom: &Custom, names: &mut HashSet<String>) -> String {
         CustomKind::Totp => "oneTimeCode",
     };
     // What follows a second colon is a number.
-    let label = label.replace(':', " ");
-    let mut number = 1;
-    loop {
-        let name = format!("${word}:{label}:{number}");
-        if names.insert(name.clone()) {
-            return name;
-        }
-        number += 1;
-    }
+    let typed = format!("${word}:{}", label.replace(':', " "));
+    names.numbered(&typed, |typed, number| format!("{typed}:{}", number - 1))
 }
 
 struct RecordWriter {

@@ -78,7 +78,8 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
 /// An attribute of a line, or the data.
 fn pair(line: &str, in_data: bool) -> Option<(String, Value)> {
     if in_data {
-        return Some(("data".to_owned(), value(line)));
+        let (value, is_bytes) = printed(line);
+        return Some((if is_bytes { "bytes" } else { "data" }.to_owned(), value));
     }
     for name in ["keychain", "version", "class"] {
         if let Some(rest) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")) {
@@ -96,11 +97,17 @@ fn pair(line: &str, in_data: bool) -> Option<(String, Value)> {
     (name.len() <= 16).then(|| (name, value(rest)))
 }
 
-/// What is printed: a text in quotes, digits with a text after them, or nothing. Bytes that are no text are digits.
+/// What is printed of an attribute.
 fn value(text: &str) -> Value {
+    printed(text).0
+}
+
+/// What is printed: a text in quotes, digits with a text after them, or nothing. Bytes that are no text are digits, and said
+/// to be.
+fn printed(text: &str) -> (Value, bool) {
     let text = text.trim_end();
     if text == "<NULL>" || text.is_empty() {
-        return Value::Null;
+        return (Value::Null, false);
     }
     if let Some(digits) = text.strip_prefix("0x") {
         let digits = digits.split(' ').next().unwrap_or_default();
@@ -112,13 +119,13 @@ fn value(text: &str) -> Value {
             if let Ok(text) = std::str::from_utf8(end)
                 && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
             {
-                return Value::Text(Zeroizing::new(text.to_owned()));
+                return (Value::Text(Zeroizing::new(text.to_owned())), false);
             }
-            return Value::Text(Zeroizing::new(format!("0x{digits}")));
+            return (Value::Text(Zeroizing::new(["0x", digits].concat())), true);
         }
     }
     let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    Value::Text(Zeroizing::new(inner.to_owned()))
+    (Value::Text(Zeroizing::new(inner.to_owned())), false)
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
@@ -162,6 +169,11 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     );
     let data = item.simple(&mut members, "data");
     secret(item, data);
+    let bytes = Zeroizing::new(item.simple(&mut members, "bytes"));
+    let digits = bytes.strip_prefix("0x").map(|digits| HEXLOWER_PERMISSIVE.decode(digits.as_bytes()));
+    if let Some(Ok(bytes)) = digits {
+        item.attach("data".to_owned(), SecretBytes::new(bytes));
+    }
     item.unknown("", members);
     Kept::Record
 }
@@ -209,7 +221,7 @@ fn moment(value: &Value) -> Option<i64> {
     ))
 }
 
-/// The data: a password, a secure note, or bytes.
+/// The data where it is text: a password or a secure note.
 fn secret(item: &mut Item<'_>, data: String) {
     let data = Zeroizing::new(data);
     if data.starts_with("<?xml")
@@ -221,11 +233,7 @@ fn secret(item: &mut Item<'_>, data: String) {
         }
         return;
     }
-    let digits = data.strip_prefix("0x").filter(|digits| digits.len() % 2 == 0 && !digits.is_empty());
-    match digits.and_then(|digits| HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()) {
-        Some(bytes) => item.attach("data".to_owned(), SecretBytes::new(bytes)),
-        None => item.password("Password", data.to_string()),
-    }
+    item.password("Password", data.to_string());
 }
 
 /// The text of a secure note's property list.
@@ -257,6 +265,11 @@ mod tests {
             let found = value(line).into_text();
             assert_eq!(found.as_deref(), wanted, "{line}");
         }
+        // Bytes are told from a text that looks like them.
+        let names = |line: &str| pair(line, true).map(|(name, _)| name);
+        assert_eq!(names("0x00FF"), Some("bytes".to_owned()));
+        assert_eq!(names("\"0x00FF\""), Some("data".to_owned()));
+        assert_eq!(names("0x3078C3A4  \"0x\\303\\244\""), Some("data".to_owned()));
         assert_eq!(moment(&value("\"20250203040506Z\"")), Some(1_738_555_506));
         assert_eq!(moment(&value("\"2025é203040506Z\"")), None);
     }

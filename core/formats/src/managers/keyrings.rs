@@ -250,6 +250,7 @@ fn connection(item: &mut Item<'_>, mut members: Members) -> Kept {
             let kind = match key.as_str() {
                 // How keys are used, and none.
                 "key-mgmt" | "auth-alg" | "pairwise" | "group" | "proto" => CustomKind::Text,
+                "mka-cak" => CustomKind::Password,
                 _ if section.ends_with("-secrets") => CustomKind::Password,
                 _ => kind_of(&key),
             };

@@ -138,12 +138,17 @@ pub(crate) fn read_pmp(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<E
                 item.field(name, CustomKind::Text, text);
             }
         }
-        if item.record.password.is_none() {
-            item.remark("an account of a listing has no password: PMP and PAM360 give each by a call of its own");
-        }
+        without_password(item);
         item.unknown("", members);
         Kept::Record
     })))
+}
+
+/// Listings have no passwords.
+fn without_password(item: &mut Item<'_>) {
+    if item.record.password.is_none() {
+        item.remark("an item has no password: a listing has none, each is given by a call of its own");
+    }
 }
 
 /// Gives each account what is said of its resource; each copy is one more value.
@@ -214,6 +219,7 @@ pub(crate) fn read_it_glue(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resu
             item.archived();
         }
         IT_GLUE.fill_from(item, &mut attributes, "attributes");
+        without_password(item);
         item.leave("", &mut members, &["relationships", "links"], super::item::OWN);
         item.unknown("attributes", attributes);
         item.unknown("", members);
@@ -260,7 +266,7 @@ pub(crate) fn read_hudu(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<
             item.archived();
         }
         // The page of the password in Hudu itself, beside the address that it opens.
-        if members.iter().any(|(name, value)| name == "login_url" && value.leaves() > 0) {
+        if members.iter().any(|(name, _)| name == "login_url") {
             item.leave("", &mut members, &["url"], super::item::OWN);
         }
         HUDU.fill(item, &mut members);
@@ -317,6 +323,7 @@ fn group(document: &mut Document, mut members: Members, path: &RecordPath, at: &
 
 fn pleasant(item: &mut Item<'_>, mut members: Members) -> Kept {
     PLEASANT.fill(item, &mut members);
+    without_password(item);
     let expires = item.simple(&mut members, "Expires");
     item.field("Expiry", CustomKind::Text, expires);
     item.tags(take(&mut members, "Tags"), &["Name"]);

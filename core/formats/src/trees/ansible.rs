@@ -59,6 +59,7 @@ enum Fault {
 struct Vault {
     password: SecretString,
     most: usize,
+    derived: usize,
     opened: usize,
     /// Lines of values that the password does not open.
     closed: Vec<usize>,
@@ -68,7 +69,14 @@ impl Vault {
     fn of(options: &ReadOptions) -> Result<Self> {
         let password = sealed::passphrase_or_file(options, "this file of Ansible Vault")?;
         let most = if options.heavy_kdf { MOST_HEAVY } else { MOST };
-        Ok(Self { password, most, opened: 0, closed: Vec::new() })
+        Ok(Self { password, most, derived: 0, opened: 0, closed: Vec::new() })
+    }
+
+    fn check(&self, count: usize) -> Result<()> {
+        if count <= self.most {
+            return Ok(());
+        }
+        Err(too_much(&format!("PBKDF2, {ROUNDS} rounds for each of {count} values"), count > MOST_HEAVY))
     }
 
     fn open(&mut self, text: &str) -> Result<Result<Zeroizing<Vec<u8>>, Fault>> {
@@ -76,6 +84,9 @@ impl Vault {
             Ok(parts) => parts,
             Err(fault) => return Ok(Err(fault)),
         };
+        // Where it is done, however a file spells what calls for it.
+        self.derived += 1;
+        self.check(self.derived)?;
         let keys = sealed::pbkdf2::<80>(Hash::Sha256, &self.password, &parts.salt, ROUNDS)?;
         Ok(parts.open(&keys))
     }
@@ -102,15 +113,10 @@ impl Vault {
         }
     }
 
-    /// The documents of a YAML file, the account of what does not open, and whether anything was sealed there.
+    /// The documents of a YAML file, and the account of what does not open.
     fn documents(mut self, text: &str) -> Result<(Document, Vec<Value>)> {
-        let count = text.matches(MAGIC).count();
-        if count > self.most {
-            return Err(too_much(
-                &format!("PBKDF2, {ROUNDS} rounds for each of {count} values"),
-                count > MOST_HEAVY,
-            ));
-        }
+        // Known before anything is derived, mostly.
+        self.check(text.matches(MAGIC).count())?;
         let values = yaml::tagged_documents(text, &mut |tag, text, line| self.value(tag, text, line))?;
         if self.opened == 0 && !self.closed.is_empty() {
             return Err(sealed::wrong_or_damaged("file of Ansible Vault"));

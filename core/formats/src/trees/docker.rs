@@ -7,12 +7,12 @@
 
 use crate::document::{NO_RECORD, take};
 use crate::head::{Fit, Head};
-use crate::json::{Members, Value, pointer_part};
-use crate::jsonl::base64;
+use crate::json::{self, Members, Value, pointer_part};
+use crate::jsonl::{base64, twice};
 use crate::managers::item::{Item, OWN, object};
 use crate::managers::items::{Document, Found, Kept};
 use crate::{Entries, ReadOptions};
-use keyferry_crypto::error::Result;
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::HashMap;
@@ -36,6 +36,9 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     let is_new = members.iter().any(|(name, _)| name == "auths");
     let (logins, above) =
         if is_new { (object(&mut members, "auths"), "/auths") } else { (std::mem::take(&mut members), "") };
+    if let Some(name) = json::duplicate(&logins) {
+        return Err(Error::new(ErrorKind::Input, twice(name)));
+    }
     let mut names = HashMap::new();
     for (name, value) in logins {
         let at = format!("{above}/{}", pointer_part(&name));

@@ -2,9 +2,9 @@
 //!
 //! Signature: a first line, comments aside, that is one. Mapping: one record of the file's name; each variable is a hidden
 //! field. `.env.production` gives the tag `production`. Values in `'` are taken as they are; in `"` they know `\n`, `\r`,
-//! `\t`, `\\`, `\"` and run over lines; others end at ` #`. Nothing is expanded: `$HOME` stays. A variable that stands
-//! twice is kept twice, and told.
-//! Told: lines without `=`.
+//! `\t`, `\\`, `\"`; both run over lines, and `'\''` is a quote within `'`, as in a shell. Others end at ` #`. Nothing is
+//! expanded: `$HOME` stays. A variable that stands twice is kept twice, and told.
+//! Told: lines without `=`. Rejected: lines where more than a comment follows the closing quote.
 
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
@@ -72,6 +72,12 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         let taken = value_lines(rest.get(offset..offset + used).unwrap_or_default());
         line += taken;
         rest = rest.get(offset + used..).unwrap_or_default();
+        let Some(value) = value else {
+            tally.rejected(1);
+            let (at, why) = (Position::line(begins), "something stands behind the closing quote".to_owned());
+            entries.push(Entry::Reject(Reject { at, label: String::new(), why }));
+            continue;
+        };
         tally.carried(1);
         if !seen.insert(name.to_owned()) {
             tally.remark("a variable stands twice in the file: both are kept", format!("line {begins}"));
@@ -91,8 +97,8 @@ fn value_lines(text: &str) -> u64 {
     text.matches('\n').count() as u64
 }
 
-/// A value, and how many bytes it takes with the rest of its line.
-fn value_of(text: &str) -> (SecretString, usize) {
+/// A value, and how many bytes it takes with the rest of its line; `None` where more than a comment follows its quotes.
+fn value_of(text: &str) -> (Option<SecretString>, usize) {
     let blanks = text.len() - text.trim_start_matches([' ', '\t']).len();
     let value = text.get(blanks..).unwrap_or_default();
     for quote in ['\'', '"'] {
@@ -101,7 +107,10 @@ fn value_of(text: &str) -> (SecretString, usize) {
         let end = blanks + 1 + length + 1;
         let rest = value.get(1 + length + 1..).unwrap_or_default();
         let line = rest.find('\n').map_or(rest.len(), |at| at + 1);
-        return (text, end + line);
+        let behind = rest.get(..line).unwrap_or_default();
+        let ends =
+            behind.trim().is_empty() || (behind.starts_with([' ', '\t']) && behind.trim().starts_with('#'));
+        return (Some(text).filter(|_| ends), end + line);
     }
     let end = value.find('\n').unwrap_or(value.len());
     let line = value.get(..end).unwrap_or_default();
@@ -112,7 +121,7 @@ fn value_of(text: &str) -> (SecretString, usize) {
         .map(|(at, _)| at)
         .find(|at| *at == 0 || line.get(..*at).is_some_and(|before| before.ends_with([' ', '\t'])));
     let line = line.get(..comment.unwrap_or(line.len())).unwrap_or_default();
-    (SecretString::from(line.trim()), used)
+    (Some(SecretString::from(line.trim())), used)
 }
 
 /// What stands between quotes, and the bytes until the closing one.
@@ -121,6 +130,11 @@ fn quoted(text: &str, quote: char) -> Option<(SecretString, usize)> {
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
+            // As shells write a quote within quotes.
+            '\'' if quote == '\'' && text.get(at + 1..).is_some_and(|rest| rest.starts_with("\\''")) => {
+                out.push('\'');
+                let _ = chars.nth(2);
+            }
             c if c == quote => return Some((SecretString::from(out.as_str()), at)),
             '\\' if quote == '"' => match chars.next() {
                 Some((_, 'n')) => out.push('\n'),

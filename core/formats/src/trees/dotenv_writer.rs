@@ -1,17 +1,16 @@
 //! Records to a file of variables, which is one record when it is read: written as they come.
 //!
 //! A custom field is a variable of its name; the password is one of the record's name, login and address follow it with
-//! `_LOGIN` and `_URL`. What a name of a variable cannot have is `_`. A value without a quote stands in `'`, one that needs
-//! escapes in `"`. A second variable of a name gets a number, which is counted.
+//! `_LOGIN` and `_URL`. What a name of a variable cannot have is `_`. Nothing of a value is run or expanded where a shell reads the
+//! file. A second variable of a name gets a number, which is counted.
 
-use crate::held::Export;
+use crate::held::{Export, Names};
 use crate::wiped::append;
 use crate::{WriteOptions, Writer, counted};
 use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Write;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -23,7 +22,7 @@ pub(crate) static EXPORT: Export = Export {
     folders: false,
     twin: None,
     encrypted: false,
-    any_depth: true,
+    depth: usize::MAX,
     as_is: false,
     streams: true,
 };
@@ -63,7 +62,7 @@ fn variable(name: &str) -> String {
 
 struct VariableWriter {
     output: Box<dyn Write + Send>,
-    names: HashSet<String>,
+    names: Names,
     renamed: u64,
     line: Zeroizing<Vec<u8>>,
 }
@@ -72,46 +71,28 @@ struct VariableWriter {
 fn write(output: Box<dyn Write + Send>, _: &WriteOptions) -> Result<Box<dyn Writer>> {
     Ok(Box::new(VariableWriter {
         output,
-        names: HashSet::new(),
+        names: Names::default(),
         renamed: 0,
         line: Zeroizing::new(Vec::new()),
     }))
 }
 
-/// A value as the reader and shells take it.
+/// A value that the reader, shells and programs without one take alike, where there is such a spelling: in `'`, in `"` where it
+/// has a `'` and nothing that means more there, else as a shell writes a quote within quotes.
 fn quoted(out: &mut Zeroizing<Vec<u8>>, value: &str) {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,".contains(c);
     if !value.is_empty() && value.chars().all(is_plain) {
         return append(out, value.as_bytes());
     }
-    let breaks = value.contains(['\n', '\r']);
-    // In double quotes many programs put variables in.
-    let expands = value.contains(['$', '`']);
-    if !value.contains('\'') && (!breaks || expands) {
-        for part in ["'", value, "'"] {
-            append(out, part.as_bytes());
-        }
-        return;
+    let quote = if value.contains('\'') && !value.contains(['$', '`', '\\', '"', '!']) { "\"" } else { "'" };
+    append(out, quote.as_bytes());
+    let mut parts = value.split(if quote == "'" { '\'' } else { '"' });
+    append(out, parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        append(out, b"'\\''");
+        append(out, part.as_bytes());
     }
-    append(out, b"\"");
-    let mut rest = value;
-    while let Some(at) = rest.find(['\n', '\r', '\t', '\\', '"']) {
-        let (before, after) = rest.split_at(at);
-        append(out, before.as_bytes());
-        append(
-            out,
-            match after.as_bytes().first() {
-                Some(b'\n') => b"\\n",
-                Some(b'\r') => b"\\r",
-                Some(b'\t') => b"\\t",
-                Some(b'"') => b"\\\"",
-                _ => b"\\\\",
-            },
-        );
-        rest = after.get(1..).unwrap_or_default();
-    }
-    append(out, rest.as_bytes());
-    append(out, b"\"");
+    append(out, quote.as_bytes());
 }
 
 impl Writer for VariableWriter {
@@ -119,11 +100,7 @@ impl Writer for VariableWriter {
         self.line.as_mut_slice().zeroize();
         self.line.clear();
         for custom in &record.customs {
-            let (mut name, mut number) = (custom.name.clone(), 2);
-            while !self.names.insert(name.clone()) {
-                name = format!("{}_{number}", custom.name);
-                number += 1;
-            }
+            let name = self.names.unique(&custom.name, |name, number| format!("{name}_{number}"));
             self.renamed += u64::from(name != custom.name);
             append(&mut self.line, name.as_bytes());
             append(&mut self.line, b"=");

@@ -2,14 +2,14 @@
 //!
 //! The name is made one that a cluster takes (small letters, digits, `-` and `.`), so are keys; the namespace is the vault and
 //! folders, joined by `-`. Values stand in base64, attachments among them: what is no text is an attachment again when it is
-//! read. What a manifest gives back is found by the reader itself.
+//! read; those for which a Secret of 1 MiB has no room stay behind. What a manifest gives back is found by the reader itself.
 
 use super::kubernetes::of_manifest;
-use super::kv_writer::values;
+use super::kv_writer::{free, values};
 use crate::held::Export;
 use crate::json::{Members, Value, object};
 use crate::wiped::append;
-use crate::{WriteOptions, Writer, yaml};
+use crate::{MOST_FOLDERS, WriteOptions, Writer, yaml};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use keyferry_crypto::error::{Error, Result};
@@ -27,13 +27,9 @@ pub(crate) static EXPORT: Export = Export {
     },
     dates: false,
     folders: false,
-    twin: Some(|name, number| {
-        let number = format!("-{number}");
-        let kept = name.get(..name.len().min(LONGEST_NAME - number.len())).unwrap_or_default();
-        format!("{kept}{number}")
-    }),
+    twin: Some(|name, number| numbered(name, '-', number)),
     encrypted: false,
-    any_depth: false,
+    depth: MOST_FOLDERS,
     as_is: true,
     streams: true,
 };
@@ -41,6 +37,15 @@ pub(crate) static EXPORT: Export = Export {
 /// Characters of a name, of a namespace, of a key.
 const LONGEST_NAME: usize = 253;
 const LONGEST_NAMESPACE: usize = 63;
+/// Bytes of all values of a Secret, attachments among them: a cluster takes no more.
+const LARGEST: usize = 1 << 20;
+
+/// A name with its number, cut so that both find room.
+fn numbered(name: &str, mark: char, number: u64) -> String {
+    let number = format!("{mark}{number}");
+    let kept = name.get(..name.len().min(LONGEST_NAME - number.len())).unwrap_or_default();
+    format!("{}{number}", kept.trim_end_matches(['-', '.']))
+}
 
 /// A name that a cluster takes; `unnamed` where nothing of it can stay.
 fn name_of(text: &str, dots: bool, most: usize) -> String {
@@ -78,19 +83,21 @@ fn key_of(name: &str) -> String {
 
 /// The members of a record's manifest.
 fn manifest(record: &Record) -> Members {
-    let mut data = Members::new();
-    for (key, value) in values(record, key_of) {
+    let twin = |name: &str, number: u64| numbered(name, '.', number);
+    let (values, mut keys) = values(record, key_of, twin);
+    let (mut data, mut size) = (Members::new(), 0);
+    for (key, value) in values {
         let text = Zeroizing::new(value.into_text().unwrap_or_default());
+        size += text.len();
         data.push((key, encoded(text.as_bytes())));
     }
     for file in &record.attachments {
-        let name = key_of(&file.name);
-        let (mut unique, mut number) = (name.clone(), 2);
-        while data.iter().any(|(key, _)| *key == unique) {
-            unique = format!("{name}.{number}");
-            number += 1;
+        if size + file.content.len() > LARGEST {
+            continue;
         }
-        data.push((unique, encoded(file.content.expose())));
+        size += file.content.len();
+        let key = free(&key_of(&file.name), &data, &mut keys, twin);
+        data.push((key, encoded(file.content.expose())));
     }
     let mut metadata: Members =
         vec![("name".to_owned(), name_of(&record.name, true, LONGEST_NAME).as_str().into())];

@@ -5,7 +5,7 @@
 //! another. The tree is put together in memory, since a folder's records may come at any time.
 
 use super::{DESCRIPTION, LOGIN, PASSWORD, URL, fill};
-use crate::held::{Export, spaced};
+use crate::held::{Export, Names, spaced};
 use crate::json::{self, Members, Value};
 use crate::managers::item::Item;
 use crate::tally::Tally;
@@ -15,11 +15,11 @@ use keyferry_crypto::error::{Error, Result};
 use keyferry_crypto::model::{Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write;
 use zeroize::Zeroizing;
 
-pub(crate) static JSON: Export = Export {
+const TREE: Export = Export {
     write: write_json,
     hold: |record| Cow::Owned(hold(record)),
     place: folders,
@@ -27,23 +27,16 @@ pub(crate) static JSON: Export = Export {
     folders: false,
     twin: Some(spaced),
     encrypted: false,
-    any_depth: false,
+    depth: DEEPEST,
     as_is: true,
     streams: false,
 };
 
-pub(crate) static YAML: Export = Export {
-    write: write_yaml,
-    hold: |record| Cow::Owned(hold(record)),
-    place: folders,
-    dates: false,
-    folders: false,
-    twin: Some(spaced),
-    encrypted: false,
-    any_depth: false,
-    as_is: true,
-    streams: false,
-};
+pub(crate) static JSON: Export = TREE;
+pub(crate) static YAML: Export = Export { write: write_yaml, ..TREE };
+
+/// Folders are levels of the tree, of which readers take so many.
+const DEEPEST: usize = 100;
 
 /// Keys above a record's own. They may be empty.
 fn folders(path: &RecordPath) -> RecordPath {
@@ -55,14 +48,19 @@ fn hold(record: &Record) -> Record {
     let (mut tally, path) = (Tally::default(), folders(&record.path));
     let held = Record { name: record.name.clone(), path, ..Record::default() };
     let mut item = Item { record: held, ..Item::new("", &mut tally) };
-    fill(&mut item, values(record, str::to_owned));
+    fill(&mut item, values(record, str::to_owned, spaced).0);
     item.record
 }
 
-/// The values of a record by their keys, each of which is there once; `key` makes a name one that the format allows.
-pub(super) fn values(record: &Record, key: impl Fn(&str) -> String) -> Members {
+/// The values of a record by their keys, each of which is there once, and these keys. `key` makes a name one that the format
+/// allows, and so does `numbered` with the later one of a name.
+pub(super) fn values(
+    record: &Record,
+    key: fn(&str) -> String,
+    numbered: fn(&str, u64) -> String,
+) -> (Members, Names) {
     let mut members = Members::new();
-    let mut keys = HashSet::new();
+    let mut keys = Names::default();
     for (name, text) in [
         ("username", Some(record.login.as_str()).filter(|text| !text.is_empty())),
         ("password", record.password.as_ref().map(SecretString::expose)),
@@ -70,29 +68,28 @@ pub(super) fn values(record: &Record, key: impl Fn(&str) -> String) -> Members {
         ("description", Some(record.description.as_str()).filter(|text| !text.is_empty())),
     ] {
         if let Some(text) = text {
-            keys.insert(name.to_owned());
-            members.push((name.to_owned(), text.into()));
+            members.push((keys.unique(name, numbered), text.into()));
         }
     }
     for custom in &record.customs {
-        let name = key(&custom.name);
-        let (mut unique, mut number) = (name.clone(), 2);
-        while keys.contains(&unique) || is_taken(&unique, &members) {
-            unique = key(&spaced(&name, number));
-            number += 1;
-        }
-        keys.insert(unique.clone());
-        members.push((unique, custom.value.expose().into()));
+        let name = free(&key(&custom.name), &members, &mut keys, numbered);
+        members.push((name, custom.value.expose().into()));
     }
-    members
+    (members, keys)
 }
 
-/// Whether a key means what another means already: neither would be found then.
-fn is_taken(name: &str, members: &Members) -> bool {
-    [LOGIN, PASSWORD, URL, DESCRIPTION].into_iter().any(|words| {
+/// The key, or a numbered one where it is there or means what another means: neither would be found then.
+pub(super) fn free(
+    name: &str,
+    members: &Members,
+    keys: &mut Names,
+    numbered: fn(&str, u64) -> String,
+) -> String {
+    let is_taken = [LOGIN, PASSWORD, URL, DESCRIPTION].into_iter().any(|words| {
         let means = |name: &str| words.iter().any(|word| name.eq_ignore_ascii_case(word));
         means(name) && members.iter().any(|(other, _)| means(other))
-    })
+    });
+    if is_taken { keys.numbered(name, numbered) } else { keys.unique(name, numbered) }
 }
 
 /// A key and what stands below it.
@@ -119,17 +116,9 @@ impl Node {
     /// The tree as a value. A key of a record below that is a field of this one too gets a number, and is counted.
     fn value(self, renamed: &mut u64) -> Value {
         let mut members = self.own.unwrap_or_default();
-        // A record of no values has to be told from a folder.
-        if members.is_empty() && self.below.is_empty() {
-            members.push(("password".to_owned(), Value::Null));
-        }
-        let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.clone()).collect();
+        let mut taken: Names = members.iter().map(|(name, _)| name).collect();
         for (key, node) in self.keys.into_iter().zip(self.below) {
-            let (mut unique, mut number) = (key.clone(), 2);
-            while !taken.insert(unique.clone()) {
-                unique = spaced(&key, number);
-                number += 1;
-            }
+            let unique = taken.unique(&key, spaced);
             *renamed += u64::from(unique != key);
             members.push((unique, node.value(renamed)));
         }
@@ -164,7 +153,8 @@ impl Writer for TreeWriter {
             let lost = || Error::new(keyferry_crypto::ErrorKind::Internal, "a key of the tree was lost");
             node = node.child(name).ok_or_else(lost)?;
         }
-        let mut own = values(record, str::to_owned);
+        let mut own = values(record, str::to_owned, spaced).0;
+        // A record of no values has to be told from a folder.
         if own.is_empty() {
             own.push(("password".to_owned(), Value::Null));
         }

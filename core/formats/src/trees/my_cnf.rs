@@ -3,7 +3,7 @@
 //! Signature: a group of a client (`[client]`, `[mysql]`, `[mysqldump]` …), and an option `user` or `password`.
 //! Mapping: a group with one of these is a record of its name: `user`, `password`, `host`; other options are fields, hidden
 //! where their name says so; an option without a value is an empty field. Quotes around a value are taken off; `\n`, `\r`,
-//! `\t`, `\b`, `\s`, `\\` are one character; ` #` begins a comment outside of quotes.
+//! `\t`, `\b`, `\s`, `\\` are one character; `#` begins a comment outside of quotes.
 //! Told: groups that log in nowhere, files that are included. A group that stands twice is one.
 
 use crate::columns::kind_of;
@@ -15,6 +15,7 @@ use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Position, Result};
 use keyferry_crypto::model::{Custom, Entry};
 use keyferry_crypto::secret::SecretString;
+use std::collections::HashMap;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -43,24 +44,22 @@ fn is_login(name: &str) -> bool {
 
 /// A value without quotes and comment.
 fn value_of(text: &str) -> Zeroizing<String> {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''));
-    let closed = quote.and_then(|quote| {
-        let inner = text.strip_prefix(quote)?;
-        let mut escaped = false;
-        let end = inner.char_indices().find(|(_, c)| {
-            let ends = *c == quote && !escaped;
-            escaped = *c == '\\' && !escaped;
-            ends
-        });
-        inner.get(..end?.0)
+    let (mut quote, mut escaped) = (None, false);
+    let end = text.char_indices().find(|(_, c)| {
+        if matches!(c, '"' | '\'') && !escaped {
+            quote = match quote {
+                None => Some(*c),
+                Some(open) if open == *c => None,
+                open => open,
+            };
+        }
+        escaped = quote.is_some() && *c == '\\' && !escaped;
+        quote.is_none() && *c == '#'
     });
-    let text = closed.unwrap_or_else(|| {
-        let comment = text.match_indices('#').map(|(at, _)| at);
-        let mut comment = comment.filter(|at| {
-            text.get(..*at).is_some_and(|before| before.ends_with([' ', '\t']) || before.is_empty())
-        });
-        text.get(..comment.next().unwrap_or(text.len())).unwrap_or_default().trim_end()
-    });
+    let text = end.and_then(|(at, _)| text.get(..at)).unwrap_or(text).trim_end();
+    // Quotes that stand around all of it; others are characters.
+    let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    let text = ['"', '\''].into_iter().find_map(inside).unwrap_or(text);
     let mut out = Zeroizing::new(String::with_capacity(text.len()));
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -92,16 +91,16 @@ struct Group {
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let text = Decode::unicode(input)?.text("write it in UTF-8")?;
     let (mut tally, mut entries, mut groups) = (Tally::default(), Vec::new(), Vec::<Group>::new());
-    let mut current = None;
+    let (mut index, mut current) = (HashMap::new(), None);
     for (number, line) in text.expose().lines().enumerate() {
         let (line_number, line) = (number as u64 + 1, line.trim());
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
         if let Some(name) = group(line) {
-            let at = groups.iter().position(|group| group.name == name);
-            current = Some(at.unwrap_or(groups.len()));
-            if at.is_none() {
+            let at = *index.entry(name.to_owned()).or_insert(groups.len());
+            current = Some(at);
+            if at == groups.len() {
                 groups.push(Group { name: name.to_owned(), line: line_number, options: Vec::new() });
             }
             continue;

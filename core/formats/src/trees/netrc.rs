@@ -34,35 +34,39 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn blanks(&mut self) {
-        loop {
-            let rest = self.text.trim_start();
-            self.line +=
-                self.text.get(..self.text.len() - rest.len()).unwrap_or_default().matches('\n').count()
-                    as u64;
-            self.text = rest;
-            if !rest.starts_with('#') {
-                return;
-            }
-            self.text = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+        let rest = self.text.trim_start();
+        let passed = self.text.get(..self.text.len() - rest.len()).unwrap_or_default();
+        self.line += passed.matches('\n').count() as u64;
+        self.text = rest;
+    }
+
+    /// Comments stand where a keyword may: a value may begin with `#`.
+    fn comments(&mut self) {
+        self.blanks();
+        while self.text.starts_with('#') {
+            self.text = self.text.find('\n').and_then(|end| self.text.get(end..)).unwrap_or_default();
+            self.blanks();
         }
+    }
+
+    /// The word that a keyword has as its value.
+    fn value(&mut self) -> Option<Zeroizing<String>> {
+        self.blanks();
+        self.word()
     }
 
     /// What stands up to the next empty line.
     fn macro_body(&mut self) -> bool {
-        let end = self.text.find("\n\n").or_else(|| self.text.find("\n\r\n")).unwrap_or(self.text.len());
+        let bytes = self.text.as_bytes();
+        let ends = |at: &usize| matches!(bytes.get(at + 1..), Some([b'\n', ..] | [b'\r', b'\n', ..]));
+        let end = memchr::memchr_iter(b'\n', bytes).find(ends).unwrap_or(bytes.len());
         let (body, rest) = self.text.split_at_checked(end).unwrap_or_default();
         self.line += body.matches('\n').count() as u64;
         self.text = rest;
         !body.trim().is_empty()
     }
-}
 
-impl Iterator for Words<'_> {
-    type Item = (u64, Zeroizing<String>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.blanks();
-        let line = self.line;
+    fn word(&mut self) -> Option<Zeroizing<String>> {
         if let Some(inner) = self.text.strip_prefix('"') {
             // As long as it can be: what grows leaves copies behind.
             let mut escaped = false;
@@ -77,7 +81,7 @@ impl Iterator for Words<'_> {
                 match c {
                     '"' => {
                         self.text = inner.get(at + 1..).unwrap_or_default();
-                        return Some((line, word));
+                        return Some(word);
                     }
                     '\n' => break,
                     '\\' => match chars.next() {
@@ -95,7 +99,18 @@ impl Iterator for Words<'_> {
         let end = self.text.find(char::is_whitespace).unwrap_or(self.text.len());
         let (word, rest) = self.text.split_at_checked(end)?;
         self.text = rest;
-        (!word.is_empty()).then(|| (line, Zeroizing::new(word.to_owned())))
+        (!word.is_empty()).then(|| Zeroizing::new(word.to_owned()))
+    }
+}
+
+/// Keywords, with their lines.
+impl Iterator for Words<'_> {
+    type Item = (u64, Zeroizing<String>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.comments();
+        let line = self.line;
+        Some((line, self.word()?))
     }
 }
 
@@ -112,7 +127,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             "machine" | "default" => own.push((line, Vec::new())),
             "macdef" => {
                 // Its name and what it does.
-                let count = u64::from(words.next().is_some()) + u64::from(words.macro_body());
+                let count = u64::from(words.value().is_some()) + u64::from(words.macro_body());
                 tally.read(count);
                 tally.tell("a macro stays behind", format!("line {line}"), count);
                 continue;
@@ -120,7 +135,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             _ => {}
         }
         let is_default = word.as_str() == "default";
-        let value = if is_default { None } else { words.next() };
+        let value = if is_default { None } else { words.value() };
         let Some((_, fields)) = own.last_mut() else {
             let count = 1 + u64::from(value.is_some());
             tally.read(count);
@@ -128,7 +143,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             continue;
         };
         match value {
-            Some((_, value)) => fields.push((word, value)),
+            Some(value) => fields.push((word, value)),
             None if is_default => fields.push((word, Zeroizing::new(String::new()))),
             None => {
                 tally.read(1);

@@ -29,7 +29,6 @@ fn is_entry(line: &str) -> bool {
     !line.trim().is_empty() && !line.starts_with('#')
 }
 
-/// The parts of a line; the last is all that is left, in which a colon needs no backslash.
 /// The five parts as they are written, with their backslashes.
 fn cut(line: &str) -> Option<[&str; 5]> {
     let mut parts = [""; 5];
@@ -45,12 +44,13 @@ fn cut(line: &str) -> Option<[&str; 5]> {
     (at == 4).then_some(parts)
 }
 
+/// The parts of a line; the last is all that is left.
 fn parts(line: &str) -> Option<[Zeroizing<String>; 5]> {
     Some(cut(line)?.map(|part| {
         let mut plain = Zeroizing::new(String::with_capacity(part.len()));
         let mut chars = part.chars();
         while let Some(c) = chars.next() {
-            plain.extend(if c == '\\' { chars.next() } else { Some(c) });
+            plain.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
         }
         plain
     }))

@@ -40,6 +40,8 @@ use std::io::Read;
 use zeroize::Zeroizing;
 
 const SEALED: &str = "ENC[AES256_GCM,";
+/// Data keys that are tried: a file has one for each of its recipients.
+const MOST_MESSAGES: usize = 256;
 const ELSE: &str = "decrypt it first: sops -d FILE | keyferry import FORMAT:- …";
 
 /// Whether its values are sealed.
@@ -51,11 +53,9 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
         let has_metadata = document
             .get("sops")
             .is_some_and(|sops| ["mac", "version", "age"].iter().any(|name| sops.has(name)));
-        return match (has_metadata, is_cut && has_values) {
-            (true, _) => Fit::Seal,
-            (false, true) => Fit::Form,
-            (false, false) => Fit::No,
-        };
+        // A whole value, not a mention of one.
+        let is_sealed = is_cut && text.contains("\"ENC[AES256_GCM,data:");
+        return if has_metadata || is_sealed { Fit::Seal } else { Fit::No };
     }
     let has_metadata = Shape::of(text) != Shape::Yaml || text.lines().any(|line| line.starts_with("sops:"));
     if has_values && (has_metadata || is_cut) { Fit::Seal } else { Fit::No }
@@ -168,7 +168,7 @@ impl Metadata {
             return Err(locked("what was given for this file of SOPS is no identity of age"));
         }
         let mut is_damaged = false;
-        for message in &self.messages {
+        for message in self.messages.iter().take(MOST_MESSAGES) {
             match age::open(message.as_bytes(), &identities) {
                 Ok(key) => {
                     let key = <[u8; 32]>::try_from(&**key)
@@ -484,6 +484,7 @@ fn variable(item: &mut Item<'_>, name: String, value: Value) {
 fn ini(text: &str, options: &ReadOptions, within: &ReadOptions) -> Result<Entries> {
     let (mut metadata, mut document) = (Metadata::default(), Document::default());
     let mut sections: Vec<(String, Members)> = vec![("DEFAULT".to_owned(), Members::new())];
+    let mut index = HashMap::from([("DEFAULT".to_owned(), 0)]);
     let (mut is_own, mut current) = (false, 0);
     for (number, line) in text.lines().enumerate() {
         let trimmed = line.trim();
@@ -491,9 +492,8 @@ fn ini(text: &str, options: &ReadOptions, within: &ReadOptions) -> Result<Entrie
             is_own = name == "sops";
             if !is_own {
                 // A section that goes on further down is one.
-                let at = sections.iter().position(|(section, _)| section == name);
-                current = at.unwrap_or(sections.len());
-                if at.is_none() {
+                current = *index.entry(name.to_owned()).or_insert(sections.len());
+                if current == sections.len() {
                     sections.push((name.to_owned(), Members::new()));
                 }
             }

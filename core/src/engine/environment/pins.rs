@@ -550,6 +550,42 @@ mod tests {
         assert!(memory.record("r", "w", Some(&other)).unwrap().is_some());
     }
 
+    /// Two records that were written here, each with a key of its own.
+    struct Wrote;
+
+    impl Pins for Wrote {
+        fn pinned(&self, _: &str, _: &str) -> Result<Option<Digest>> {
+            Ok(None)
+        }
+        fn pin(&self, _: &str, _: &[(String, Digest)]) -> Result<()> {
+            Ok(())
+        }
+        fn subjects(&self, _: &str, _: &str, _: &Digest) -> Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+        fn written_key(&self, item: &str) -> Result<Option<Digest>> {
+            Ok(["a", "b"].contains(&item).then(|| wrapped_key_hash(Some(item)).unwrap()))
+        }
+        fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
+            let all = ["a", "b"].map(|item| (wrapped_key_hash(Some(item)).unwrap(), item.to_owned()));
+            Ok(all.into_iter().filter(|(key, _)| keys.contains(key)).collect())
+        }
+    }
+
+    #[test]
+    fn a_record_is_not_answered_with_what_was_written_as_another() {
+        let memory = Memory::new(Arc::new(Wrote), "p", false);
+        let item = |id: &str, key: &str| -> Item {
+            let item = serde_json::json!({ "id": id, "vaultId": "v", "keyEncrypted": key });
+            serde_json::from_value(item).unwrap()
+        };
+        let of = |id, key| memory.exchanged(&[item(id, key)]);
+        assert_eq!(of("a", "a").unwrap(), 0);
+        assert_eq!(of("a", "wrapped anew by a client that moved it").unwrap(), 1);
+        assert_eq!(of("of somebody else", "b").unwrap(), 0, "a copy, as far as anybody knows");
+        assert!(refused(of("a", "b")));
+    }
+
     #[test]
     fn what_is_required_is_never_believed_first() {
         let key = SecretString::from("k");

@@ -24,8 +24,10 @@ impl UserMap {
                 Err(Error::new(ErrorKind::Input, format!("line {line} of the map of users {what}"))
                     .next_step(next))
             };
-            let cells = <[String; 2]>::try_from(cells).map(|cells| cells.map(|cell| cell.trim().to_owned()));
-            let Ok([old, new]) = cells else { return refuse("does not have two cells") };
+            let cells: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
+            let Ok([old, new]) = <[String; 2]>::try_from(cells) else {
+                return refuse("does not have two cells");
+            };
             if number == 0 && old.eq_ignore_ascii_case("old") && new.eq_ignore_ascii_case("new") {
                 continue;
             }

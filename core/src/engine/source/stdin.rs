@@ -162,8 +162,11 @@ mod tests {
         let spool = Spool::fill(Path::new("-"), &b"a few bytes"[..]).unwrap();
         {
             let mut file = spool.file.lock().unwrap();
+            let mut sealed = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut sealed).unwrap();
             file.seek(SeekFrom::Start(3)).unwrap();
-            file.write_all(b"!").unwrap();
+            file.write_all(&[sealed[3] ^ 1]).unwrap();
         }
         assert!(spool.read().read_to_end(&mut Vec::new()).is_err());
     }

@@ -41,6 +41,17 @@ fn a_configuration_in_order_has_nothing_wrong() {
 }
 
 #[test]
+fn one_sick_environment_hides_no_other() {
+    let (scene, dev) = scene(&[]);
+    login(&scene, &dev, &["--keep-master-key"]).succeeds();
+    // By name it comes first, and nobody listens there.
+    scene.run(&["env", "add", "absent", "http://127.0.0.1:1"]).succeeds();
+    let run = run_with(&scene, &[FILE], &["--json", "doctor"]);
+    finds(run.exits(1), "absent:/connection", "fail");
+    finds(&run, "prod:/keys", "ok");
+}
+
+#[test]
 fn each_thing_that_is_wrong_is_named_with_the_next_step() {
     let (scene, dev) = scene(&[]);
     let json = ["--json", "doctor"];

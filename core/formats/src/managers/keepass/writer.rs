@@ -15,10 +15,10 @@ use super::kdf::Kdf;
 use super::key::of_parts;
 use super::places::FRAME;
 use crate::costs::Argon2;
-use crate::held::{Export, renamed, spaced};
+use crate::held::{Export, Names, renamed, spaced};
 use crate::wiped::append;
 use crate::xml::Text;
-use crate::{WriteOptions, Writer, date};
+use crate::{MOST_FOLDERS, WriteOptions, Writer, date};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -27,7 +27,7 @@ use keyferry_crypto::model::{Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::Write;
 use zeroize::Zeroizing;
 
@@ -64,7 +64,7 @@ impl Group {
 }
 
 /// How a database is written.
-pub(crate) static KDBX: Export = Export {
+const DATABASE: Export = Export {
     write,
     hold: |record| Cow::Owned(hold(record, Form::Kdbx)),
     place,
@@ -72,23 +72,19 @@ pub(crate) static KDBX: Export = Export {
     folders: true,
     twin: None,
     encrypted: true,
-    any_depth: false,
+    depth: MOST_FOLDERS,
     as_is: true,
     streams: false,
 };
+
+pub(crate) static KDBX: Export = DATABASE;
 
 /// How KeePass's XML is written.
 pub(crate) static XML: Export = Export {
     write: write_xml,
     hold: |record| Cow::Owned(hold(record, Form::Xml)),
     encrypted: false,
-    place,
-    dates: true,
-    folders: true,
-    twin: None,
-    any_depth: false,
-    as_is: true,
-    streams: false,
+    ..DATABASE
 };
 
 /// What is written: the database, whose protected values may hold any character and whose dates are numbers, or XML.
@@ -186,7 +182,7 @@ fn strings(record: &Record, expires: Option<usize>) -> Vec<StringOf<'_>> {
     .into_iter()
     .map(|(key, value, secret)| StringOf { key: key.to_owned(), value, secret })
     .collect();
-    let mut names: HashSet<String> = strings.iter().map(|string| string.key.clone()).collect();
+    let mut names: Names = strings.iter().map(|string| &string.key).collect();
     let (mut codes, mut urls) = (0, 1);
     for (at, custom) in record.customs.iter().enumerate() {
         if expires == Some(at) {
@@ -204,25 +200,16 @@ fn strings(record: &Record, expires: Option<usize>) -> Vec<StringOf<'_>> {
             key = if urls == 1 { "KP2A_URL".to_owned() } else { format!("KP2A_URL_{}", urls - 1) };
             urls += 1;
         }
-        let key = unique(&mut names, &key);
+        // Programs keep the last of two.
+        let key = names.unique(&key, spaced);
         strings.push(StringOf { key, value: custom.value.expose(), secret: custom.kind != CustomKind::Text });
     }
     strings
 }
 
-/// A name that is not there yet: programs keep the last of two.
-fn unique(names: &mut HashSet<String>, name: &str) -> String {
-    let (mut unique, mut number) = (name.to_owned(), 2);
-    while !names.insert(unique.clone()) {
-        unique = spaced(name, number);
-        number += 1;
-    }
-    unique
-}
-
 fn attachment_names(record: &Record) -> Vec<String> {
-    let mut names = HashSet::new();
-    record.attachments.iter().map(|file| unique(&mut names, &named(&file.name))).collect()
+    let mut names = Names::default();
+    record.attachments.iter().map(|file| names.unique(&named(&file.name), spaced)).collect()
 }
 
 struct GroupWriter {

@@ -50,13 +50,14 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     let mut passwords = child(&mut members, "passwords");
     groups(&mut document, &mut passwords, &RecordPath::default(), "/passwordfile/passwords");
     document.leave_rest(passwords, "/passwordfile/passwords");
-    let first = document.found.len();
+    let (first, places) = (document.found.len(), document.places());
     for (at, bin) in each(&mut members, "recyclebin") {
         let (at, mut bin) = (format!("/passwordfile/{at}"), inner(bin));
         groups(&mut document, &mut bin, &RecordPath::default(), &at);
         document.leave_rest(bin, &at);
     }
     document.in_bin_from(first);
+    document.forget_places(places);
     document.leave_rest(members, "/passwordfile");
     Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &ids))))
 }

@@ -14,6 +14,7 @@ use crate::ReadOptions;
 use crate::costs::too_much;
 use crate::managers::keepass::bytes::{Bytes, damaged};
 use crate::managers::keepass::key::{Key, sha256, spellings};
+use crate::sealed::{passphrase, wrong};
 use aes::cipher::{BlockCipherDecrypt as _, BlockModeDecrypt as _, KeyInit as _, KeyIvInit as _};
 use hmac::{Hmac, Mac as _};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -68,12 +69,8 @@ pub(super) fn open(file: &[u8], options: &ReadOptions) -> Result<Opened> {
     if rounds > if options.heavy_kdf { HEAVY_ROUNDS } else { ROUNDS } {
         return Err(too_much(&format!("{rounds} rounds of SHA-256"), false));
     }
-    if options.passphrase.is_none() {
-        return Err(Error::new(ErrorKind::Locked, "this database needs its passphrase").next_step(
-            "set KEYFERRY_FILE_PASSPHRASE or KEYFERRY_FILE_PASSPHRASE_FILE, or run it on a terminal",
-        ));
-    }
-    for passphrase in spellings(options.passphrase.as_ref()).into_iter().flatten() {
+    let passphrase = passphrase(options, "this database of Password Safe")?;
+    for passphrase in spellings(Some(passphrase)).into_iter().flatten() {
         let stretched = wiped(|| stretched(&passphrase, &salt, rounds));
         if !bool::from(sha256(&[&stretched[..]])[..].ct_eq(&hash)) {
             continue;
@@ -81,7 +78,7 @@ pub(super) fn open(file: &[u8], options: &ReadOptions) -> Result<Opened> {
         let (key, signing) = wiped(|| (unwrapped(&stretched, first), unwrapped(&stretched, second)));
         return content(sealed, &key, &vector, &signing, tag);
     }
-    Err(Error::new(ErrorKind::Locked, "the passphrase is wrong").next_step("it is the database's own"))
+    Err(wrong("database of Password Safe"))
 }
 
 /// `SHA-256^rounds(SHA-256(passphrase ‖ salt))`.

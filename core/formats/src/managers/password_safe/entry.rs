@@ -139,14 +139,19 @@ fn one(row: Vec<Field>, at: String, tally: &mut Tally) -> Pending {
     tally.read(leaves);
     let mark = tally.mark();
     let mut item = Item::new(&at, tally);
-    let mut parts = Parts::default();
+    let (mut parts, mut seen) = (Parts::default(), HashSet::new());
     for Field { kind, value } in row.into_iter().filter(|field| !field.value.is_empty()) {
+        // Files and custom texts may be several; of anything else the first is the one.
+        if !seen.insert(kind) && !matches!(kind, 0x25..=0x29 | 0x30) {
+            unknown(&mut item, kind, &value);
+            continue;
+        }
         take(&mut item, &mut parts, kind, &value);
         account(&mut item, kind, &value);
     }
     let Parts { id, mail, code, mut file, passkey } = parts;
     attach(&mut item, &mut file);
-    item.mail_below(mail);
+    item.mail(mail);
     if !code.key.is_empty() {
         one_time(&mut item, &code);
     }
@@ -163,7 +168,8 @@ fn one(row: Vec<Field>, at: String, tally: &mut Tally) -> Pending {
         }
         Ok(record)
     };
-    let reference = outcome.as_ref().ok().and_then(|record| reference(record.password.as_ref()?.expose()));
+    let reference =
+        outcome.as_ref().ok().and_then(|record| reference(record.password.as_ref()?.expose(), false));
     Pending { at, outcome, id, reference, leaves }
 }
 
@@ -251,7 +257,7 @@ fn number(value: &[u8]) -> u64 {
     value.iter().take(8).rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// A field of a kind that nobody knows: a field of its number where it is a text.
+/// A field of a kind that nobody knows, or that stands twice: a field of its number where it is a text.
 fn unknown(item: &mut Item<'_>, kind: u8, value: &[u8]) {
     match std::str::from_utf8(value) {
         Ok(text) if !text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t')) => {
@@ -260,7 +266,9 @@ fn unknown(item: &mut Item<'_>, kind: u8, value: &[u8]) {
             item.field(format!("Field {kind:#04x}"), CustomKind::Password, text.to_owned());
         }
         _ => item.tally.tell(
-            format!("a field of a kind that is not known ({kind:#04x}) stays behind: {OWN}"),
+            format!(
+                "a field of a kind that is not known, or that stands twice, ({kind:#04x}) stays behind: {OWN}"
+            ),
             item.at,
             1,
         ),
@@ -308,20 +316,21 @@ fn one_time(item: &mut Item<'_>, code: &Code) {
 
 /// Earlier passwords: `fmmnn`, then for each eight digits of a time, four of a length in characters, and the password.
 fn history(text: &str) -> Vec<Earlier> {
-    let mut chars = text.chars();
+    let mut rest = text;
     let mut take = |count: usize| {
-        let taken: Zeroizing<String> = Zeroizing::new(chars.by_ref().take(count).collect());
-        (taken.chars().count() == count).then_some(taken)
+        let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+        let (taken, after) = rest.split_at_checked(ends.nth(count)?)?;
+        rest = after;
+        Some(taken)
     };
     let mut found = Vec::new();
     if take(5).is_none() {
         return found;
     }
     while let (Some(time), Some(length)) = (take(8), take(4)) {
-        let time = i64::from_str_radix(&time, 16).ok().filter(|time| *time > 0);
-        let Some(mut password) = usize::from_str_radix(&length, 16).ok().and_then(&mut take) else { break };
-        let password = SecretString::new(std::mem::take(&mut *password));
-        found.push(Earlier { password, changed_at: time });
+        let time = i64::from_str_radix(time, 16).ok().filter(|time| *time > 0);
+        let Some(password) = usize::from_str_radix(length, 16).ok().and_then(&mut take) else { break };
+        found.push(Earlier { password: SecretString::from(password), changed_at: time });
     }
     found
 }
@@ -339,24 +348,24 @@ fn refer(pending: &mut [Pending], tally: &mut Tally) {
             continue;
         };
         let base = by_id.get(&id).and_then(|base| pending.get(*base)).filter(|base| base.reference.is_none());
-        let base = base.and_then(|base| base.outcome.as_ref().ok().cloned());
+        let base = base.and_then(|base| base.outcome.as_ref().ok()).map(|base| {
+            let Record { password, login, url, description, .. } = base;
+            let (password, whole) = (password.clone(), is_whole.then_some((login, url, description)));
+            (password, whole.map(|(login, url, notes)| [login.clone(), url.clone(), notes.clone()]))
+        });
         let Some(Pending { at, outcome: Ok(record), .. }) = pending.get_mut(index) else { continue };
-        let Some(base) = base else {
+        let Some((password, whole)) = base else {
             tally.remark(NOWHERE, at);
             continue;
         };
         // The reference did its work.
         tally.turned_out_resolved();
-        record.password = base.password;
-        if is_whole {
-            let fill = |own: &mut String, other: String| {
-                if own.is_empty() {
-                    *own = other;
-                }
-            };
-            fill(&mut record.login, base.login);
-            fill(&mut record.url, base.url);
-            fill(&mut record.description, base.description);
+        record.password = password;
+        let own = [&mut record.login, &mut record.url, &mut record.description];
+        for (own, other) in own.into_iter().zip(whole.into_iter().flatten()) {
+            if own.is_empty() {
+                *own = other;
+            }
         }
     }
 }

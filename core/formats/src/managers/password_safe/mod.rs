@@ -3,8 +3,8 @@
 //! Signature: the magic `PWS3`; an XML document `passwordsafe` with `entry` or `delimiter`.
 //! Mapping: `.` nests groups, `\.` is a dot in a name; title, user name, password, address and notes fill the record; an e-mail address is
 //! the login where there is no other; a two-factor key with its settings is `TOTP`, a card's fields have the labels that every card has
-//! here, a passkey is one hidden field, custom texts are fields, attachments attachments. An alias (`[[id]]`) has the password of the
-//! entry that it names, a shortcut (`[~id~]`) that entry's user name, address and notes as well.
+//! here, a passkey is one hidden field, custom texts are fields, attachments attachments. An alias (`[[id]]`, in XML
+//! `[[group:title:user]]`) has the password of the entry that it names, a shortcut (`[~…~]`) that entry's user name, address and notes as well.
 //! Resolved: ids, references that lead somewhere. Told: dates, earlier passwords, policies, auto-type, shortcuts of the keyboard, settings
 //! of the database. A password that expires is a field `Expiry`. Fields from `0x1b` on are those of new versions: the settings of
 //! their one-time codes are not verified.
@@ -21,7 +21,6 @@ mod xml;
 
 pub(crate) use xml::{fits as fits_xml, read as read_xml};
 
-use super::item::Item;
 use crate::csv::split_path;
 use crate::head::{Fit, Head};
 use crate::sealed::whole;
@@ -55,11 +54,13 @@ enum Reference {
     Shortcut(String),
 }
 
-/// What a password refers to, where it is no password: an id in hexadecimal digits, in small letters.
-fn reference(password: &str) -> Option<Reference> {
+/// What a password refers to, where it is no password: an id in hexadecimal digits, in small letters; in XML `group:title:user`
+/// as well.
+fn reference(password: &str, is_xml: bool) -> Option<Reference> {
     let between = |start: &str, end: &str| {
-        let id = password.strip_prefix(start)?.strip_suffix(end)?;
-        plain_id(id)
+        let inside = password.strip_prefix(start)?.strip_suffix(end)?;
+        let names = || (is_xml && inside.split(':').count() > 2).then(|| inside.to_owned());
+        plain_id(inside).or_else(names)
     };
     between("[[", "]]").map(Reference::Alias).or_else(|| between("[~", "~]").map(Reference::Shortcut))
 }
@@ -75,15 +76,6 @@ fn plain_id(id: &str) -> Option<String> {
 const NOWHERE: &str =
     "the password of an entry refers to another that is not in the file, or refers on: it stays as it is";
 
-impl Item<'_> {
-    /// A login of a kind that stands below a user name.
-    fn mail_below(&mut self, mail: String) {
-        if !mail.is_empty() {
-            self.mail(mail);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,11 +89,14 @@ mod tests {
     #[test]
     fn references_are_told_from_passwords() {
         let id = "0123456789abcdef0123456789ABCDEF";
-        let alias = reference(&format!("[[{id}]]"));
+        let alias = reference(&format!("[[{id}]]"), false);
         assert!(matches!(alias, Some(Reference::Alias(found)) if found == id.to_lowercase()));
-        assert!(matches!(reference(&format!("[~{id}~]")), Some(Reference::Shortcut(_))));
+        assert!(matches!(reference(&format!("[~{id}~]"), false), Some(Reference::Shortcut(_))));
         for password in ["[[x]]", "[~~]", "[[", "]]", "", "[[é]]", &format!("[[{id}~]")] {
-            assert!(reference(password).is_none(), "{password}");
+            assert!(reference(password, true).is_none(), "{password}");
         }
+        assert!(reference("[[a.b:title:user]]", false).is_none());
+        let alias = reference("[[a.b:title:user]]", true);
+        assert!(matches!(alias, Some(Reference::Alias(found)) if found == "a.b:title:user"));
     }
 }

@@ -31,6 +31,19 @@ struct Base {
     notes: Zeroizing<String>,
 }
 
+/// All of them, by their ids and by `group:title:user`.
+#[derive(Default)]
+struct Bases {
+    all: Vec<Base>,
+    places: HashMap<String, usize>,
+}
+
+impl Bases {
+    fn get(&self, name: &str) -> Option<&Base> {
+        self.all.get(*self.places.get(name)?)
+    }
+}
+
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = open(input, "passwordsafe", "Password Safe")?;
     let delimiter = document.id(&mut members, &["@delimiter"]).unwrap_or_default();
@@ -52,20 +65,23 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         Some(Value::Text(text)) => text.clone(),
         _ => Zeroizing::default(),
     };
-    let mut bases = HashMap::new();
+    let mut bases = Bases::default();
     for found in &document.found {
-        let Some(id) = plain_id(&text(&found.value, "uuid")) else { continue };
         let of = |name| text(&found.value, name);
         let base =
             Base { login: of("username"), password: of("password"), url: of("url"), notes: of("notes") };
-        if reference(&base.password).is_none() {
-            bases.insert(id, base);
+        if reference(&base.password, true).is_none() {
+            let names = [of("group"), of("title"), of("username")].map(|name| name.to_string()).join(":");
+            for name in plain_id(&of("uuid")).into_iter().chain([names]) {
+                bases.places.entry(name).or_insert(bases.all.len());
+            }
+            bases.all.push(base);
         }
     }
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &delimiter, &bases))))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &HashMap<String, Base>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &Bases) -> Kept {
     let broken =
         |text: &str| if delimiter.is_empty() { text.to_owned() } else { text.replace(delimiter, "\n") };
     item.resolve(&mut members, &["@id", "@normal", "uuid"]);
@@ -75,9 +91,9 @@ fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &Hash
     let login = item.text(&mut members, "username");
     item.login(login);
     let password = item.text(&mut members, "password");
-    let wanted = reference(&password);
+    let wanted = reference(&password, true);
     let base = match &wanted {
-        Some(Reference::Alias(id) | Reference::Shortcut(id)) => bases.get(id),
+        Some(Reference::Alias(name) | Reference::Shortcut(name)) => bases.get(name),
         None => None,
     };
     if let Some(base) = base {
@@ -99,7 +115,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &Hash
         item.note(&broken(&base.notes));
     }
     let mail = item.text(&mut members, "email");
-    item.mail_below(mail);
+    item.mail(mail);
     for (element, label) in [("runcommand", "Run command"), ("qrcode", "QR code")] {
         let text = item.text(&mut members, element);
         let kind = if element == "qrcode" { CustomKind::Password } else { CustomKind::Text };
