@@ -21,7 +21,7 @@ pub struct Folder {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<Step>,
     /// What the asking user may do, such as `item:create`; not every server tells.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub permissions: Vec<String>,
     /// 0 for none; not every server tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]

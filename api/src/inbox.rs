@@ -30,6 +30,10 @@ pub struct InboxInfo {
     pub sender_id: String,
     /// Unix seconds.
     pub created_at: i64,
+    /// The item that was sent.
+    pub item_id: String,
+    /// To whom.
+    pub user_id: String,
 }
 
 /// `GET /inbox-items/{id}`: the item as it is now. Attachments: `GET /items/{id}/attachment/…` with this id.

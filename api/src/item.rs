@@ -220,11 +220,18 @@ pub struct ItemDraft {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MoveItem {
-    /// The vault to stand in.
-    pub vault_id: String,
-    /// Missing or null: the top of the vault.
+    /// The vault to stand in; missing or null: that of the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder_id: Option<String>,
+    pub vault_id: Option<String>,
+    /// Null: the top of the vault; so is a missing one in another vault.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<Option<String>>,
+    /// Another name for it, which some clients send.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub target_folder_id: Option<Option<String>>,
+    /// And another.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub parent_folder_id: Option<Option<String>>,
     /// The same record key, wrapped for the other vault; not needed within one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_encrypted: Option<String>,
@@ -289,6 +296,12 @@ pub struct Snapshot {
     /// Their contents: `GET /snapshots/{id}/attachment/{attachmentId}`.
     #[serde(default, deserialize_with = "null_is_default")]
     pub attachments: Vec<AttachmentInfo>,
+}
+
+/// Tells null, which means something, from a member that is missing.
+#[expect(clippy::option_option, reason = "null means something else than a member that is missing")]
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {

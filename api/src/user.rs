@@ -163,11 +163,11 @@ pub struct UserRoleChange {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UserChange {
-    /// Empty for none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Empty or null for none.
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Shown to people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Shown to people; empty or null for none.
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
     /// The name to sign in with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -181,6 +181,34 @@ pub struct UserChange {
     /// What the user is from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_role_id: Option<String>,
+}
+
+impl UserChange {
+    /// Whether nothing would change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let texts =
+            [&self.email, &self.full_name, &self.login, &self.username, &self.password, &self.user_role_id];
+        texts.into_iter().all(Option::is_none)
+    }
+}
+
+/// Null means to empty it; a member that is missing leaves it.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(Option::deserialize(from)?.unwrap_or_default()))
+}
+
+/// `POST /users/keys`: what a client makes of the user's first master password.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FirstKeys {
+    /// The key pair, the private key encrypted.
+    pub keys: KeyPair,
+    /// The hash of the master key.
+    pub master_key_hash: String,
+    /// How the master key comes from the master password.
+    pub master_key_options: String,
 }
 
 /// A group of users: `GET /user-groups` and, with its members, `GET /user-groups/{id}`.
@@ -204,6 +232,9 @@ pub struct UserGroup {
 pub struct NewUserGroup {
     /// Shown to people.
     pub name: String,
+    /// The members of a new group; renaming changes none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub user_ids: Vec<String>,
 }
 
 /// `POST /user-groups/{id}/add-users` and `/remove-users`.

@@ -26,7 +26,7 @@ pub struct Vault {
     #[serde(default)]
     pub type_id: Option<String>,
     /// What the asking user may do, such as `item:create`; this and what follows not every server tells.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub permissions: Vec<String>,
     /// Whether lists show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

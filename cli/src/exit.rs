@@ -31,11 +31,25 @@ pub fn failed(output: Output, error: &Error) -> ExitCode {
     ExitCode::from(error.kind().exit_code())
 }
 
+/// What is wrong with the words, without those that only Rust has.
+pub fn plain_words(error: &clap::Error) -> String {
+    error.to_string().replace("invalid digit found in string", "this is no whole number")
+}
+
 /// Words that could not be understood, for programs: `--json` was among them.
 pub fn wrong_words(error: &clap::Error) {
-    let text = error.to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let next = "keyferry --help, or keyferry COMMAND --help, lists what can be typed";
+    let text = plain_words(error);
+    let mut parts = text.trim_start_matches("error: ").split("\n\n");
+    let one_line = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = parts.next().map(one_line).unwrap_or_default();
+    // What it proposes itself goes before what is always right.
+    let tips = parts.map(one_line).filter(|part| part.starts_with("tip: "));
+    let tips: Vec<_> = tips.map(|tip| tip.trim_start_matches("tip: ").to_owned()).collect();
+    let next = if tips.is_empty() {
+        "keyferry --help, or keyferry COMMAND --help, lists what can be typed".to_owned()
+    } else {
+        tips.join("; ")
+    };
     let document = serde_json::json!({ "error": {
         "kind": ErrorKind::Usage.name(), "message": message, "where": null, "next": next,
     }});

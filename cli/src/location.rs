@@ -6,7 +6,7 @@ use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use crate::pins;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, http_transport_trusting, is_this_machine};
+use keyferry_core::client::{Client, Session, http_transport_trusting};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -128,13 +128,13 @@ pub async fn environment_with(
     let prefix = &credentials::prefixes(asked.name, side)[0];
     let client = || match &target.location {
         Location::Server(url) => {
+            check_scheme(url, config)?;
             if !found.signed_in() {
                 let advice =
                     format!("keyferry login {label}, or set {prefix}_TOKEN and {prefix}_REFRESH_TOKEN");
                 let error = Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"));
                 return Err(error.next_step(found.hints.first().cloned().unwrap_or(advice)));
             }
-            check_scheme(url, config)?;
             let session = Session {
                 access_token: found.token.clone(),
                 refresh_token: found.refresh_token.clone(),
@@ -179,6 +179,8 @@ pub async fn environment_with(
         // Some servers tell nothing at all without the hash of the master key.
         Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
             let Some(unlock) = asked.unlock()? else { return Err(error) };
+            // What the master password is made into leaves this process only in the way that was seen before.
+            let memory = pins::memory(&target.canonical, config)?;
             Environment::open_known(client()?.0, Some(permit(unlock)), memory).await?
         }
         other => other?,
@@ -196,14 +198,9 @@ fn beneath(above: &RecordPath, path: RecordPath) -> RecordPath {
     names.chain(path.vault).chain(path.folders).collect()
 }
 
-/// Makes sure that tokens, names and what else is not encrypted do not cross a network in the clear unasked.
+/// See [`keyferry_core::client::check_scheme`].
 pub fn check_scheme(url: &Url, config: &Config) -> Result<()> {
-    if url.scheme() != "http" || is_this_machine(url) || config.insecure_http {
-        return Ok(());
-    }
-    let host = url.host_str().unwrap_or_default();
-    Err(Error::new(ErrorKind::NotAllowed, format!("http://{host} would carry tokens and names over the network in the clear"))
-        .next_step("write https://; in a network that you trust, such as that of a container, --insecure-http or KEYFERRY_INSECURE_HTTP=1"))
+    keyferry_core::client::check_scheme(url, config.insecure_http)
 }
 
 /// An environment that a word names, and a place in it.

@@ -3,7 +3,7 @@
 //! The one place where core's client and the server meet. Every face (command line, Python, C) opens
 //! `embedded:DIR` through it; neither core nor the server knows the other.
 
-use keyferry_core::client::{Client, Session, http_transport, in_process};
+use keyferry_core::client::{Client, Session, check_scheme, http_transport, in_process};
 use keyferry_core::crypto::{account, generate};
 use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
@@ -111,8 +111,9 @@ pub fn client(folder: &Path, label: &str) -> Result<(Client, bool)> {
 /// faces that are given credentials rather than look for them. `timeout` is for one request over the network.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for any other location, or one that holds a password; [`ErrorKind::NotAuthenticated`]
-/// where a server is named and no token given.
+/// [`ErrorKind::Usage`] for any other location, or one that holds a password; [`ErrorKind::NotAllowed`] for plain HTTP to
+/// another machine, unless `KEYFERRY_INSECURE_HTTP` is 1; [`ErrorKind::NotAuthenticated`] where a server is named and no
+/// token given.
 pub fn connect(location: &str, session: Session, timeout: Duration) -> Result<(Client, String)> {
     if let Some(folder) = location.strip_prefix("embedded:") {
         let folder = Path::new(folder);
@@ -125,6 +126,7 @@ pub fn connect(location: &str, session: Session, timeout: Duration) -> Result<(C
     if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
         return Err(wrong("this is not the address of an environment"));
     }
+    check_scheme(&url, std::env::var_os("KEYFERRY_INSECURE_HTTP").is_some_and(|value| value == "1"))?;
     if session.access_token.is_none() && session.refresh_token.is_none() {
         return Err(Error::new(ErrorKind::NotAuthenticated, format!("{location}: no token is at hand"))
             .next_step("give a token with the location"));

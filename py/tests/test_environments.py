@@ -359,3 +359,10 @@ def test_an_option_that_nobody_knows_is_an_error_everywhere(embedded, people):
             call(people, a, exclud=["Infra"])
     with pytest.raises(TypeError, match="exclud"):
         keyferry.audit(a, exclud=["Infra"])
+
+
+def test_nothing_crosses_a_network_in_the_clear(monkeypatch):
+    monkeypatch.delenv("KEYFERRY_INSECURE_HTTP", raising=False)
+    with pytest.raises(errors.KeyferryError, match="in the clear") as caught:
+        keyferry.connect("http://passwork.example", token="planted", master_key="planted")
+    assert caught.value.kind == "not-allowed" and "planted" not in str(caught.value)

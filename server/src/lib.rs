@@ -202,7 +202,8 @@ impl Environment {
 
     /// Makes a user and tells the identifier. The first one may make others over HTTP.
     pub fn add_user(&self, user: NewUser) -> Result<String, Error> {
-        let hash = user.password.as_deref().map_or_else(|| Ok(String::new()), store::user::hash_password)?;
+        let hash =
+            user.password.as_deref().map_or_else(|| Ok(String::new()), store::user::hash_new_password)?;
         let id = self.store().write(|conn| store::user::create(conn, None, user, &hash))?;
         Ok(id.into())
     }

@@ -8,7 +8,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
 use keyferry_api::error::code;
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,7 +26,6 @@ pub(crate) struct Limits {
     guesses: DefaultKeyedRateLimiter<IpAddr>,
     since_forgetting: AtomicU32,
     accounts: Mutex<HashMap<[u8; 32], Account>>,
-    codes: Mutex<Codes>,
 }
 
 /// What is known of guesses at one account.
@@ -40,19 +39,10 @@ struct Account {
     known: Vec<IpAddr>,
 }
 
-/// Guesses at the one-time codes of half-open sessions, by the digest of the access token.
-#[derive(Default)]
-struct Codes {
-    misses: HashMap<[u8; 32], u32>,
-    ended: HashSet<[u8; 32]>,
-}
-
 /// Wrong passwords until the next one has to wait, and the longest that it waits: a stranger can slow down somebody
 /// who signs in from a network for the first time, and lock nobody out.
 const FREE_MISSES: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Wrong one-time codes until the half-open session is over.
-const MOST_CODES: u32 = 5;
 /// Networks that are known for an account, and accounts that are.
 const MOST_KNOWN: usize = 8;
 const MOST_ACCOUNTS: usize = 10_000;
@@ -64,7 +54,6 @@ impl Limits {
             guesses: RateLimiter::keyed(Quota::per_minute(GUESSES)),
             since_forgetting: AtomicU32::new(0),
             accounts: Mutex::default(),
-            codes: Mutex::default(),
         }
     }
 
@@ -109,31 +98,6 @@ impl Limits {
                 account.known.remove(0);
             }
         }
-    }
-
-    /// A wrong one-time code of the half-open session with this access token.
-    pub fn missed_code(&self, session: [u8; 32]) {
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        if codes.misses.len() >= MOST_ACCOUNTS {
-            codes.misses.clear();
-        }
-        let misses = codes.misses.entry(session).or_default();
-        *misses += 1;
-        if *misses >= MOST_CODES {
-            codes.misses.remove(&session);
-            codes.ended.insert(session);
-        }
-    }
-
-    /// Whether a session's code was guessed at too often.
-    pub fn is_ended(&self, access_token: &str) -> bool {
-        let codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        !codes.ended.is_empty() && codes.ended.contains(&key(access_token))
-    }
-
-    /// The sessions that have ended so, for whoever takes them out of the store.
-    pub fn take_ended(&self) -> HashSet<[u8; 32]> {
-        std::mem::take(&mut self.codes.lock().unwrap_or_else(PoisonError::into_inner).ended)
     }
 
     /// One request.

@@ -54,10 +54,12 @@ impl Certificate {
             all.dedup();
             let made = rcgen::generate_simple_self_signed(all)
                 .map_err(|error| Error::Validation(format!("a certificate could not be made: {error}")))?;
-            crate::private_file(&key).or_else(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => Ok(()),
-                _ => Err(error),
-            })?;
+            for file in [&key, &chain] {
+                crate::private_file(file).or_else(|error| match error.kind() {
+                    std::io::ErrorKind::AlreadyExists => Ok(()),
+                    _ => Err(error),
+                })?;
+            }
             std::fs::write(&key, made.signing_key.serialize_pem())?;
             std::fs::write(&chain, made.cert.pem())?;
         }

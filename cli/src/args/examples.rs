@@ -3,7 +3,7 @@
 /// What a command is used for, line by line: a sentence, and what is typed.
 pub type Examples = &'static [(&'static str, &'static str)];
 
-/// By the command's name.
+/// By the command's words: `env add`.
 pub const ALL: &[(&str, Examples)] = &[
     ("demo", &[("See the main job with 5,000 records", "keyferry demo --records 5000")]),
     (
@@ -14,6 +14,25 @@ pub const ALL: &[(&str, Examples)] = &[
             ("See that everything is right with it", "keyferry env test prod:"),
         ],
     ),
+    ("env init", &[("An environment in a folder", "keyferry env init embedded:./team --user admin")]),
+    ("env add", &[("A short name for a server", "keyferry env add prod https://passwork.example.com")]),
+    ("env list", &[("For a program", "keyferry env list --json")]),
+    ("env test", &[("Sign in, and open the keys", "keyferry env test prod:")]),
+    ("env remove", &[("Forget a name; the server stays", "keyferry env remove prod")]),
+    ("env pins", &[("What was seen of a server, for a pipeline", "keyferry env pins export prod")]),
+    (
+        "env pins export",
+        &[("Keys as they were seen, as digests", "keyferry env pins export prod > pins.txt")],
+    ),
+    ("env public-key", &[("For a colleague who seals an archive", "keyferry env public-key prod: > me.pem")]),
+    (
+        "env unpin",
+        &[(
+            "Believe a new key, once its owner was asked",
+            "keyferry env unpin prod vault:0123456789abcdef01234567",
+        )],
+    ),
+    ("env give-keys", &[("To new members of a group", "keyferry env give-keys prod:")]),
     ("login", &[("Sign in once for many commands", "keyferry login prod:")]),
     ("logout", &[("Forget the session", "keyferry logout prod:")]),
     (
@@ -70,6 +89,12 @@ pub const ALL: &[(&str, Examples)] = &[
     ),
     ("fsck", &[("Find what cannot be opened", "keyferry fsck prod:")]),
     ("audit", &[("Weak, reused and old secrets as a page", "keyferry audit prod: --output audit.html")]),
+    ("formats", &[("What can be read, for a program", "keyferry formats --json")]),
+    ("columns", &[("What each column is taken for", "keyferry columns people.csv")]),
+    ("archive create", &[("A backup that is sealed for you", "keyferry archive create prod: backup.kfa")]),
+    ("archive list", &[("Names alone", "keyferry archive list backup.kfa")]),
+    ("archive verify", &[("Whether every byte is as it was written", "keyferry archive verify backup.kfa")]),
+    ("archive extract", &[("One vault of it", "keyferry archive extract backup.kfa prod: --vault Infra")]),
     (
         "archive",
         &[
@@ -96,6 +121,15 @@ pub const ALL: &[(&str, Examples)] = &[
             "keyferry exec --env PGPASSWORD=prod:Infra/db/pg-primary -- psql -h db.example",
         )],
     ),
+    (
+        "update",
+        &[(
+            "A new password from standard input",
+            "keyferry update prod:Infra/db/pg-primary --stdin password",
+        )],
+    ),
+    ("rotate", &[("See what would be done", "keyferry rotate prod:Infra/db/pg-primary --dry-run")]),
+    ("api", &[("Any call of the API", "keyferry api --from prod: --endpoint v1/vaults")]),
     ("inject", &[("Fill a template", "keyferry inject --input app.env.tpl --output app.env")]),
     ("generate", &[("A passphrase", "keyferry generate --words 6")]),
     (
@@ -106,12 +140,28 @@ pub const ALL: &[(&str, Examples)] = &[
         ],
     ),
     ("activity", &[("Who did what", "keyferry activity ./team")]),
+    ("man", &[("Every page into a folder", "keyferry man --dir ./man")]),
+    ("completions", &[("For this shell", "keyferry completions bash")]),
     ("doctor", &[("What is wrong here", "keyferry doctor")]),
 ];
 
-/// Those of a command as text for its help: empty where there are none.
+/// Those of a command, by its words.
+pub fn of(command: &str) -> Examples {
+    ALL.iter().find(|(name, _)| *name == command).map_or(&[], |(_, all)| *all)
+}
+
+/// The same by the name of its manual page: `keyferry-env-add`.
+pub fn of_page(page: &str) -> Examples {
+    let words = page.strip_prefix("keyferry-").unwrap_or_default();
+    ALL.iter().find(|(name, _)| name.replace(' ', "-") == words).map_or(&[], |(_, all)| *all)
+}
+
+/// The same as text for its help: empty where there are none.
 pub fn text(command: &str) -> String {
-    let Some((_, examples)) = ALL.iter().find(|(name, _)| *name == command) else { return String::new() };
+    let examples = of(command);
+    if examples.is_empty() {
+        return String::new();
+    }
     let lines = examples.iter().map(|(what, typed)| format!("  {what}:\n    {typed}"));
     format!("Examples:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
@@ -146,8 +196,10 @@ mod tests {
     fn every_example_is_a_command_line_of_its_command() {
         for (name, examples) in ALL {
             for (_, typed) in *examples {
+                // What a shell does with the output is the shell's.
+                let typed = typed.split(" > ").next().unwrap();
                 let words = words(typed);
-                assert_eq!(words.get(1).map(String::as_str), Some(*name), "{typed}");
+                assert!(words[1..].join(" ").starts_with(*name), "{typed}");
                 if let Err(error) = Arguments::try_parse_from(&words) {
                     panic!("{typed}: {error}");
                 }
@@ -156,11 +208,14 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_moves_or_shows_secrets_has_an_example() {
-        let without = ["update", "rotate", "api", "man", "completions", "formats", "columns", "help"];
-        for command in Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-            let name = command.get_name();
-            assert_eq!(text(name).is_empty(), without.contains(&name), "{name}");
+    fn every_command_has_an_example() {
+        fn look(command: &clap::Command, words: &str) {
+            for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+                let words = format!("{words} {}", inner.get_name());
+                assert_eq!(of(words.trim()).is_empty(), inner.get_name() == "help", "{words}");
+                look(inner, &words);
+            }
         }
+        look(&Arguments::command(), "");
     }
 }

@@ -105,16 +105,23 @@ impl Arguments {
 
 /// What may be typed, each command with its examples.
 pub fn complete_definition() -> clap::Command {
-    Arguments::command().mut_subcommands(|command| {
-        let examples = examples::text(command.get_name());
+    with_examples(Arguments::command(), "")
+}
+
+/// A command and those within it with their examples; `words` are those before it.
+fn with_examples(command: clap::Command, words: &str) -> clap::Command {
+    command.mut_subcommands(|inner| {
+        let words = format!("{words} {}", inner.get_name());
+        let inner = with_examples(inner, &words);
+        let examples = examples::text(words.trim());
         if examples.is_empty() {
-            return command;
+            return inner;
         }
-        let help = match command.get_after_help() {
+        let help = match inner.get_after_help() {
             Some(help) => format!("{help}\n\n{examples}"),
             None => examples,
         };
-        command.after_help(help)
+        inner.after_help(help)
     })
 }
 

@@ -6,6 +6,7 @@ use crate::output::Output;
 use crate::output::progress::Shown;
 use keyferry_core::crypto::generate;
 use keyferry_core::engine::{self, Endpoint, Environment, Options, Unlock};
+use keyferry_core::files::sink;
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, Result};
 use keyferry_embedded as embedded;
@@ -25,7 +26,7 @@ pub async fn run(demo: Demo, output: Output) -> Result<u8> {
         if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
         }
-        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+        sink::make_private_folder(folder).map_err(|error| Error::io(folder, error))?;
         folder.as_path()
     } else {
         temporary = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
@@ -34,7 +35,7 @@ pub async fn run(demo: Demo, output: Output) -> Result<u8> {
     let started = Instant::now();
     let csv = folder.join("sample.csv");
     let content = demo.records.map_or_else(|| SAMPLE.to_owned(), rows);
-    std::fs::write(&csv, content).map_err(|error| Error::io(&csv, error))?;
+    sink::write(&csv, content.as_bytes())?;
 
     output.say("1/4  making two embedded environments, each with keys of its own");
     let a = environment(&folder.join("a"), "embedded:a", demo.keep.is_some(), output).await?;

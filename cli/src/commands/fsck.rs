@@ -25,6 +25,9 @@ pub async fn run(word: &str, config: &Config, output: Output) -> Result<u8> {
 }
 
 fn show(health: &Health, output: Output) -> Result<()> {
+    if output.quiet && health.findings.is_empty() {
+        return Ok(());
+    }
     output.line(&format!(
         "{} vaults, {} folders, {} records, {} attachments in {:.1} s: {}",
         health.vaults,

@@ -29,6 +29,13 @@ struct Row<'a> {
     seconds: Option<i64>,
 }
 
+/// The command among the words, which options and their values may stand before.
+fn kind(words: &[String]) -> &str {
+    let command = <Arguments as clap::CommandFactory>::command();
+    let is_command = |word: &&String| command.find_subcommand(word.as_str()).is_some();
+    words.iter().find(is_command).map_or("", String::as_str)
+}
+
 /// Lists the jobs, the newest first.
 pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
     let all = jobs.journal()?.jobs()?;
@@ -36,7 +43,7 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
     let rows: Vec<Row<'_>> = all
         .iter()
         .map(|job| Row {
-            kind: job.command.iter().find(|word| !word.starts_with('-')).map_or("", String::as_str),
+            kind: kind(&job.command),
             started_at: iso(job.started),
             ended_at: job.ended.map(iso),
             seconds: job.ended.map(|ended| ended - job.started),
@@ -58,7 +65,7 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
         let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
         let when = Timestamp::from_second(job.started)
-            .map(|at| at.strftime("%Y-%m-%d %H:%M").to_string())
+            .map(|at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
             .unwrap_or_default();
         let took = seconds.map(|seconds| format!(" {seconds} s")).unwrap_or_default();
         let state = job.state.name();
@@ -78,6 +85,9 @@ fn number(which: WhichJob, jobs: &Jobs, meant: impl Fn(&Summary) -> bool) -> Res
 /// Takes a job out of the journal.
 pub fn forget(id: i64, jobs: &Jobs, output: Output) -> Result<u8> {
     jobs.journal()?.forget(id)?;
+    if output.json {
+        output.document(&serde_json::json!({ "forgotten": id }))?;
+    }
     output.say(&format!("forgot job {id}; what it made stays"));
     Ok(0)
 }
@@ -124,9 +134,18 @@ pub fn of_program() -> Result<u8> {
 
 /// Takes back what the job did.
 pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let id = number(which, jobs, |job| job.state != State::Undone && job.undoable)?;
+    let id = number(which, jobs, |job| job.undoable)?;
     let journal = jobs.journal()?;
-    let (sink, side) = match command(&journal.job(id)?)?.command {
+    let job = journal.job(id)?;
+    // The one before was not meant, and may have gone elsewhere.
+    if which == WhichJob::Last && job.state == State::Undone {
+        return Err(usage(
+            format!("the last job, {id}, was taken back already: {}", clean(&typed(&job))),
+            "keyferry jobs lists the others; keyferry undo NUMBER takes back one of them",
+        ));
+    }
+    output.say(&format!("taking back job {id}: {}", clean(&typed(&job))));
+    let (sink, side) = match command(&job)?.command {
         Command::Import(import) => (import.environment, Side::Only),
         Command::Migrate(migrate) => (migrate.to, Side::To),
         Command::Sync(sync) => (sync.to, Side::To),
@@ -150,6 +169,9 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
     if output.json {
         output.document(&undone)?;
         return Ok(undone.exit_code());
+    }
+    if output.quiet && undone.exit_code() == 0 {
+        return Ok(0);
     }
     let back = match undone.brought_back {
         0 => String::new(),

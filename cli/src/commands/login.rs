@@ -8,6 +8,7 @@ use crate::exit::usage;
 use crate::location;
 use crate::location::Target;
 use crate::output::Output;
+use crate::pins;
 use keyferry_core::client::{Client, Session, http_transport};
 use keyferry_core::crypto::master_key;
 use keyferry_core::crypto::session_file::Content;
@@ -112,6 +113,12 @@ fn forget(kept: &StoredSession) -> Result<()> {
 
 fn server<'a>(target: &'a Target, config: &'a Config) -> Result<Asked<'a>> {
     let asked = target.asked(credentials::Side::Only, config);
+    if let (None, location::Location::File(path, _)) = (asked.url, &target.location) {
+        return Err(usage(
+            format!("there is no environment `{}`", path.display()),
+            "keyferry env list shows those that have names; others are written https://… or embedded:DIR",
+        ));
+    }
     if asked.url.is_none() {
         return Err(usage(
             format!("{} is opened in process, without a session", asked.label),
@@ -229,6 +236,10 @@ async fn master_key(client: &Client, config: &Config, asked: &Asked<'_>) -> Resu
                     let options = options.parse::<master_key::Options>()?;
                     let options =
                         if config.allow_weak_kdf { options.check_ceilings()? } else { options.check()? };
+                    // Before anything is derived, and its hash sent.
+                    if let Some(memory) = pins::remembered(asked.location, &config.pins)? {
+                        memory.derivation_agrees(&options)?;
+                    }
                     let derived =
                         tokio::task::spawn_blocking(move || master_key::derive(&password, &options));
                     Some(derived.await.map_err(|error| {

@@ -65,14 +65,15 @@ fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result
     shown.render_description_section(out)?;
     shown.render_options_section(out)?;
     if command.has_subcommands() {
-        shown.render_subcommands_section(out)?;
+        // Help is no page of its own.
+        let without_help = command.clone().disable_help_subcommand(true);
+        clap_mangen::Man::new(without_help).render_subcommands_section(out)?;
     }
     if command.get_after_help().is_some() {
         shown.render_extra_section(out)?;
     }
     let mut roff = Roff::default();
-    let examples =
-        examples::ALL.iter().find(|(of, _)| *of == command.get_name()).map_or(&[][..], |(_, all)| *all);
+    let examples = examples::of_page(name);
     if !examples.is_empty() {
         roff.control("SH", ["EXAMPLES"]);
         for (what, typed) in examples {

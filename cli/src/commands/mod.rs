@@ -271,12 +271,51 @@ async fn show_plan(
     if output.json {
         output.document(&plan)?;
     } else {
-        output.lines(plan.to_string().lines())?;
+        for line in shortened(&plan.to_string(), std::io::IsTerminal::is_terminal(&std::io::stdout())) {
+            output.line(&crate::output::clean(&line))?;
+        }
     }
     if let Some(path) = typed.plan_to {
         output.say(&format!("plan: {0}; keyferry apply {0} does it", path.display()));
     }
     Ok(plan.exit_code())
+}
+
+/// Folders of a vault, and records of a kind, that a plan on a terminal names.
+const MOST_FOLDERS: usize = 20;
+const MOST_NAMED: usize = 100;
+
+/// A plan as a person reads it: long lists of folders and of records are cut, each by itself, so that what follows them is
+/// seen.
+fn shortened(plan: &str, cut: bool) -> Vec<String> {
+    const NAMED: [&str; 3] = ["conflict: ", "rejected: ", "drift: "];
+    let list_of = |line: &str| match line {
+        folder if folder.trim_start().starts_with("+ ") && folder.starts_with(' ') => Some(MOST_FOLDERS),
+        named if NAMED.iter().any(|kind| named.starts_with(kind)) => Some(MOST_NAMED),
+        _ => None,
+    };
+    let mut shown = Vec::new();
+    let mut lines = plan.lines().peekable();
+    while let Some(line) = lines.next() {
+        shown.push(line.to_owned());
+        let Some(most) = list_of(line).filter(|_| cut) else { continue };
+        let kind = |line: &str| line.split(": ").next().filter(|_| most == MOST_NAMED).map(str::to_owned);
+        let first = kind(line);
+        let (mut here, mut more) = (1, 0);
+        while let Some(next) = lines.next_if(|next| list_of(next) == Some(most) && kind(next) == first) {
+            if here < most {
+                shown.push(next.to_owned());
+                here += 1;
+            } else {
+                more += 1;
+            }
+        }
+        if more > 0 {
+            let what = if most == MOST_FOLDERS { "folders" } else { "of them" };
+            shown.push(format!("    … and {more} more {what} (--json, or into a file, shows all)"));
+        }
+    }
+    shown
 }
 
 /// Whether a source is gone once it was read.

@@ -4,7 +4,7 @@ pub mod progress;
 
 use crate::args::Global;
 use keyferry_core::engine::Report;
-use keyferry_core::engine::report::values_line;
+use keyferry_core::engine::report::{Difference, values_line};
 use keyferry_core::model::visible::shown;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -111,6 +111,7 @@ impl Output {
             return Ok(());
         }
         let mut parts = vec![format!("{} records read", report.read)];
+        let of = |is: fn(&Difference) -> bool| report.different.iter().filter(|one| is(one)).count() as u64;
         let counts = [
             (report.created, "created"),
             (report.updated, "updated"),
@@ -120,7 +121,8 @@ impl Output {
             (report.verified, "verified equal"),
             (report.skipped.len() as u64, "skipped"),
             (report.rejected.len() as u64, "rejected"),
-            (report.different.len() as u64, "different"),
+            (of(|one| !one.is_missing() && !one.is_only_there()), "different"),
+            (of(Difference::is_missing), "missing"),
             (report.only_there, "only there"),
             (report.drifted.len() as u64, "drifted"),
         ];
@@ -140,8 +142,10 @@ impl Output {
         let skipped =
             report.skipped.iter().map(|name| format!("skipped: {name}: its place is taken by other content"));
         let rejected = report.rejected.iter().map(|reject| format!("rejected: {reject}"));
-        let different =
-            report.different.iter().map(|one| format!("different: {}: {}", one.record, one.what.join(", ")));
+        let different = report.different.iter().map(|one| {
+            let (word, fields) = one.words();
+            format!("{word}: {}{fields}", one.record)
+        });
         let drifted =
             report.drifted.iter().map(|one| format!("drifted: {}: {}", one.record, one.what.join(", ")));
         let mut lines = skipped.chain(rejected).chain(different).chain(drifted);

@@ -296,6 +296,13 @@ impl Error {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
+        // Made here to say of what kind it is; the system itself said nothing.
+        if cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|own| own.kind() == std::io::ErrorKind::NotFound && own.raw_os_error().is_none())
+        {
+            return None;
+        }
         let said = cause.to_string();
         (!self.0.what.contains(&said)).then_some(said)
     }

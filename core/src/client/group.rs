@@ -23,7 +23,7 @@ impl Client {
 
     /// Makes a group without members; its id.
     pub async fn create_group(&self, name: &str) -> Result<String> {
-        let group = NewUserGroup { name: name.to_owned() };
+        let group = NewUserGroup { name: name.to_owned(), user_ids: Vec::new() };
         self.write::<Created>(Method::POST, "/user-groups", &group).await.map(|created| created.id)
     }
 

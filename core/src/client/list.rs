@@ -17,20 +17,35 @@ const MAX_ELEMENT: usize = 16 << 20;
 /// More of them, or of their bytes together, is no list of an environment.
 const MAX_ELEMENTS: usize = 10_000_000;
 const MAX_BYTES: u64 = 8 << 30;
+/// The same of what is kept whole in memory, and has names for people: vaults, folders, users.
+const MAX_NAMED: Ceilings = Ceilings { element: 256 << 10, elements: 1_000_000, bytes: 256 << 20 };
+const MAX_ITEMS: Ceilings = Ceilings { element: MAX_ELEMENT, elements: MAX_ELEMENTS, bytes: MAX_BYTES };
+
+/// What a server may answer before it is no list of an environment.
+#[derive(Clone, Copy)]
+struct Ceilings {
+    element: usize,
+    elements: usize,
+    bytes: u64,
+}
 
 impl Client {
-    /// Every element of a list, read as `T`.
+    /// Every element of a list of things that have names, read as `T`.
     pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
-        self.gather(path).await
+        self.within(path, MAX_NAMED).await
     }
 
-    /// Every element of a list, read as `T` and gathered while they arrive.
+    /// Every element of a list of items, read as `T` and gathered while they arrive.
     pub(super) async fn gather<T: DeserializeOwned, G: Gather<T>>(&self, path: &str) -> Result<G> {
+        self.within(path, MAX_ITEMS).await
+    }
+
+    async fn within<T: DeserializeOwned, G: Gather<T>>(&self, path: &str, ceilings: Ceilings) -> Result<G> {
         let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always };
         let mut attempts = Attempts::default();
         loop {
             let credentials = self.shared.keeper.credentials();
-            match self.list_once(&call, &credentials).await {
+            match self.list_once(&call, &credentials, ceilings).await {
                 Ok(items) => return Ok(items),
                 Err(error) => self.recover(&call, &credentials, &mut attempts, error).await?,
             }
@@ -41,6 +56,7 @@ impl Client {
         &self,
         call: &Call<'_>,
         credentials: &Credentials,
+        ceilings: Ceilings,
     ) -> Result<G> {
         let response = self.send(call, Some(credentials)).await?;
         let mut body = answer::open(&call.method, call.path, response).await?;
@@ -59,12 +75,15 @@ impl Client {
             length += bytes.len() as u64;
             let mut take = |element: &[u8]| {
                 count += 1;
-                if count > MAX_ELEMENTS {
+                if element.len() > ceilings.element {
+                    return Err(Broken::Syntax("an element of the list is too long"));
+                }
+                if count > ceilings.elements {
                     return Err(Broken::Syntax("the list has too many elements"));
                 }
                 items.take(serde_json::from_slice(element).map_err(Broken::Element)?).map_err(Broken::Kept)
             };
-            if length > MAX_BYTES {
+            if length > ceilings.bytes {
                 return Err(tell(Broken::Syntax("the list is too long")));
             }
             elements.feed(bytes, &mut take).map_err(tell)?;

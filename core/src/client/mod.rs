@@ -41,8 +41,8 @@ pub use crate::client::places::Places;
 pub use crate::client::search::Search;
 pub use crate::client::session::{Held, Session, SessionStore};
 pub use crate::client::transport::{
-    Body, REQUEST_TIMEOUT, Transport, Trust, exchange, http_transport, http_transport_trusting, in_process,
-    is_this_machine,
+    Body, REQUEST_TIMEOUT, Transport, Trust, check_scheme, exchange, http_transport, http_transport_trusting,
+    in_process, is_this_machine,
 };
 
 use crate::client::pace::Pace;

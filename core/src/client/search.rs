@@ -38,12 +38,12 @@ impl Search {
 impl Client {
     /// The items that the search finds.
     pub async fn search_items(&self, search: &Search) -> Result<Vec<ItemSummary>> {
-        self.list(&format!("/items/search?{}", search.query())).await
+        self.gather(&format!("/items/search?{}", search.query())).await
     }
 
     /// The shortcuts that the search finds, each with what it leads to.
     pub async fn search_shortcuts(&self, search: &Search) -> Result<Vec<FoundShortcut>> {
-        self.list(&format!("/shortcuts/search?{}", search.query())).await
+        self.gather(&format!("/shortcuts/search?{}", search.query())).await
     }
 }
 

@@ -11,12 +11,12 @@ use keyferry_api::{Created, Empty};
 impl Client {
     /// Every shortcut that the user sees, with what it leads to.
     pub async fn shortcuts(&self) -> Result<Vec<FoundShortcut>> {
-        self.list("/shortcuts/search").await
+        self.gather("/shortcuts/search").await
     }
 
     /// How many shortcuts the user sees.
     pub async fn shortcut_count(&self) -> Result<u64> {
-        let shortcuts: Vec<serde::de::IgnoredAny> = self.list("/shortcuts/search").await?;
+        let shortcuts: Vec<serde::de::IgnoredAny> = self.gather("/shortcuts/search").await?;
         Ok(shortcuts.len() as u64)
     }
 

@@ -119,6 +119,19 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
     })))
 }
 
+/// Makes sure that tokens, names and what else is not encrypted do not cross a network in the clear unasked.
+///
+/// # Errors
+/// [`ErrorKind::NotAllowed`] for plain HTTP to another machine that is not `allowed`.
+pub fn check_scheme(url: &url::Url, allowed: bool) -> Result<()> {
+    if url.scheme() != "http" || is_this_machine(url) || allowed {
+        return Ok(());
+    }
+    let host = url.host_str().unwrap_or_default();
+    Err(Error::new(ErrorKind::NotAllowed, format!("http://{host} would carry tokens and names over the network in the clear"))
+        .next_step("write https://; in a network that you trust, such as that of a container, --insecure-http or KEYFERRY_INSECURE_HTTP=1"))
+}
+
 /// Whether an address names this machine: `localhost`, or a loopback address (RFC 6761, RFC 1122, RFC 4291).
 #[must_use]
 pub fn is_this_machine(url: &url::Url) -> bool {

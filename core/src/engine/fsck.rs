@@ -156,8 +156,9 @@ impl Walk<'_> {
     async fn vault(&mut self, vault: &Vault) -> Result<bool> {
         let (environment, inside) = (self.environment, self.inside);
         let client = environment.client();
+        environment.check_name(vault)?;
         let folders = client.folders(Some(&vault.id)).await?;
-        let paths = paths(vault, &folders);
+        let paths = paths(vault, &folders)?;
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
         let within = |path: &RecordPath| path.folders.starts_with(&inside.folders);

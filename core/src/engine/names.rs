@@ -10,6 +10,11 @@ pub(crate) fn canonical(text: &str) -> Cow<'_, str> {
     if is_nfc(text) { Cow::Borrowed(text) } else { Cow::Owned(text.nfc().collect()) }
 }
 
+/// The other spelling, with its marks apart.
+pub(crate) fn decomposed(text: &str) -> String {
+    text.nfd().collect()
+}
+
 /// Whether two names are canonically equivalent.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     one == other || (!(one.is_ascii() && other.is_ascii()) && one.nfc().eq(other.nfc()))

@@ -3,8 +3,8 @@
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
-use crate::engine::environment::Environment;
-use crate::engine::journal::{Job, Journal, State};
+use crate::engine::environment::{Environment, is_encrypted};
+use crate::engine::journal::{Intended, Job, Journal, State};
 use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::rights::taken_back;
 use crate::engine::sink::lost_answers;
@@ -265,9 +265,48 @@ async fn remove(
     Ok(())
 }
 
+/// Finds what was asked for by a run that ended before it wrote the answer down: by what no other has, or by its name in a
+/// place that had none of that name.
+async fn settle_places(job: &Job, environment: &Environment) -> Result<()> {
+    let client = environment.client();
+    let open = tokio::task::block_in_place(|| job.unanswered_places())?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let made = tokio::task::block_in_place(|| job.places())?;
+    let mut known: HashSet<String> =
+        made.into_iter().map(|place| place.folder.unwrap_or(place.vault)).collect();
+    let vaults = client.vaults().await?;
+    for (number, what) in open {
+        let found = match what {
+            Intended::Vault { name, key_hash } => {
+                let mut alike = vaults.iter().filter(|vault| match &key_hash {
+                    Some(hash) => vault.master_key_hash.as_ref() == Some(hash),
+                    None => vault.name == name && !is_encrypted(vault),
+                });
+                alike.find(|vault| !known.contains(&vault.id)).map(|vault| (vault.id.clone(), None))
+            }
+            Intended::Folder { name, vault, parent } if vaults.iter().any(|one| one.id == vault) => {
+                let folders = client.folders(Some(&vault)).await?;
+                let mut alike = folders
+                    .into_iter()
+                    .filter(|folder| folder.name == name && folder.parent_folder_id == parent);
+                let found = alike.find(|folder| !known.contains(&folder.id));
+                found.map(|folder| (vault, Some(folder.id)))
+            }
+            Intended::Folder { .. } => None,
+        };
+        let Some((vault, folder)) = found else { continue };
+        known.insert(folder.clone().unwrap_or_else(|| vault.clone()));
+        tokio::task::block_in_place(|| job.place_made(number, &vault, folder.as_deref()))?;
+    }
+    Ok(())
+}
+
 /// Removes what the job made and nobody filled, children first.
 async fn remove_places(job: &Job, environment: &Environment, undone: &mut Undone) -> Result<()> {
     let client = environment.client();
+    settle_places(job, environment).await?;
     let places = tokio::task::block_in_place(|| job.places())?;
     let vaults: HashSet<&str> = places.iter().map(|place| place.vault.as_str()).collect();
     let there: HashSet<String> = client.vaults().await?.into_iter().map(|vault| vault.id).collect();

@@ -27,6 +27,7 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         object: request.param("object").map(str::to_owned),
         after: request.number("after")?.unwrap_or(0),
         limit: request.number::<usize>("limit")?.unwrap_or(MOST).min(MOST),
+        offset: request.number::<u32>("offset")?.unwrap_or(0),
     };
     activity::list(context.conn, &filter)
 }

@@ -14,8 +14,8 @@ const LARGEST_BATCH: usize = 1000;
 /// Beyond what clients take, and far below what would end the server: an attachment may be asked for many times over.
 const LARGEST_ANSWER: usize = 256 << 20;
 
-/// Users that one batch may make.
-const MOST_USERS: usize = 4;
+/// Passwords that one batch may set, of new users or of others.
+const MOST_PASSWORDS: usize = 4;
 
 /// A batch, read.
 pub(super) struct Parsed {
@@ -31,20 +31,28 @@ pub(super) fn parse(visit: &Visit<'_>, body: Body) -> Result<Parsed> {
         return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
     }
     // Each costs a password's hash, and all wait for one transaction.
-    let users = batch.requests.iter().filter(|request| makes_a_user(request)).count();
-    if users > MOST_USERS {
-        return Err(Refusal::invalid("requests", format!("A batch makes at most {MOST_USERS} users.")));
+    let passwords = batch.requests.iter().filter(|request| sets_a_password(request)).count();
+    if passwords > MOST_PASSWORDS {
+        let message = format!("A batch makes users, or sets passwords, at most {MOST_PASSWORDS} times.");
+        return Err(Refusal::invalid("requests", message));
     }
     let only_reads = batch.requests.iter().all(|request| request.method.eq_ignore_ascii_case("GET"));
     Ok(Parsed { requests: batch.requests, only_reads })
 }
 
-fn makes_a_user(request: &BatchRequest) -> bool {
+fn sets_a_password(request: &BatchRequest) -> bool {
     let path = request.relative_url.split('?').next().unwrap_or_default().trim_end_matches('/');
-    request.method.eq_ignore_ascii_case("POST")
-        && path.ends_with("/users")
-        && !path.contains("/vaults/")
-        && !path.contains("/folders/")
+    if path.contains("/vaults/") || path.contains("/folders/") {
+        return false;
+    }
+    let changes = || {
+        let mut up = path.rsplit('/').skip(1);
+        let has_password =
+            request.body.as_ref().and_then(|body| body.get("password")).is_some_and(|one| !one.is_null());
+        up.next() == Some("users") && has_password
+    };
+    request.method.eq_ignore_ascii_case("POST") && path.ends_with("/users")
+        || request.method.eq_ignore_ascii_case("PATCH") && changes()
 }
 
 /// Answers every request, in order.

@@ -34,6 +34,7 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let all = folder::list(context.conn, context.caller, reader.as_ref())?;
     let hits = all.into_iter().filter(|folder| folder.name.to_lowercase().contains(&query));
     let limit = request.number::<usize>("limit")?.unwrap_or(usize::MAX);
+    let mut offset = request.number::<usize>("offset")?.unwrap_or(0);
     let mut items = Vec::new();
     for found in hits {
         if items.len() >= limit {
@@ -43,6 +44,10 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
         let vault = place::vault_of(context.conn, &id)?;
         // On the way to what may be read stand folders that may not.
         if let Ok(reader) = Reader::at(context.conn, context.caller, &vault, Some(&id), "folder") {
+            if offset > 0 {
+                offset -= 1;
+                continue;
+            }
             items.push(folder::get(context.conn, &reader, &id)?);
         }
     }
@@ -71,11 +76,30 @@ pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     text(&Empty {})
 }
 
+/// The folder that a move names under one of its names; `Some(None)` is the vault's top, which only null stands for. Typed
+/// clients send all names, those that they mean nothing by as null.
+#[expect(clippy::option_option, reason = "null means something else than a member that is missing")]
+pub(super) fn target<const N: usize>(
+    field: &'static str,
+    names: [Option<Option<String>>; N],
+) -> Result<Option<Option<String>>> {
+    let given: Vec<Option<String>> = names.into_iter().flatten().collect();
+    let mut folders = given.iter().flatten();
+    let first = folders.next().cloned();
+    if folders.any(|other| Some(other) != first.as_ref()) {
+        return Err(Refusal::invalid(field, "Two folders are named: which one?"));
+    }
+    if first.as_deref() == Some("") {
+        return Err(Refusal::invalid(field, "An empty text names no folder; null is the vault's top."));
+    }
+    Ok((!given.is_empty()).then_some(first))
+}
+
 pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let (id, reader) = find(context, &request)?;
     let editor = reader.into_editor()?;
     let to: MoveFolder = request.body.parse()?;
-    let Some(parent) = to.parent_folder_id.or(to.target_folder_id) else {
+    let Some(parent) = target("parentFolderId", [to.parent_folder_id, to.target_folder_id])? else {
         return Err(Refusal::invalid(
             "parentFolderId",
             "Where to? parentFolderId or targetFolderId says it; null is the vault's top.",

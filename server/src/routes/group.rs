@@ -8,8 +8,12 @@ use crate::store::{group, rights, role};
 use keyferry_api::user::{AdminRight, GroupMembers, NewUserGroup};
 use keyferry_api::{Created, Empty, List};
 
-pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    text(&List { items: group::list(context.conn)? })
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let mut items = group::list(context.conn)?;
+    if let Some(search) = request.param("search").map(str::to_lowercase) {
+        items.retain(|group| group.name.to_lowercase().contains(&search));
+    }
+    text(&List { items: request.page(items)? })
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
@@ -21,6 +25,10 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let new: NewUserGroup = request.body.parse()?;
     let id = group::create(context.conn, &new.name)?;
     context.record("user-group.create", id.as_str(), None);
+    group::change_members(context.conn, context.caller, &id, &new.user_ids, true)?;
+    for user in &new.user_ids {
+        context.record("user-group.add-users", user, None);
+    }
     text(&Created { id: id.into() })
 }
 

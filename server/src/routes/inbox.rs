@@ -1,7 +1,8 @@
 //! Items sent from user to user.
 
+use super::shortcut::owner_of_vault;
 use super::{Context, Request};
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::id::InboxItemId;
 use crate::json::text;
 use crate::store::inbox;
@@ -17,8 +18,19 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     text(&Created { id: id.into() })
 }
 
-pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    text(&List { items: inbox::list(context.conn, context.caller)? })
+/// The caller's own inbox; of an item or a vault, what was sent to whom, for whoever administers that.
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    if let Some(owner) = owner_of_vault(context, &request)? {
+        return text(&List { items: inbox::of_vault(context.conn, &owner)? });
+    }
+    let Some(id) = request.param("itemId") else {
+        return text(&List { items: inbox::list(context.conn, context.caller)? });
+    };
+    let target = Target::find_own(context.conn, context.caller, id)?;
+    if !target.is_owned() {
+        return Err(Refusal::denied());
+    }
+    text(&List { items: inbox::of_item(context.conn, &target.item)? })
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
@@ -30,7 +42,10 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let id = request.id::<InboxItemId>()?;
-    inbox::delete(context.conn, context.caller, &id)?;
+    let item = inbox::item_of(context.conn, &id)?;
+    let owns_item =
+        Target::find(context.conn, context.caller, item.as_str()).is_ok_and(|target| target.is_owned());
+    inbox::delete(context.conn, context.caller, &id, owns_item)?;
     context.record("inbox.delete", id.as_str(), None);
     text(&Empty {})
 }

@@ -1,11 +1,11 @@
 //! Items and attachments.
 
-use super::{Context, Request};
+use super::{Context, Request, folder};
 use crate::access::Reader;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, FolderId, InboxItemId, VaultId};
 use crate::json::text;
-use crate::store::place::Place;
+use crate::store::place::{Place, vault_of};
 use crate::store::search::{self, Filter};
 use crate::store::target::Target;
 use crate::store::{attachment, item};
@@ -38,11 +38,16 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     search::items(context.conn, context.caller, &filter, context.visit.wants_extensions(), false)
 }
 
-/// `vaultIds[]=a&vaultIds[]=b`, or `vaultId=a`.
+/// `vaultIds[]=a&vaultIds[]=b`, or `vaultId=a`; where both are given both hold, and what is in none of the list finds nothing.
 fn one_or_many(request: &Request, one: &str, many: &str) -> Vec<String> {
-    let mut all = request.params(many);
-    all.extend(request.param(one).filter(|id| !id.is_empty()).map(str::to_owned));
-    all
+    let list = request.params(many);
+    match request.param(one).filter(|id| !id.is_empty()) {
+        Some(_) if !list.is_empty() && !list.iter().any(|id| request.param(one) == Some(id)) => {
+            vec![String::new()]
+        }
+        Some(id) => vec![id.to_owned()],
+        None => list,
+    }
 }
 
 /// The conditions of a search, of items or of shortcuts.
@@ -90,10 +95,6 @@ pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
         return Err(Refusal::conflict("The item is in the bin."));
     }
     let mut patch: Map<String, Value> = request.body.parse()?;
-    if patch.get("password").is_some_and(|password| !password.is_null()) {
-        let message = "A password comes as passwordEncrypted: in an envelope, or as base64 without client-side encryption.";
-        return Err(Refusal::invalid("passwordEncrypted", message));
-    }
     if let Some(vault) = patch.remove("vaultId").filter(|vault| !vault.is_null()) {
         let given = vault.as_str().map(str::parse::<VaultId>).transpose()?;
         if given.as_ref() != Some(target.shown_vault()) {
@@ -113,11 +114,32 @@ pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     text(&Empty {})
 }
 
+/// Where an item is to go, and its key as it is wrapped there. A folder says its vault; what moves within one has to be told
+/// where.
+fn destination(
+    context: &Context<'_>,
+    target: &Target,
+    to: MoveItem,
+    moves: bool,
+) -> Result<(Place, Option<String>)> {
+    let folder = folder::target("folderId", [to.folder_id, to.target_folder_id, to.parent_folder_id])?;
+    let vault = match (to.vault_id.filter(|vault| !vault.is_empty()), &folder) {
+        (Some(vault), _) => vault,
+        (None, Some(Some(folder))) => vault_of(context.conn, &folder.parse()?)?.into(),
+        (None, _) => return Err(Refusal::invalid("vaultId", "Where to? A vault or a folder is needed.")),
+    };
+    if moves && folder.is_none() && vault == target.vault.as_str() {
+        let message = "Where to in this vault? folderId says it; null is the vault's top.";
+        return Err(Refusal::invalid("folderId", message));
+    }
+    let place = Place::find(context.conn, context.caller, &vault, folder.flatten().as_deref())?;
+    Ok((place, to.key_encrypted))
+}
+
 pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let target = find_own(context, &request)?.into_editable()?;
-    let to: MoveItem = request.body.parse()?;
-    let place = Place::find(context.conn, context.caller, &to.vault_id, to.folder_id.as_deref())?;
-    item::relocate(context.conn, context.caller, &target, &place, to)?;
+    let (place, key) = destination(context, &target, request.body.parse()?, true)?;
+    item::relocate(context.conn, context.caller, &target, &place, key)?;
     context.record("item.move", target.item.as_str(), Some(&target.vault));
     if *place.editor.vault() != target.vault {
         context.record("item.move", target.item.as_str(), Some(place.editor.vault()));
@@ -127,9 +149,8 @@ pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8
 
 pub(super) fn copy(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let target = find_own(context, &request)?.into_editable()?;
-    let to: MoveItem = request.body.parse()?;
-    let place = Place::find(context.conn, context.caller, &to.vault_id, to.folder_id.as_deref())?;
-    let id = item::copy(context.conn, context.caller, &target, &place, to)?;
+    let (place, key) = destination(context, &target, request.body.parse()?, false)?;
+    let id = item::copy(context.conn, context.caller, &target, &place, key)?;
     context.record("item.copy", target.item.as_str(), Some(&target.vault));
     context.record("item.create", id.as_str(), Some(place.editor.vault()));
     text(&Created { id: id.into() })

@@ -45,7 +45,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use keyferry_api::RESPONSE_FORMAT_HEADER;
 use keyferry_api::wrapping::Wrapped;
 use rusqlite::Connection;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use table::{Endpoint, Handler};
@@ -57,6 +57,8 @@ pub(crate) struct Context<'a> {
     pub visit: &'a Visit<'a>,
     /// What was done so far, for the activity log.
     events: RefCell<Vec<Event>>,
+    /// Wrong one-time codes that a half-open session was given.
+    missed_codes: Cell<u32>,
     known: Known,
 }
 
@@ -73,7 +75,8 @@ struct Known {
 
 impl<'a> Context<'a> {
     fn new(conn: &'a Connection, caller: &'a Caller, visit: &'a Visit<'a>) -> Self {
-        Self { conn, caller, visit, events: RefCell::default(), known: Known::default() }
+        let (events, missed_codes) = (RefCell::default(), Cell::new(0));
+        Self { conn, caller, visit, events, missed_codes, known: Known::default() }
     }
 
     /// The place that a request names; see [`Place::find`].
@@ -165,13 +168,21 @@ fn signed_in(
         }
         return Ok(body);
     }
-    environment.store().write(|conn| {
+    let missed = Cell::new((0, 0));
+    let result = environment.store().write(|conn| {
         let caller = visit.caller(conn)?;
         let context = Context::new(conn, &caller, visit);
-        let body = work(&context)?;
+        let body = work(&context);
+        missed.set((caller.session, context.missed_codes.get()));
+        let body = body?;
         append(conn, &gathered(context.events.into_inner()))?;
         Ok(body)
-    })
+    });
+    // What was refused took its transaction back; the count stays.
+    if let (session, misses @ 1..) = missed.get() {
+        environment.store().write(|conn| crate::store::session::missed_codes(conn, session, misses))?;
+    }
+    result
 }
 
 fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request) -> Result<Reply> {
@@ -236,7 +247,10 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
     };
     // Clients read the answers of the token endpoints as they are.
     let raw = visit.options.always_raw
-        || route.starts_with("/sessions/refresh")
+        || uri
+            .path()
+            .strip_prefix(keyferry_api::BASE_PATH)
+            .is_some_and(|path| path.starts_with("/sessions/refresh"))
         || visit
             .headers
             .get(RESPONSE_FORMAT_HEADER)

@@ -14,31 +14,73 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// serde's own message may quote the body; only the place is told.
+    /// serde's own message may quote the body; only the place is told, and what was expected there.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
+        self.check_object()?;
         let parsed = match self {
             Self::Text(text) => serde_json::from_slice(&text),
             Self::Tree(tree) => serde_json::from_value(tree),
         };
         parsed.map_err(|error| {
+            let text = error.to_string();
+            let named = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            if let Some(field) = named {
+                return Refusal::malformed(format!(
+                    "The body is not what this call takes: `{field}` is missing."
+                ));
+            }
             let at =
                 if error.line() > 0 { format!(" near column {}", error.column()) } else { String::new() };
-            Refusal::malformed(format!("The body is not what this call takes{at}."))
+            // Only of words that this program knows: `unknown variant` repeats the body's before them.
+            let expected = text.split_once(", expected ").filter(|_| text.starts_with("unknown variant"));
+            let expected = expected.and_then(|(_, words)| words.split(" at line").next());
+            let expected = expected.map(|words| format!(": expected {words}")).unwrap_or_default();
+            Refusal::malformed(format!("The body is not what this call takes{at}{expected}."))
         })
     }
 
-    /// Refuses an object that means something, of which nothing would be understood. Members beside those that are
-    /// known stay ignored, and what is no object at all is told by whoever parses it.
-    pub fn check_members(&self, known: &[String], large: bool) -> Result<()> {
-        let names: Vec<String> = match self {
-            Self::Tree(Value::Object(members)) => members.keys().cloned().collect(),
-            // A batch's own member is needed, so it tells by itself.
-            Self::Text(text) if !large => match serde_json::from_slice::<Names>(text) {
-                Ok(Names(names)) => names,
-                Err(_) => return Ok(()),
-            },
-            _ => return Ok(()),
+    /// Lists would be taken member by member in an order that nobody sees.
+    fn check_object(&self) -> Result<()> {
+        let is_object = match self {
+            Self::Text(text) => text.trim_ascii_start().first().is_none_or(|first| *first == b'{'),
+            Self::Tree(tree) => tree.is_object(),
         };
+        if is_object { Ok(()) } else { Err(Refusal::malformed("The body is a JSON object.")) }
+    }
+
+    /// Whether there is none at all.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => matches!(text.trim_ascii(), b"" | b"null"),
+            Self::Tree(tree) => tree.is_null(),
+        }
+    }
+
+    /// Refuses what is no object, and an object that means something of which nothing would be understood. Members beside
+    /// those that are known stay ignored, but for a password where an encrypted one is meant: it would be lost.
+    pub fn check_members(&self, known: &[String]) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        self.check_object()?;
+        let names: Vec<String> = match self {
+            Self::Tree(Value::Object(members)) => {
+                let given = members.iter().filter(|(name, value)| *name != PASSWORD || !value.is_null());
+                given.map(|(name, _)| name.clone()).collect()
+            }
+            Self::Text(text) => {
+                let Names(names) = serde_json::from_slice(text).map_err(|error| {
+                    Refusal::malformed(format!("The body is no JSON near column {}.", error.column()))
+                })?;
+                names
+            }
+            Self::Tree(_) => return Ok(()),
+        };
+        let takes = |name: &str| known.iter().any(|member| member == name);
+        if takes("passwordEncrypted") && !takes(PASSWORD) && names.iter().any(|name| name == PASSWORD) {
+            let message = "A password comes as passwordEncrypted: in an envelope, or as base64 without client-side encryption.";
+            return Err(Refusal::invalid("passwordEncrypted", message));
+        }
         if names.is_empty() || names.iter().any(|name| known.contains(name)) {
             return Ok(());
         }
@@ -59,15 +101,14 @@ impl Body {
 
     /// As [`Body::parse`], where no body at all stands for the default.
     pub fn parse_or_default<T: DeserializeOwned + Default>(self) -> Result<T> {
-        let empty = match &self {
-            Self::Text(text) => text.trim_ascii().is_empty(),
-            Self::Tree(tree) => tree.is_null(),
-        };
-        if empty { Ok(T::default()) } else { self.parse() }
+        if self.is_empty() { Ok(T::default()) } else { self.parse() }
     }
 }
 
-/// The names of an object's members, without their values.
+/// What clients send that encrypt nothing.
+const PASSWORD: &str = "password";
+
+/// The names of an object's members, without their values, and without a password that is null.
 struct Names(Vec<String>);
 
 impl<'de> serde::Deserialize<'de> for Names {
@@ -83,7 +124,14 @@ impl<'de> serde::Deserialize<'de> for Names {
                 mut map: A,
             ) -> std::result::Result<Names, A::Error> {
                 let mut names = Vec::new();
-                while let Some((name, serde::de::IgnoredAny)) = map.next_entry::<String, _>()? {
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == PASSWORD {
+                        if map.next_value::<Option<serde::de::IgnoredAny>>()?.is_none() {
+                            continue;
+                        }
+                    } else {
+                        map.next_value::<serde::de::IgnoredAny>()?;
+                    }
                     names.push(name);
                 }
                 Ok(Names(names))
@@ -132,17 +180,36 @@ impl Request {
         self.segment("id").parse()
     }
 
-    /// A single parameter of the query.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+    /// What stands under a name, however it is written: a condition that is overlooked makes a search find more than was
+    /// asked for.
+    fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        let fits = move |have: &str| {
+            have.strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('[') && rest.ends_with(']'))
+        };
+        self.query.iter().filter(move |(have, _)| fits(have)).map(|(_, value)| value.as_str())
     }
 
-    /// `name[]=a&name[]=b`, also `name[0]=a`.
+    /// A single parameter of the query: `name=a`, also `name[]=a`.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// `name[]=a&name[]=b`, also `name[0]=a` and `name=a`.
     pub fn params(&self, name: &str) -> Vec<String> {
-        let fits = |have: &str| {
-            have.strip_prefix(name).is_some_and(|rest| rest.starts_with('[') && rest.ends_with(']'))
-        };
-        self.query.iter().filter(|(have, _)| fits(have)).map(|(_, value)| value.clone()).collect()
+        self.values(name).map(str::to_owned).collect()
+    }
+
+    /// How often a parameter is given.
+    pub fn count(&self, name: &str) -> usize {
+        self.values(name).count()
+    }
+
+    /// So much of a list that was made whole, as `limit` and `offset` say.
+    pub fn page<T>(&self, items: Vec<T>) -> Result<Vec<T>> {
+        let (offset, limit) = (self.number::<usize>("offset")?, self.number::<usize>("limit")?);
+        let from = items.into_iter().skip(offset.unwrap_or(0));
+        Ok(from.take(limit.unwrap_or(usize::MAX)).collect())
     }
 
     /// The names of the query's parameters, without brackets.

@@ -17,7 +17,9 @@ use keyferry_api::session::{CsrfToken, Login, OneTimeCode, OneTimeSecret, Refres
 pub(super) fn csrf(visit: &Visit<'_>, _: Request) -> Result<Reply> {
     visit.limits.guess(visit.peer)?;
     let csrf_token = visit.environment.store().write(|conn| match visit.caller(conn) {
-        Ok(caller) => session::renew_csrf(conn, &caller),
+        Ok(caller) if caller.csrf_hash.is_some() => session::renew_csrf(conn, &caller),
+        // A program's session stays one: with a token of its own it would be answered as a browser's.
+        Ok(_) => session::new_csrf(conn),
         Err(Refusal::Answer(answer)) if answer.status == StatusCode::UNAUTHORIZED => session::new_csrf(conn),
         Err(refusal) => Err(refusal),
     })?;
@@ -57,11 +59,8 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
                 "This user is blocked: ask an administrator.",
             ));
         }
-        let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash };
+        let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash, code_misses: 0 };
         append(conn, &[event(Some(&id), "session.start")])?;
-        for ended in visit.limits.take_ended() {
-            session::end_by_hash(conn, &ended)?;
-        }
         session::start(conn, &id, &standing, visit.options)
     })?;
     visit.limits.succeeded(&login.username, visit.peer);
@@ -133,10 +132,8 @@ fn take_code(context: &Context<'_>, request: Request) -> Result<()> {
         return Ok(());
     }
     limits.missed(&account);
-    if context.caller.owes_code
-        && let Some(token) = context.visit.access_token()
-    {
-        limits.missed_code(session::hash(&token));
+    if context.caller.owes_code {
+        context.missed_codes.set(context.missed_codes.get() + 1);
     }
     Err(wrong_code())
 }

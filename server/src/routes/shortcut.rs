@@ -14,7 +14,7 @@ use keyferry_api::{Created, Empty, List};
 fn find(context: &Context<'_>, request: &Request) -> Result<(target::Shortcut, Reader)> {
     let stored = target::find_shortcut(context.conn, &request.id::<ShortcutId>()?)?
         .ok_or_else(|| Refusal::not_found("shortcut"))?;
-    let reader = shortcut::reader(context.conn, context.caller, &stored)?;
+    let reader = target::shortcut_reader(context.conn, context.caller, &stored)?;
     if let Some(maker) = &stored.maker {
         target::check_maker(context.conn, maker, &stored.item, "shortcut")?;
     }
@@ -72,7 +72,7 @@ pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let owns_item = Target::find(context.conn, context.caller, stored.item.as_str())
         .is_ok_and(|target| target.is_owned());
     if !owns_item {
-        shortcut::reader(context.conn, context.caller, &stored)?.into_editor()?;
+        target::shortcut_reader(context.conn, context.caller, &stored)?.into_editor()?;
     }
     shortcut::delete(context.conn, &stored.id)?;
     context.record("shortcut.delete", stored.id.as_str(), Some(&stored.vault));

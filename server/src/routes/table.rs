@@ -192,7 +192,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Replace the refresh token",
         session::refresh_refresh,
     ),
-    post::<Empty, Empty>("/sessions/logout", "End the session", session::logout).or_nothing().without_code(),
+    // Some clients send the refresh token along, which ends with its session.
+    post::<api::session::Refresh, Empty>("/sessions/logout", "End the session", session::logout)
+        .or_nothing()
+        .without_code(),
     post::<api::session::OneTimeCode, Empty>(
         "/users/2fa/totp/authorize",
         "Give the one-time code that a login owes",
@@ -220,7 +223,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Every user; others' e-mail addresses with user:read",
         user::list,
     )
-    .query(&[Param::Text("search"), Param::Number("limit")]),
+    .query(&[Param::Text("search"), Param::Number("limit"), Param::Number("offset")]),
     get::<api::user::UserInfo>("/users/{id}", "A user", user::get),
     patch::<api::user::UserChange>(
         "/users/{id}",
@@ -243,7 +246,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     delete::<Empty>("/user-roles/{id}", "Remove a role that nobody has (userRole:manage)", role::delete),
     get::<api::user::SessionInfo>("/sessions/current/info", "The session that asks", session::info)
         .without_code(),
-    get::<List<api::user::UserGroup>>("/user-groups", "Groups of users with their members", group::list),
+    get::<List<api::user::UserGroup>>("/user-groups", "Groups of users with their members", group::list)
+        .query(&[Param::Text("search"), Param::Number("limit"), Param::Number("offset")]),
     post::<api::user::NewUserGroup, Created>(
         "/user-groups",
         "Make a group (userGroup:manage)",
@@ -279,6 +283,11 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get::<api::user::UserInfo>("/users/info", "Who is signed in; also while a code is owed", user::info)
         .without_code(),
     get::<api::user::UserKeys>("/users/keys", "The user's RSA keys, the private one encrypted", user::keys),
+    post::<api::user::FirstKeys, Empty>(
+        "/users/keys",
+        "Give oneself keys, once: for who was made without any",
+        user::set_keys,
+    ),
     get::<api::user::MasterKeyOptions>(
         "/users/master-key/options",
         "How the master key comes from the master password",
@@ -355,7 +364,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get::<List<api::folder::Folder>>("/folders", "The folders that the user may see", folder::list)
         .query(&[Param::Text("vaultId")]),
     get::<List<api::folder::Folder>>("/folders/search", "Folders by a part of their name", folder::search)
-        .query(&[Param::Text("query"), Param::Text("vaultId"), Param::Number("limit")]),
+        .query(&[
+            Param::Text("query"),
+            Param::Text("vaultId"),
+            Param::Number("limit"),
+            Param::Number("offset"),
+        ]),
     post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create),
     get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
     post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename),
@@ -481,7 +495,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         link::open,
     )
     .or_nothing(),
-    get::<List<api::inbox::InboxInfo>>("/inbox-items", "What was sent to the user", inbox::list),
+    get::<List<api::inbox::InboxInfo>>(
+        "/inbox-items",
+        "What was sent to the user; of an item, to whom it was sent, for whoever administers it",
+        inbox::list,
+    )
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
     post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create),
     get::<api::inbox::InboxItem>("/inbox-items/{id}", "An item that was sent, as it is now", inbox::get),
     delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete),
@@ -499,6 +518,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         Param::Text("object"),
         Param::Number("after"),
         Param::Number("limit"),
+        Param::Number("offset"),
     ]),
     get::<api::activity::ActivityCheck>(
         "/activity-log/check",
@@ -550,27 +570,41 @@ pub(crate) fn find(
             .with_header(header::ALLOW, allowed.join(", ")));
     };
     let request = Request::new(method, matched.params.iter(), query, body)?;
-    if endpoint.path.ends_with("/search") {
+    if !endpoint.query.is_empty() {
         check_filters(endpoint, &request)?;
     }
-    if let Some(members) = KNOWN.get(&(endpoint.method, endpoint.path)) {
-        request.body.check_members(members, endpoint.path == "/batch")?;
+    // A batch's members are looked at one by one.
+    if let Some(members) = KNOWN.get(&(endpoint.method, endpoint.path)).filter(|_| endpoint.path != "/batch")
+    {
+        request.body.check_members(members)?;
     }
     Ok((endpoint, request))
 }
 
-/// A search that leaves out a condition finds more than was asked for, and nobody notices: what looks like one and is
+/// A search, or a list, that leaves out a condition finds more than was asked for, and nobody notices: what looks like one and is
 /// none is refused. Any other unknown parameter is ignored.
 fn check_filters(endpoint: &Endpoint, request: &Request) -> Result<()> {
     let known: Vec<&str> = endpoint.query.iter().map(|param| param.name()).collect();
+    for param in endpoint.query {
+        let single = !matches!(param, Param::Texts(_) | Param::Numbers(_));
+        if single && request.count(param.name()) > 1 {
+            return Err(Refusal::invalid(
+                param.name(),
+                format!("`{}` is given more than once.", param.name()),
+            ));
+        }
+    }
     for name in request.names() {
         let looks_like_one = name.ends_with("Id") || name.ends_with("Ids");
-        let slip = known
-            .iter()
-            .any(|known| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) <= 2);
+        // Of a short word two letters are most of it.
+        let near = |known: &&str| {
+            let away = strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
+            away <= if known.len() < 6 { 1 } else { 2 }
+        };
+        let slip = known.iter().any(near);
         if !known.contains(&name) && (looks_like_one || slip) {
             return Err(Refusal::malformed(format!(
-                "`{}` is no condition of this search; it knows {}.",
+                "`{}` is no condition of this list; it knows {}.",
                 name.chars().take(100).collect::<String>(),
                 known.join(", ")
             )));

@@ -6,7 +6,7 @@ use crate::id::{UserId, random};
 use crate::json::text;
 use crate::store::{rights, role, user};
 use keyferry_api::user::{
-    AdminRight, MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserChange, UserKeys,
+    AdminRight, FirstKeys, MasterKeyOptions, NewMasterKeyOptions, NewUser, PublicKey, UserChange, UserKeys,
 };
 use keyferry_api::{Created, Empty, List};
 
@@ -23,10 +23,7 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
             hit(&user.username) || [&user.email, &user.full_name].into_iter().flatten().any(|text| hit(text))
         });
     }
-    if let Some(limit) = request.number("limit")? {
-        items.truncate(limit);
-    }
-    text(&List { items })
+    text(&List { items: request.page(items)? })
 }
 
 /// All that is looked at before the transaction.
@@ -45,11 +42,14 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 /// Nobody changes a user who may do more.
 pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    role::check_over(context.conn, context.caller, AdminRight::UserUpdate, &request.id()?)?;
     let (id, hash) = (request.id::<UserId>()?, request.password_hash.clone());
     let change: UserChange = request.body.parse()?;
+    // To give a role is a right of its own; `user::change` looks at which may be given.
+    let only_role = UserChange { user_role_id: None, ..change.clone() }.is_empty();
+    let right = if only_role { AdminRight::RoleManage } else { AdminRight::UserUpdate };
+    role::check_over(context.conn, context.caller, right, &id)?;
     let hash = match (hash, &change.password) {
-        (None, Some(password)) => Some(user::hash_password(password)?),
+        (None, Some(password)) => Some(user::hash_new_password(password)?),
         (hash, _) => hash,
     };
     user::change(context.conn, context.caller, &id, change, hash.as_deref())?;
@@ -92,7 +92,7 @@ pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Reques
     })?;
     // Asked again within the transaction: rights may change meanwhile.
     let given: GivenPassword = request.body.peek()?;
-    request.password_hash = given.password.map(|password| user::hash_password(&password)).transpose()?;
+    request.password_hash = given.password.map(|password| user::hash_new_password(&password)).transpose()?;
     Ok(request)
 }
 
@@ -102,7 +102,7 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let new: NewUser = request.body.parse()?;
     let hash = match (hash, &new.password) {
         (Some(hash), _) => hash,
-        (None, Some(password)) => user::hash_password(password)?,
+        (None, Some(password)) => user::hash_new_password(password)?,
         // No password has this hash.
         (None, None) => String::new(),
     };
@@ -114,6 +114,15 @@ pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 pub(super) fn keys(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     let user = &context.caller.user;
     text(&UserKeys { id: user.clone().into(), keys: user::keys(context.conn, user)? })
+}
+
+/// For who was made without keys, as people are whom an administrator adds. Others keep theirs: copies of vault keys were
+/// wrapped for them.
+pub(super) fn set_keys(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let keys: FirstKeys = request.body.parse()?;
+    user::set_keys(context.conn, &context.caller.user, &keys)?;
+    context.record("user.keys", context.caller.user.as_str(), None);
+    text(&Empty {})
 }
 
 pub(super) fn public_key(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

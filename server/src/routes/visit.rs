@@ -95,13 +95,6 @@ impl Visit<'_> {
         })
     }
 
-    /// The access token, however it came.
-    pub fn access_token(&self) -> Option<String> {
-        self.token().map(|token| match token {
-            Token::Bearer(text) | Token::Cookie(text) => text,
-        })
-    }
-
     /// A cookie alone does not write: there must be a CSRF token at all. Whether it is the right one, the
     /// session tells.
     pub fn check_csrf_header(&self, method: &Method) -> Result<()> {
@@ -114,13 +107,6 @@ impl Visit<'_> {
         let token = self
             .token()
             .ok_or_else(|| Refusal::unauthorized(code::ACCESS_TOKEN_INVALID, "An access token is needed."))?;
-        let (Token::Bearer(text) | Token::Cookie(text)) = &token;
-        if self.limits.is_ended(text) {
-            return Err(Refusal::unauthorized(
-                code::ACCESS_TOKEN_INVALID,
-                "The session has ended: sign in again.",
-            ));
-        }
         let caller = match &token {
             Token::Bearer(text) => session::caller(conn, text)?,
             Token::Cookie(text) => {

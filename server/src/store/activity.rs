@@ -101,6 +101,8 @@ pub(crate) struct Filter {
     /// Only entries after this one.
     pub after: i64,
     pub limit: usize,
+    /// So many of those that fit are passed over.
+    pub offset: u32,
 }
 
 /// Entries, the oldest first, as the text of the answer.
@@ -120,7 +122,7 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
             sql.extend([" AND ", &condition.replace('?', &format!("?{}", values.len()))]);
         }
     }
-    sql.extend([" ORDER BY seq LIMIT ", &filter.limit.to_string()]);
+    sql.extend([" ORDER BY seq LIMIT ", &filter.limit.to_string(), " OFFSET ", &filter.offset.to_string()]);
     let mut statement = conn.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut out = br#"{"items":["#.to_vec();

@@ -3,9 +3,10 @@
 use super::check_name;
 use super::place::{Place, way};
 use super::rights::{settle, settle_vault};
-use super::vault::has_key;
+use super::vault::may_wait_for_key;
 use crate::access::{
-    Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, role_number, role_of,
+    Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, permissions, role_number,
+    role_of,
 };
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
@@ -40,7 +41,7 @@ fn folder_row(row: &Row<'_>) -> rusqlite::Result<Folder> {
 /// way to them, as the path there tells their names anyhow.
 pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) -> Result<Vec<Folder>> {
     let limited = is_limited(conn, caller)?;
-    let (roles, readable) = if limited {
+    let (roles, readable, role) = if limited {
         (
             format!(
                 "{FOLDER_ROLES}, shown (id) AS (
@@ -48,16 +49,19 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) 
                    UNION SELECT a.parent FROM access a JOIN shown s ON s.id = a.folder_id WHERE a.parent IS NOT NULL)"
             ),
             "(u.role >= 1 AND f.vault_id NOT IN (SELECT vault_id FROM limited) OR f.id IN (SELECT id FROM shown))",
+            "coalesce((SELECT role FROM access WHERE folder_id = f.id), u.role)",
         )
     } else {
-        (String::new(), "u.role >= 1")
+        (String::new(), "u.role >= 1", "u.role")
     };
     let mut statement = conn.prepare_cached(&format!(
-        "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id FROM folders f
+        "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id, {role} FROM folders f
          JOIN vault_users u ON u.vault_id = f.vault_id AND u.user_id = ?1
          WHERE f.bin_item_id IS NULL AND (?2 IS NULL OR f.vault_id = ?2) AND {readable} ORDER BY f.seq"
     ))?;
-    let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], folder_row)?;
+    let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], |row| {
+        Ok(Folder { permissions: permissions(role_of(row.get(4)?)), color: Some(0), ..folder_row(row)? })
+    })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -131,7 +135,7 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: 
         return Err(Refusal::conflict("Who administers the vault administers its folders."));
     }
     let needs_key = owner.is_encrypted() && grant.role > Role::None && given.is_none();
-    if needs_key && !has_key(conn, vault, &user)? {
+    if needs_key && !may_wait_for_key(conn, vault, &user)? {
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }

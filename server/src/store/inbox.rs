@@ -3,12 +3,12 @@
 use super::attachment;
 use super::snapshot::person;
 use super::target::{Editable, Target};
-use crate::access::Caller;
+use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
-use crate::id::{InboxItemId, UserId, now};
+use crate::id::{InboxItemId, ItemId, UserId, now};
 use crate::json::Object;
 use keyferry_api::inbox::{InboxInfo, NewInboxItem};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// Sends an item.
 pub(crate) fn create(
@@ -33,16 +33,51 @@ pub(crate) fn create(
     Ok(id)
 }
 
-/// What was sent to the caller.
+/// What was sent to the caller, by who may still read it.
 pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<InboxInfo>> {
-    let mut statement = conn.prepare_cached(
-        "SELECT b.id, i.name, b.sender_id, b.created_at FROM inbox_items b JOIN items i ON i.id = b.item_id
-         WHERE b.user_id = ?1 AND i.bin_item_id IS NULL ORDER BY b.seq",
-    )?;
-    let rows = statement.query_map([&caller.user], |row| {
-        Ok(InboxInfo { id: row.get(0)?, name: row.get(1)?, sender_id: row.get(2)?, created_at: row.get(3)? })
+    let mut all = entries(conn, "b.user_id", caller.user.as_str())?;
+    all.retain(|info| {
+        let id = info.id.parse::<InboxItemId>();
+        id.and_then(|id| Target::of_inbox(conn, caller, &id)).is_ok()
+    });
+    Ok(all)
+}
+
+/// To whom an item was sent, whatever became of those who sent it.
+pub(crate) fn of_item(conn: &Connection, item: &ItemId) -> Result<Vec<InboxInfo>> {
+    entries(conn, "b.item_id", item.as_str())
+}
+
+/// The same of all items in a vault.
+pub(crate) fn of_vault(conn: &Connection, owner: &Owner) -> Result<Vec<InboxInfo>> {
+    entries(conn, "i.vault_id", owner.vault().as_str())
+}
+
+fn entries(conn: &Connection, column: &str, value: &str) -> Result<Vec<InboxInfo>> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT b.id, i.name, b.sender_id, b.created_at, b.item_id, b.user_id
+         FROM inbox_items b JOIN items i ON i.id = b.item_id
+         WHERE {column} = ?1 AND i.bin_item_id IS NULL ORDER BY b.seq"
+    ))?;
+    let rows = statement.query_map([value], |row| {
+        Ok(InboxInfo {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            sender_id: row.get(2)?,
+            created_at: row.get(3)?,
+            item_id: row.get(4)?,
+            user_id: row.get(5)?,
+        })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The item that was sent under this id.
+pub(crate) fn item_of(conn: &Connection, id: &InboxItemId) -> Result<ItemId> {
+    conn.prepare_cached("SELECT item_id FROM inbox_items WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| Refusal::not_found("inbox item"))
 }
 
 /// One item as the inbox shows it; the target comes from [`Target::of_inbox`].
@@ -95,10 +130,10 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
     Ok(out)
 }
 
-/// Takes an item out of an inbox: the caller's own, or one that the caller sent it to.
-pub(crate) fn delete(conn: &Connection, caller: &Caller, id: &InboxItemId) -> Result<()> {
+/// Takes an item out of an inbox: the caller's own, one that the caller sent it to, or any where the caller administers it.
+pub(crate) fn delete(conn: &Connection, caller: &Caller, id: &InboxItemId, owns_item: bool) -> Result<()> {
     let gone = conn
-        .prepare_cached("DELETE FROM inbox_items WHERE id = ?1 AND (user_id = ?2 OR sender_id = ?2)")?
-        .execute(params![id, caller.user])?;
+        .prepare_cached("DELETE FROM inbox_items WHERE id = ?1 AND (?3 OR user_id = ?2 OR sender_id = ?2)")?
+        .execute(params![id, caller.user, owns_item])?;
     if gone == 0 { Err(Refusal::not_found("inbox item")) } else { Ok(()) }
 }

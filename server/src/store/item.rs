@@ -4,12 +4,12 @@
 use super::folder::new_bin_item;
 use super::place::Place;
 use super::target::{Editable, Target};
-use super::{attachment, check_tags, check_texts, json_text, lower_text, snapshot};
+use super::{attachment, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
 use crate::json::Object;
-use keyferry_api::item::{Attachment, Custom, ItemDraft, MoveItem};
+use keyferry_api::item::{Attachment, Custom, ItemDraft};
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params, params_from_iter};
 use serde_json::{Map, Value};
@@ -23,6 +23,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     let tags = draft.tags.unwrap_or_default();
     check_texts(&name, draft.login.as_deref(), draft.url.as_deref(), draft.description.as_deref())?;
     check_tags(&tags)?;
+    check_sealed(draft.password_encrypted.as_deref(), key.as_deref(), draft.customs.as_deref())?;
     let id = ItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
@@ -159,14 +160,16 @@ pub(crate) fn update(
         values.push(value);
     };
     if let Some(value) = patch.remove("folderId") {
-        if target.shortcut.is_some() {
-            return Err(Refusal::invalid("folderId", "An item does not move through a shortcut."));
-        }
         let folder = member::<String>("folderId", value)?;
-        push(
-            "folder_id",
-            Box::new(Place::find(conn, caller, target.vault.as_str(), folder.as_deref())?.folder),
-        );
+        if let Some(shortcut) = &target.shortcut {
+            // What it shows of itself comes back from who changes something else.
+            if folder.as_deref() != shortcut.folder.as_ref().map(FolderId::as_str) {
+                return Err(Refusal::invalid("folderId", "An item does not move through a shortcut."));
+            }
+        } else {
+            let place = Place::find(conn, caller, target.vault.as_str(), folder.as_deref())?;
+            push("folder_id", Box::new(place.folder));
+        }
     }
     if let Some(value) = patch.remove("name") {
         let name = member::<String>("name", value)?.unwrap_or_default();
@@ -183,6 +186,7 @@ pub(crate) fn update(
             let text = member::<String>(field, value)?;
             let given = |name| text.as_deref().filter(|_| field == name);
             check_texts("", given("login"), given("url"), given("description"))?;
+            check_sealed(given("passwordEncrypted"), None, None)?;
             push(column, Box::new(text));
         }
     }
@@ -190,6 +194,7 @@ pub(crate) fn update(
         && let Some(key) = member::<String>("keyEncrypted", value)?
         && !key.is_empty()
     {
+        check_sealed(None, Some(&key), None)?;
         if target.shortcut.is_none() {
             push("key_encrypted", Box::new(key));
         } else if !has_key(conn, &target.item)? {
@@ -210,6 +215,7 @@ pub(crate) fn update(
     }
     if let Some(value) = patch.remove("customs") {
         let customs: Vec<Custom> = member("customs", value)?.unwrap_or_default();
+        check_sealed(None, None, Some(&customs))?;
         push("customs", Box::new(json_text(&customs)?));
     }
     let attachments: Vec<Attachment> = match patch.remove("attachments") {
@@ -232,7 +238,12 @@ fn has_key(conn: &Connection, item: &ItemId) -> Result<bool> {
 }
 
 /// Checks that an item may go to a place, and gives its key as it is stored there.
-fn key_for(conn: &Connection, target: &Editable, place: &Place, to: MoveItem) -> Result<Option<String>> {
+fn key_for(
+    conn: &Connection,
+    target: &Editable,
+    place: &Place,
+    key_encrypted: Option<String>,
+) -> Result<Option<String>> {
     let key: Option<String> = conn
         .prepare_cached("SELECT key_encrypted FROM items WHERE id = ?1")?
         .query_row([&target.item], |row| row.get(0))?;
@@ -243,7 +254,7 @@ fn key_for(conn: &Connection, target: &Editable, place: &Place, to: MoveItem) ->
         let message = "Between vaults with and without client-side encryption the client must encrypt anew.";
         return Err(Refusal::invalid("vaultId", message));
     }
-    let given = to.key_encrypted.filter(|key| !key.is_empty());
+    let given = key_encrypted.filter(|key| !key.is_empty());
     if key.is_some() && given.is_none() {
         return Err(Refusal::invalid("keyEncrypted", "Another vault needs the key wrapped for it."));
     }
@@ -256,9 +267,9 @@ pub(crate) fn relocate(
     caller: &Caller,
     target: &Editable,
     place: &Place,
-    to: MoveItem,
+    key_encrypted: Option<String>,
 ) -> Result<()> {
-    let key = key_for(conn, target, place, to)?;
+    let key = key_for(conn, target, place, key_encrypted)?;
     snapshot::take(conn, &target.item)?;
     conn.prepare_cached(
         "UPDATE snapshots SET key_encrypted = ?2 WHERE item_id = ?1
@@ -279,9 +290,9 @@ pub(crate) fn copy(
     caller: &Caller,
     target: &Editable,
     place: &Place,
-    to: MoveItem,
+    key_encrypted: Option<String>,
 ) -> Result<ItemId> {
-    let key = key_for(conn, target, place, to)?;
+    let key = key_for(conn, target, place, key_encrypted)?;
     let id = ItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,

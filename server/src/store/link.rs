@@ -3,6 +3,7 @@
 use super::attachment;
 use super::session::{after, hash};
 use super::target::{Editable, check_maker};
+use super::{TEXT, check_length};
 use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, LinkId, UserId, VaultId, now, random};
@@ -38,6 +39,7 @@ pub(crate) fn create(
         Expiration::Unlimited => None,
     };
     let data = serde_json::to_string(&new.item_data).map_err(|_| Refusal::internal())?;
+    check_length("itemData", &data, 2 * TEXT)?;
     let (id, token) = (LinkId::fresh()?, URL_SAFE_NO_PAD.encode(random::<32>()?));
     conn.prepare_cached(
         "INSERT INTO links (id, token_hash, item_id, user_id, item_data, key_hash, key_encrypted, single_use, expires)

@@ -22,6 +22,7 @@ pub(crate) mod user;
 pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
+use keyferry_api::item::Custom;
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
@@ -37,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_session_families.sql"),
     include_str!("../../migrations/0005_user_administration.sql"),
     include_str!("../../migrations/0006_group_rights.sql"),
+    include_str!("../../migrations/0007_standard_types.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;
@@ -184,6 +186,8 @@ const LINE: usize = 100_000;
 const TEXT: usize = 16 << 20;
 /// Tags of an item.
 const TAGS: usize = 1000;
+/// Custom fields of an item.
+const CUSTOMS: usize = 10_000;
 
 /// A name that people read: anything but nothing.
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -211,6 +215,23 @@ fn check_texts(
     check_length("login", login.unwrap_or_default(), LINE)?;
     check_length("url", url.unwrap_or_default(), LINE)?;
     check_length("description", description.unwrap_or_default(), TEXT)
+}
+
+/// What an item has in envelopes: together less than clients take of one item.
+fn check_sealed(
+    password: Option<&str>,
+    key: Option<&str>,
+    customs: Option<&[Custom]>,
+) -> Result<(), Refusal> {
+    check_length("passwordEncrypted", password.unwrap_or_default(), TEXT)?;
+    check_length("keyEncrypted", key.unwrap_or_default(), LINE)?;
+    let customs = customs.unwrap_or_default();
+    let bytes: usize = customs.iter().map(|one| one.name.len() + one.kind.len() + one.value.len()).sum();
+    if customs.len() > CUSTOMS || bytes > TEXT {
+        let message = format!("An item has at most {CUSTOMS} custom fields, of {TEXT} bytes together.");
+        return Err(Refusal::invalid("customs", message));
+    }
+    Ok(())
 }
 
 fn check_tags(tags: &[String]) -> Result<(), Refusal> {

@@ -63,7 +63,8 @@ pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> R
         .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
         .put("color", &row.get::<_, i64>(8)?)?
         .put("isFavorite", &row.get::<_, bool>(10)?)?
-        .put("isDeleted", &false)?;
+        .put("isDeleted", &false)?
+        .put("fieldsOrder", &())?;
     Ok(())
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Standing {
     pub owes_code: bool,
     /// A browser's: writes need the CSRF token.
     pub csrf_hash: Option<[u8; 32]>,
+    /// Wrong one-time codes that it was given while it owes one.
+    pub code_misses: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -58,11 +60,11 @@ enum Kind {
 fn find(conn: &Connection, kind: Kind, token: &str) -> Result<Option<Found>> {
     let sql = match kind {
         Kind::Access => {
-            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash, code_misses
              FROM sessions WHERE access_hash = ?1"
         }
         Kind::Refresh => {
-            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash, code_misses
              FROM sessions WHERE refresh_hash = ?1"
         }
     };
@@ -75,7 +77,7 @@ fn found_row(row: &Row<'_>) -> rusqlite::Result<Found> {
         user: row.get(1)?,
         access_expires: row.get(2)?,
         refresh_expires: row.get(3)?,
-        standing: Standing { owes_code: row.get(4)?, csrf_hash: row.get(5)? },
+        standing: Standing { owes_code: row.get(4)?, csrf_hash: row.get(5)?, code_misses: row.get(8)? },
         family: row.get(6)?,
         refresh_hash: row.get(7)?,
     })
@@ -107,8 +109,8 @@ fn in_family(
         (after(options.access_token_life), after(options.refresh_token_life));
     conn.prepare_cached(
         "INSERT INTO sessions (user_id, access_hash, refresh_hash, access_expires, refresh_expires, owes_code,
-                               csrf_hash, family)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                               csrf_hash, family, code_misses)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?
     .execute(params![
         user,
@@ -118,7 +120,8 @@ fn in_family(
         refresh_expires,
         standing.owes_code,
         standing.csrf_hash,
-        family
+        family,
+        standing.code_misses
     ])?;
     Ok(Tokens {
         access_token: Some(access),
@@ -133,7 +136,7 @@ fn in_family(
 pub(crate) fn caller(conn: &Connection, access: &str) -> Result<Caller> {
     match find(conn, Kind::Access, access)? {
         Some(found) if found.access_expires > now() => {
-            let Standing { owes_code, csrf_hash } = found.standing;
+            let Standing { owes_code, csrf_hash, .. } = found.standing;
             Ok(Caller { user: found.user, session: found.session, owes_code, csrf_hash })
         }
         Some(_) => Err(Refusal::unauthorized(code::ACCESS_TOKEN_EXPIRED, "The access token has expired.")),
@@ -268,7 +271,7 @@ fn used_before(conn: &Connection, token: &str, options: &ServeOptions) -> Result
     let Some((family, used)) = used else { return Ok(None) };
     let sibling = conn
         .prepare_cached(
-            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash
+            "SELECT id, user_id, access_expires, refresh_expires, owes_code, csrf_hash, family, refresh_hash, code_misses
              FROM sessions WHERE family = ?1 AND refresh_expires > ?2 ORDER BY id LIMIT 1",
         )?
         .query_row(params![family, now()], found_row)
@@ -346,9 +349,18 @@ pub(crate) fn end(conn: &Connection, caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Ends a session whose one-time code was guessed at too often, by its access token's digest.
-pub(crate) fn end_by_hash(conn: &Connection, access_hash: &[u8; 32]) -> Result<()> {
-    conn.prepare_cached("DELETE FROM sessions WHERE access_hash = ?1")?.execute([access_hash])?;
+/// Wrong one-time codes until a half-open session is over.
+const MOST_CODES: u32 = 5;
+
+/// Counts wrong one-time codes of a half-open session, and of all in its family; too many end them.
+pub(crate) fn missed_codes(conn: &Connection, session: i64, misses: u32) -> Result<()> {
+    let family = "family = (SELECT family FROM sessions WHERE id = ?1)";
+    conn.prepare_cached(&format!(
+        "UPDATE sessions SET code_misses = code_misses + ?2 WHERE owes_code AND {family}"
+    ))?
+    .execute(params![session, misses])?;
+    conn.prepare_cached(&format!("DELETE FROM sessions WHERE owes_code AND code_misses >= ?2 AND {family}"))?
+        .execute(params![session, MOST_CODES])?;
     Ok(())
 }
 

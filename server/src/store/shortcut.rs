@@ -1,7 +1,7 @@
 //! Shortcuts: the role in the shortcut's place is the role on the item seen through it, and no more than what its maker
 //! may do with the item at present: a role taken away does not live on in a shortcut, for nobody.
 
-use crate::access::{Caller, FOLDER_ROLES, Owner, Reader, is_limited};
+use crate::access::{Caller, FOLDER_ROLES, Owner, is_limited};
 use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
 use crate::json::Object;
@@ -91,11 +91,6 @@ fn add_rest(conn: &Connection, row: &Row<'_>, object: &mut Object<'_>, ways: &mu
 pub(crate) fn delete(conn: &Connection, id: &ShortcutId) -> Result<()> {
     conn.prepare_cached("DELETE FROM shortcuts WHERE id = ?1")?.execute([id])?;
     Ok(())
-}
-
-/// The place of a shortcut, as the caller may see it. What its maker may not read any more, nobody reads through it.
-pub(crate) fn reader(conn: &Connection, caller: &Caller, stored: &target::Shortcut) -> Result<Reader> {
-    Reader::at(conn, caller, &stored.vault, stored.folder.as_ref(), "shortcut")
 }
 
 /// The shortcuts to an item, for whoever administers it: where they stand, and who made them.

@@ -1,6 +1,7 @@
 //! What an id in a request leads to: an item by its own id, through a shortcut, or in the inbox; and what the caller
 //! may do with it there.
 
+use super::place::vault_of;
 use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, InboxItemId, ItemId, ShortcutId, UserId, VaultId};
@@ -79,7 +80,10 @@ impl Target {
     /// What a shortcut leads to.
     fn through(conn: &Connection, caller: &Caller, shortcut: Shortcut) -> Result<Self> {
         let missing = || Refusal::not_found("item");
-        let mut role = Reader::at(conn, caller, &shortcut.vault, shortcut.folder.as_ref(), "item")?;
+        let mut role = shortcut_reader(conn, caller, &shortcut).map_err(|refusal| match refusal {
+            Refusal::Answer(_) => missing(),
+            failed @ Refusal::Database(_) => failed,
+        })?;
         let at = position(conn, &shortcut.item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
         if let Some(maker) = &shortcut.maker {
             role = role.at_most(&Reader::of_user(conn, maker, &at.vault, at.folder.as_ref(), "item")?);
@@ -128,10 +132,8 @@ impl Target {
         let missing = || Refusal::not_found("inbox item");
         let (item, sender) = sent_item(conn, caller, id)?.ok_or_else(missing)?;
         let at = position(conn, &item)?.filter(|at| !at.is_deleted).ok_or_else(missing)?;
-        // What one sends to oneself does not outlive the role that it was read with.
-        if sender == caller.user {
-            Reader::at(conn, caller, &at.vault, at.folder.as_ref(), "inbox item")?;
-        }
+        // What was sent does not outlive the right that it was sent with, whoever it was sent to.
+        Reader::of_user(conn, &sender, &at.vault, at.folder.as_ref(), "inbox item")?;
         let encrypted = conn
             .prepare_cached("SELECT encrypted FROM vaults WHERE id = ?1")?
             .query_row([&at.vault], |row| row.get(0))?;
@@ -192,6 +194,15 @@ pub(crate) fn find_shortcut(conn: &Connection, id: &ShortcutId) -> Result<Option
             })
         })
         .optional()?)
+}
+
+/// What the caller may do in the place that a shortcut stands in.
+pub(crate) fn shortcut_reader(conn: &Connection, caller: &Caller, stored: &Shortcut) -> Result<Reader> {
+    if let Some(folder) = &stored.folder {
+        // It lies in the bin with its folder.
+        vault_of(conn, folder).map_err(|_| Refusal::not_found("shortcut"))?;
+    }
+    Reader::at(conn, caller, &stored.vault, stored.folder.as_ref(), "shortcut")
 }
 
 /// Makes sure that whoever made something of an item, a shortcut or a link, may still read it.

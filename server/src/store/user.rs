@@ -2,7 +2,7 @@
 
 use super::rights::{administered_by, keeping_administrators};
 use super::role::{self, keep_an_administrator};
-use super::{LINE, check_length};
+use super::{LINE, NAME, check_length};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
@@ -10,7 +10,7 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use keyferry_api::error::code;
-use keyferry_api::user::{KeyPair, NewUser, UserChange, UserInfo};
+use keyferry_api::user::{FirstKeys, KeyPair, NewUser, UserChange, UserInfo};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::{Condvar, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
@@ -41,8 +41,14 @@ impl Drop for Turn {
     }
 }
 
+/// The hash of a password that somebody shall have.
+pub(crate) fn hash_new_password(password: &str) -> Result<String> {
+    check_length("password", password, NAME)?;
+    hash_password(password)
+}
+
 /// Argon2id with a random salt, as a PHC string.
-pub(crate) fn hash_password(password: &str) -> Result<String> {
+fn hash_password(password: &str) -> Result<String> {
     let _turn = Turn::take();
     let hash: PasswordHash = Argon2::default()
         .hash_password_with_salt(password.as_bytes(), &random::<16>()?)
@@ -85,6 +91,16 @@ pub(crate) fn create(
         .or_else(|| email.clone())
         .ok_or_else(|| Refusal::invalid("username", "A user name or an e-mail address is needed."))?;
     check_free(conn, &username)?;
+    for (field, text) in [
+        ("email", email.as_deref()),
+        ("fullName", user.full_name.as_deref()),
+        ("masterKeyHash", user.master_key_hash.as_deref()),
+        ("masterKeyOptions", user.master_key_options.as_deref()),
+        ("keys", user.keys.as_ref().map(|keys| keys.public.as_str())),
+        ("keys", user.keys.as_ref().map(|keys| keys.private_encrypted.as_str())),
+    ] {
+        check_length(field, text.unwrap_or_default(), LINE)?;
+    }
     let first: bool =
         conn.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM users)")?.query_row([], |row| row.get(0))?;
     let wanted = given(user.user_role_id);
@@ -270,6 +286,34 @@ pub(crate) fn keys(conn: &Connection, user: &UserId) -> Result<Option<KeyPair>> 
     Ok(public.zip(private).map(|(public, private_encrypted)| KeyPair { public, private_encrypted }))
 }
 
+/// Gives a user keys who has none.
+pub(crate) fn set_keys(conn: &Connection, user: &UserId, given: &FirstKeys) -> Result<()> {
+    for (field, text) in [
+        ("keys", &given.keys.public),
+        ("keys", &given.keys.private_encrypted),
+        ("masterKeyHash", &given.master_key_hash),
+        ("masterKeyOptions", &given.master_key_options),
+    ] {
+        if text.is_empty() {
+            return Err(Refusal::invalid(field, "This is needed."));
+        }
+        check_length(field, text, LINE)?;
+    }
+    let set = conn
+        .prepare_cached(
+            "UPDATE users SET public_key = ?2, private_key_encrypted = ?3, master_key_hash = ?4, master_key_options = ?5
+             WHERE id = ?1 AND public_key IS NULL AND master_key_hash IS NULL",
+        )?
+        .execute(params![
+            user,
+            given.keys.public,
+            given.keys.private_encrypted,
+            given.master_key_hash,
+            given.master_key_options
+        ])?;
+    if set == 0 { Err(Refusal::conflict("The user has keys already.")) } else { Ok(()) }
+}
+
 /// How the user's master key is derived.
 pub(crate) fn master_key_options(conn: &Connection, user: &UserId) -> Result<Option<String>> {
     Ok(conn
@@ -282,7 +326,9 @@ pub(crate) fn check_master_key_hash(conn: &Connection, user: &UserId, given: &[u
     let stored: Option<String> = conn
         .prepare_cached("SELECT master_key_hash FROM users WHERE id = ?1")?
         .query_row([user], |row| row.get(0))?;
-    let same = stored.is_some_and(|stored| bool::from(stored.as_bytes().ct_eq(given)));
+    // Digits of both cases are the same number.
+    let (stored, given) = (stored.map(|stored| stored.to_ascii_lowercase()), given.to_ascii_lowercase());
+    let same = stored.is_some_and(|stored| bool::from(stored.as_bytes().ct_eq(&given)));
     if same {
         Ok(())
     } else {

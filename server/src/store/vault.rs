@@ -27,21 +27,19 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
             "The maker's own copy of the vault key is missing.",
         ));
     }
-    let made = !types(conn)?.is_empty();
-    let standard = |id: &String| STANDARD.iter().any(|(standard, ..)| *standard == *id);
-    // Where types were made they have administrators, whom a standard one would leave out.
-    let kind = given(vault.type_id).filter(|id| made || !standard(id));
-    let kind = kind.map(|id| id.parse::<VaultTypeId>()).transpose()?;
+    let kind = given(vault.type_id).map(|id| id.parse::<VaultTypeId>()).transpose()?;
     let administrators = match &kind {
         Some(kind) => administrators(conn, kind)?,
-        None if !made => Vec::new(),
+        None if types(conn)?.is_empty() => Vec::new(),
         None => return Err(Refusal::invalid("typeId", "Here a vault needs a type.")),
     };
+    let (standard, made) = kind.into_iter().partition::<Vec<_>, _>(is_standard);
     let id = VaultId::fresh()?;
     conn.prepare_cached(
-        "INSERT INTO vaults (id, name, encrypted, master_key_hash, salt, type_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO vaults (id, name, encrypted, master_key_hash, salt, type_id, standard_type)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute(params![id, vault.name, key.is_some(), hash, salt, kind])?;
+    .execute(params![id, vault.name, key.is_some(), hash, salt, made.first(), standard.first()])?;
     let mut grant = conn.prepare_cached(
         "INSERT INTO vault_users (vault_id, user_id, role, own_role, master_key_encrypted) VALUES (?1, ?2, ?3, ?3, ?4)",
     )?;
@@ -73,7 +71,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
 
 /// Also a vault is shown of which the caller may read but a folder: its key is needed.
 const COLUMNS: &str =
-    "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt, v.type_id, u.role
+    "SELECT v.id, v.name, u.master_key_encrypted, v.master_key_hash, v.salt, coalesce(v.type_id, v.standard_type), u.role
     FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND (u.role >= 1 OR EXISTS
       (SELECT 1 FROM folder_users f WHERE f.user_id = ?1 AND f.vault_id = v.id AND f.role >= 1))";
 
@@ -154,7 +152,11 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Resul
     let user = grant.user_id.parse::<UserId>()?;
     super::user::info(conn, &user)?;
     let (vault, key) = (owner.vault(), grant.master_key_encrypted.filter(|key| !key.is_empty()));
-    if owner.is_encrypted() && grant.role > Role::None && key.is_none() && !has_key(conn, vault, &user)? {
+    if owner.is_encrypted()
+        && grant.role > Role::None
+        && key.is_none()
+        && !may_wait_for_key(conn, vault, &user)?
+    {
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }
@@ -185,11 +187,21 @@ pub(crate) fn has_key(conn: &Connection, vault: &VaultId, user: &UserId) -> Resu
         .query_row(params![vault, user], |row| row.get(0))?)
 }
 
+/// Whether a user may be given something in an encrypted vault without a copy of its key: who has one already, or no keys of
+/// their own yet to wrap it for. What was given counts once they have a copy.
+pub(crate) fn may_wait_for_key(conn: &Connection, vault: &VaultId, user: &UserId) -> Result<bool> {
+    Ok(super::user::keys(conn, user)?.is_none() || has_key(conn, vault, user)?)
+}
+
 /// Two types that are always there. They have no administrators, and a vault need not name them.
 const STANDARD: [(&str, &str, &str); 2] = [
     ("000000000000000000000001", "Company vault", "company"),
     ("000000000000000000000002", "Private or shared vault", "privateShared"),
 ];
+
+fn is_standard(kind: &VaultTypeId) -> bool {
+    STANDARD.iter().any(|(standard, ..)| *standard == kind.as_str())
+}
 
 /// Every type that a vault may have, those that somebody made first.
 pub(crate) fn all_types(conn: &Connection) -> Result<Vec<VaultType>> {
@@ -232,7 +244,7 @@ pub(crate) fn create_type(conn: &Connection, new: NewVaultType) -> Result<VaultT
 
 /// Whom a new vault's key is wrapped for.
 pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Vec<Administrator>> {
-    if STANDARD.iter().any(|(standard, ..)| *standard == kind.as_str()) {
+    if is_standard(kind) {
         return Ok(Vec::new());
     }
     let known: bool = conn

@@ -418,3 +418,326 @@ async fn what_is_not_understood_at_all_is_refused_everywhere() {
         assert_eq!(status == 422, refused, "{query}: {answer}");
     }
 }
+
+/// Sends and expects this status; the answer.
+async fn expect(world: &World, status: u16, method: &str, path: &str, token: &str, body: Value) -> Value {
+    let (got, answer) = world.send(method, path, token, true, body).await;
+    assert_eq!(got.as_u16(), status, "{method} {path}: {answer}");
+    answer
+}
+
+#[tokio::test]
+async fn a_condition_counts_however_it_is_written() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let (one, two) = (world.vault(&alice).await, world.vault(&alice).await);
+    for (vault, name) in [(&one, "in one"), (&two, "in two")] {
+        let item = json!({"vaultId": vault, "name": name, "tags": [name], "color": 1});
+        world.ok("POST", "/items", &alice, item).await;
+    }
+    let names = async |query: &str| {
+        let found = world.ok("GET", &format!("/items/search?{query}"), &alice, Value::Null).await;
+        let items = found["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for query in [
+        format!("vaultIds={one}"),
+        format!("vaultId[]={one}"),
+        format!("vaultIds[]={one}&vaultIds[]={two}&vaultId={one}"),
+        "tags=in+one".to_owned(),
+        "query[]=in+one".to_owned(),
+        "tags[0]=in+one".to_owned(),
+    ] {
+        assert_eq!(names(&query).await, ["in one"], "{query}");
+    }
+    assert!(names(&format!("vaultIds[]={two}&vaultId={one}")).await.is_empty(), "both hold");
+    assert!(names("colorCodes=2").await.is_empty());
+    for path in [
+        format!("/items/search?vaultId={one}&vaultId={two}"),
+        format!("/items?vaultId={one}&folderIds[]={two}"),
+        "/users?userIds[]=a".to_owned(),
+        "/folders?vaultIds[]=a".to_owned(),
+        "/activity-log?itemId=a".to_owned(),
+    ] {
+        expect(&world, 422, "GET", &path, &alice, Value::Null).await;
+    }
+    // What is no condition stays ignored.
+    assert_eq!(names("page=1&take=5").await.len(), 2);
+}
+
+#[tokio::test]
+async fn every_list_has_its_pages() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    for name in ["f1", "f2"] {
+        world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": name})).await;
+        world.ok("POST", "/user-groups", &alice, json!({"name": name})).await;
+    }
+    for path in ["/users?", "/folders/search?query=f&", "/user-groups?search=f&", "/activity-log?"] {
+        let page = async |offset: usize| {
+            let path = format!("{path}limit=1&offset={offset}");
+            world.ok("GET", &path, &alice, Value::Null).await["items"][0].clone()
+        };
+        let (first, second) = (page(0).await, page(1).await);
+        assert!(first.is_object() && second.is_object() && first != second, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_moves_where_it_is_told_and_nowhere_else() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let (vault, other) = (world.vault(&alice).await, world.vault(&alice).await);
+    let folder = async |name: &str| {
+        id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": name})).await)
+    };
+    let (from, to) = (folder("from").await, folder("to").await);
+    let item = json!({"vaultId": vault, "folderId": from, "name": "i"});
+    let item = id(&world.ok("POST", "/items", &alice, item).await);
+    let path = format!("/items/{item}/move");
+    let stands_in =
+        async || world.ok("GET", &format!("/items/{item}"), &alice, Value::Null).await["folderId"].clone();
+    for body in [
+        json!({"vaultId": vault}),
+        json!({"folderId": ""}),
+        json!({"folderId": from, "targetFolderId": to}),
+        json!({"vaultId": vault, "folderId": ""}),
+        json!([vault]),
+        json!({"name": "x"}),
+    ] {
+        expect(&world, 422, "POST", &path, &alice, body).await;
+        assert_eq!(stands_in().await, json!(from));
+    }
+    for (body, place) in [
+        (json!({"folderId": to}), json!(to)),
+        (json!({"vaultId": vault, "targetFolderId": from}), json!(from)),
+        (json!({"vaultId": vault, "folderId": null, "parentFolderId": to}), json!(to)),
+        (json!({"vaultId": vault, "folderId": null}), Value::Null),
+        (json!({"vaultId": other}), Value::Null),
+    ] {
+        world.ok("POST", &path, &alice, body.clone()).await;
+        assert_eq!(stands_in().await, place, "{body}");
+    }
+    let folder_path = format!("/folders/{from}/move");
+    for body in [json!({"targetFolderId": ""}), json!({"targetFolderId": to, "parentFolderId": other})] {
+        expect(&world, 422, "POST", &folder_path, &alice, body).await;
+    }
+    world.ok("POST", &folder_path, &alice, json!({"targetFolderId": to, "parentFolderId": null})).await;
+    let moved = world.ok("GET", &format!("/folders/{from}"), &alice, Value::Null).await;
+    assert_eq!(moved["parentFolderId"], json!(to));
+}
+
+#[tokio::test]
+async fn a_password_in_the_clear_is_never_lost_in_silence() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let item = id(&world
+        .ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "i", "password": null}))
+        .await);
+    for (method, path, body) in [
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "password": "s"})),
+        ("PATCH", format!("/items/{item}"), json!({"password": "s"})),
+        ("PATCH", format!("/items/{item}"), json!({"password": "s", "name": "n"})),
+    ] {
+        let answer = expect(&world, 422, method, &path, &alice, body).await;
+        assert_eq!(answer["errors"][0]["field"], "passwordEncrypted");
+    }
+}
+
+#[tokio::test]
+async fn what_a_shortcut_shows_of_itself_comes_back_with_a_change() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let (item, shortcut, _) = reached_by_shortcut(&world, &alice, &bob).await;
+    for path in [format!("/items/{item}"), format!("/items/{shortcut}")] {
+        let seen = world.ok("GET", &path, &bob, Value::Null).await;
+        let change = json!({"vaultId": seen["vaultId"], "folderId": seen["folderId"], "name": "changed"});
+        world.ok("PATCH", &path, &bob, change).await;
+        expect(&world, 422, "PATCH", &path, &bob, json!({"folderId": item})).await;
+    }
+    // In the bin with its folder.
+    let seen = world.ok("GET", &format!("/items/{item}"), &bob, Value::Null).await;
+    world
+        .ok("DELETE", &format!("/folders/{}", seen["folderId"].as_str().unwrap()), &alice, Value::Null)
+        .await;
+    for path in [format!("/items/{item}"), format!("/shortcuts/{shortcut}"), format!("/items/{shortcut}")] {
+        expect(&world, 404, "GET", &path, &bob, Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn a_programs_session_stays_one() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let login = json!({"username": "alice", "password": "correct horse"});
+    let tokens = world.ok("POST", "/users/login", "", login).await;
+    let access = tokens["accessToken"].as_str().unwrap();
+    world.ok("POST", "/csrf-tokens/generate", access, json!({})).await;
+    let next =
+        world.ok("POST", "/sessions/refresh", "", json!({"refreshToken": tokens["refreshToken"]})).await;
+    assert!(next["accessToken"].is_string(), "{next}");
+    world
+        .ok(
+            "POST",
+            "/sessions/logout",
+            next["accessToken"].as_str().unwrap(),
+            json!({"refreshToken": next["refreshToken"]}),
+        )
+        .await;
+    expect(&world, 401, "GET", "/users/info", next["accessToken"].as_str().unwrap(), Value::Null).await;
+    world.ok("GET", "/users/info", &alice, Value::Null).await;
+    // As they are for whoever knows nothing of the wrapping: errors too.
+    for body in [json!({"foo": 1}), json!({"refreshToken": "x"})] {
+        let (_, answer) = plain(&world, "POST", "/sessions/refresh", "", &body).await;
+        assert!(answer["errors"].is_array(), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_half_open_session_does_not_outlive_its_guesses_by_a_refresh() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
+    database.execute("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", []).unwrap();
+    let login = json!({"username": "alice", "password": "correct horse"});
+    let mut tokens = world.ok("POST", "/users/login", "", login).await;
+    for guess in 0..5 {
+        let access = tokens["accessToken"].as_str().unwrap().to_owned();
+        expect(&world, 401, "POST", "/users/2fa/totp/authorize", &access, json!({"code": "000000"})).await;
+        if guess == 2 {
+            // The count goes along.
+            tokens = world
+                .ok("POST", "/sessions/refresh", "", json!({"refreshToken": tokens["refreshToken"]}))
+                .await;
+        }
+    }
+    let access = tokens["accessToken"].as_str().unwrap();
+    expect(&world, 401, "POST", "/sessions/refresh", "", json!({"refreshToken": tokens["refreshToken"]}))
+        .await;
+    expect(&world, 401, "POST", "/sessions/refresh-access-token", "", json!({"accessToken": access})).await;
+    expect(&world, 401, "GET", "/users/info", access, Value::Null).await;
+    world.ok("GET", "/users", &alice, Value::Null).await;
+}
+
+#[tokio::test]
+async fn what_was_sent_ends_with_the_right_of_who_sent_it() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let carol = world.environment.add_user(crate::world::user("carol")).unwrap();
+    let token = world.environment.issue_session(&carol).unwrap().access_token.unwrap();
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "i"})).await);
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let grant = |role: &str| json!({"userId": bob_id, "role": role});
+    let users = format!("/vaults/{vault}/users");
+    world.ok("POST", &users, &alice, grant("edit")).await;
+    let sent = id(&world.ok("POST", "/inbox-items", &bob, json!({"itemId": item, "userId": carol})).await);
+    let path = format!("/inbox-items/{sent}");
+    world.ok("GET", &path, &token, Value::Null).await;
+    // Whoever administers the item sees it, and can end it.
+    let seen = world.ok("GET", &format!("/inbox-items?vaultId={vault}"), &alice, Value::Null).await;
+    assert_eq!((&seen["items"][0]["userId"], &seen["items"][0]["itemId"]), (&json!(carol), &json!(item)));
+    expect(&world, 403, "GET", &format!("/inbox-items?itemId={item}"), &bob, Value::Null).await;
+    for ended in ["none", "blocked"] {
+        if ended == "blocked" {
+            world.ok("POST", &format!("/users/{bob_id}/block"), &alice, json!({})).await;
+        } else {
+            world.ok("POST", &users, &alice, grant("none")).await;
+        }
+        expect(&world, 404, "GET", &path, &token, Value::Null).await;
+        assert_eq!(world.ok("GET", "/inbox-items", &token, Value::Null).await, json!({"items": []}));
+        world.ok("POST", &users, &alice, grant("edit")).await;
+    }
+    world.ok("DELETE", &path, &alice, json!({})).await;
+    expect(&world, 404, "GET", &path, &token, Value::Null).await;
+}
+
+#[tokio::test]
+async fn members_are_there_also_where_they_hold_nothing() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "i"})).await;
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    world
+        .ok("POST", &format!("/folders/{folder}/users"), &alice, json!({"userId": bob_id, "role": "read"}))
+        .await;
+    let folders = world.ok("GET", "/folders", &bob, Value::Null).await;
+    assert_eq!(folders["items"][0]["permissions"], json!(["item:read", "folder:read", "snapshot:read"]));
+    member(&folders["items"][0], "color");
+    assert_eq!(world.ok("GET", "/vaults", &bob, Value::Null).await["items"][0]["permissions"], json!([]));
+    for path in [format!("/items?vaultId={vault}"), "/items/search?query=i".to_owned()] {
+        let items = world.ok("GET", &path, &alice, Value::Null).await;
+        assert_eq!(*member(&items["items"][0], "fieldsOrder"), Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_vault_of_a_standard_type_keeps_it_beside_others() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let company = "000000000000000000000001";
+    let make =
+        async || id(&world.ok("POST", "/vaults", &alice, json!({"name": "v", "typeId": company})).await);
+    let before = make().await;
+    world.ok("POST", "/vault-types", &alice, json!({"name": "own", "code": "own"})).await;
+    for vault in [before, make().await] {
+        let seen = world.ok("GET", &format!("/vaults/{vault}"), &alice, Value::Null).await;
+        assert_eq!(seen["typeId"], company);
+    }
+    expect(&world, 422, "POST", "/vaults", &alice, json!({"name": "v"})).await;
+}
+
+#[tokio::test]
+async fn who_was_made_without_keys_gets_them_once() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    database.execute("UPDATE users SET master_key_hash = NULL WHERE username = 'bob'", []).unwrap();
+    let keys = json!({
+        "keys": {"public": "p", "privateEncrypted": "q"},
+        "masterKeyHash": "aa", "masterKeyOptions": "pbkdf:sha256:300000:64:salt",
+    });
+    world.ok("POST", "/users/keys", &bob, keys.clone()).await;
+    assert_eq!(world.ok("GET", "/users/keys", &bob, Value::Null).await["keys"]["public"], "p");
+    expect(&world, 409, "POST", "/users/keys", &bob, keys.clone()).await;
+    expect(&world, 409, "POST", "/users/keys", &alice, keys).await;
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_and_says_what_is_missing_in_it() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let block = format!("/users/{bob_id}/block");
+    for (path, body) in
+        [("/vaults", "[\"v\"]"), (&*block, "[]"), (&block, "\"x\""), (&block, "{"), ("/batch", "[]")]
+    {
+        let (status, answer) = world.send_text("POST", path, &alice, body.into()).await;
+        assert_eq!(status, 422, "{path} {body}: {answer}");
+    }
+    let said = async |path: &str, body: Value| {
+        expect(&world, 422, "POST", path, &alice, body).await["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(said("/batch", json!({"zz": 1})).await.contains("`requests`"));
+    let grant = json!({"userId": bob_id, "role": "hidden-word"});
+    let vault = world.vault(&alice).await;
+    let said = said(&format!("/vaults/{vault}/users"), grant).await;
+    assert!(said.contains("`read`") && !said.contains("hidden-word"), "{said}");
+    // Members of a new group are its members.
+    let group = world.ok("POST", "/user-groups", &alice, json!({"name": "g", "userIds": [bob_id]})).await;
+    let group = world.ok("GET", &format!("/user-groups/{}", id(&group)), &alice, Value::Null).await;
+    assert_eq!(group["userIds"], json!([bob_id]));
+    // Null empties.
+    let user = format!("/users/{bob_id}");
+    world.ok("PATCH", &user, &alice, json!({"email": "b@example.com"})).await;
+    world.ok("PATCH", &user, &alice, json!({"email": null})).await;
+    assert_eq!(world.ok("GET", &user, &alice, Value::Null).await["email"], Value::Null);
+}
+
+#[tokio::test]
+async fn one_batch_sets_few_passwords() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let change = json!({"method": "PATCH", "relativeUrl": format!("/api/v1/users/{bob_id}"), "body": {"password": "another one"}});
+    let batch = |count: usize| json!({"requests": vec![change.clone(); count]});
+    expect(&world, 422, "POST", "/batch", &alice, batch(5)).await;
+    world.ok("POST", "/batch", &alice, batch(1)).await;
+    let long = json!({"username": "x", "fullName": "x".repeat(200_000), "password": "correct horse"});
+    expect(&world, 422, "POST", "/users", &alice, long).await;
+}

@@ -261,6 +261,7 @@ const OWN: &[(&str, &str)] = &[
     ("get", "/users"),
     ("get", "/users/info"),
     ("get", "/users/keys"),
+    ("post", "/users/keys"),
     ("get", "/users/master-key/options"),
     ("get", "/users/master-key/new-options"),
     ("get", "/users/{id}/public-key"),
@@ -450,6 +451,14 @@ async fn an_encrypted_vault_is_shared_with_its_key_or_not_at_all() {
     let bob_id = world.ok("GET", "/users/info", &bob, Value::Null).await["id"].clone();
     let path = format!("/vaults/{id}/users");
     let bare = json!({"userId": bob_id, "role": "read"});
+    // Who has no keys yet gets the right, which counts with a copy of the key.
+    world.ok("POST", &path, &alice, bare.clone()).await;
+    assert_eq!(world.send("GET", &format!("/vaults/{id}"), &bob, true, Value::Null).await.0, 404);
+    world.ok("POST", &path, &alice, json!({"userId": bob_id, "role": "none"})).await;
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    database
+        .execute("UPDATE users SET public_key = 'p', private_key_encrypted = 'q' WHERE username = 'bob'", [])
+        .unwrap();
     assert_eq!(world.send("POST", &path, &alice, true, bare).await.0, 422);
     let whole = json!({"userId": bob_id, "role": "read", "masterKeyEncrypted": "Ym9i"});
     world.ok("POST", &path, &alice, whole).await;
@@ -468,6 +477,7 @@ async fn the_master_key_hash_must_be_the_users_own() {
         tower::ServiceExt::oneshot(world.router.clone(), request.unwrap())
     };
     assert_eq!(ask("aabb").await.unwrap().status(), 200);
+    assert_eq!(ask("AABB").await.unwrap().status(), 200);
     assert_eq!(ask("aabc").await.unwrap().status(), 401);
 }
 

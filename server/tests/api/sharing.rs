@@ -52,7 +52,7 @@ async fn a_shortcut_shows_the_item_from_its_own_vault() {
     );
     for (method, path, body) in [
         ("DELETE", path.clone(), json!({})),
-        ("PATCH", path.clone(), json!({"folderId": null})),
+        ("PATCH", path.clone(), json!({"folderId": "0123456789abcdef01234567"})),
         ("POST", format!("{path}/move"), json!({"vaultId": own})),
     ] {
         let status = world.send(method, &path, &bob, true, body).await.0;

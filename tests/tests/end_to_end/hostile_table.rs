@@ -79,6 +79,18 @@ const LIES: &[(&str, &[&str], Lie, &str)] = &[
         "target of record",
     ),
     ("every record is another of the vault", &["/items", "/batch"], exchanged, "in the place of record"),
+    (
+        "the vaults are others, their names in another spelling",
+        &["/vaults", "/items", "/folders", "/batch"],
+        respelled,
+        "seen before",
+    ),
+    (
+        "a record that was never opened is in a vault of the server's",
+        &["/items/", "/batch"],
+        moved,
+        "was found in vault",
+    ),
 ];
 
 /// The ciphertext of a record beside the one that is asked for: its key and its password.
@@ -154,6 +166,15 @@ fn renumbered(answer: &mut Value) {
     forged(answer);
 }
 
+/// The same, under a name that is equal to the old one without being it: a letter that Unicode has twice.
+fn respelled(answer: &mut Value) {
+    replace(answer, "name", |name| match name.as_str() {
+        Some("Kunden") => "\u{212a}unden".into(),
+        _ => name.clone(),
+    });
+    renumbered(answer);
+}
+
 /// The records are said to stand in a vault that nobody knows.
 fn moved(answer: &mut Value) {
     set(answer, "vaultId", &"f0f0f0f0f0f0f0f0f0f0f0f0".into());
@@ -189,9 +210,31 @@ const COMMANDS: &[Command] = &[
         words: &["rotate", "there:V/old", "--exec", "./target.sh"],
         lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
     },
-    Command { words: &["migrate", "there:", "embedded:b"], lies: &[11] },
-    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: &[11] },
+    Command { words: &["migrate", "there:", "embedded:b"], lies: SOURCES },
+    Command { words: &["sync", "there:", "embedded:b"], lies: SOURCES },
+    Command { words: &["export", "there:", "whole.jsonl", "--allow-plaintext"], lies: SOURCES },
+    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: SOURCES },
+    Command { words: &["verify", "there:", "embedded:b"], lies: SOURCES },
+    Command { words: &["audit", "there:"], lies: SOURCES },
+    Command { words: &["fsck", "there:"], lies: &[6, 12] },
+    Command { words: &["get", "there:Kunden/far"], lies: &[12] },
+    Command { words: &["update", "there:Kunden/far", "--stdin", "password"], lies: &[12] },
+    Command { words: &["import", "far.jsonl", "there:", "--structure", "keep"], lies: &[12] },
+    Command { words: &["import", "far.csv", "there:Kunden"], lies: &[12] },
+    Command { words: &["sync", "far.jsonl", "there:"], lies: &[12] },
+    Command { words: &["exec", "--env", "A=there:Kunden/far", "--", "sh", "-c", "echo ran $A"], lies: &[12] },
+    Command { words: &["get", "there:Never/read"], lies: &[13] },
+    Command { words: &["update", "there:Never/read", "--stdin", "password"], lies: &[13] },
+    Command { words: &["exec", "--env", "A=there:Never/read", "--", "sh", "-c", "echo ran $A"], lies: &[13] },
+    Command {
+        words: &["exec", "--folder", "there:Never", "--prefix", "A_", "--", "sh", "-c", "echo ran"],
+        lies: &[13],
+    },
+    Command { words: &["rotate", "there:Never/read", "--exec", "./target.sh"], lies: &[13] },
 ];
+
+/// What reads an environment as a source.
+const SOURCES: &[usize] = &[6, 11, 12];
 
 /// What lies, if anything does.
 type Told = Arc<Mutex<Option<usize>>>;
@@ -202,10 +245,15 @@ fn world() -> (Scene, Served, Proxy, Told) {
     let old = format!(
         r#"{{"vault":"V","name":"old","login":"u","password":"{PRESENT}","url":"program://here.example/"}}
 {{"vault":"V","name":"other","login":"u","password":"of another"}}
+{{"vault":"Kunden","name":"far","login":"u","password":"{PRESENT}"}}
+{{"vault":"Never","name":"read","login":"u","password":"{PRESENT}","url":"program://here.example/"}}
 "#
     );
     let new = format!(r#"{{"vault":"V","name":"new","login":"u","password":"{SECRET}"}}"#);
-    let _ = (scene.file("old.jsonl", old), scene.file("new.jsonl", new), scene.file("secret", SECRET));
+    let _ =
+        (scene.file("old.jsonl", old), scene.file("new.jsonl", new.clone()), scene.file("secret", SECRET));
+    let _ = scene.file("far.jsonl", new.replace(r#""V""#, r#""Kunden""#));
+    let _ = scene.file("far.csv", format!("name,login,password\nnew,u,{SECRET}\n"));
     let _ = scene.file("template", "a={{ there:V/old }}\n");
     // It takes the present secret and no other, and remembers what it was told.
     let script = format!(
@@ -280,13 +328,13 @@ fn no_lie_is_believed_by_any_command() {
     let item = api(&format!("v1/items/{}", found["items"][0]["id"].as_str().unwrap()));
     let text = |member: &str| item[member].as_str().unwrap().to_owned();
     ANOTHER.get_or_init(|| [text("keyEncrypted"), text("passwordEncrypted")]);
-    for command in
-        COMMANDS.iter().filter(|command| command.lies.len() > WRITES.len() && command.words[0] != "rotate")
-    {
-        if command.words[0] != "update" {
-            let (code, said) = run(&scene, &served, command.words);
-            assert_eq!(code, Some(0), "the truth: {:?}\n{said}", command.words);
-        }
+    let opens = |command: &&Command| {
+        !matches!(command.words[0], "rotate" | "update")
+            && (command.lies.len() > WRITES.len() || command.words == ["get", "there:Kunden/far"])
+    };
+    for command in COMMANDS.iter().filter(opens) {
+        let (code, said) = run(&scene, &served, command.words);
+        assert_eq!(code, Some(0), "the truth: {:?}\n{said}", command.words);
     }
     let (code, said) = run(&scene, &served, &["rotate", "there:V/old", "--dry-run", "--exec", "./target.sh"]);
     assert_eq!(code, Some(0), "the truth: {said}");
@@ -299,7 +347,7 @@ fn no_lie_is_believed_by_any_command() {
         for (at, command) in COMMANDS.iter().enumerate().filter(|(_, command)| command.lies.contains(&number))
         {
             // Some in the short form, others for another lie.
-            if !whole && (at + number) % 3 != 0 && number < 10 {
+            if !whole && (at + number) % 3 != 0 && number < 11 {
                 continue;
             }
             let before = std::fs::read(&journal).unwrap();
@@ -309,7 +357,8 @@ fn no_lie_is_believed_by_any_command() {
             *told.lock().unwrap() = None;
             let story = format!("{what}: {:?}: {code:?}\n{said}", command.words);
             assert!(matches!(code, Some(4 | 5 | 125)), "{story}");
-            assert!(said.contains(word) || said.contains("not the one that was seen before"), "{story}");
+            let names_it = [word, "not the one that was seen before", "was found in vault"];
+            assert!(names_it.iter().any(|words| said.contains(words)), "{story}");
             assert!(said.contains("next:"), "{story}");
             let heard = &proxy.received()[received..];
             assert!(!holds(heard, SECRET) && !holds(heard, PRESENT), "a secret reached the server\n{story}");

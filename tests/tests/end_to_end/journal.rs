@@ -200,3 +200,42 @@ fn a_job_that_is_forgotten_leaves_the_journal_and_what_it_made_stays() {
     scene.run(&["undo", "1"]).exits(1);
     scene.run(&["verify", file, "embedded:a"]).succeeds();
 }
+
+#[test]
+fn what_was_being_made_when_a_run_died_is_taken_back_as_well() {
+    for point in ["after place request", "before place outcome"] {
+        for occurrence in [1, 2, 4] {
+            for resumed in [false, true] {
+                let scene = Scene::with_environments(&["a"]);
+                let _ = scene.file("there.csv", "vault,folder,name,password\nThere,own,one,x\n");
+                scene.run(&["import", "there.csv", "embedded:a"]).succeeds();
+                let before = scene.run(&["--json", "tree", "embedded:a"]).succeeds().json();
+                let rows =
+                    "vault,folder,name,password\nNew,f/g,one,x\nThere,own/new,two,y\nOther,h,three,z\n";
+                let file = scene.file("more.csv", rows);
+                assert!(scene.crashes(point, occurrence, &["import", file, "embedded:a"]));
+                if resumed {
+                    scene.run(&["resume", "2"]).succeeds();
+                }
+                scene.run(&["undo", "2"]).succeeds();
+                let after = scene.run(&["--json", "tree", "embedded:a"]).succeeds().json();
+                assert_eq!(after, before, "{point} {occurrence}, resumed: {resumed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_last_job_is_the_last_and_no_other() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,one,x\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["import", file, "embedded:b"]).succeeds();
+    scene.run(&["undo", "last"]).succeeds().says("taking back job 2: keyferry import").says("embedded:b");
+    scene.run(&["undo", "last"]).exits(2).says("taken back already").says("next:");
+    scene.run(&["verify", file, "embedded:a"]).succeeds();
+    let jobs = scene.run(&["--json", "--timeout", "60", "jobs"]).succeeds().json();
+    assert_eq!(jobs[0]["kind"], "import");
+    scene.run(&["--timeout", "60", "import", file, "embedded:b"]).succeeds();
+    assert_eq!(scene.run(&["--json", "jobs"]).succeeds().json()[0]["kind"], "import");
+}

@@ -49,7 +49,7 @@ fn steady(line: &str, text: &str) -> String {
                 let timed = number(word)
                     && matches!(next.trim_end_matches([',', ')', ':']), "s" | "records/s" | "days");
                 let date = word.len() == 10 && word.matches('-').count() == 2 && word.starts_with("20");
-                let clock = word.len() == 5
+                let clock = word.strip_suffix('Z').is_some_and(|time| time.len() == 5)
                     && word.as_bytes()[2] == b':'
                     && word.starts_with(|c: char| c.is_ascii_digit());
                 let id = is_hex(word.trim_matches(['(', ')', ':']));

@@ -346,3 +346,18 @@ fn a_plan_with_rights_is_not_done_once_somebody_was_given_another() {
     scene.run(&with(&[], &["--trust-administrators", "--plan-to", "plan.json"])).exits(3);
     scene.run(&["apply", "plan.json"]).exits(3);
 }
+
+#[test]
+fn who_is_kept_out_there_gets_in_nowhere_else() {
+    let scene = world();
+    let ann = found(&get(&scene, "a", "users"), "login", "ann");
+    call(&scene, "a", "POST", &format!("users/{ann}/block"), &json!({}));
+    let audit = scene.run(&["audit", "embedded:a", "--only", "access"]).stdout();
+    assert!(audit.contains("ann (blocked)"), "{audit}");
+    let report = scene.run(&with(&["--json"], &["--trust-administrators"])).exits(3).json();
+    let told = report["rights"]["users_not_found"].to_string();
+    assert!(told.contains("ann (blocked in the source)"), "{told}");
+    assert!(!report["rights"]["wrapped_for"].to_string().contains("ann"), "{}", report["rights"]);
+    let there = found(&get(&scene, "b", "users"), "login", "ann");
+    assert_eq!(get(&scene, "b", &format!("users/{there}/rights"))["items"], json!([]));
+}

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::credentials;
 use crate::credentials::{Asked, Credentials, Side, process};
 use crate::location::{Location, Target};
+use crate::pins;
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -39,14 +40,14 @@ pub async fn look(target: &Target, config: &Config, findings: &mut Findings) {
             };
             told_session(&found, &asked, findings);
             if found.signed_in() {
-                server(url, found, &asked, findings).await;
+                server(url, found, &asked, config, findings).await;
             }
         }
         Location::Embedded(folder, _) => match embedded::client(folder, about) {
             Ok((client, _)) => {
                 findings.ok(about, "location", target.canonical.clone());
                 match credentials(&asked) {
-                    Ok(found) => keys(client, found, &asked, findings).await,
+                    Ok(found) => keys(client, found, &asked, config, findings).await,
                     Err(error) => findings.failed(about, "credentials", &error),
                 }
             }
@@ -211,7 +212,13 @@ fn told_session(found: &Credentials, asked: &Asked<'_>, findings: &mut Findings)
     }
 }
 
-async fn server(url: &Url, mut found: Credentials, asked: &Asked<'_>, findings: &mut Findings) {
+async fn server(
+    url: &Url,
+    mut found: Credentials,
+    asked: &Asked<'_>,
+    config: &Config,
+    findings: &mut Findings,
+) {
     // A renewal ends the tokens that it starts from, so only those that can be put back are renewed here.
     let session = Session {
         access_token: found.token.take(),
@@ -237,16 +244,26 @@ async fn server(url: &Url, mut found: Credentials, asked: &Asked<'_>, findings: 
         }
         Err(error) => return findings.failed(asked.label, "token", &error),
     }
-    keys(client, found, asked, findings).await;
+    keys(client, found, asked, config, findings).await;
 }
 
 /// Whether the user's private key opens, and how well it is guarded.
-async fn keys(client: Client, found: Credentials, asked: &Asked<'_>, findings: &mut Findings) {
+async fn keys(
+    client: Client,
+    found: Credentials,
+    asked: &Asked<'_>,
+    config: &Config,
+    findings: &mut Findings,
+) {
     let about = asked.label;
     let by_password = matches!(found.unlock, Some(Unlock::MasterPassword(_)));
     let at_hand = found.unlock.is_some();
     let source = found.unlock_from.unwrap_or_default();
-    let environment = match Environment::open(client, found.unlock).await {
+    let opened = match pins::remembered(asked.location, &config.pins) {
+        Ok(memory) => Environment::open_known(client, found.unlock, memory).await,
+        Err(error) => Err(error),
+    };
+    let environment = match opened {
         Ok(environment) => environment,
         Err(error) => {
             let next = error.next().unwrap_or("check the master password").to_owned();

@@ -125,7 +125,11 @@ pub(crate) async fn user_names(client: &Client) -> Result<HashMap<String, String
 }
 
 fn names_of(users: Vec<UserInfo>) -> HashMap<String, String> {
-    users.into_iter().map(|user| (user.id, user.username)).collect()
+    let name = |user: &UserInfo| {
+        // What is given to them counts again when they are let in.
+        if user.is_blocked { format!("{} (blocked)", user.username) } else { user.username.clone() }
+    };
+    users.into_iter().map(|user| (user.id.clone(), name(&user))).collect()
 }
 
 /// `None` where the server does not have a call, or not for this user.
@@ -256,7 +260,7 @@ pub(crate) async fn of(
         let lacking = if_told(client.users_without_key(&vault.id).await)?.unwrap_or_default();
         of_vault.without_key = lacking.iter().map(|user| people.name(&user.user_id)).collect();
         let folders = client.folders(Some(&vault.id)).await?;
-        let paths = paths(&vault, &folders);
+        let paths = paths(&vault, &folders)?;
         let within =
             |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
         let mut wanted: Vec<_> = paths.iter().filter(|(_, path)| within(path)).collect();
@@ -306,7 +310,7 @@ async fn all_places(client: &Client) -> Result<Places> {
     for vault in &vaults {
         let inside: Vec<Folder> =
             folders.iter().filter(|folder| folder.vault_id == vault.id).cloned().collect();
-        by_folder.extend(paths(vault, &inside).into_iter().map(|(id, path)| (id, path.to_string())));
+        by_folder.extend(paths(vault, &inside)?.into_iter().map(|(id, path)| (id, path.to_string())));
     }
     Ok((vaults.into_iter().map(|vault| (vault.id, vault.name)).collect(), by_folder))
 }
@@ -328,7 +332,7 @@ async fn ways_past(
     if shortcuts.is_empty() && links.is_empty() {
         return Ok(told);
     }
-    let paths = paths(vault, folders);
+    let paths = paths(vault, folders)?;
     let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
     let mut records = HashMap::new();
     for item in client.item_summaries(&vault.id).await? {

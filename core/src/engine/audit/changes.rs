@@ -85,7 +85,7 @@ pub(crate) async fn log(
             }
             Err(error) => return Err(error),
         };
-        let folders = paths(&vault, &client.folders(Some(&vault.id)).await?);
+        let folders = paths(&vault, &client.folders(Some(&vault.id)).await?)?;
         for entry in entries {
             let id = entry.object.as_deref().unwrap_or_default();
             let record = records.get(id).map(|label| (*label).to_owned());

@@ -225,7 +225,7 @@ async fn check_there(environment: &Environment, inside: &RecordPath) -> Result<(
             return Ok(());
         }
         let folders = environment.client().folders(Some(&vault.id)).await?;
-        if paths(&vault, &folders).values().any(|path| path.folders.starts_with(&inside.folders)) {
+        if paths(&vault, &folders)?.values().any(|path| path.folders.starts_with(&inside.folders)) {
             return Ok(());
         }
     }

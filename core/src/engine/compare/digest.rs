@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write as _};
 use tempfile::SpooledTempFile;
 use zeroize::Zeroizing;
 
-use crate::engine::report::Difference;
+use crate::engine::report::{Difference, MISSING};
 
 pub(crate) type Short = [u8; 16];
 
@@ -284,7 +284,7 @@ impl Ledger {
     /// What is left, as missing records.
     pub(crate) fn into_missing(self) -> impl Iterator<Item = Difference> {
         let left = self.0.into_values().flatten();
-        left.map(|(_, record)| Difference { record: record.into_string(), what: vec!["missing".to_owned()] })
+        left.map(|(_, record)| Difference { record: record.into_string(), what: vec![MISSING.to_owned()] })
     }
 }
 

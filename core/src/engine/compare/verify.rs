@@ -6,7 +6,7 @@ use crate::engine::endpoint::Endpoint;
 use crate::engine::options::Options;
 use crate::engine::placement::Placement;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
-use crate::engine::report::{Difference, Report};
+use crate::engine::report::{Difference, ONLY_THERE, Report};
 use crate::engine::source::{self, Chunks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, Record, RecordPath};
@@ -48,7 +48,10 @@ pub async fn verify(
                     report.read += 1;
                     Way::add(&mut ways, record, &digester)?;
                 }
-                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Reject(reject) => {
+                    report.read += 1;
+                    report.rejected.push(reject.into());
+                }
                 Entry::Note(note) => report.notes.push(note),
                 Entry::Values(values) => report.count(values),
                 Entry::Folder(_) => {}
@@ -231,7 +234,8 @@ impl Held {
                 match expected.take_alike(&noted.digest) {
                     Some((_, _, what)) => report.different.push(Difference { record, what }),
                     None if self.extras == Extras::Differ => {
-                        report.different.push(Difference { record, what: vec!["only there".to_owned()] });
+                        report.only_there += 1;
+                        report.different.push(Difference { record, what: vec![ONLY_THERE.to_owned()] });
                     }
                     None if self.extras == Extras::Unasked => report.only_there += 1,
                     None => {}
@@ -239,8 +243,13 @@ impl Held {
             }
             report.different.extend(expected.into_missing());
         }
-        report.digest = (whole && self.lasting).then(|| equal_ones.to_hex());
-        report.different.sort_by(|one, two| one.record.cmp(&two.record));
+        // Of nothing there is no proof.
+        report.digest = (whole && self.lasting && report.verified > 0).then(|| equal_ones.to_hex());
+        // What differs is looked for first, and there may be thousands of the others.
+        let by_weight = |one: &Difference| (one.is_only_there(), one.is_missing());
+        report.different.sort_by(|one, two| {
+            by_weight(one).cmp(&by_weight(two)).then_with(|| one.record.cmp(&two.record))
+        });
         Ok(())
     }
 }

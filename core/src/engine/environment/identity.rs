@@ -25,11 +25,19 @@ impl Environment {
     pub(crate) async fn identity(&self) -> Result<Identity> {
         let user = self.client().user_info().await?;
         let name = if user.username.is_empty() { user.login } else { user.username };
+        // Roles have ids of their own; people know them by their names.
+        let role = match user.user_role_id {
+            Some(id) => {
+                let known = self.client().user_roles().await.unwrap_or_default();
+                Some(known.into_iter().find(|role| role.id == id).map_or(id, |role| role.name))
+            }
+            None => None,
+        };
         let key = self.public_key().ok().map(crate::crypto::keychain::PublicKey::fingerprint).transpose()?;
         Ok(Identity {
             address: self.place().to_owned(),
             user: name,
-            role: user.user_role_id,
+            role,
             public_key: key.map(|key| HEXLOWER.encode(&key)),
             certificate: self.client().certificate().map(|seen| HEXLOWER.encode(&seen)),
         })

@@ -59,7 +59,7 @@ impl Environment {
         for vault in self.vaults(place).await? {
             self.check_name(&vault)?;
             let folders = self.client().folders(Some(&vault.id)).await?;
-            let paths = paths(&vault, &folders);
+            let paths = paths(&vault, &folders)?;
             let within = |path: &RecordPath| path.folders.starts_with(&place.folders);
             there |= place.folders.is_empty() || paths.values().any(within);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -67,6 +67,7 @@ impl Environment {
             let mut take = |id: &str, folder: Option<&str>| {
                 let path = path(folder);
                 if within(path) {
+                    self.found_in(id, &vault.id);
                     ids.push(id.to_owned());
                     places.push(path.clone());
                 }
@@ -105,13 +106,14 @@ impl Environment {
         for vault in self.vaults(inside).await? {
             self.check_name(&vault)?;
             let folders = self.client().folders(Some(&vault.id)).await?;
-            let paths = paths(&vault, &folders);
+            let paths = paths(&vault, &folders)?;
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             let mut places: HashMap<String, RecordPath> = HashMap::new();
             let mut ids = Vec::new();
             for item in self.client().item_summaries(&vault.id).await? {
                 let path = item.folder_id.as_ref().and_then(|id| paths.get(id)).unwrap_or(&root);
                 if path.folders.starts_with(&inside.folders) && filter.takes_place(path) {
+                    self.found_in(&item.id, &vault.id);
                     ids.push(item.id.clone());
                     places.insert(item.id, path.clone());
                 }
@@ -139,7 +141,11 @@ impl Environment {
     /// # Errors
     /// The first record's that cannot be read.
     pub async fn fetch_found(&self, search: &Search) -> Result<Vec<FetchedRecord>> {
-        let items = self.client().search_items(search).await?.into_iter().map(|item| item.id);
+        let items = self.client().search_items(search).await?.into_iter();
+        let items = items.map(|item| {
+            self.found_in(&item.id, &item.vault_id);
+            item.id
+        });
         let shortcuts = self.client().search_shortcuts(search).await?;
         let mut seen = HashSet::new();
         let mut ids: Vec<String> =
@@ -187,7 +193,7 @@ impl Environment {
     ) -> Result<()> {
         self.check_name(vault)?;
         let folders = self.client().folders(Some(&vault.id)).await?;
-        let paths = paths(vault, &folders);
+        let paths = paths(vault, &folders)?;
         let stands_at = |item: &ItemSummary, names: &[String]| {
             let [_, folders @ .., name] = names else { return false };
             alike(&item.name, name)
@@ -207,6 +213,9 @@ impl Environment {
                 let Some(name) = wanted[number].last() else { continue };
                 let mut here = self.client().search(&vault.id, name).await?;
                 here.retain(|item| stands_at(item, wanted[number]));
+                for item in &here {
+                    self.found_in(&item.id, &vault.id);
+                }
                 if here.is_empty() {
                     left.push(number);
                 }
@@ -222,8 +231,8 @@ impl Environment {
         }
         for &number in &left {
             let namesakes = wanted[number].last().and_then(|name| by_name.get(&*names::canonical(name)));
-            let namesakes = namesakes.into_iter().flatten();
-            found[number].extend(namesakes.filter(|item| stands_at(item, wanted[number])).cloned());
+            let here = namesakes.into_iter().flatten().filter(|item| stands_at(item, wanted[number]));
+            found[number].extend(here.inspect(|item| self.found_in(&item.id, &vault.id)).cloned());
         }
         // Somebody who may read one record of another vault has it here by a shortcut alone.
         let missing: Vec<usize> = left.into_iter().filter(|number| found[*number].is_empty()).collect();
@@ -237,6 +246,7 @@ impl Environment {
             for FoundShortcut { shortcut, item } in there {
                 let here = ItemSummary { id: shortcut.id, folder_id: shortcut.folder_id, ..item };
                 for number in missing.iter().filter(|number| stands_at(&here, wanted[**number])) {
+                    self.found_in(&here.id, &vault.id);
                     found[*number].push(here.clone());
                 }
             }

@@ -16,11 +16,12 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::model::RecordPath;
 use crate::secret::SecretString;
 use keyferry_api::folder::Folder;
+use keyferry_api::item::Item;
 use keyferry_api::vault::Vault;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What opens a user's private key.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub struct Environment {
     memory: OnceLock<Memory>,
     /// Secrets may be written in the clear although a key is at hand, or was.
     unencrypted_permitted: OnceLock<bool>,
+    /// The vault that an item was found in by its name, of those that were looked for.
+    found_in: Mutex<HashMap<String, String>>,
 }
 
 impl fmt::Debug for Environment {
@@ -190,6 +193,7 @@ impl Environment {
             place,
             memory,
             unencrypted_permitted,
+            found_in: Mutex::default(),
         })
     }
 
@@ -241,6 +245,34 @@ impl Environment {
         match self.memory.get() {
             Some(memory) if self.encrypts => memory.vault_name(vault),
             _ => Ok(()),
+        }
+    }
+
+    /// Remembers in which vault, known by its name, an item was found.
+    pub(crate) fn found_in(&self, item: &str, vault: &str) {
+        let mut found = self.found_in.lock().unwrap_or_else(PoisonError::into_inner);
+        found.insert(item.to_owned(), vault.to_owned());
+    }
+
+    /// Makes sure that an item which was found in one vault is not answered as one of another: a vault of the server's own,
+    /// whose key it knows. `true` where it was found there, `false` where nobody looked.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it is answered so.
+    pub(crate) fn stands_where_found(&self, item: &Item) -> Result<bool> {
+        let found = self.found_in.lock().unwrap_or_else(PoisonError::into_inner);
+        match found.get(&item.id) {
+            Some(vault) if *vault != item.vault_id => {
+                let what = format!(
+                    "it was found in vault {vault}, and {} answers it as one of vault {}",
+                    self.label(),
+                    item.vault_id
+                );
+                Err(Error::new(ErrorKind::NotAllowed, what).at(Place::Record(item.name.clone())).next_step(
+                    "run it again if somebody moved it meanwhile; if not, the server lies: ask its administrator over another way",
+                ))
+            }
+            found => Ok(found.is_some()),
         }
     }
 
@@ -428,7 +460,7 @@ impl Environment {
         name.clone_from(&vault.name);
         let mut there = HashMap::new();
         for vault in &vaults {
-            there.extend(paths(vault, &self.client.folders(Some(&vault.id)).await?));
+            there.extend(paths(vault, &self.client.folders(Some(&vault.id)).await?)?);
         }
         for depth in 0..inside.folders.len() {
             let typed = &inside.folders[depth];
@@ -488,24 +520,36 @@ fn subtree(
     trees
 }
 
+/// Folders in folders beyond this are no one's tree, and paths of them would fill the memory.
+const MOST_FOLDERS: usize = 128;
+
 /// Each folder's path; a folder whose ancestors form a cycle or are missing stands at the top.
-pub(crate) fn paths(vault: &Vault, folders: &[Folder]) -> HashMap<String, RecordPath> {
+///
+/// # Errors
+/// [`ErrorKind::Protocol`] where folders are nested more than 128 deep.
+pub(crate) fn paths(vault: &Vault, folders: &[Folder]) -> Result<HashMap<String, RecordPath>> {
     let by_id: HashMap<&str, &Folder> = folders.iter().map(|folder| (folder.id.as_str(), folder)).collect();
-    let path = |folder: &Folder| {
-        let mut names = vec![folder.name.clone()];
+    let mut paths = HashMap::with_capacity(folders.len());
+    for folder in folders {
+        let mut way = vec![folder];
         let mut parent = folder.parent_folder_id.as_deref();
         while let Some(above) = parent.and_then(|id| by_id.get(id)) {
-            if names.len() > folders.len() {
-                return vec![folder.name.clone()];
+            if way.iter().any(|below| below.id == above.id) {
+                way.truncate(1);
+                break;
             }
-            names.push(above.name.clone());
+            if way.len() == MOST_FOLDERS {
+                let what =
+                    format!("folders of vault `{}` are nested more than {MOST_FOLDERS} deep", vault.name);
+                return Err(Error::new(ErrorKind::Protocol, what).next_step("move them up where they stand"));
+            }
+            way.push(above);
             parent = above.parent_folder_id.as_deref();
         }
-        names.reverse();
-        names
-    };
-    let place = |folder| RecordPath { vault: Some(vault.name.clone()), folders: path(folder) };
-    folders.iter().map(|folder| (folder.id.clone(), place(folder))).collect()
+        let folders = way.iter().rev().map(|folder| folder.name.clone()).collect();
+        paths.insert(folder.id.clone(), RecordPath { vault: Some(vault.name.clone()), folders });
+    }
+    Ok(paths)
 }
 
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -514,4 +558,35 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 
 pub(crate) fn ended_early(error: tokio::task::JoinError) -> Error {
     Error::new(ErrorKind::Internal, "a worker ended early").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(length: usize, last: Option<usize>) -> Vec<Folder> {
+        let folder = |number: usize| Folder {
+            id: number.to_string(),
+            name: format!("f{number}"),
+            vault_id: "v".to_owned(),
+            parent_folder_id: number.checked_sub(1).or(last).map(|parent| parent.to_string()),
+            path: Vec::new(),
+            permissions: Vec::new(),
+            color: None,
+        };
+        (0..length).map(folder).collect()
+    }
+
+    #[test]
+    fn folders_have_paths_of_a_bounded_depth() {
+        let vault = Vault { name: "V".to_owned(), ..Vault::default() };
+        let whole = paths(&vault, &chain(128, None)).unwrap();
+        assert_eq!(whole["127"].folders.len(), 128);
+        for folders in [chain(129, None), chain(20_000, None), chain(20_000, Some(19_999))] {
+            assert_eq!(paths(&vault, &folders).unwrap_err().kind(), ErrorKind::Protocol);
+        }
+        // A circle has no top.
+        let circle = paths(&vault, &chain(3, Some(2))).unwrap();
+        assert!(circle.iter().all(|(id, path)| path.folders == [format!("f{id}")]));
+    }
 }

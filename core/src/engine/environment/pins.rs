@@ -17,6 +17,7 @@
 use crate::crypto::keychain::{PublicKey, vault_key_pin};
 use crate::crypto::master_key;
 use crate::engine::journal::wrapped_key_hash;
+use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::secret::SecretString;
 use keyferry_api::item::Item;
@@ -267,7 +268,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] for another: a server that names it could make guessing cheap.
-    pub(crate) fn derivation_agrees(&self, options: &master_key::Options) -> Result<bool> {
+    pub fn derivation_agrees(&self, options: &master_key::Options) -> Result<bool> {
         let remedy = "ask its administrator over another way; if the master password was changed";
         self.agrees(KEY_DERIVATION, &derivation(options), "the key derivation", remedy)
     }
@@ -323,7 +324,10 @@ impl Memory {
         if self.pins.pinned(&self.place, &subject)?.is_some() {
             return Ok(());
         }
-        let others = self.pins.subjects(&self.place, "name:", &digest)?;
+        let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
+        for (_, earlier) in earlier_name_pins(vault) {
+            others.extend(self.pins.subjects(&self.place, "name:", &earlier)?);
+        }
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
         if let Some(other) = ids.into_iter().find(|id| *id != vault.id && !fresh.contains(*id)) {
@@ -380,12 +384,12 @@ impl Memory {
     }
 
     /// Makes sure that no item which was written here is answered with what was written as another: nothing in Passwork's
-    /// envelopes says whose they are, but each record has a key of its own. Says how many have a key that is neither
+    /// envelopes says whose they are, but each record has a key of its own. Names those that have a key which is neither
     /// theirs nor another's: so a client leaves them that moves records between vaults.
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] for an exchange.
-    pub(crate) fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<usize> {
+    pub(crate) fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<HashSet<String>> {
         let mut other = Vec::new();
         for item in items {
             if let Some(key) = wrapped_key_hash(item.key_encrypted.as_deref())
@@ -395,12 +399,14 @@ impl Memory {
             }
         }
         if other.is_empty() {
-            return Ok(0);
+            return Ok(HashSet::new());
         }
         let keys: HashSet<Digest> = other.iter().map(|(key, _)| *key).collect();
         let written = self.pins.written_with(&keys)?;
         let exchanged = other.iter().find_map(|(key, item)| Some((item, written.get(key)?)));
-        let Some((item, as_other)) = exchanged else { return Ok(other.len()) };
+        let Some((item, as_other)) = exchanged else {
+            return Ok(other.iter().map(|(_, item)| item.id.clone()).collect());
+        };
         let what = format!(
             "{} answers with what was written as record {as_other} in the place of record {}",
             self.place, item.id
@@ -479,9 +485,22 @@ fn derivation(options: &master_key::Options) -> Digest {
     Sha256::digest(options.to_string()).into()
 }
 
+/// The pin of a vault's name, whichever of its equivalent spellings the server gives: what finds a vault by its name takes
+/// them as one.
 fn name_pin(vault: &Vault) -> (String, Digest) {
-    let digest: Digest = Sha256::digest(&vault.name).into();
-    (format!("name:{}:{}", vault.id, data_encoding::HEXLOWER.encode(&digest[..8])), digest)
+    name_pin_of(&vault.id, &names::canonical(&vault.name))
+}
+
+/// The same of the spellings that earlier versions pinned as they were given.
+fn earlier_name_pins(vault: &Vault) -> impl Iterator<Item = (String, Digest)> {
+    let canonical = names::canonical(&vault.name).into_owned();
+    let spellings = [vault.name.clone(), names::decomposed(&vault.name)];
+    spellings.into_iter().filter(move |name| *name != canonical).map(|name| name_pin_of(&vault.id, &name))
+}
+
+fn name_pin_of(id: &str, name: &str) -> (String, Digest) {
+    let digest: Digest = Sha256::digest(name).into();
+    (format!("name:{id}:{}", data_encoding::HEXLOWER.encode(&digest[..8])), digest)
 }
 
 #[cfg(test)]
@@ -580,9 +599,9 @@ mod tests {
             serde_json::from_value(item).unwrap()
         };
         let of = |id, key| memory.exchanged(&[item(id, key)]);
-        assert_eq!(of("a", "a").unwrap(), 0);
-        assert_eq!(of("a", "wrapped anew by a client that moved it").unwrap(), 1);
-        assert_eq!(of("of somebody else", "b").unwrap(), 0, "a copy, as far as anybody knows");
+        assert_eq!(of("a", "a").unwrap().len(), 0);
+        assert_eq!(of("a", "wrapped anew by a client that moved it").unwrap().len(), 1);
+        assert_eq!(of("of somebody else", "b").unwrap().len(), 0, "a copy, as far as anybody knows");
         assert!(refused(of("a", "b")));
     }
 

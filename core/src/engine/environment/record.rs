@@ -260,8 +260,10 @@ impl Environment {
 
     /// Opens items, each under the vault key that its own answer holds.
     async fn opened(&self, items: Vec<Item>, path: &RecordPath) -> Vec<Result<FetchedRecord>> {
-        let mut opened: Vec<Option<Result<FetchedRecord>>> = items.iter().map(|_| None).collect();
-        let mut left: Vec<(usize, Item)> = items.into_iter().enumerate().collect();
+        let mut opened: Vec<Option<Result<FetchedRecord>>> =
+            items.iter().map(|item| self.stands_where_found(item).err().map(Err)).collect();
+        let mut left: Vec<(usize, Item)> =
+            items.into_iter().enumerate().filter(|(number, _)| opened[*number].is_none()).collect();
         while let Some((_, first)) = left.first() {
             let vault = first.vault_id.clone();
             let (group, others): (Vec<_>, Vec<_>) =
@@ -295,27 +297,39 @@ impl Environment {
     ) -> Vec<Result<FetchedRecord>> {
         let Some(memory) = self.memory() else { return group };
         let items = group.iter().flatten().map(|one| &one.item);
-        if let Err(error) = memory.exchanged(items) {
-            return group.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect();
-        }
+        let rekeyed = match memory.exchanged(items) {
+            Ok(rekeyed) => rekeyed,
+            Err(error) => return group.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect(),
+        };
         let mut first = Vec::new();
-        let checked: Vec<_> = group
-            .into_iter()
-            .map(|one| {
-                let one = one?;
-                let used = key.filter(|_| one.key.is_some());
-                let place = |error: Error| error.at(Place::Record(one.label()));
-                if used.is_none() && one.holds_secrets() && memory.knows_vault(vault)? {
-                    let what = "its vault encrypts, and it is in the clear by the word of the server";
-                    return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
-                        "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
-                        memory.place()
-                    ))));
-                }
-                first.extend(memory.record(&one.item.id, vault, used).map_err(place)?);
-                Ok(one)
-            })
-            .collect();
+        let checked: Vec<_> =
+            group
+                .into_iter()
+                .map(|one| {
+                    let one = one?;
+                    let used = key.filter(|_| one.key.is_some());
+                    let place = |error: Error| error.at(Place::Record(one.label()));
+                    if used.is_none() && one.holds_secrets() && memory.knows_vault(vault)? {
+                        let what = "its vault encrypts, and it is in the clear by the word of the server";
+                        return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                            "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
+                            memory.place()
+                        ))));
+                    }
+                    if rekeyed.contains(&one.item.id)
+                        && !self.stands_where_found(&one.item)?
+                        && !memory.knows_vault(vault)?
+                    {
+                        let what =
+                            "it was written here with another key, and stands in a vault that was never seen";
+                        return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(
+                            "if it was moved there, ask for it by its path, which names the vault",
+                        )));
+                    }
+                    first.extend(memory.record(&one.item.id, vault, used).map_err(place)?);
+                    Ok(one)
+                })
+                .collect();
         let proved = checked.iter().flatten().any(|one| one.key.is_some());
         let kept = if proved { memory.pin_vault(vault, key) } else { Ok(()) };
         match kept.and_then(|()| memory.pin_all(&first)) {

@@ -64,7 +64,7 @@ impl Scope {
         for vault in environment.client().vaults().await? {
             if self.names_vault(&vault.name) {
                 let folders = environment.client().folders(Some(&vault.id)).await?;
-                let spots = self.of_vault(&vault, &paths(&vault, &folders));
+                let spots = self.of_vault(&vault, &paths(&vault, &folders)?);
                 found.insert(vault.id, spots);
             }
         }

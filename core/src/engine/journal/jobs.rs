@@ -448,8 +448,10 @@ impl Job {
         let report = report.and_then(|report| serde_json::to_string(report).ok());
         self.change(|db| {
             db.execute(
-                "UPDATE jobs SET state = ?2, ended = ?3, report = coalesce(?4, report) WHERE id = ?1",
-                params![self.id, state.name(), now(), report],
+                // What is taken back later took no longer for that.
+                "UPDATE jobs SET state = ?2, ended = iif(?5, coalesce(ended, ?3), ?3), report = coalesce(?4, report)
+                 WHERE id = ?1",
+                params![self.id, state.name(), now(), report, state == State::Undone],
             )
             .map(drop)
         })

@@ -36,6 +36,7 @@ pub(crate) use content::Content;
 pub(crate) use creations::wrapped_key_hash;
 pub(crate) use grants::{GrantKind, GrantMade};
 pub use jobs::{Job, NewJob, Pace, State, Summary};
+pub(crate) use places::Intended;
 pub(crate) use removals::Removed;
 
 use crate::error::{Error, ErrorKind, Place, Result};

@@ -12,6 +12,21 @@ pub(crate) struct Made {
     pub folder: Option<String>,
 }
 
+/// A vault or folder as it is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Intended {
+    Vault {
+        name: String,
+        /// Of its key, where it has one: no other vault has the same.
+        key_hash: Option<String>,
+    },
+    Folder {
+        name: String,
+        vault: String,
+        parent: Option<String>,
+    },
+}
+
 /// A folder that a job sent records to, or the place outside folders.
 pub(crate) struct WrittenTo {
     pub vault: String,
@@ -20,12 +35,17 @@ pub(crate) struct WrittenTo {
 
 impl Job {
     /// Before a vault or folder is made.
-    pub(crate) fn intend_place(&self, kind: &'static str) -> Result<i64> {
+    pub(crate) fn intend_place(&self, what: &Intended) -> Result<i64> {
         crash::point("before place intent");
+        let (kind, name, vault, parent, key_hash) = match what {
+            Intended::Vault { name, key_hash } => ("vault", name, None, None, key_hash.as_ref()),
+            Intended::Folder { name, vault, parent } => ("folder", name, Some(vault), parent.as_ref(), None),
+        };
         let number = self.change(|db| {
             db.execute(
-                "INSERT INTO places (job, sent, kind) VALUES (?1, ?2, ?3)",
-                params![self.id(), now(), kind],
+                "INSERT INTO places (job, sent, kind, name, at_vault, at_folder, key_hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![self.id(), now(), kind, name, vault, parent, key_hash],
             )?;
             Ok(db.last_insert_rowid())
         })?;
@@ -45,6 +65,21 @@ impl Job {
         })?;
         crash::point("after place outcome");
         Ok(())
+    }
+
+    /// Vaults and folders that were asked for, and of which no answer was written down: a run ended there. Those of versions
+    /// that did not write down what was asked for are not among them.
+    pub(crate) fn unanswered_places(&self) -> Result<Vec<(i64, Intended)>> {
+        let sql = "SELECT seq, kind, name, at_vault, at_folder, key_hash FROM places
+                   WHERE job = ?1 AND vault IS NULL AND name IS NOT NULL ORDER BY seq";
+        self.read(sql, |row| {
+            let name = row.get(2)?;
+            let what = match row.get::<_, Option<String>>(3)? {
+                Some(vault) => Intended::Folder { name, vault, parent: row.get(4)? },
+                None => Intended::Vault { name, key_hash: row.get(5)? },
+            };
+            Ok((row.get(0)?, what))
+        })
     }
 
     /// Where the job sent records to; `None` where that was not written down, as older versions did not do it.

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_written_to.sql"),
     include_str!("migrations/0007_rights.sql"),
     include_str!("migrations/0008_creations_by_item.sql"),
+    include_str!("migrations/0009_places_intended.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -35,7 +35,7 @@ use std::time::Instant;
 /// What a transfer would do. Holds counts and names, never a value.
 #[derive(Debug, Default, Serialize)]
 pub struct Plan {
-    /// Records that the source yields.
+    /// Records that the source yields, those among them that are rejected.
     pub read: u64,
     /// What became of the values of a file; see [`Values`].
     pub values: Option<Values>,
@@ -499,7 +499,10 @@ async fn wanted(
                         Err(rejected) => plan.rejected.push(rejected),
                     }
                 }
-                Entry::Reject(reject) => plan.rejected.push(reject.into()),
+                Entry::Reject(reject) => {
+                    plan.read += 1;
+                    plan.rejected.push(reject.into());
+                }
                 Entry::Note(note) => plan.notes.push(note),
                 Entry::Values(values) => plan.values.get_or_insert_default().add(values),
                 Entry::Folder(path) => {

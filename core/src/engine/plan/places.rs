@@ -105,7 +105,7 @@ impl Places {
                 continue;
             };
             let folders = environment.client().folders(Some(&there.id)).await?;
-            for path in paths(&there, &folders).values() {
+            for path in paths(&there, &folders)?.values() {
                 wanted.remove(path.folders.as_slice());
             }
         }

@@ -33,7 +33,7 @@ pub struct Report {
     pub job: Option<i64>,
     /// Whether that job can be taken back.
     pub undoable: bool,
-    /// Records that the source yielded.
+    /// Records that the source yielded, those among them that were rejected.
     pub read: u64,
     /// What became of the values of a file; `null` where the source is an environment or an archive, whose records
     /// have no other form.
@@ -197,6 +197,34 @@ pub struct Difference {
     pub record: String,
     /// `missing` (in the second), `only there`, or the names of the fields that differ.
     pub what: Vec<String>,
+}
+
+/// Of a record that one side alone holds, in the place of the fields that differ.
+pub(crate) const MISSING: &str = "missing";
+pub(crate) const ONLY_THERE: &str = "only there";
+
+impl Difference {
+    /// Whether the second side does not hold the record at all.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.what == [MISSING]
+    }
+
+    /// Whether only the second side holds it.
+    #[must_use]
+    pub fn is_only_there(&self) -> bool {
+        self.what == [ONLY_THERE]
+    }
+
+    /// How a line about it begins, for people, and what it goes on with.
+    #[must_use]
+    pub fn words(&self) -> (&'static str, String) {
+        match self {
+            one if one.is_missing() => ("missing", String::new()),
+            one if one.is_only_there() => ("only there", String::new()),
+            one => ("different", format!(": {}", one.what.join(", "))),
+        }
+    }
 }
 
 #[cfg(test)]

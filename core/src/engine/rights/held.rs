@@ -135,7 +135,7 @@ impl Held {
         let folders = client.folders(Some(&vault.id)).await?;
         let within =
             |path: &RecordPath| path.folders.starts_with(&inside.folders) && filter.takes_place(path);
-        let wanted = paths(vault, &folders).into_iter().filter(|(_, path)| within(path));
+        let wanted = paths(vault, &folders)?.into_iter().filter(|(_, path)| within(path));
         let wanted: Vec<_> = wanted.map(|(id, path)| (id, there(path))).collect();
         places.extend(wanted.iter().cloned());
         let asked = wanted.iter().map(async |(id, at)| (at, Asked::folder(client, id).await));

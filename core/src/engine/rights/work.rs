@@ -73,7 +73,11 @@ impl<'a> Work<'a> {
     pub async fn of(held: Held, own: &str, sink: &'a Arc<Environment>, map: &UserMap) -> Result<Work<'a>> {
         let client = sink.client();
         let users = told(client.users().await, sink)?;
-        let people = matched(&held.users, &users, map)?;
+        let mut people = matched(&held.users, &users, map)?;
+        // Who is kept out there gets in nowhere else by a migration.
+        for blocked in held.users.iter().filter(|user| user.is_blocked) {
+            people.remove(&blocked.id);
+        }
         let mut work = Work {
             sink,
             vaults: HashMap::new(),
@@ -174,7 +178,7 @@ impl<'a> Work<'a> {
             // As the records go: of several vaults of one name into the first.
             if !self.spots.contains_key(&root) {
                 let spot = |folder| Spot { vault: vault.id.clone(), folder };
-                for (id, path) in paths(&vault, &client.folders(Some(&vault.id)).await?) {
+                for (id, path) in paths(&vault, &client.folders(Some(&vault.id)).await?)? {
                     self.spots.entry(path).or_insert_with(|| spot(Some(id)));
                 }
                 self.spots.insert(root, spot(None));
@@ -208,7 +212,8 @@ impl<'a> Work<'a> {
             if people.contains_key(&user.id) {
                 self.outcome.users_found += 1;
             } else {
-                let user = user.username.clone();
+                let blocked = if user.is_blocked { " (blocked in the source)" } else { "" };
+                let user = format!("{}{blocked}", user.username);
                 self.outcome.users_not_found.push(NotFound { user, groups, rights });
             }
         }

@@ -9,7 +9,7 @@ use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
-use crate::engine::journal::Job;
+use crate::engine::journal::{Intended, Job};
 use crate::engine::options::Options;
 use crate::engine::recipients::{self, Recipient};
 use crate::engine::report::WrappedFor;
@@ -137,7 +137,7 @@ impl<'a> Sink<'a> {
         let key = environment.vault_key(&vault)?;
         environment.pin_vault(&vault.id, key.as_deref())?;
         let folders = environment.client().folders(Some(&vault.id)).await?;
-        for (id, path) in paths(&vault, &folders) {
+        for (id, path) in paths(&vault, &folders)? {
             let spot = Spot { vault_id: vault.id.clone(), folder_id: Some(id), key: key.clone() };
             self.spots.entry(path).or_insert(spot);
         }
@@ -426,7 +426,12 @@ impl Writer {
             vault_id: parent.vault_id.clone(),
             parent_folder_id: parent.folder_id.clone(),
         };
-        let number = self.journal(|job| job.map(|job| job.intend_place("folder")).transpose()).await?;
+        let what = Intended::Folder {
+            name: name.to_owned(),
+            vault: folder.vault_id.clone(),
+            parent: folder.parent_folder_id.clone(),
+        };
+        let number = self.journal(move |job| job.map(|job| job.intend_place(&what)).transpose()).await?;
         let find = async || {
             let folders = self.client().folders(Some(&folder.vault_id)).await?;
             let mut alike = folders
@@ -467,7 +472,8 @@ impl Writer {
                 vault.administrators_keys.insert(own.clone(), wrapped);
             }
         }
-        let number = self.journal(|job| job.map(|job| job.intend_place("vault")).transpose()).await?;
+        let what = Intended::Vault { name: name.to_owned(), key_hash: vault.master_key_hash.clone() };
+        let number = self.journal(move |job| job.map(|job| job.intend_place(&what)).transpose()).await?;
         // Its key's hash is random; without a key the name has to do, which was free before.
         let find = async || {
             let vaults = self.client().vaults().await?;

@@ -104,9 +104,11 @@ impl<'a> Reading<'a> {
     async fn vault(&mut self, vault: &Vault) -> Result<bool> {
         let client = self.environment.client();
         let (inside, filter, only) = (self.inside, self.filter, self.only);
+        // A vault of the server's own under a name that is known would be read as what it was.
+        self.environment.check_name(vault)?;
         let key = self.environment.vault_key(vault)?;
         let folders = client.folders(Some(&vault.id)).await?;
-        let paths = paths(vault, &folders);
+        let paths = paths(vault, &folders)?;
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
         let is_inside = |path: &RecordPath| path.folders.starts_with(&inside.folders);
@@ -205,7 +207,7 @@ impl<'a> Reading<'a> {
         }
         // What a job reads back is compared with what it sent.
         if let Some(memory) = self.environment.memory().filter(|_| self.only.items.is_none()) {
-            self.rekeyed += tokio::task::block_in_place(|| memory.exchanged(&items))?;
+            self.rekeyed += tokio::task::block_in_place(|| memory.exchanged(&items))?.len();
         }
         let path = |item: &Item| place(item.folder_id.as_deref()).clone();
         // On this thread, which belongs to the job: rayon's workers do the work.

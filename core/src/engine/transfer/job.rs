@@ -101,5 +101,7 @@ fn stopped(job: &Job, error: Error, go_on: impl FnOnce(i64) -> String) -> Error 
         return error;
     }
     let _ = job.finish(state, None);
-    error.then(&go_on(job.id()))
+    let next = go_on(job.id());
+    // Who stopped it themselves has nothing else to look at.
+    if state == State::Interrupted { error.next_step(next) } else { error.then(&next) }
 }

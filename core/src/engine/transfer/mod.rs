@@ -377,7 +377,10 @@ impl Writing<'_> {
                     }
                 }
                 Entry::Folder(path) => self.sink.folder(&self.placement.place(path)).await?,
-                Entry::Reject(reject) => self.report.rejected.push(reject.into()),
+                Entry::Reject(reject) => {
+                    self.report.read += 1;
+                    self.report.rejected.push(reject.into());
+                }
                 Entry::Note(note) => self.report.notes.push(note),
                 Entry::Values(values) => self.report.count(values),
             }
@@ -527,7 +530,10 @@ async fn into_file(
                     report.created += 1;
                 }
                 Entry::Folder(path) => writer.folder(&path).map_err(in_file)?,
-                Entry::Reject(reject) => report.rejected.push(reject.into()),
+                Entry::Reject(reject) => {
+                    report.read += 1;
+                    report.rejected.push(reject.into());
+                }
                 Entry::Note(note) => report.notes.push(note),
                 Entry::Values(values) => report.count(values),
             }

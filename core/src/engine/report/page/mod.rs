@@ -12,14 +12,14 @@
 mod chart;
 
 use crate::engine::environment::identity::Identity;
-use crate::engine::report::Report;
+use crate::engine::report::{Difference, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::visible::visible;
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
 /// Rows of one table on a page for people; JSON has them all.
-pub(crate) const MOST_ROWS: usize = 1_000;
+pub(crate) const MOST_ROWS: usize = 100_000;
 
 /// The kinds of page, by the file's ending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,7 @@ impl Page<'_> {
 
     fn totals(&self) -> Vec<(&'static str, String)> {
         let report = self.report;
+        let of = |is: fn(&Difference) -> bool| report.different.iter().filter(|one| is(one)).count() as u64;
         let counts = [
             ("read", report.read),
             ("created", report.created),
@@ -126,7 +127,9 @@ impl Page<'_> {
             ("skipped", report.skipped.len() as u64),
             ("rejected", report.rejected.len() as u64),
             ("verified equal", report.verified),
-            ("different", report.different.len() as u64),
+            ("different", of(|one| !one.is_missing() && !one.is_only_there())),
+            ("missing", of(Difference::is_missing)),
+            ("only there", report.only_there),
             ("vaults and folders made", report.folders_created),
         ];
         let always = ["read", "created", "rejected", "verified equal"];
