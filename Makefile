@@ -12,6 +12,7 @@ help: ## this list
 
 setup: ## what tests need of the system
 	@command -v cc >/dev/null || (apt-get update -q && apt-get install -qy build-essential)
+	@command -v gpg >/dev/null || (apt-get update -q && apt-get install -qy gnupg)
 	@command -v gcore >/dev/null || (apt-get update -q && apt-get install -qy gdb)
 	@command -v gnome-keyring-daemon >/dev/null || (apt-get update -q && apt-get install -qy dbus gnome-keyring)
 	@command -v valgrind >/dev/null || (apt-get update -q && apt-get install -qy valgrind)

@@ -148,6 +148,7 @@ pub extern "C" fn kf_export(
 /// - `vaults`, `folder`, `tags`, `query`, `changed_since`, `exclude` (a list of paths): which records of the source count;
 /// - `structure`: `below` (the default), `keep`, `flatten`: where the source's vaults and folders stand in the sink;
 /// - `include_trash`: what lies in the bin of a manager's file comes along, in a folder `Trash`;
+/// - `gpg`: `gpg` opens the entries of a store of pass, with its own keyring and agent;
 /// - `key_file`: the key file of a KDBX; its passphrase, and that of every file that another program encrypted, comes from the
 ///   variable `KEYFERRY_FILE_PASSPHRASE`, or from the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names;
 /// - `map`: an object of CSV columns and the fields that they are;
@@ -254,7 +255,7 @@ fn word(side: &Endpoint) -> String {
     match side {
         Endpoint::Environment(environment, _) => environment.label().to_owned(),
         Endpoint::File { path, .. } => path.display().to_string(),
-        Endpoint::Spooled(..) => "-".to_owned(),
+        Endpoint::Files(..) | Endpoint::Spooled(..) => "-".to_owned(),
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Choice {
     exact: bool,
     no_password: bool,
     include_trash: bool,
+    gpg: bool,
     key_file: Option<PathBuf>,
     vaults: Vec<String>,
     folder: Option<String>,
@@ -81,6 +82,7 @@ impl Choice {
         };
         options.read.no_password = self.no_password;
         options.read.include_trash = self.include_trash;
+        options.read.gpg = self.gpg;
         let key = self.key_file.as_deref().map(locked::key_file).transpose()?;
         let phrase = locked::passphrase_of_process()?;
         (options.read.passphrase, options.read.key_file) = (phrase.clone(), key.clone());

@@ -142,6 +142,7 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     options.exact = flag("exact")?;
     options.read.no_password = flag("no_password")?;
     options.read.include_trash = flag("include_trash")?;
+    options.read.gpg = flag("gpg")?;
     let phrase: Option<String> = option!(given, "file_passphrase");
     let phrase = phrase.map(SecretString::new);
     let key: Option<PathBuf> = option!(given, "key_file");

@@ -128,7 +128,10 @@ pub const ALL: &[(&str, Examples)] = &[
             "keyferry update prod:Infra/db/pg-primary --stdin password",
         )],
     ),
-    ("rotate", &[("See what would be done", "keyferry rotate prod:Infra/db/pg-primary --dry-run")]),
+    (
+        "rotate",
+        &[("See what would be done", "keyferry rotate prod:Infra/db/pg-primary --with postgres --dry-run")],
+    ),
     ("api", &[("Any call of the API", "keyferry api --from prod: --endpoint v1/vaults")]),
     ("inject", &[("Fill a template", "keyferry inject --input app.env.tpl --output app.env")]),
     ("generate", &[("A passphrase", "keyferry generate --words 6")]),

@@ -106,6 +106,9 @@ pub struct Managed {
     /// Bring what lies in the recycle bin along, into a folder Trash
     #[arg(long)]
     pub include_trash: bool,
+    /// Let gpg open the entries of a store of pass, with your keyring and its agent
+    #[arg(long)]
+    pub gpg: bool,
 }
 
 /// Which records count, for every command that reads them.
@@ -194,8 +197,9 @@ pub struct Into {
 /// `import`
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The file; - or FORMAT:- for standard input
-    pub file: String,
+    /// The file; - or FORMAT:- for standard input; several files, or a folder with all in it, are read as one
+    #[arg(required = true, num_args = 1.., value_name = "FILE")]
+    pub files: Vec<String>,
     /// The environment, and a vault and folder in it
     pub environment: String,
     /// The file's format, one of those that `keyferry formats` lists [default: found from its content, then its ending]

@@ -15,15 +15,38 @@ use keyferry_core::Result;
 use keyferry_core::engine::Endpoint;
 use std::sync::Arc;
 
+/// One file as it is, several as one source.
+fn together(mut all: Vec<Endpoint>) -> Result<Endpoint> {
+    if all.len() == 1
+        && let Some(only) = all.pop()
+    {
+        return Ok(only);
+    }
+    let paths = all.into_iter().map(|one| match one {
+        Endpoint::File { path, format: None } => Ok(path),
+        _ => Err(usage(
+            "a format before a file's name is for one file",
+            "--format names the format of all of them, or read them one by one",
+        )),
+    });
+    Ok(Endpoint::Files(paths.collect::<Result<Vec<_>>>()?.into(), None))
+}
+
 /// Brings a file's records into an environment.
 pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let from = location::endpoint(&import.file, Side::From, config).await?;
-    if from.environment().is_some() {
-        return Err(usage(
-            format!("`{}` is an environment where a file is meant", import.file),
-            "use keyferry migrate between environments",
-        ));
+    let mut all = Vec::with_capacity(import.files.len());
+    for file in &import.files {
+        let from = location::endpoint(file, Side::From, config).await?;
+        if from.environment().is_some() {
+            return Err(usage(
+                format!("`{file}` is an environment where a file is meant"),
+                "use keyferry migrate between environments",
+            ));
+        }
+        all.push(from);
     }
+    let named = import.files.join(" ");
+    let from = together(all)?;
     let from = with_format(from, import.format.as_deref())?;
     let read = unlocked(read_options(&import.table)?, &import.managed, [&from], jobs)?;
     let (sink, inside) =
@@ -32,7 +55,7 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     let (report, plan_to) = (import.into.report.clone(), import.into.plan_to.clone());
     let typed = Typed {
         what: "import",
-        from: &import.file,
+        from: &named,
         to: &import.environment,
         dry_run: import.into.dry_run,
         plan_to: plan_to.as_deref(),

@@ -7,6 +7,8 @@ use crate::journal::Jobs;
 use keyferry_core::Result;
 use keyferry_core::engine::Endpoint;
 use keyferry_core::engine::endpoint::written_format;
+use keyferry_core::engine::source::several::files_of;
+use keyferry_core::files::folder::{Kind, Member};
 use keyferry_core::files::locked::{beginning, key_file};
 use keyferry_core::files::source;
 use keyferry_core::formats::{Format, ReadOptions, WriteOptions, detect};
@@ -24,18 +26,27 @@ pub fn unlocked<const N: usize>(
     jobs: &Jobs,
 ) -> Result<ReadOptions> {
     read.include_trash = managed.include_trash;
+    read.gpg = managed.gpg;
     read.heavy_kdf = jobs.allow_heavy_kdf;
     read.key_file = managed.key_file.as_deref().map(key_file).transpose()?;
     read.passphrase = credentials::secret("KEYFERRY", "FILE_PASSPHRASE", &credentials::process)?;
     for endpoint in from {
-        let Endpoint::File { path, format } = endpoint else { continue };
-        if read.passphrase.is_some() || source::is_stream(path)? {
-            continue;
-        }
-        let head = beginning(path, HEAD as u64)?;
-        if detect::needs_passphrase(head.expose(), *format) {
-            let empty = if read.key_file.is_some() { " (empty if its key file alone opens it)" } else { "" };
-            read.passphrase = credentials::ask_for(&format!("Passphrase of {}{empty}: ", path.display()))?;
+        let (paths, format) = match endpoint {
+            Endpoint::File { path, format } => (std::slice::from_ref(path), *format),
+            Endpoint::Files(paths, format) => (&**paths, *format),
+            Endpoint::Environment(..) | Endpoint::Spooled(..) => continue,
+        };
+        for (Member { path, kind, .. }, _) in files_of(paths)? {
+            if read.passphrase.is_some() || kind != Kind::File || source::is_stream(&path)? {
+                continue;
+            }
+            let head = beginning(&path, HEAD as u64)?;
+            if detect::needs_passphrase(head.expose(), format) {
+                let empty =
+                    if read.key_file.is_some() { " (empty if its key file alone opens it)" } else { "" };
+                let question = format!("Passphrase of {}{empty}: ", path.display());
+                read.passphrase = credentials::ask_for(&question)?;
+            }
         }
     }
     Ok(read)

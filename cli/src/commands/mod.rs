@@ -321,7 +321,7 @@ fn shortened(plan: &str, cut: bool) -> Vec<String> {
 /// Whether a source is gone once it was read.
 fn is_read_once(from: &Endpoint) -> Result<bool> {
     match from {
-        Endpoint::Environment(..) => Ok(false),
+        Endpoint::Environment(..) | Endpoint::Files(..) => Ok(false),
         Endpoint::File { path, .. } => files::source::is_stream(path),
         Endpoint::Spooled(..) => Ok(true),
     }
@@ -376,6 +376,7 @@ fn format(name: &str) -> Result<Format> {
 fn with_format(endpoint: Endpoint, name: Option<&str>) -> Result<Endpoint> {
     match (endpoint, name) {
         (Endpoint::File { path, .. }, Some(name)) => Ok(Endpoint::File { path, format: Some(format(name)?) }),
+        (Endpoint::Files(paths, _), Some(name)) => Ok(Endpoint::Files(paths, Some(format(name)?))),
         (endpoint, _) => Ok(endpoint),
     }
 }

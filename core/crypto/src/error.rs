@@ -85,6 +85,8 @@ kinds! {
 /// A place in a source: lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
+    /// The file, where the source is several.
+    pub file: Option<std::sync::Arc<str>>,
     /// The line, where the source has lines.
     pub line: Option<u64>,
     /// The column (of a CSV: the cell), where known.
@@ -110,8 +112,12 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut gap = "";
+        if let Some(file) = &self.file {
+            write!(f, "{file}")?;
+            gap = ", ";
+        }
         if let Some(line) = self.line {
-            write!(f, "line {line}")?;
+            write!(f, "{gap}line {line}")?;
             gap = ", ";
         }
         if let Some(column) = self.column {

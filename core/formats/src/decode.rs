@@ -72,6 +72,11 @@ impl Decode {
         Ok(Self::with(input, raw, encoding, false))
     }
 
+    /// Takes bytes as they are, whatever they look like.
+    pub(crate) fn raw(input: Box<dyn Read + Send>) -> Self {
+        Self::with(input, Zeroizing::new(Vec::new()), UTF_8, false)
+    }
+
     fn with(
         input: Box<dyn Read + Send>,
         raw: Zeroizing<Vec<u8>>,

@@ -507,6 +507,16 @@ static ROWS: &[&Row] = &[
         write: None,
     },
     &Row {
+        name: "pass",
+        aliases: &["gopass"],
+        from: "pass, gopass: a store as a folder, or one decrypted entry",
+        known_by: "the store's `.gpg-id` or `.age-recipients`; an entry by `GOPASS-SECRET-1.0` alone",
+        left: "earlier versions, which are in the store's history",
+        fits: trees::pass::fits,
+        read: trees::pass::read,
+        write: None,
+    },
+    &Row {
         name: "pgpass",
         aliases: &[],
         from: "PostgreSQL's `.pgpass`",

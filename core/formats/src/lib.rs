@@ -129,6 +129,8 @@ pub struct ReadOptions {
     pub heavy_kdf: bool,
     /// Managers' files: what lies in the recycle bin comes along, in a folder `Trash`.
     pub include_trash: bool,
+    /// Stores of pass: whoever walks one lets `gpg` open its entries. Nothing here starts a program.
+    pub gpg: bool,
 }
 
 impl Default for ReadOptions {
@@ -150,6 +152,7 @@ impl Default for ReadOptions {
             key_file: None,
             heavy_kdf: false,
             include_trash: false,
+            gpg: false,
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Endpoint {
         /// `None`: found from content, then from the ending.
         format: Option<Format>,
     },
+    /// Files, and the files of folders, one after the other, as one source. A source only.
+    Files(Arc<[PathBuf]>, Option<Format>),
     /// Standard input, read already and kept so that it can be read again. A source only.
     Spooled(Arc<Spool>, Option<Format>),
 }
@@ -40,7 +42,7 @@ impl Endpoint {
     pub fn environment(&self) -> Option<&Arc<Environment>> {
         match self {
             Endpoint::Environment(environment, _) => Some(environment),
-            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => None,
         }
     }
 
@@ -57,7 +59,7 @@ impl Endpoint {
                 let settled = environment.settled(inside).await?;
                 Ok(Some(Endpoint::Environment(environment.clone(), settled)))
             }
-            Endpoint::File { .. } | Endpoint::Spooled(..) => Ok(None),
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => Ok(None),
         }
     }
 

@@ -74,7 +74,10 @@ impl Placement {
             .collect();
         // A copy of the whole path: an export of this place, or of the other.
         all.push(Self::default());
-        if let (Endpoint::Environment(_, inside), Endpoint::File { .. } | Endpoint::Spooled(..)) = (from, to)
+        if let (
+            Endpoint::Environment(_, inside),
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..),
+        ) = (from, to)
         {
             // The file's first folder is a vault by the rule of files; one without any stands in the default vault.
             all.push(Self { off: inside.clone(), ..Self::default() });

@@ -7,6 +7,7 @@
 //! | [`locked`] | what opens files that other programs encrypted |
 //! | [`sink`] | writes a file whole or not at all; writes through what is no file |
 
+pub mod folder;
 pub mod locked;
 pub mod sink;
 pub mod source;

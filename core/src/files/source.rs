@@ -1,6 +1,7 @@
 //! A file, a pipe or what else gives bytes, as a source. `-` is standard input, and so is every other name of it.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::folder;
 use crate::files::target::{Kind, Open, Purpose, Target, missing, of_file, opened};
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal as _, Read};
@@ -16,6 +17,8 @@ enum Source {
     File(PathBuf),
     /// Gives its bytes once.
     Stream(PathBuf),
+    /// Holds files, each a source of its own.
+    Folder,
 }
 
 impl Source {
@@ -26,6 +29,7 @@ impl Source {
         let target = Target::of(path, Purpose::Read)?;
         match (target.kind, target.open) {
             (Kind::Free, _) => Err(missing(path)),
+            (Kind::Folder, _) if folder::is_folder(path) => Ok(Self::Folder),
             (Kind::Folder, _) => Err(is_folder(path)),
             (Kind::Device | Kind::Disk, _) => Err(is_device(path)),
             (_, Some(Open::Here(0))) => Ok(Self::StandardInput),
@@ -42,9 +46,13 @@ impl Source {
 /// # Errors
 /// A sentence on what to do for whatever gives no file: a folder, a missing file, a device that may have no end.
 pub fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
-    let (Source::File(target) | Source::Stream(target)) = Source::of(path)? else {
-        check_standard_input()?;
-        return Ok(Box::new(io::stdin()));
+    let target = match Source::of(path)? {
+        Source::File(target) | Source::Stream(target) => target,
+        Source::Folder => return Err(is_folder(path)),
+        Source::StandardInput => {
+            check_standard_input()?;
+            return Ok(Box::new(io::stdin()));
+        }
     };
     let file = opened(OpenOptions::new().read(true), &target).map_err(|error| Error::io(path, error))?;
     Ok(Box::new(file))
@@ -55,7 +63,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Read + Send>> {
 /// # Errors
 /// Those of [`open`].
 pub fn is_stream(path: &Path) -> Result<bool> {
-    Ok(!matches!(Source::of(path)?, Source::File(_)))
+    Ok(!matches!(Source::of(path)?, Source::File(_) | Source::Folder))
 }
 
 /// The bytes of a file that is not empty; `None` for what has no length.

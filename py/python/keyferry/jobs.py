@@ -175,7 +175,7 @@ def _words(source: Location, sink: Location) -> list[str]:
 
 
 _PLAIN = {
-    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "include_trash",
+    "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "gpg", "include_trash",
     "no_password", "on_conflict", "query", "rewrap", "structure", "trust_administrators", "verify",
 }  # fmt: skip
 
@@ -239,6 +239,7 @@ def migrate(
     file_passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     include_trash: bool = False,
+    gpg: bool = False,
     journal: str | os.PathLike[str] | None = None,
     resume: int | None = None,
     progress: Progress | None = None,
@@ -266,6 +267,7 @@ def migrate(
         file_passphrase, key_file: what a file opens with that another program encrypted (KDBX, Bitwarden, Aegis …), read or
             written; default: ``KEYFERRY_FILE_PASSPHRASE``, or the file that ``KEYFERRY_FILE_PASSPHRASE_FILE`` names.
         include_trash: what lies in the bin of a manager's file comes along, in a folder ``Trash``.
+        gpg: ``gpg`` opens the entries of a store of pass, with its own keyring and agent.
         journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
         resume: the number of a job to go on with; the error of a job that stopped names it.
         progress: see :data:`Progress`. ``stop``: ends the job cleanly once it is set.
@@ -295,6 +297,7 @@ def migrate(
         file_passphrase=file_passphrase,
         key_file=key_file,
         include_trash=include_trash,
+        gpg=gpg,
     )
     text = _native.transfer(
         _place(source),
@@ -342,6 +345,7 @@ def verify(
     file_passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     include_trash: bool = False,
+    gpg: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Report:
@@ -360,6 +364,7 @@ def verify(
         file_passphrase=file_passphrase,
         key_file=key_file,
         include_trash=include_trash,
+        gpg=gpg,
     )
     text = _native.verify(_place(a), _place(b), progress, stop, words=_words(a, b), **options)
     return Report._from_json(text)

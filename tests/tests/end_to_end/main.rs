@@ -16,6 +16,7 @@ mod environments;
 mod exec;
 mod faults;
 mod filters;
+mod folders;
 mod forged_keys;
 mod fsck;
 mod full_disk;

@@ -95,8 +95,6 @@ fn archives_go_through_pipes_both_ways() {
 #[test]
 fn what_is_no_source_is_named_with_what_to_do() {
     let scene = scene();
-    fs::create_dir(scene.path("folder")).unwrap();
-    fs::write(scene.path("folder/some.csv"), RECORDS).unwrap();
     let refused = |file: &str, what: &str, next: &str| {
         for words in [&["import", file, "embedded:a"][..], &["verify", file, "embedded:a"]] {
             let run = scene.run(words);
@@ -104,8 +102,8 @@ fn what_is_no_source_is_named_with_what_to_do() {
             assert_ne!(run.code(), Some(0), "{}", run.whole());
         }
     };
-    refused("folder", "this is a folder", "folder/some.csv");
-    refused("folder/", "this is a folder", "name a file in it");
+    // That of an environment holds no files for anybody.
+    refused("a", "this is a folder", "embedded:DIR");
     refused("poeple.csv", "there is no such file", "did you mean people.csv?");
     refused("no/such.csv", "its folder does not exist", "nothing called no in it");
     refused("/dev/fd/963", "nothing is open under this number", "run that command again");

@@ -19,6 +19,7 @@ pub(crate) mod kv;
 pub(crate) mod kv_writer;
 pub(crate) mod my_cnf;
 pub(crate) mod netrc;
+pub(crate) mod pass;
 pub(crate) mod pgpass;
 pub(crate) mod sops;
 pub(crate) mod vault;

@@ -341,6 +341,21 @@ fn documents(format: Format) -> Vec<Planted> {
             &[(0, "line 1"), (1, "line 2"), (2, "line 3"), (3, "line 4")],
             0,
         ),
+        "pass" => plain(
+            format!(
+                "{}\nuser: {}\nurl: {}\n{}: {}\n{}\n---\nport: {}\nkeys:\n  - {}\n",
+                token(0),
+                token(1),
+                token(2),
+                "field",
+                token(3),
+                token(4),
+                token(5),
+                token(6)
+            ),
+            &[(0, ""), (1, ""), (2, ""), (3, ""), (4, ""), (5, ""), (6, "")],
+            0,
+        ),
         "netrc" | "pgpass" | "my-cnf" => {
             let (text, places, fixed) = logins_of_programs(name);
             plain(text, places, fixed)

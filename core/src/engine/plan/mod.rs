@@ -589,11 +589,11 @@ impl Vaults {
             Endpoint::Environment(environment, inside) => {
                 Some(environment.vaults(inside).await?.into_iter().map(|vault| vault.name).collect())
             }
-            Endpoint::File { .. } | Endpoint::Spooled(..) => None,
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => None,
         };
         let beneath = match to {
             Endpoint::Environment(_, inside) => inside.clone(),
-            Endpoint::File { .. } | Endpoint::Spooled(..) => RecordPath::default(),
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => RecordPath::default(),
         };
         let (read, names, numbers) = (HashSet::new(), Vec::new(), HashMap::new());
         Ok(Self { beneath, listed, read, names, numbers })

@@ -67,7 +67,7 @@ pub trait Progress: Send + Sync {
 /// Ends the job where the user asked for it.
 pub(crate) fn check(progress: &dyn Progress) -> Result<()> {
     if progress.interrupted() {
-        return Err(Error::new(ErrorKind::Interrupted, "interrupted").next_step("run the same command again"));
+        return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod environment;
 pub mod filter;
 mod seen;
+pub mod several;
 pub mod stdin;
 
 use crate::archive;
@@ -17,6 +18,7 @@ use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
 use crate::error::{Error, Place, Result};
 use crate::files;
+use crate::files::folder::is_folder;
 use crate::formats;
 use crate::formats::detect;
 use crate::model::Entry;
@@ -110,6 +112,15 @@ fn start(from: &Endpoint, options: &Options, filter: Filter, only: Only, allow_e
                 }
             });
         }
+        Endpoint::File { path, format } if is_folder(path) => {
+            let check = filter.check(from);
+            bytes =
+                several::spawn(Arc::from([path.clone()]), *format, options, check, (filter, allow_empty), to);
+        }
+        Endpoint::Files(paths, format) => {
+            let check = filter.check(from);
+            bytes = several::spawn(paths.clone(), *format, options, check, (filter, allow_empty), to);
+        }
         Endpoint::File { path, format } => {
             let path = path.clone();
             let read = Arc::new(AtomicU64::new(0));
@@ -180,7 +191,7 @@ fn spawn_reading(
     let options = options.clone();
     tokio::task::spawn_blocking(move || {
         let seen = Seen::new(filter);
-        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &seen, &to));
+        let read = check.and_then(|()| read_file(&path, input()?, format, &options, &seen, &to, None));
         if let Some(end) = end(read, &seen, allow_empty) {
             let _ = to.blocking_send(end.map_err(|error| error.at(Place::File { path, at: None })));
         }
@@ -211,6 +222,7 @@ fn read_file(
     options: &Options,
     seen: &Seen,
     to: &Sender<Result<Vec<Entry>>>,
+    member: Option<&several::Here>,
 ) -> Result<u64> {
     let filter = seen.filter();
     let failed = |error| Error::io(path, error);
@@ -226,7 +238,16 @@ fn read_file(
     } else {
         let format = match format {
             Some(format) => format,
-            None => detect::detect(&head, path.to_str())?,
+            None => match (detect::detect(&head, path.to_str()), member) {
+                (Ok(format), _) => format,
+                // What else lies in a folder stops nothing, and is told.
+                (Err(error), Some(here)) if here.in_folder() => {
+                    seen.reject();
+                    let _ = to.blocking_send(Ok(vec![here.rejected(&error)]));
+                    return Ok(0);
+                }
+                (Err(error), _) => return Err(error),
+            },
         };
         let whole = formats::WipedReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -236,7 +257,11 @@ fn read_file(
     let mut chunk = Vec::new();
     let (mut entries_read, mut weight, mut taken) = (0, 0, 0);
     for entry in entries {
-        let entry = whole_path(entry?);
+        let entry = entry?;
+        let entry = whole_path(match member {
+            Some(here) => here.place(entry),
+            None => entry,
+        });
         entries_read += 1;
         let wanted = match &entry {
             Entry::Record(record, _) => {
@@ -291,6 +316,7 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
     match endpoint {
         Endpoint::File { path, .. } => Some(path),
         Endpoint::Spooled(spool, _) => Some(spool.path()),
+        Endpoint::Files(paths, _) => paths.first().map(PathBuf::as_path),
         Endpoint::Environment(..) => None,
     }
 }

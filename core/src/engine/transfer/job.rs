@@ -98,10 +98,8 @@ fn stopped(job: &Job, error: Error, go_on: impl FnOnce(i64) -> String) -> Error 
     };
     // The first error counts; a journal that fails as well will say so on resuming.
     if matches!(job.forget_if_idle(), Ok(true)) {
-        return error;
+        return error.next_step("run the same command again");
     }
     let _ = job.finish(state, None);
-    let next = go_on(job.id());
-    // Who stopped it themselves has nothing else to look at.
-    if state == State::Interrupted { error.next_step(next) } else { error.then(&next) }
+    error.then(&go_on(job.id()))
 }

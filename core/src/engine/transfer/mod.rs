@@ -71,7 +71,7 @@ pub async fn transfer(
             preflight.doubts().for_each(|doubt| progress.note(&doubt));
             into_file(from, path, *format, options, &timed).await?
         }
-        Endpoint::Spooled(..) => {
+        Endpoint::Files(..) | Endpoint::Spooled(..) => {
             return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
         }
     };
