@@ -6,7 +6,7 @@ export TMPDIR := $(shell tests/fast-folder.sh)
 # The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
 BUILD := $(CARGO) build --locked --lib --bins --tests
 
-.PHONY: FORCE help setup demo test test-rust check test-official test-go record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
+.PHONY: FORCE help setup demo test test-rust check test-official test-go test-accessibility record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -123,6 +123,13 @@ test-wasm: ## the pure crates as WebAssembly, in Node.js
 			$(WASM) -Zbuild-std=std,panic_abort; \
 	fi
 	node tests/wasm/run.mjs target/wasm/wasm32-unknown-unknown/debug/keyferry-wasm-test.wasm
+
+# Not part of `make test`: it needs Chromium.
+test-accessibility: ## reports and audits as pages, looked at with axe in both themes and on narrow screens; screenshots in target/pages
+	$(BUILD)
+	cd tests/accessibility && npm install --silent --no-audit --no-fund --no-package-lock
+	tests/accessibility/pages.sh $(abspath $(TARGET))/debug/keyferry $(abspath $(TARGET))/pages
+	cd tests/accessibility && node run.mjs --screenshots $(abspath $(TARGET))/pages $(abspath $(TARGET))/pages/*.html
 
 header: ## keyferry.h anew, from the source of the C library
 	KEYFERRY_WRITE_HEADER=1 $(CARGO) test --locked -p keyferry-capi --test header the_header

@@ -155,6 +155,15 @@ pub async fn environment_with(
             Ok((client, true))
         }
         Location::Embedded(folder, _) => embedded::client(folder, &label),
+        Location::File(path, None) if is_name(word) && !path.exists() => Err(usage(
+            format!("there is no environment or file `{word}`"),
+            if config.environments.contains_key(word) {
+                format!("write {word}: with its colon")
+            } else {
+                "keyferry env list shows those that have names; others are written https://… or embedded:DIR"
+                    .to_owned()
+            },
+        )),
         Location::File(..) | Location::Named(..) => Err(usage(
             format!("`{word}` is a file where an environment is meant"),
             "write NAME:, https://… or embedded:DIR",
@@ -167,6 +176,8 @@ pub async fn environment_with(
     };
     let memory = match need {
         Need::Contents => pins::memory(&target.canonical, config)?,
+        // What the master password is made into leaves this process only in the way that was seen before.
+        Need::Names if unlock.is_some() => pins::remembered(&target.canonical, &config.pins)?,
         Need::Names => None,
     };
     let permit = |unlock: Unlock| if config.allow_weak_kdf { unlock.allow_weak_derivation() } else { unlock };
@@ -179,7 +190,6 @@ pub async fn environment_with(
         // Some servers tell nothing at all without the hash of the master key.
         Err(error) if error.kind() == ErrorKind::Locked && need == Need::Names => {
             let Some(unlock) = asked.unlock()? else { return Err(error) };
-            // What the master password is made into leaves this process only in the way that was seen before.
             let memory = pins::memory(&target.canonical, config)?;
             Environment::open_known(client()?.0, Some(permit(unlock)), memory).await?
         }

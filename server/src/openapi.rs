@@ -84,7 +84,7 @@ fn operation(endpoint: &Endpoint, answers: &mut SchemaGenerator, requests: &mut 
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
-    parameters.extend(endpoint.query.iter().map(|param| parameter(*param)));
+    parameters.extend(endpoint.params().map(parameter));
     let gives = (endpoint.gives)(answers);
     let wrapped = answers.subschema_for::<Wrapped>();
     let mut responses = json!({

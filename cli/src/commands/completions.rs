@@ -112,7 +112,8 @@ fn known_words(argument: Arg) -> Arg {
     if matches!(id, "reference" | "references") || named("REFERENCE") {
         return argument.add(ArgValueCompleter::new(|typed: &OsStr| places(typed, false)));
     }
-    let place = argument.is_positional() && matches!(id, "from" | "to" | "location" | "environment" | "file");
+    let place = argument.is_positional()
+        && matches!(id, "from" | "to" | "location" | "environment" | "file" | "files" | "a" | "b");
     if place || named("LOCATION") {
         return argument.add(ArgValueCompleter::new(|typed: &OsStr| places(typed, true)));
     }

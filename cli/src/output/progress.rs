@@ -46,14 +46,42 @@ impl State {
             (None, None) => String::new(),
         };
         let line = format!("{job}{} {}{of}", self.step.word(), grouped(self.done));
+        self.with_speed(line)
+    }
+
+    fn with_speed(&self, line: String) -> String {
         let seconds = self.began.elapsed().as_secs_f64();
         let rate = self.done as f64 / seconds.max(0.001);
         if seconds < 0.5 || self.done == 0 {
             return line;
         }
+        format!("{line}, {}/s{}", grouped(whole(rate)), self.left(rate))
+    }
+
+    fn left(&self, rate: f64) -> String {
         let left = self.total.or(self.about).map(|all| all.saturating_sub(self.done) as f64 / rate);
-        let left = left.map_or_else(String::new, |left| format!(", {} left", time(whole(left.ceil()))));
-        format!("{line}, {}/s{left}", grouped(whole(rate)))
+        left.map_or_else(String::new, |left| format!(", {} left", time(whole(left.ceil()))))
+    }
+
+    /// The same in so many columns: the rate goes first, then the figures for a percentage.
+    fn line_within(&self, columns: usize) -> String {
+        let whole_line = self.line();
+        let fits = |line: &String| line.chars().count() < columns;
+        if fits(&whole_line) {
+            return whole_line;
+        }
+        let rate = self.done as f64 / self.began.elapsed().as_secs_f64().max(0.001);
+        let without_rate =
+            whole_line.rsplit_once("/s").and_then(|(line, left)| Some((line.rsplit_once(", ")?.0, left)));
+        let without_rate = without_rate.map(|(line, left)| format!("{line}{left}"));
+        let job = self.job.map_or_else(String::new, |job| format!("job {job} "));
+        let portion = self.total.or(self.about).filter(|all| *all > 0).map(|all| {
+            let percent = (self.done.min(all) * 100) / all;
+            format!("{job}{} {percent} %", self.step.word())
+        });
+        let with_left = portion.as_ref().map(|line| format!("{line}{}", self.left(rate)));
+        let mut shorter = [without_rate, with_left, portion].into_iter().flatten();
+        shorter.find(fits).unwrap_or_else(|| whole_line.chars().take(columns.max(2) - 1).collect())
     }
 }
 
@@ -126,7 +154,7 @@ impl Progress for Shown {
             return;
         }
         if self.bars {
-            let line = state.line();
+            let line = state.line_within(columns());
             // Only now is there something to show: what cannot be opened fails before.
             let bar = state.bar.get_or_insert_with(bar);
             bar.set_message(line);
@@ -193,6 +221,17 @@ impl Drop for Shown {
     }
 }
 
+/// The width of the terminal that progress is shown on.
+fn columns() -> usize {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr())
+        && size.ws_col > 0
+    {
+        return size.ws_col.into();
+    }
+    80
+}
+
 /// The line first, so that a narrow terminal cuts off the bar and nothing else.
 fn bar() -> ProgressBar {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty());
@@ -211,6 +250,20 @@ mod tests {
     fn state(total: Option<u64>, about: Option<u64>, done: u64, seconds: u64) -> State {
         let began = Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
         State { step: Step::Writing, total, about, done, began, said: began, job: Some(7), bar: None }
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_whole_words() {
+        let state = state(Some(50_000), None, 12_345, 10);
+        for (columns, line) in [
+            (80, "job 7 writing 12,345 of 50,000, 1,234/s, 31 s left"),
+            (45, "job 7 writing 12,345 of 50,000, 31 s left"),
+            (40, "job 7 writing 24 %, 31 s left"),
+            (25, "job 7 writing 24 %"),
+            (10, "job 7 wri"),
+        ] {
+            assert_eq!(state.line_within(columns), line, "{columns}");
+        }
     }
 
     #[test]

@@ -165,6 +165,18 @@ impl Client {
             Failure::other(format!("{}{next}", error.what()))
         };
         memory.vault_agrees(vault, Some(vault_key)).map_err(told)?;
+        // Written here under another key, and now in a vault that was never seen: nobody's word but the server's.
+        let key = name("keyEncrypted");
+        let sealed = serde_json::json!({ "id": id, "vaultId": vault, "keyEncrypted": key });
+        let sealed: keyferry_api::item::Item =
+            serde_json::from_value(sealed).map_err(|_| Failure::other("the answer is no item".to_owned()))?;
+        if memory.exchanged([&sealed]).map_err(told)?.contains(id)
+            && !memory.knows_vault(vault).map_err(told)?
+        {
+            return Err(Failure::other(format!(
+                "record {id} was written here with another key, and stands in a vault that was never seen"
+            )));
+        }
         let first = memory.record(id, vault, Some(vault_key)).map_err(told)?;
         // Whoever cannot remember goes on, as the official command does.
         let _ = memory.pin_vault(vault, Some(vault_key)).and_then(|()| memory.pin_all(first.as_slice()));

@@ -28,6 +28,9 @@ const OAEP_OVERHEAD: usize = 2 * 32 + 2;
 /// Bytes of the shortest modulus that [`PublicKey::wrap_bytes`] takes: 2048 bits.
 const WRAP_MODULUS: usize = 256;
 
+/// What is wrong with a vault key that opens and is not what the vault's own hash says: the server contradicts itself.
+pub const NOT_THE_VAULTS: &str = "the vault key is not the one the vault was made with";
+
 fn not_opened() -> Error {
     damaged("this private key does not open that key")
 }
@@ -130,7 +133,7 @@ impl Keychain {
             None => generate::is_key(&key),
         };
         if !genuine {
-            return Err(damaged("the vault key is not the one the vault was made with"));
+            return Err(if proof.is_some() { damaged(NOT_THE_VAULTS) } else { not_opened() });
         }
         if known.is_none() {
             cache().insert(wrapped.to_owned(), Arc::clone(&key));

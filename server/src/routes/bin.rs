@@ -1,14 +1,19 @@
 //! The bin.
 
 use super::{Context, Request};
+use crate::access::Reader;
 use crate::error::Result;
-use crate::id::BinItemId;
+use crate::id::{BinItemId, VaultId};
 use crate::json::text;
 use crate::store::bin;
 use keyferry_api::{Empty, List};
 
-pub(super) fn list(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
-    text(&List { items: bin::list(context.conn, context.caller)? })
+pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let vault = request.param("vaultId").map(str::parse::<VaultId>).transpose()?;
+    if let Some(vault) = &vault {
+        Reader::of(context.conn, context.caller, vault)?;
+    }
+    text(&List { items: bin::list(context.conn, context.caller, vault.as_ref())? })
 }
 
 pub(super) fn restore(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! Items sent from user to user.
 
-use super::shortcut::owner_of_vault;
+use super::shortcut::{is_in_vault, owner_of_vault};
 use super::{Context, Request};
 use crate::error::{Refusal, Result};
 use crate::id::InboxItemId;
@@ -30,7 +30,9 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     if !target.is_owned() {
         return Err(Refusal::denied());
     }
-    text(&List { items: inbox::of_item(context.conn, &target.item)? })
+    let mut items = inbox::of_item(context.conn, &target.item)?;
+    items.retain(|_| is_in_vault(&request, &target));
+    text(&List { items })
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

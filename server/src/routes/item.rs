@@ -97,7 +97,7 @@ pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let mut patch: Map<String, Value> = request.body.parse()?;
     if let Some(vault) = patch.remove("vaultId").filter(|vault| !vault.is_null()) {
         let given = vault.as_str().map(str::parse::<VaultId>).transpose()?;
-        if given.as_ref() != Some(target.shown_vault()) {
+        if given.as_ref() != Some(target.shown_vault()) && given.as_ref() != Some(&target.vault) {
             return Err(Refusal::invalid("vaultId", "The item stands in another vault."));
         }
     }
@@ -125,8 +125,16 @@ fn destination(
     let folder = folder::target("folderId", [to.folder_id, to.target_folder_id, to.parent_folder_id])?;
     let vault = match (to.vault_id.filter(|vault| !vault.is_empty()), &folder) {
         (Some(vault), _) => vault,
-        (None, Some(Some(folder))) => vault_of(context.conn, &folder.parse()?)?.into(),
-        (None, _) => return Err(Refusal::invalid("vaultId", "Where to? A vault or a folder is needed.")),
+        (None, Some(Some(folder))) => {
+            // Not there and out of sight get one answer.
+            let missing = || Refusal::invalid("folderId", "There is no such folder.");
+            let id = folder.parse()?;
+            let vault = vault_of(context.conn, &id).map_err(|_| missing())?;
+            Reader::at(context.conn, context.caller, &vault, Some(&id), "folder").map_err(|_| missing())?;
+            vault.into()
+        }
+        (None, Some(None)) => target.vault.as_str().to_owned(),
+        (None, None) => return Err(Refusal::invalid("vaultId", "Where to? A vault or a folder is needed.")),
     };
     if moves && folder.is_none() && vault == target.vault.as_str() {
         let message = "Where to in this vault? folderId says it; null is the vault's top.";

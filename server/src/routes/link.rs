@@ -33,7 +33,9 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         .param("itemId")
         .ok_or_else(|| Refusal::invalid("itemId", "An item is needed, or a vault."))?;
     let item = Target::find(context.conn, context.caller, id)?.into_editable()?;
-    text(&List { items: link::list(context.conn, &item)? })
+    let mut items = link::list(context.conn, &item)?;
+    items.retain(|_| super::shortcut::is_in_vault(&request, &item));
+    text(&List { items })
 }
 
 /// Whoever may edit the item may end its links, and so may whoever made them.

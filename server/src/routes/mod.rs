@@ -36,14 +36,15 @@ pub(crate) use visit::Visit;
 use crate::access::{Caller, Reader};
 use crate::error::{Answer, Refusal, Result};
 use crate::id::{FolderId, VaultId};
+use crate::json::text;
 use crate::store::activity::{Event, append, gathered};
 use crate::store::place::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use keyferry_api::RESPONSE_FORMAT_HEADER;
 use keyferry_api::wrapping::Wrapped;
+use keyferry_api::{List, RESPONSE_FORMAT_HEADER};
 use rusqlite::Connection;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -143,9 +144,21 @@ fn dispatch(context: &Context<'_>, endpoint: &Endpoint, request: Request) -> Res
         return Err(Refusal::unauthorized(keyferry_api::error::code::TWO_FACTOR_AUTH_REQUIRED, message));
     }
     match endpoint.handler {
+        Handler::SignedIn(handler) if endpoint.sliced => {
+            let (offset, limit) = (request.number("offset")?, request.number("limit")?);
+            let body = handler(context, request)?;
+            if offset.is_none() && limit.is_none() { Ok(body) } else { sliced(&body, offset, limit) }
+        }
         Handler::SignedIn(handler) => handler(context, request),
         Handler::Open(_) | Handler::Batch => Err(Refusal::not_found("endpoint within a batch")),
     }
+}
+
+/// A part of a list's answer.
+fn sliced(body: &[u8], offset: Option<usize>, limit: Option<usize>) -> Result<Vec<u8>> {
+    let whole: List<serde_json::Value> = serde_json::from_slice(body).map_err(|_| Refusal::internal())?;
+    let part = whole.items.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX));
+    text(&List { items: part.collect::<Vec<_>>() })
 }
 
 /// Runs `work` for the signed-in user, in a transaction that only reads or in one that may write, and

@@ -65,7 +65,7 @@ impl Body {
         self.check_object()?;
         let names: Vec<String> = match self {
             Self::Tree(Value::Object(members)) => {
-                let given = members.iter().filter(|(name, value)| *name != PASSWORD || !value.is_null());
+                let given = members.iter().filter(|(name, value)| *name != PASSWORD || !is_nothing(value));
                 given.map(|(name, _)| name.clone()).collect()
             }
             Self::Text(text) => {
@@ -105,6 +105,11 @@ impl Body {
     }
 }
 
+/// What typed clients send for none.
+fn is_nothing(value: &Value) -> bool {
+    value.is_null() || value.as_str() == Some("")
+}
+
 /// What clients send that encrypt nothing.
 const PASSWORD: &str = "password";
 
@@ -126,7 +131,7 @@ impl<'de> serde::Deserialize<'de> for Names {
                 let mut names = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     if name == PASSWORD {
-                        if map.next_value::<Option<serde::de::IgnoredAny>>()?.is_none() {
+                        if is_nothing(&map.next_value::<Value>()?) {
                             continue;
                         }
                     } else {
@@ -187,7 +192,9 @@ impl Request {
             have.strip_prefix(name)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('[') && rest.ends_with(']'))
         };
-        self.query.iter().filter(move |(have, _)| fits(have)).map(|(_, value)| value.as_str())
+        // A field of a form that was left empty is no condition.
+        let given = self.query.iter().filter(move |(have, value)| fits(have) && !value.is_empty());
+        given.map(|(_, value)| value.as_str())
     }
 
     /// A single parameter of the query: `name=a`, also `name[]=a`.

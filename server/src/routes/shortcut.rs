@@ -28,6 +28,11 @@ pub(super) fn owner_of_vault(context: &Context<'_>, request: &Request) -> Result
     Reader::of(context.conn, context.caller, &vault.parse()?)?.into_owner().map(Some)
 }
 
+/// Whether an item stands in the vault that is asked for as well.
+pub(super) fn is_in_vault(request: &Request, target: &Target) -> bool {
+    request.param("vaultId").is_none_or(|vault| vault == target.vault.as_str())
+}
+
 /// Whoever administers an item sees who made what of it; of all in a vault, whoever administers that.
 pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     if let Some(owner) = owner_of_vault(context, &request)? {
@@ -40,7 +45,9 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     if !target.is_owned() {
         return Err(Refusal::denied());
     }
-    text(&List { items: shortcut::list(context.conn, &target.item)? })
+    let mut items = shortcut::list(context.conn, &target.item)?;
+    items.retain(|_| is_in_vault(&request, &target));
+    text(&List { items })
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

@@ -71,6 +71,8 @@ pub(crate) struct Endpoint {
     pub gives: MakeSchema,
     /// Whether it answers while the session still owes its one-time code.
     pub without_code: bool,
+    /// Whether `limit` and `offset` are taken of its list when it is made.
+    pub sliced: bool,
 }
 
 impl Endpoint {
@@ -81,8 +83,8 @@ impl Endpoint {
         handler: Handler,
     ) -> Self {
         let gives = schema::<G>;
-        let (query, takes, may_be_empty, without_code) = (&[], None, false, false);
-        Self { method, path, summary, handler, query, takes, may_be_empty, gives, without_code }
+        let (query, takes, may_be_empty, without_code, sliced) = (&[], None, false, false, false);
+        Self { method, path, summary, handler, query, takes, may_be_empty, gives, without_code, sliced }
     }
 
     const fn takes<T: JsonSchema>(mut self) -> Self {
@@ -98,6 +100,18 @@ impl Endpoint {
     const fn query(mut self, query: &'static [Param]) -> Self {
         self.query = query;
         self
+    }
+
+    /// A short list, of which a part is given where that is asked for.
+    const fn sliced(mut self) -> Self {
+        self.sliced = true;
+        self
+    }
+
+    /// What its query may hold.
+    pub fn params(&self) -> impl Iterator<Item = Param> {
+        let pages: &[Param] = if self.sliced { PAGES } else { &[] };
+        self.query.iter().chain(pages).copied()
     }
 
     const fn without_code(mut self) -> Self {
@@ -149,6 +163,9 @@ const fn open<T: JsonSchema, G: JsonSchema>(
 ) -> Endpoint {
     Endpoint::new::<G>("POST", path, summary, Handler::Open(handler)).takes::<T>()
 }
+
+/// What every list takes.
+const PAGES: &[Param] = &[Param::Number("limit"), Param::Number("offset")];
 
 /// What searches of items and shortcuts take; all conditions hold together.
 const SEARCH: &[Param] = &[
@@ -239,7 +256,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "What users may be; isOnlyManageable: those that the caller may give",
         role::list,
     )
-    .query(&[Param::Text("includeUserRole"), Param::Text("isOnlyManageable")]),
+    .query(&[Param::Text("includeUserRole"), Param::Text("isOnlyManageable")])
+    .sliced(),
     post::<api::user::NewUserRole, Created>("/user-roles", "Make a role (userRole:manage)", role::create),
     get::<api::user::UserRole>("/user-roles/{id}", "A role and what it allows", role::get),
     patch::<api::user::UserRoleChange>("/user-roles/{id}", "Change a role (userRole:manage)", role::update),
@@ -278,7 +296,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/user-groups/{id}/rights",
         "What a group may do where; for its members, and with access:read",
         group::rights,
-    ),
+    )
+    .sliced(),
     post::<api::user::NewUser, Created>("/users", "Make a user (user:create)", user::create),
     get::<api::user::UserInfo>("/users/info", "Who is signed in; also while a code is owed", user::info)
         .without_code(),
@@ -307,7 +326,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/users/{id}/rights",
         "What a user was given where, alone and through groups; others' with access:read",
         user::rights,
-    ),
+    )
+    .sliced(),
     get::<Vec<api::app::Feature>>(
         "/app/features",
         "What this server can do beyond the common ground",
@@ -319,12 +339,13 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "What else clients ask for",
         app::additional,
     ),
-    get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list),
+    get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list).sliced(),
     post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create),
     get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
     post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename),
     delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete),
-    get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who was given what in a vault", vault::users),
+    get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who was given what in a vault", vault::users)
+        .sliced(),
     post::<api::vault::VaultUser, Empty>(
         "/vaults/{id}/users",
         "Give a user a role in a vault, or none",
@@ -334,7 +355,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vaults/{id}/groups",
         "Which groups may do what in a vault",
         vault::groups,
-    ),
+    )
+    .sliced(),
     post::<api::vault::GroupRight, api::vault::GroupGranted>(
         "/vaults/{id}/groups",
         "Give a group a role in a vault, or none; with copies of the key for its members",
@@ -344,13 +366,15 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vaults/{id}/users-without-key",
         "Who has a right in an encrypted vault and no copy of its key yet; for its administrators",
         vault::without_key,
-    ),
+    )
+    .sliced(),
     post::<api::vault::VaultKeys, Empty>(
         "/vaults/{id}/keys",
         "Give copies of the key to users who have a right and none",
         vault::give_keys,
     ),
-    get::<List<api::vault::VaultType>>("/vault-types/all", "The types that a vault may have", vault::types),
+    get::<List<api::vault::VaultType>>("/vault-types/all", "The types that a vault may have", vault::types)
+        .sliced(),
     post::<api::vault::NewVaultType, Created>(
         "/vault-types",
         "Make a vault type (vaultType:manage)",
@@ -360,9 +384,11 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vault-types/{id}/administrators",
         "Whom the key of a new vault is wrapped for",
         vault::administrators,
-    ),
+    )
+    .sliced(),
     get::<List<api::folder::Folder>>("/folders", "The folders that the user may see", folder::list)
-        .query(&[Param::Text("vaultId")]),
+        .query(&[Param::Text("vaultId")])
+        .sliced(),
     get::<List<api::folder::Folder>>("/folders/search", "Folders by a part of their name", folder::search)
         .query(&[
             Param::Text("query"),
@@ -387,7 +413,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/folders/{id}/users",
         "Who has a role in a folder that differs from what is above",
         folder::users,
-    ),
+    )
+    .sliced(),
     post::<api::vault::VaultUser, Empty>(
         "/folders/{id}/users",
         "Give a user a role in a folder",
@@ -397,7 +424,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/folders/{id}/groups",
         "Which groups have a role in a folder that differs from what is above",
         folder::groups,
-    ),
+    )
+    .sliced(),
     post::<api::vault::GroupRight, api::vault::GroupGranted>(
         "/folders/{id}/groups",
         "Give a group a role in a folder; with copies of the vault's key for its members",
@@ -446,7 +474,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/items/{id}/snapshots",
         "What an item was before each change, the newest first",
         snapshot::list,
-    ),
+    )
+    .sliced(),
     get::<api::item::Snapshot>(
         "/items/{id}/snapshot/{snapshotId}",
         "An item as it was before a change",
@@ -463,7 +492,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "The shortcuts to an item, or to all in a vault, for whoever administers it",
         shortcut::list,
     )
-    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")])
+    .sliced(),
     get::<List<api::shortcut::FoundShortcut>>(
         "/shortcuts/search",
         "Shortcuts, with what they lead to",
@@ -487,7 +517,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "The links of an item; of all in a vault, for whoever administers it",
         link::list,
     )
-    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")])
+    .sliced(),
     delete::<Empty>("/links/{id}", "End a link", link::delete),
     open::<api::link::OpenLink, api::link::OpenedLink>(
         "/links/{token}/open",
@@ -500,11 +531,14 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "What was sent to the user; of an item, to whom it was sent, for whoever administers it",
         inbox::list,
     )
-    .query(&[Param::Text("itemId"), Param::Text("vaultId")]),
+    .query(&[Param::Text("itemId"), Param::Text("vaultId")])
+    .sliced(),
     post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create),
     get::<api::inbox::InboxItem>("/inbox-items/{id}", "An item that was sent, as it is now", inbox::get),
     delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete),
-    get::<List<api::bin::BinItem>>("/bin-items", "What was deleted and can be restored", bin::list),
+    get::<List<api::bin::BinItem>>("/bin-items", "What was deleted and can be restored", bin::list)
+        .query(&[Param::Text("vaultId")])
+        .sliced(),
     post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore).or_nothing(),
     delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge),
     get::<List<api::activity::Activity>>(
@@ -570,7 +604,7 @@ pub(crate) fn find(
             .with_header(header::ALLOW, allowed.join(", ")));
     };
     let request = Request::new(method, matched.params.iter(), query, body)?;
-    if !endpoint.query.is_empty() {
+    if endpoint.sliced || !endpoint.query.is_empty() {
         check_filters(endpoint, &request)?;
     }
     // A batch's members are looked at one by one.
@@ -584,8 +618,8 @@ pub(crate) fn find(
 /// A search, or a list, that leaves out a condition finds more than was asked for, and nobody notices: what looks like one and is
 /// none is refused. Any other unknown parameter is ignored.
 fn check_filters(endpoint: &Endpoint, request: &Request) -> Result<()> {
-    let known: Vec<&str> = endpoint.query.iter().map(|param| param.name()).collect();
-    for param in endpoint.query {
+    let known: Vec<&str> = endpoint.params().map(Param::name).collect();
+    for param in endpoint.params() {
         let single = !matches!(param, Param::Texts(_) | Param::Numbers(_));
         if single && request.count(param.name()) > 1 {
             return Err(Refusal::invalid(

@@ -43,7 +43,9 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 /// Nobody changes a user who may do more.
 pub(super) fn update(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let (id, hash) = (request.id::<UserId>()?, request.password_hash.clone());
-    let change: UserChange = request.body.parse()?;
+    let mut change: UserChange = request.body.parse()?;
+    // Typed clients send an empty one for none.
+    change.password = change.password.filter(|password| !password.is_empty());
     // To give a role is a right of its own; `user::change` looks at which may be given.
     let only_role = UserChange { user_role_id: None, ..change.clone() }.is_empty();
     let right = if only_role { AdminRight::RoleManage } else { AdminRight::UserUpdate };
@@ -84,6 +86,8 @@ pub(super) fn unblock(context: &Context<'_>, request: Request) -> Result<Vec<u8>
 /// A request for a new user with its password hashed, which takes its time: before the transaction that other writers wait
 /// for, and only for who may make users.
 pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Request> {
+    let given: GivenPassword = request.body.peek()?;
+    let Some(password) = given.password.filter(|password| !password.is_empty()) else { return Ok(request) };
     visit.environment.store().read(|conn| {
         let caller = visit.caller(conn)?;
         let right =
@@ -91,15 +95,15 @@ pub(super) fn prepared(visit: &Visit<'_>, mut request: Request) -> Result<Reques
         role::check(conn, &caller, right)
     })?;
     // Asked again within the transaction: rights may change meanwhile.
-    let given: GivenPassword = request.body.peek()?;
-    request.password_hash = given.password.map(|password| user::hash_new_password(&password)).transpose()?;
+    request.password_hash = Some(user::hash_new_password(&password)?);
     Ok(request)
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     role::check(context.conn, context.caller, AdminRight::UserCreate)?;
     let hash = request.password_hash;
-    let new: NewUser = request.body.parse()?;
+    let mut new: NewUser = request.body.parse()?;
+    new.password = new.password.filter(|password| !password.is_empty());
     let hash = match (hash, &new.password) {
         (Some(hash), _) => hash,
         (None, Some(password)) => user::hash_new_password(password)?,

@@ -5,7 +5,7 @@ use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, ItemId, VaultId};
 use keyferry_api::bin::{BinItem, BinKind};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 /// A deletion, with the place that what was deleted had.
 pub(crate) struct Found {
@@ -51,12 +51,13 @@ pub(crate) fn find(conn: &Connection, caller: &Caller, id: &BinItemId) -> Result
 }
 
 /// What the caller may read in the bin, the oldest first.
-pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<BinItem>> {
+pub(crate) fn list(conn: &Connection, caller: &Caller, vault: Option<&VaultId>) -> Result<Vec<BinItem>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, user_id, deleted_at FROM bin_items
-         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1) ORDER BY deleted_at, id",
+         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1) AND (?2 IS NULL OR vault_id = ?2)
+         ORDER BY deleted_at, id",
     )?;
-    let rows = statement.query_map([&caller.user], |row| {
+    let rows = statement.query_map(params![caller.user, vault], |row| {
         Ok((row.get::<_, BinItemId>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
     })?;
     let mut items = Vec::new();

@@ -17,12 +17,45 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// Makes a folder.
 pub(crate) fn create(conn: &Connection, place: &Place, name: &str) -> Result<FolderId> {
     check_name(name)?;
+    check_depth(conn, place.folder.as_ref(), 1)?;
     let id = FolderId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO folders (id, vault_id, parent_folder_id, name) VALUES (?1, ?2, ?3, ?4)",
     )?
     .execute(params![id, place.editor.vault(), place.folder, name])?;
     Ok(id)
+}
+
+/// Folders in folders beyond this are no one's tree, and clients refuse them.
+const MOST_FOLDERS: i64 = 128;
+
+/// Makes sure that so many more levels fit below a folder.
+fn check_depth(conn: &Connection, above: Option<&FolderId>, levels: i64) -> Result<()> {
+    let depth: i64 = conn
+        .prepare_cached(
+            "WITH RECURSIVE up (id, parent) AS (
+               SELECT id, parent_folder_id FROM folders WHERE id = ?1
+               UNION SELECT f.id, f.parent_folder_id FROM folders f JOIN up ON f.id = up.parent)
+             SELECT count(*) FROM up",
+        )?
+        .query_row([above], |row| row.get(0))?;
+    if depth + levels > MOST_FOLDERS {
+        let message = format!("Folders are nested at most {MOST_FOLDERS} deep.");
+        return Err(Refusal::invalid("parentFolderId", message));
+    }
+    Ok(())
+}
+
+/// How many levels a folder and what is below it take.
+fn height(conn: &Connection, folder: &FolderId) -> Result<i64> {
+    Ok(conn
+        .prepare_cached(
+            "WITH RECURSIVE below (id, depth) AS (
+               SELECT id, 1 FROM folders WHERE id = ?1
+               UNION ALL SELECT f.id, b.depth + 1 FROM folders f JOIN below b ON f.parent_folder_id = b.id)
+             SELECT max(depth) FROM below",
+        )?
+        .query_row([folder], |row| row.get(0))?)
 }
 
 fn folder_row(row: &Row<'_>) -> rusqlite::Result<Folder> {
@@ -103,6 +136,7 @@ pub(crate) fn relocate(conn: &Connection, caller: &Caller, folder: &FolderId, to
     if within {
         return Err(Refusal::invalid("parentFolderId", "A folder does not go into itself."));
     }
+    check_depth(conn, to.folder.as_ref(), height(conn, folder)?)?;
     conn.prepare_cached("UPDATE folders SET parent_folder_id = ?2 WHERE id = ?1")?
         .execute(params![folder, to.folder])?;
     // What groups have above has changed.

@@ -161,6 +161,12 @@ pub(crate) fn update(
     };
     if let Some(value) = patch.remove("folderId") {
         let folder = member::<String>("folderId", value)?;
+        if folder.as_deref() == Some("") {
+            return Err(Refusal::invalid(
+                "folderId",
+                "An empty text names no folder; null is the vault's top.",
+            ));
+        }
         if let Some(shortcut) = &target.shortcut {
             // What it shows of itself comes back from who changes something else.
             if folder.as_deref() != shortcut.folder.as_ref().map(FolderId::as_str) {

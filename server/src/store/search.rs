@@ -22,19 +22,20 @@ pub(crate) struct Filter {
     pub offset: usize,
 }
 
-/// The ways to places, from the vault down, each looked up once.
+/// The ways to places, from the vault down, each looked up once: by the folder, or by the vault whose top it is.
 #[derive(Default)]
-pub(crate) struct Ways(HashMap<(String, Option<String>), Vec<u8>>);
+pub(crate) struct Ways(HashMap<String, Vec<u8>>);
 
 impl Ways {
     /// The way to a place as JSON.
-    pub fn to(&mut self, conn: &Connection, vault: String, folder: Option<String>) -> Result<&[u8]> {
-        let place = (vault, folder);
-        if !self.0.contains_key(&place) {
-            let steps = text(&way(conn, &place.0, place.1.as_deref())?)?;
-            self.0.insert(place.clone(), steps);
+    pub fn to(&mut self, conn: &Connection, vault: &str, folder: Option<&str>) -> Result<&[u8]> {
+        // Ids of both are drawn alike and meet nowhere.
+        let place = folder.unwrap_or(vault);
+        if !self.0.contains_key(place) {
+            let steps = text(&way(conn, vault, folder)?)?;
+            self.0.insert(place.to_owned(), steps);
         }
-        Ok(self.0.get(&place).map_or(b"[]", Vec::as_slice))
+        Ok(self.0.get(place).map_or(b"[]", Vec::as_slice))
     }
 }
 
@@ -214,7 +215,8 @@ pub(crate) fn items(
     let ways = RefCell::new(Ways::default());
     Hits::new(caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
         if with_path {
-            let (vault, folder): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            let text_at = |index: usize| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
+            let (vault, folder) = (text_at(1)?.unwrap_or_default(), text_at(2)?);
             object.put_json("path", ways.borrow_mut().to(conn, vault, folder)?);
         }
         Ok(())

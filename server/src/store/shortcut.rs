@@ -83,7 +83,7 @@ fn add_rest(conn: &Connection, row: &Row<'_>, object: &mut Object<'_>, ways: &mu
         .put_json("attachments", &attachment::list(conn, &item, None)?)
         .put("fieldsOrder", &())?
         .put_json("shortcut", &inner)
-        .put_json("path", ways.to(conn, row.get(1)?, row.get(2)?)?);
+        .put_json("path", ways.to(conn, &text_at(1)?.unwrap_or_default(), text_at(2)?.as_deref())?);
     Ok(())
 }
 

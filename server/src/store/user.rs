@@ -43,6 +43,9 @@ impl Drop for Turn {
 
 /// The hash of a password that somebody shall have.
 pub(crate) fn hash_new_password(password: &str) -> Result<String> {
+    if password.is_empty() {
+        return Err(Refusal::invalid("password", "A password is needed."));
+    }
     check_length("password", password, NAME)?;
     hash_password(password)
 }
@@ -299,10 +302,14 @@ pub(crate) fn set_keys(conn: &Connection, user: &UserId, given: &FirstKeys) -> R
         }
         check_length(field, text, LINE)?;
     }
+    // What nothing can be wrapped for could never be put right.
+    if !given.keys.public.contains("-----BEGIN ") || !given.keys.public.contains("PUBLIC KEY-----") {
+        return Err(Refusal::invalid("keys", "The public key is a PEM text."));
+    }
     let set = conn
         .prepare_cached(
             "UPDATE users SET public_key = ?2, private_key_encrypted = ?3, master_key_hash = ?4, master_key_options = ?5
-             WHERE id = ?1 AND public_key IS NULL AND master_key_hash IS NULL",
+             WHERE id = ?1 AND public_key IS NULL",
         )?
         .execute(params![
             user,

@@ -45,14 +45,19 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     )?;
     grant.execute(params![id, caller.user, role_number(Role::Administer), key])?;
     let encrypted = key.is_some();
+    let mut of_type = HashSet::from([caller.user.as_str().to_owned()]);
     for administrator in administrators {
-        if encrypted && !vault.administrators_keys.contains_key(&administrator.id) {
+        of_type.insert(administrator.id.clone());
+        let has_copy = vault.administrators_keys.contains_key(&administrator.id);
+        if encrypted && !has_copy && administrator.public_key.is_some() {
             let message = "Every administrator of the vault's type needs a copy of its key.";
             return Err(Refusal::invalid("administratorsKeys", message));
         }
-        if !encrypted && administrator.id != caller.user.as_str() {
+        if !has_copy && administrator.id != caller.user.as_str() {
             let user = administrator.id.parse::<UserId>()?;
             grant.execute(params![id, user, role_number(Role::Administer), None::<String>])?;
+            // Without keys of their own they wait for a copy.
+            settle(conn, &id, &user)?;
         }
     }
     let mut named = HashSet::new();
@@ -60,6 +65,13 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
         let user = user.parse::<UserId>()?;
         if !named.insert(user.clone()) {
             return Err(Refusal::invalid("administratorsKeys", "A user is named twice."));
+        }
+        if key.is_empty() {
+            return Err(Refusal::invalid("administratorsKeys", "A copy of the key is empty."));
+        }
+        if !of_type.contains(user.as_str()) {
+            let message = "It names somebody who does not administer vaults of this type.";
+            return Err(Refusal::invalid("administratorsKeys", message));
         }
         if user != caller.user {
             super::user::info(conn, &user)?;

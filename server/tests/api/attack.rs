@@ -320,13 +320,27 @@ async fn folders_of_any_depth_can_be_deleted_for_good() {
     let (world, alice, _) = world(ServeOptions::default());
     let vault = world.vault(&alice).await;
     let (mut parent, mut top) = (Value::Null, String::new());
-    for _ in 0..1100 {
+    for _ in 0..128 {
         let body = json!({"vaultId": vault, "parentFolderId": parent, "name": "f"});
         let folder = id(&world.ok("POST", "/folders", &alice, body).await);
         if parent.is_null() {
             top.clone_from(&folder);
         }
         parent = json!(folder);
+    }
+    let body = json!({"vaultId": vault, "parentFolderId": parent, "name": "f"});
+    assert_eq!(world.send("POST", "/folders", &alice, true, body).await.0, 422, "128 is the end");
+    // An environment of an earlier version may hold more.
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    for number in 0..1000 {
+        let id = format!("{number:024x}");
+        database
+            .execute(
+                "INSERT INTO folders (id, vault_id, parent_folder_id, name) VALUES (?1, ?2, ?3, 'f')",
+                rusqlite::params![id, vault, parent.as_str()],
+            )
+            .unwrap();
+        parent = json!(id);
     }
     let bin = world.ok("DELETE", &format!("/folders/{top}"), &alice, json!({})).await;
     world

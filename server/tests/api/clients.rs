@@ -480,6 +480,74 @@ async fn every_list_has_its_pages() {
         let (first, second) = (page(0).await, page(1).await);
         assert!(first.is_object() && second.is_object() && first != second, "{path}");
     }
+    // And so does each that is short, with no condition that it does not know.
+    for _ in 0..2 {
+        world.vault(&alice).await;
+    }
+    for path in [
+        "/vaults".to_owned(),
+        "/folders".to_owned(),
+        format!("/shortcuts?vaultId={vault}"),
+        format!("/links?vaultId={vault}"),
+        "/inbox-items".to_owned(),
+        "/bin-items".to_owned(),
+        "/user-roles".to_owned(),
+        "/vault-types/all".to_owned(),
+        format!("/vaults/{vault}/users"),
+        format!("/vaults/{vault}/groups"),
+    ] {
+        let and = if path.contains('?') { '&' } else { '?' };
+        let all = world.ok("GET", &path, &alice, Value::Null).await["items"].as_array().unwrap().clone();
+        for (page, wanted) in
+            [("limit=1", all.get(..1)), ("offset=1&limit=9", all.get(1..)), ("limit=0", all.get(..0))]
+        {
+            let part = world.ok("GET", &format!("{path}{and}{page}"), &alice, Value::Null).await;
+            assert_eq!(part["items"], json!(wanted.unwrap_or_default()), "{path} {page}");
+        }
+        expect(&world, 422, "GET", &format!("{path}{and}limit=-1"), &alice, Value::Null).await;
+        expect(&world, 422, "GET", &format!("{path}{and}otherIds[]=a"), &alice, Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_empty_is_nothing() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    let item = json!({"vaultId": vault, "folderId": folder, "name": "i", "password": "", "passwordEncrypted": "cA=="});
+    let item = format!("/items/{}", id(&world.ok("POST", "/items", &alice, item).await));
+    for query in ["vaultIds=&tags=&folderIds[]=", "vaultIds[]=&query=i", "limit=&offset=&colorCodes="] {
+        let found = world.ok("GET", &format!("/items/search?{query}"), &alice, Value::Null).await;
+        assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}");
+    }
+    world.ok("GET", "/folders?vaultId=", &alice, Value::Null).await;
+    expect(&world, 422, "PATCH", &item, &alice, json!({"vaultId": vault, "folderId": "", "name": "n"})).await;
+    world.ok("PATCH", &item, &alice, json!({"password": "", "name": "n"})).await;
+    // An empty password is none, and never one that opens.
+    let user = format!("/users/{}", id(&world.ok("GET", "/users/info", &bob, Value::Null).await));
+    world.ok("PATCH", &user, &alice, json!({"password": "", "fullName": "x"})).await;
+    world.ok("POST", "/users", &alice, json!({"login": "n", "password": ""})).await;
+    for (name, password, status) in [("bob", "correct horse", 200), ("bob", "", 401), ("n", "", 401)] {
+        expect(&world, status, "POST", "/users/login", "", json!({"username": name, "password": password}))
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_a_key_is_one_and_for_who_administers_the_type() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let new = |keys: Value, kind: Value| json!({"name": "v", "masterKeyEncrypted": "a2V5", "masterKeyHash": "00", "salt": "s", "administratorsKeys": keys, "typeId": kind});
+    let none = Value::Null;
+    expect(&world, 422, "POST", "/vaults", &alice, new(json!({&*bob_id: "QQ=="}), none.clone())).await;
+    let kind = json!({"name": "t", "code": "t", "administrators": [bob_id]});
+    let kind = json!(id(&world.ok("POST", "/vault-types", &alice, kind).await));
+    expect(&world, 422, "POST", "/vaults", &alice, new(json!({&*bob_id: ""}), kind.clone())).await;
+    // Who has no keys yet waits for a copy, and holds up nobody.
+    let vault = id(&world.ok("POST", "/vaults", &alice, new(json!({}), kind)).await);
+    expect(&world, 404, "GET", &format!("/vaults/{vault}"), &bob, none.clone()).await;
+    let lacking = world.ok("GET", &format!("/vaults/{vault}/users-without-key"), &alice, none).await;
+    assert_eq!(lacking["items"][0]["userId"], json!(bob_id));
 }
 
 #[tokio::test]
@@ -685,16 +753,17 @@ async fn a_vault_of_a_standard_type_keeps_it_beside_others() {
 #[tokio::test]
 async fn who_was_made_without_keys_gets_them_once() {
     let (world, alice, bob) = world(ServeOptions::default());
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    database.execute("UPDATE users SET master_key_hash = NULL WHERE username = 'bob'", []).unwrap();
     let keys = json!({
-        "keys": {"public": "p", "privateEncrypted": "q"},
+        "keys": {"public": "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----", "privateEncrypted": "q"},
         "masterKeyHash": "aa", "masterKeyOptions": "pbkdf:sha256:300000:64:salt",
     });
+    let mut wrong = keys.clone();
+    wrong["keys"]["public"] = json!("not a pem");
+    expect(&world, 422, "POST", "/users/keys", &bob, wrong).await;
     world.ok("POST", "/users/keys", &bob, keys.clone()).await;
-    assert_eq!(world.ok("GET", "/users/keys", &bob, Value::Null).await["keys"]["public"], "p");
-    expect(&world, 409, "POST", "/users/keys", &bob, keys.clone()).await;
-    expect(&world, 409, "POST", "/users/keys", &alice, keys).await;
+    assert_eq!(world.ok("GET", "/users/keys", &bob, Value::Null).await["keys"]["privateEncrypted"], "q");
+    expect(&world, 409, "POST", "/users/keys", &bob, keys).await;
+    world.ok("GET", "/users", &alice, Value::Null).await;
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ async fn calls(world: &World, alice: &str, tag: &str) -> Vec<Call> {
         call("user:block", "POST", format!("/users/{three}/unblock"), json!({})),
         call("user:delete", "DELETE", format!("/users/{four}"), json!({})),
         call("userRole:manage", "POST", "/user-roles".to_owned(), json!({"name": "r"})),
+        call("userRole:manage", "PATCH", format!("/users/{one}"), json!({"userRoleId": role})),
         call("userRole:manage", "PATCH", format!("/user-roles/{role}"), json!({"name": "renamed"})),
         call("userRole:manage", "DELETE", format!("/user-roles/{spare}"), json!({})),
         call("userGroup:manage", "POST", "/user-groups".to_owned(), json!({"name": "g"})),

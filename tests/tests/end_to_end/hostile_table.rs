@@ -86,6 +86,12 @@ const LIES: &[(&str, &[&str], Lie, &str)] = &[
         "seen before",
     ),
     (
+        "the known vault has another name, and a stranger has its own",
+        &["/vaults", "/items", "/folders", "/batch"],
+        beside,
+        "seen before",
+    ),
+    (
         "a record that was never opened is in a vault of the server's",
         &["/items/", "/batch"],
         moved,
@@ -166,6 +172,23 @@ fn renumbered(answer: &mut Value) {
     forged(answer);
 }
 
+/// The known vaults are said to be called otherwise, and to stand before vaults of the server's that have their names.
+fn beside(answer: &mut Value) {
+    let is_vault = |one: &Value| one.get("masterKeyHash").is_some();
+    let Some(items) = answer.get_mut("items").and_then(Value::as_array_mut) else {
+        return renumbered(answer);
+    };
+    if !items.iter().all(is_vault) {
+        return renumbered(answer);
+    }
+    let mut others = serde_json::json!({ "items": items.clone() });
+    renumbered(&mut others);
+    for one in &mut *items {
+        one["name"] = format!("{} of old", one["name"].as_str().unwrap_or_default()).into();
+    }
+    items.extend(others["items"].as_array().cloned().unwrap_or_default());
+}
+
 /// The same, under a name that is equal to the old one without being it: a letter that Unicode has twice.
 fn respelled(answer: &mut Value) {
     replace(answer, "name", |name| match name.as_str() {
@@ -188,8 +211,8 @@ struct Command {
     lies: &'static [usize],
 }
 
-const WRITES: &[usize] = &[0, 1, 2, 4, 6, 8, 9];
-const READS: &[usize] = &[0, 2, 3, 4, 5, 6, 7, 8, 9, 11];
+const WRITES: &[usize] = &[0, 1, 2, 4, 6, 8, 9, 13];
+const READS: &[usize] = &[0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13];
 
 const COMMANDS: &[Command] = &[
     Command { words: &["import", "new.jsonl", "there:"], lies: WRITES },
@@ -208,33 +231,33 @@ const COMMANDS: &[Command] = &[
     Command { words: &["inject", "-i", "template", "-o", "-"], lies: READS },
     Command {
         words: &["rotate", "there:V/old", "--exec", "./target.sh"],
-        lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+        lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13],
     },
     Command { words: &["migrate", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["sync", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["export", "there:", "whole.jsonl", "--allow-plaintext"], lies: SOURCES },
-    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: SOURCES },
+    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: &[1, 4, 6, 11, 12, 13] },
     Command { words: &["verify", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["audit", "there:"], lies: SOURCES },
-    Command { words: &["fsck", "there:"], lies: &[6, 12] },
+    Command { words: &["fsck", "there:"], lies: &[6, 12, 13] },
     Command { words: &["get", "there:Kunden/far"], lies: &[12] },
     Command { words: &["update", "there:Kunden/far", "--stdin", "password"], lies: &[12] },
     Command { words: &["import", "far.jsonl", "there:", "--structure", "keep"], lies: &[12] },
     Command { words: &["import", "far.csv", "there:Kunden"], lies: &[12] },
     Command { words: &["sync", "far.jsonl", "there:"], lies: &[12] },
     Command { words: &["exec", "--env", "A=there:Kunden/far", "--", "sh", "-c", "echo ran $A"], lies: &[12] },
-    Command { words: &["get", "there:Never/read"], lies: &[13] },
-    Command { words: &["update", "there:Never/read", "--stdin", "password"], lies: &[13] },
-    Command { words: &["exec", "--env", "A=there:Never/read", "--", "sh", "-c", "echo ran $A"], lies: &[13] },
+    Command { words: &["get", "there:Never/read"], lies: &[14] },
+    Command { words: &["update", "there:Never/read", "--stdin", "password"], lies: &[14] },
+    Command { words: &["exec", "--env", "A=there:Never/read", "--", "sh", "-c", "echo ran $A"], lies: &[14] },
     Command {
         words: &["exec", "--folder", "there:Never", "--prefix", "A_", "--", "sh", "-c", "echo ran"],
-        lies: &[13],
+        lies: &[14],
     },
-    Command { words: &["rotate", "there:Never/read", "--exec", "./target.sh"], lies: &[13] },
+    Command { words: &["rotate", "there:Never/read", "--exec", "./target.sh"], lies: &[14] },
 ];
 
 /// What reads an environment as a source.
-const SOURCES: &[usize] = &[6, 11, 12];
+const SOURCES: &[usize] = &[0, 1, 4, 6, 11, 12, 13];
 
 /// What lies, if anything does.
 type Told = Arc<Mutex<Option<usize>>>;
@@ -329,8 +352,10 @@ fn no_lie_is_believed_by_any_command() {
     let text = |member: &str| item[member].as_str().unwrap().to_owned();
     ANOTHER.get_or_init(|| [text("keyEncrypted"), text("passwordEncrypted")]);
     let opens = |command: &&Command| {
-        !matches!(command.words[0], "rotate" | "update")
-            && (command.lies.len() > WRITES.len() || command.words == ["get", "there:Kunden/far"])
+        !matches!(command.words[0], "rotate" | "update" | "audit" | "verify")
+            && (command.lies.len() > WRITES.len()
+                || command.lies.len() == SOURCES.len()
+                || command.words == ["get", "there:Kunden/far"])
     };
     for command in COMMANDS.iter().filter(opens) {
         let (code, said) = run(&scene, &served, command.words);

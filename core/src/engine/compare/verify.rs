@@ -37,6 +37,9 @@ pub async fn verify(
         None => Placement::candidates(a, b),
     };
     let mut ways: Vec<Way> = ways.into_iter().map(Way::new).collect();
+    if let Some(note) = one_in_two_places(a, b).await? {
+        report.notes.push(note);
+    }
     progress.begin(Step::Planning, None);
     let mut chunks = source::open(a, options);
     while let Some(chunk) = chunks.recv().await {
@@ -195,7 +198,8 @@ impl Held {
                     }
                     // What cannot be read shows as missing, if it was expected.
                     Entry::Reject(reject) if alone => report.rejected.push(reject.into()),
-                    Entry::Note(note) if alone => report.notes.push(note),
+                    // What a filter leaves out of both sides is said once.
+                    Entry::Note(note) if alone && !report.notes.contains(&note) => report.notes.push(note),
                     Entry::Values(values) if alone => report.count(values),
                     Entry::Reject(_) | Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
                 }
@@ -252,6 +256,24 @@ impl Held {
         });
         Ok(())
     }
+}
+
+/// Two addresses whose vaults have the same ids may be one environment, and a comparison with itself proves nothing. A copy
+/// of an environment has them too, so it is said and no error.
+async fn one_in_two_places(a: &Endpoint, b: &Endpoint) -> Result<Option<String>> {
+    let (Some(one), Some(other)) = (a.environment(), b.environment()) else { return Ok(None) };
+    if one.place() == other.place() {
+        return Ok(None);
+    }
+    let ids: HashSet<String> = one.client().vaults().await?.into_iter().map(|vault| vault.id).collect();
+    let same = other.client().vaults().await?.iter().any(|vault| ids.contains(&vault.id));
+    Ok(same.then(|| {
+        format!(
+            "{} and {} have vaults of the same ids: either one is a copy of the other, or they are one environment under two addresses, and then this proves nothing",
+            one.place(),
+            other.place()
+        )
+    }))
 }
 
 /// Makes sure that two locations are two places: one within the other would be compared with itself, or be read while it

@@ -56,8 +56,9 @@ impl Environment {
         let mut ids = Vec::new();
         let mut places = Vec::new();
         let mut there = false;
-        for vault in self.vaults(place).await? {
-            self.check_name(&vault)?;
+        let vaults = self.vaults(place).await?;
+        self.check_names(&vaults)?;
+        for vault in vaults {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders)?;
             let within = |path: &RecordPath| path.folders.starts_with(&place.folders);
@@ -103,8 +104,9 @@ impl Environment {
     ) -> Result<Vec<Result<FetchedRecord>>> {
         let inside = &self.settled(inside).await?;
         let mut all = Vec::new();
-        for vault in self.vaults(inside).await? {
-            self.check_name(&vault)?;
+        let vaults = self.vaults(inside).await?;
+        self.check_names(&vaults)?;
+        for vault in vaults {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders)?;
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -166,7 +168,13 @@ impl Environment {
                 break;
             }
             if vaults.is_none() {
-                vaults = Some(self.vaults(&RecordPath::default()).await?);
+                let all = self.vaults(&RecordPath::default()).await?;
+                let is_named = |vault: &&Vault| {
+                    let mut first = wanted.iter().filter_map(|names| names.first());
+                    first.any(|name| names::same(name, &vault.name))
+                };
+                self.check_names(all.iter().filter(is_named))?;
+                vaults = Some(all);
             }
             for vault in vaults.iter().flatten() {
                 let here = open
@@ -191,7 +199,6 @@ impl Environment {
         alike: fn(&str, &str) -> bool,
         found: &mut [Vec<ItemSummary>],
     ) -> Result<()> {
-        self.check_name(vault)?;
         let folders = self.client().folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders)?;
         let stands_at = |item: &ItemSummary, names: &[String]| {

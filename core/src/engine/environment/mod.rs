@@ -248,6 +248,19 @@ impl Environment {
         }
     }
 
+    /// The same of all vaults that are looked at together.
+    pub(crate) fn check_names<'a>(&self, vaults: impl IntoIterator<Item = &'a Vault>) -> Result<()> {
+        match self.memory.get() {
+            Some(memory) if self.encrypts => memory.vault_names(vaults),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether records may be opened under a key where they are read alone: it must not be another than before.
+    pub(crate) fn vault_agrees(&self, id: &str, key: Option<&SecretString>) -> Result<()> {
+        self.memory.get().map_or(Ok(()), |memory| memory.vault_agrees(id, key).map(drop))
+    }
+
     /// Remembers in which vault, known by its name, an item was found.
     pub(crate) fn found_in(&self, item: &str, vault: &str) {
         let mut found = self.found_in.lock().unwrap_or_else(PoisonError::into_inner);
@@ -422,9 +435,9 @@ impl Environment {
     /// Whether it is soon seen that no vault within `inside` holds a record: not where there are many vaults.
     pub(crate) async fn is_plainly_empty(&self, inside: &RecordPath) -> Result<bool> {
         let vaults = self.vaults(inside).await?;
-        // Before anything is asked by an id that the server shows for a name.
-        vaults.iter().try_for_each(|vault| self.check_name(vault))?;
-        if vaults.len() > FEW_VAULTS {
+        // Nothing is asked by an id that the server shows for a known name. Whether a job may write there is said where it
+        // is known which vaults it writes to.
+        if vaults.len() > FEW_VAULTS || self.check_names(&vaults).is_err() {
             return Ok(false);
         }
         for vault in vaults {
@@ -521,7 +534,7 @@ fn subtree(
 }
 
 /// Folders in folders beyond this are no one's tree, and paths of them would fill the memory.
-const MOST_FOLDERS: usize = 128;
+pub(crate) const MOST_FOLDERS: usize = 128;
 
 /// Each folder's path; a folder whose ancestors form a cycle or are missing stands at the top.
 ///

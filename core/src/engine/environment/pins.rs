@@ -7,6 +7,7 @@
 //! | `key-derivation` | how the master key comes from the master password |
 //! | `vault:ID` | the vault's key: `HMAC-SHA-256[vault key](…)`, which says nothing about it |
 //! | `name:ID:DIGEST` | a name that the vault was seen under |
+//! | `second:ID` | that this vault may share its name with one that was known before, by a person's word |
 //! | `record:ID` | the vault key that a record was opened under |
 //! | `target:ID`, `binding:ID` | where a record's secret is changed by `rotate`, and that it offered channel binding |
 //! | a user's id | the public key that keys were wrapped for |
@@ -25,7 +26,7 @@ use keyferry_api::vault::Vault;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// What is compared.
 pub type Digest = [u8; 32];
@@ -174,8 +175,6 @@ pub struct Memory {
     place: String,
     /// Nothing is believed for the first time.
     required: bool,
-    /// Vaults that this process saw first: two that share a name are both new then.
-    fresh: Arc<Mutex<HashSet<String>>>,
 }
 
 impl fmt::Debug for Memory {
@@ -191,7 +190,7 @@ impl Memory {
     /// The memory of the environment at `place`, its canonical name. With `required`, what has no pin is refused.
     #[must_use]
     pub fn new(pins: Arc<dyn Pins>, place: impl Into<String>, required: bool) -> Self {
-        Self { pins, place: place.into(), required, fresh: Arc::default() }
+        Self { pins, place: place.into(), required }
     }
 
     /// The memory of what was brought, kept in `own` besides; `None` where neither is there and nothing is required.
@@ -205,6 +204,11 @@ impl Memory {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Whether nothing is believed for the first time.
+    pub(crate) fn requires_pins(&self) -> bool {
+        self.required
     }
 
     /// New pins are kept there, where nothing keeps them yet.
@@ -310,40 +314,58 @@ impl Memory {
     }
 
     /// Whether a vault's key was seen before.
-    pub(crate) fn knows_vault(&self, id: &str) -> Result<bool> {
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    pub fn knows_vault(&self, id: &str) -> Result<bool> {
         self.pins.pinned(&self.place, &format!("vault:{id}")).map(|pinned| pinned.is_some())
     }
 
-    /// Makes sure that a name which leads to a vault does not lead to another one all at once. Two vaults of one name that
-    /// were seen first together are both known by it.
+    /// Makes sure that names which lead to vaults do not lead to others all at once. All that are looked at together are
+    /// asked for together: two of one name that were never seen before are both known by it from then on, and one that comes
+    /// later beside a known one is a stranger.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAllowed`] where the name was another vault's.
+    /// [`ErrorKind::NotAllowed`] where a name was another vault's.
+    pub(crate) fn vault_names<'a>(&self, vaults: impl IntoIterator<Item = &'a Vault>) -> Result<()> {
+        let mut first = Vec::new();
+        for vault in vaults {
+            let (subject, digest) = name_pin(vault);
+            if self.pins.pinned(&self.place, &subject)?.is_some() {
+                continue;
+            }
+            let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
+            for (_, earlier) in earlier_name_pins(vault) {
+                others.extend(self.pins.subjects(&self.place, "name:", &earlier)?);
+            }
+            let mut ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
+            let second = format!("second:{}", vault.id);
+            if let Some(other) = ids.find(|id| *id != vault.id)
+                && self.pins.pinned(&self.place, &second)?.is_none()
+            {
+                let what = format!(
+                    "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
+                    vault.name, self.place, vault.id
+                );
+                return Err(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                    "ask its owner over another way; if it was made anew or renamed: keyferry env unpin {0} vault:{other}; if there are two of that name now: keyferry env unpin {0} {second}",
+                    self.place
+                )));
+            }
+            if self.required && !self.knows_vault(&vault.id)? {
+                let what =
+                    format!("vault `{}` of {} has no pin, and pins are required", vault.name, self.place);
+                return Err(Error::new(ErrorKind::NotAllowed, what)
+                    .next_step("bring it from a machine that knows it: keyferry env pins export"));
+            }
+            first.push((subject, digest));
+        }
+        self.pin_all(&first)
+    }
+
+    /// The same of one vault.
     pub(crate) fn vault_name(&self, vault: &Vault) -> Result<()> {
-        let (subject, digest) = name_pin(vault);
-        if self.pins.pinned(&self.place, &subject)?.is_some() {
-            return Ok(());
-        }
-        let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
-        for (_, earlier) in earlier_name_pins(vault) {
-            others.extend(self.pins.subjects(&self.place, "name:", &earlier)?);
-        }
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
-        if let Some(other) = ids.into_iter().find(|id| *id != vault.id && !fresh.contains(*id)) {
-            let what = format!(
-                "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
-                vault.name, self.place, vault.id
-            );
-            return Err(self.refuse(&format!("vault:{other}"), &what, "if it was made anew or renamed"));
-        }
-        if self.required && !self.knows_vault(&vault.id)? {
-            let what = format!("vault `{}` of {} has no pin, and pins are required", vault.name, self.place);
-            return Err(Error::new(ErrorKind::NotAllowed, what)
-                .next_step("bring it from a machine that knows it: keyferry env pins export"));
-        }
-        fresh.insert(vault.id.clone());
-        self.first(subject, digest)
+        self.vault_names([vault])
     }
 
     /// Remembers a vault that was made here: its key and its name come from no server.
@@ -389,23 +411,25 @@ impl Memory {
     ///
     /// # Errors
     /// [`ErrorKind::NotAllowed`] for an exchange.
-    pub(crate) fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<HashSet<String>> {
-        let mut other = Vec::new();
+    pub fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<HashSet<String>> {
+        let (mut other, mut keyless) = (Vec::new(), Vec::new());
         for item in items {
-            if let Some(key) = wrapped_key_hash(item.key_encrypted.as_deref())
-                && self.pins.written_key(&item.id)?.is_some_and(|written| written != key)
-            {
-                other.push((key, item));
+            let held = wrapped_key_hash(item.key_encrypted.as_deref());
+            match (held, self.pins.written_key(&item.id)?) {
+                (Some(key), Some(written)) if written != key => other.push((key, item)),
+                // It had one when it was written.
+                (None, Some(_)) => keyless.push(item.id.clone()),
+                _ => {}
             }
         }
         if other.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(keyless.into_iter().collect());
         }
         let keys: HashSet<Digest> = other.iter().map(|(key, _)| *key).collect();
         let written = self.pins.written_with(&keys)?;
         let exchanged = other.iter().find_map(|(key, item)| Some((item, written.get(key)?)));
         let Some((item, as_other)) = exchanged else {
-            return Ok(other.iter().map(|(_, item)| item.id.clone()).collect());
+            return Ok(other.iter().map(|(_, item)| item.id.clone()).chain(keyless).collect());
         };
         let what = format!(
             "{} answers with what was written as record {as_other} in the place of record {}",
@@ -506,6 +530,7 @@ fn name_pin_of(id: &str, name: &str) -> (String, Digest) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Mutex;
 
     #[derive(Default)]
     struct Kept(Mutex<BTreeMap<(String, String), Digest>>);
@@ -544,13 +569,18 @@ mod tests {
         let run = || Memory::new(pins.clone(), "p", false);
         // Two of one name at the first look are two known vaults.
         let first = run();
-        first.vault_name(&vault("1", "V")).unwrap();
-        first.vault_name(&vault("2", "V")).unwrap();
+        first.vault_names([&vault("1", "V"), &vault("2", "V")]).unwrap();
         let second = run();
         second.vault_name(&vault("2", "V")).unwrap();
         assert!(refused(second.vault_name(&vault("3", "V"))));
         second.vault_name(&vault("1", "renamed")).unwrap();
         assert!(refused(run().vault_name(&vault("3", "V"))), "a name that a vault lost is still known");
+        // Nor does it free its name by taking another, in whatever order the two are shown.
+        let archive = [vault("1", "Archive"), vault("3", "V")];
+        assert!(refused(run().vault_names(&archive)) && refused(run().vault_names(archive.iter().rev())));
+        // A person may say that there are two now.
+        run().pin_all(&[("second:5".to_owned(), [1; 32])]).unwrap();
+        run().vault_name(&vault("5", "V")).unwrap();
         run().own_vault("4", "V", None).unwrap();
         run().vault_name(&vault("4", "V")).unwrap();
         Memory::new(pins, "elsewhere", false).vault_name(&vault("3", "V")).unwrap();

@@ -302,34 +302,36 @@ impl Environment {
             Err(error) => return group.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect(),
         };
         let mut first = Vec::new();
-        let checked: Vec<_> =
-            group
-                .into_iter()
-                .map(|one| {
-                    let one = one?;
-                    let used = key.filter(|_| one.key.is_some());
-                    let place = |error: Error| error.at(Place::Record(one.label()));
-                    if used.is_none() && one.holds_secrets() && memory.knows_vault(vault)? {
-                        let what = "its vault encrypts, and it is in the clear by the word of the server";
-                        return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
-                            "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
-                            memory.place()
-                        ))));
-                    }
-                    if rekeyed.contains(&one.item.id)
-                        && !self.stands_where_found(&one.item)?
-                        && !memory.knows_vault(vault)?
-                    {
-                        let what =
-                            "it was written here with another key, and stands in a vault that was never seen";
-                        return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(
+        let checked: Vec<_> = group
+            .into_iter()
+            .map(|one| {
+                let one = one?;
+                let used = key.filter(|_| one.key.is_some());
+                let place = |error: Error| error.at(Place::Record(one.label()));
+                let must_have_a_key = memory.knows_vault(vault)? || memory.requires_pins() && self.encrypts;
+                if used.is_none() && one.holds_secrets() && must_have_a_key {
+                    let what = "its vault encrypts, and it is in the clear by the word of the server";
+                    return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                        "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
+                        memory.place()
+                    ))));
+                }
+                if rekeyed.contains(&one.item.id)
+                    && !self.stands_where_found(&one.item)?
+                    && !memory.knows_vault(vault)?
+                {
+                    let what =
+                        "it was written here with another key, and stands in a vault that was never seen";
+                    return Err(place(
+                        Error::new(ErrorKind::NotAllowed, what).next_step(
                             "if it was moved there, ask for it by its path, which names the vault",
-                        )));
-                    }
-                    first.extend(memory.record(&one.item.id, vault, used).map_err(place)?);
-                    Ok(one)
-                })
-                .collect();
+                        ),
+                    ));
+                }
+                first.extend(memory.record(&one.item.id, vault, used).map_err(place)?);
+                Ok(one)
+            })
+            .collect();
         let proved = checked.iter().flatten().any(|one| one.key.is_some());
         let kept = if proved { memory.pin_vault(vault, key) } else { Ok(()) };
         match kept.and_then(|()| memory.pin_all(&first)) {

@@ -12,6 +12,7 @@ use crate::engine::compare::digest::{DigestStore, Digester, Ledger, Noted, Recor
 use crate::engine::compare::set::SetDigest;
 use crate::engine::compare::verify;
 use crate::engine::endpoint::{Endpoint, is_archive, written_format};
+use crate::engine::environment::MOST_FOLDERS;
 use crate::engine::environment::scope::Scope;
 use crate::engine::options::{Conflict, Keys, Options};
 use crate::engine::placement::{DEFAULT_VAULT, Placement};
@@ -704,7 +705,12 @@ pub(crate) fn fit(
             ),
         });
     }
+    let label = record.label();
     record.path = placement.place(record.path);
+    if record.path.folders.len() > MOST_FOLDERS {
+        let why = format!("its folders would be nested more than {MOST_FOLDERS} deep there");
+        return Err(Rejected { at: at.to_string(), record: label, why });
+    }
     // Passwork's number for no color.
     record.color = record.color.filter(|color| *color != 0);
     Ok(record)

@@ -67,7 +67,17 @@ pub async fn give_missing(
             Err(error) if matches!(error.kind(), ErrorKind::NotAllowed | ErrorKind::NotFound) => continue,
             Err(error) => return Err(error),
         };
-        let Some(key) = environment.vault_key(&one)? else { continue };
+        let key = match environment.vault_key(&one) {
+            Ok(Some(key)) => key,
+            Ok(None) => continue,
+            // One vault whose key nobody can use here keeps no other waiting.
+            Err(error) if error.kind() == ErrorKind::Decrypt => {
+                let why = error.what().to_owned();
+                outcome.left.push(KeyLeft { vault: one.name.clone(), user: "everybody".to_owned(), why });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let mut users = Vec::new();
         for user in lacking {
             match found(&user) {

@@ -10,6 +10,7 @@ use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
 use crate::engine::journal::{Intended, Job};
+use crate::engine::names;
 use crate::engine::options::Options;
 use crate::engine::recipients::{self, Recipient};
 use crate::engine::report::WrappedFor;
@@ -582,11 +583,14 @@ pub(crate) async fn in_journal<T: Send + 'static>(
 /// Looks at vaults whose keys are seen for the first time, before anything is written there: see [`one_opens`]. At those
 /// that `named` takes by name: what is not looked at is neither pinned nor written to.
 pub(crate) async fn prove_new_keys(environment: &Environment, named: impl Fn(&str) -> bool) -> Result<()> {
-    for vault in environment.client().vaults().await? {
-        if !named(&vault.name) {
-            continue;
-        }
-        environment.check_name(&vault)?;
+    let vaults = environment.client().vaults().await?;
+    // In any spelling: one that is only equivalent would have the job make a vault of that name anew.
+    let is_named = |vault: &&Vault| {
+        let name = vault.name.as_str();
+        named(name) || named(&names::canonical(name)) || named(&names::decomposed(name))
+    };
+    environment.check_names(vaults.iter().filter(is_named))?;
+    for vault in vaults.into_iter().filter(|vault| named(&vault.name)) {
         if !environment.knows_vault(&vault.id)?
             && let Some(key) = environment.unpinned_vault_key(&vault)?
         {

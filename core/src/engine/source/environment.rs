@@ -1,5 +1,6 @@
 //! An environment as a source: its records in chunks, decrypted or carried sealed.
 
+use crate::crypto::keychain::NOT_THE_VAULTS;
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
 use crate::engine::environment::scope::Scope;
@@ -29,6 +30,19 @@ pub(crate) struct Only {
     pub items: Option<Arc<HashSet<String>>>,
     /// Where only these places are looked at; folders without records are none of the reader's affair then.
     pub places: Option<Arc<Scope>>,
+}
+
+/// Why a vault was not read.
+enum Unread {
+    /// Its key does not open, or its folders have no end.
+    Whole(String),
+    Other(Error),
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
 }
 
 /// One reading of an environment.
@@ -64,7 +78,17 @@ impl<'a> Reading<'a> {
         let (taken, timeless, rekeyed) = (0, 0, 0);
         let mut reading =
             Self { environment, inside, filter, seen, only, keys, attachments, to, taken, timeless, rekeyed };
-        for vault in environment.vaults(inside).await? {
+        environment.stays_encrypted()?;
+        let vaults = environment.vaults(inside).await?;
+        // A vault of the server's own under a name that is known would be read as what it was.
+        let is_read = |vault: &&Vault| {
+            let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
+            only.places.as_ref().is_none_or(|places| places.names_vault(&vault.name))
+                && filter.takes_vault(&vault.name)
+                && filter.excluding(&root, None).is_none()
+        };
+        environment.check_names(vaults.iter().filter(is_read))?;
+        for vault in vaults {
             seen.vault(&vault.name);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             let named = only.places.as_ref().is_none_or(|places| places.names_vault(&vault.name));
@@ -77,8 +101,22 @@ impl<'a> Reading<'a> {
                 let left_out =
                     if taken { environment.client().item_places(&vault.id).await?.len() } else { 0 };
                 seen.excluded(number, left_out as u64);
-            } else if taken && !reading.vault(&vault).await? {
-                break;
+            } else if taken {
+                match reading.vault(&vault).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    // Anybody can make a vault for others under a key that does not open: it keeps no other back.
+                    Err(Unread::Whole(why)) => {
+                        seen.reject();
+                        let at = Position::pointer(vault.id.clone());
+                        let why = format!("none of its records can be read: {why}");
+                        let reject = Reject { at, label: vault.name.clone(), why };
+                        if to.send(Ok(vec![Entry::Reject(reject)])).await.is_err() {
+                            break;
+                        }
+                    }
+                    Err(Unread::Other(error)) => return Err(error),
+                }
             }
         }
         if reading.timeless > 0 {
@@ -101,14 +139,23 @@ impl<'a> Reading<'a> {
     }
 
     /// Sends one vault's records; `false` once nobody listens any more.
-    async fn vault(&mut self, vault: &Vault) -> Result<bool> {
+    async fn vault(&mut self, vault: &Vault) -> std::result::Result<bool, Unread> {
         let client = self.environment.client();
         let (inside, filter, only) = (self.inside, self.filter, self.only);
-        // A vault of the server's own under a name that is known would be read as what it was.
-        self.environment.check_name(vault)?;
-        let key = self.environment.vault_key(vault)?;
+        let key = match self.environment.vault_key(vault) {
+            // Of a vault that was read before, or where the server contradicts itself, it is nothing to pass over.
+            Err(error)
+                if error.kind() == ErrorKind::Decrypt
+                    && error.what() != NOT_THE_VAULTS
+                    && !self.knows(vault)? =>
+            {
+                return Err(Unread::Whole(error.what().to_owned()));
+            }
+            key => key?,
+        };
+        self.environment.vault_agrees(&vault.id, key.as_deref())?;
         let folders = client.folders(Some(&vault.id)).await?;
-        let paths = paths(vault, &folders)?;
+        let paths = paths(vault, &folders).map_err(|error| Unread::Whole(error.what().to_owned()))?;
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
         let place = |folder: Option<&str>| folder.and_then(|id| paths.get(id)).unwrap_or(&root);
         let is_inside = |path: &RecordPath| path.folders.starts_with(&inside.folders);
@@ -170,7 +217,7 @@ impl<'a> Reading<'a> {
             }
             let Some(fetched) = ahead.pop_front() else { break };
             let (items, ids) = fetched.await.map_err(ended_early)?;
-            let entries = self.open(&ids, items, key.as_deref(), &place).await?;
+            let entries = self.open(&ids, items, (&vault.id, key.as_deref()), &place).await?;
             self.taken += entries.len() as u64;
             if self.to.send(Ok(entries)).await.is_err() {
                 return Ok(false);
@@ -179,13 +226,18 @@ impl<'a> Reading<'a> {
         Ok(true)
     }
 
+    /// Whether a vault's key was seen before, by whoever remembers.
+    fn knows(&self, vault: &Vault) -> Result<bool> {
+        self.environment.memory().map_or(Ok(false), |memory| memory.knows_vault(&vault.id))
+    }
+
     /// Opens the items that the filter takes and fetches their attachments. What is damaged becomes
     /// a reject; what stops the whole reading is an error.
     async fn open<'p>(
         &mut self,
         ids: &[String],
         fetched: Vec<Result<Item>>,
-        key: Option<&SecretString>,
+        (vault, key): (&str, Option<&SecretString>),
         place: &(impl Fn(Option<&str>) -> &'p RecordPath + Sync),
     ) -> Result<Vec<Entry>> {
         let mut entries = Vec::with_capacity(ids.len());
@@ -223,6 +275,10 @@ impl<'a> Reading<'a> {
             )
             .next_step("leave --rewrap out, or choose other vaults with --vault")),
         })?;
+        // What opened a record has proved itself, and another key will be refused from now on.
+        if key.is_some() && opened.iter().any(|one| one.as_ref().is_ok_and(|one| one.key.is_some())) {
+            self.environment.pin_vault(vault, key)?;
+        }
         let whole = items.iter().zip(opened).map(async |(item, opened)| match opened {
             Ok(opened) => self.with_attachments(item, opened).await,
             Err(error) => Err(error),

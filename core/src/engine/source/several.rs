@@ -78,7 +78,8 @@ pub(crate) fn spawn(
     to: Sender<Result<Vec<Entry>>>,
 ) -> Option<(Arc<AtomicU64>, u64)> {
     let counted = Arc::new(AtomicU64::new(0));
-    let all = files_of(&paths).ok()?;
+    // What cannot be listed is said by whoever reads it.
+    let all = files_of(&paths).unwrap_or_default();
     let length =
         all.iter().filter_map(|(one, _)| std::fs::metadata(&one.path).ok()).map(|file| file.len()).sum();
     let (options, read) = (options.clone(), counted.clone());
