@@ -36,7 +36,7 @@ pub fn unlocked<const N: usize>(
             Endpoint::Files(paths, format) => (&**paths, *format),
             Endpoint::Environment(..) | Endpoint::Spooled(..) => continue,
         };
-        for (Member { path, kind, .. }, _) in files_of(paths)? {
+        for (Member { path, kind, .. }, _) in files_of(paths)?.files {
             if read.passphrase.is_some() || kind != Kind::File || source::is_stream(&path)? {
                 continue;
             }

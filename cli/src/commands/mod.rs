@@ -288,21 +288,28 @@ const MOST_NAMED: usize = 100;
 /// A plan as a person reads it: long lists of folders and of records are cut, each by itself, so that what follows them is
 /// seen.
 fn shortened(plan: &str, cut: bool) -> Vec<String> {
-    const NAMED: [&str; 3] = ["conflict: ", "rejected: ", "drift: "];
-    let list_of = |line: &str| match line {
-        folder if folder.trim_start().starts_with("+ ") && folder.starts_with(' ') => Some(MOST_FOLDERS),
-        named if NAMED.iter().any(|kind| named.starts_with(kind)) => Some(MOST_NAMED),
-        _ => None,
+    // The start of its lines tells a list.
+    const LISTS: [(&str, usize, &str); 4] = [
+        ("+ ", MOST_FOLDERS, "folders"),
+        ("conflict: ", MOST_NAMED, "of them"),
+        ("rejected: ", MOST_NAMED, "of them"),
+        ("drift: ", MOST_NAMED, "of them"),
+    ];
+    let list_of = |line: &str| {
+        let inset = line.starts_with(' ');
+        LISTS.into_iter().find(|(start, ..)| match *start {
+            "+ " => inset && line.trim_start().starts_with("+ "),
+            named => line.starts_with(named),
+        })
     };
     let mut shown = Vec::new();
     let mut lines = plan.lines().peekable();
     while let Some(line) = lines.next() {
         shown.push(line.to_owned());
-        let Some(most) = list_of(line).filter(|_| cut) else { continue };
-        let kind = |line: &str| line.split(": ").next().filter(|_| most == MOST_NAMED).map(str::to_owned);
-        let first = kind(line);
+        let Some(list) = list_of(line).filter(|_| cut) else { continue };
+        let (_, most, what) = list;
         let (mut here, mut more) = (1, 0);
-        while let Some(next) = lines.next_if(|next| list_of(next) == Some(most) && kind(next) == first) {
+        while let Some(next) = lines.next_if(|next| list_of(next) == Some(list)) {
             if here < most {
                 shown.push(next.to_owned());
                 here += 1;
@@ -311,7 +318,6 @@ fn shortened(plan: &str, cut: bool) -> Vec<String> {
             }
         }
         if more > 0 {
-            let what = if most == MOST_FOLDERS { "folders" } else { "of them" };
             shown.push(format!("    … and {more} more {what} (--json, or into a file, shows all)"));
         }
     }
@@ -378,5 +384,37 @@ fn with_format(endpoint: Endpoint, name: Option<&str>) -> Result<Endpoint> {
         (Endpoint::File { path, .. }, Some(name)) => Ok(Endpoint::File { path, format: Some(format(name)?) }),
         (Endpoint::Files(paths, _), Some(name)) => Ok(Endpoint::Files(paths, Some(format(name)?))),
         (endpoint, _) => Ok(endpoint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_FOLDERS, MOST_NAMED, shortened};
+
+    #[test]
+    fn each_list_of_a_plan_is_cut_by_itself_and_what_follows_it_is_seen() {
+        let vault = |name: &str, folders: usize| {
+            let mut lines = vec![format!("+ {name}")];
+            lines.extend((0..folders).map(|n| format!("    + {n}")));
+            lines
+        };
+        let named = |kind: &str, count: usize| {
+            (0..count).map(|n| format!("{kind}: record {n}: why")).collect::<Vec<_>>()
+        };
+        let lists = [
+            vault("first", MOST_FOLDERS + 3),
+            vault("second", MOST_FOLDERS),
+            named("rejected", MOST_NAMED + 1),
+            named("conflict", MOST_NAMED),
+            vec!["creates 7".to_owned()],
+        ];
+        let plan = lists.concat().join("\n");
+        let shown = shortened(&plan, true);
+        let cuts: Vec<&String> = shown.iter().filter(|line| line.contains('…')).collect();
+        assert_eq!(cuts.len(), 2, "{cuts:?}");
+        assert!(cuts[0].contains("3 more folders") && cuts[1].contains("1 more of them"), "{cuts:?}");
+        assert_eq!(shown.len(), 2 + 2 * MOST_FOLDERS + 2 * MOST_NAMED + 1 + cuts.len());
+        assert_eq!(shown.last().map(String::as_str), Some("creates 7"));
+        assert_eq!(shortened(&plan, false).len(), plan.lines().count());
     }
 }

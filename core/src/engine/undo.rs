@@ -3,7 +3,7 @@
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
-use crate::engine::environment::{Environment, is_encrypted};
+use crate::engine::environment::Environment;
 use crate::engine::journal::{Intended, Job, Journal, State};
 use crate::engine::report::progress::{Progress, Step, check};
 use crate::engine::rights::taken_back;
@@ -278,21 +278,16 @@ async fn settle_places(job: &Job, environment: &Environment) -> Result<()> {
         made.into_iter().map(|place| place.folder.unwrap_or(place.vault)).collect();
     let vaults = client.vaults().await?;
     for (number, what) in open {
-        let found = match what {
-            Intended::Vault { name, key_hash } => {
-                let mut alike = vaults.iter().filter(|vault| match &key_hash {
-                    Some(hash) => vault.master_key_hash.as_ref() == Some(hash),
-                    None => vault.name == name && !is_encrypted(vault),
-                });
+        let found = match &what {
+            Intended::Vault { .. } => {
+                let mut alike = vaults.iter().filter(|vault| what.is_vault(vault));
                 alike.find(|vault| !known.contains(&vault.id)).map(|vault| (vault.id.clone(), None))
             }
-            Intended::Folder { name, vault, parent } if vaults.iter().any(|one| one.id == vault) => {
-                let folders = client.folders(Some(&vault)).await?;
-                let mut alike = folders
-                    .into_iter()
-                    .filter(|folder| folder.name == name && folder.parent_folder_id == parent);
+            Intended::Folder { vault, .. } if vaults.iter().any(|one| one.id == *vault) => {
+                let folders = client.folders(Some(vault)).await?;
+                let mut alike = folders.into_iter().filter(|folder| what.is_folder(folder));
                 let found = alike.find(|folder| !known.contains(&folder.id));
-                found.map(|folder| (vault, Some(folder.id)))
+                found.map(|folder| (vault.clone(), Some(folder.id)))
             }
             Intended::Folder { .. } => None,
         };

@@ -1,9 +1,12 @@
 //! The tables `places`, vaults and folders that a job made, and `written_to`, those that it sends records to.
 
 use crate::engine::crash;
+use crate::engine::environment::is_encrypted;
 use crate::engine::journal::jobs::Job;
 use crate::engine::journal::now;
 use crate::error::Result;
+use keyferry_api::folder::Folder;
+use keyferry_api::vault::Vault;
 use rusqlite::params;
 
 /// A vault (where `folder` is `None`) or folder that a job made.
@@ -25,6 +28,24 @@ pub(crate) enum Intended {
         vault: String,
         parent: Option<String>,
     },
+}
+
+impl Intended {
+    /// Whether `vault` is what was asked for. A key's hash is random, so it tells; without a key the name has to do, which
+    /// was free before.
+    pub(crate) fn is_vault(&self, vault: &Vault) -> bool {
+        match self {
+            Self::Vault { key_hash: Some(hash), .. } => vault.master_key_hash.as_ref() == Some(hash),
+            Self::Vault { name, key_hash: None } => vault.name == *name && !is_encrypted(vault),
+            Self::Folder { .. } => false,
+        }
+    }
+
+    /// Whether `folder`, of the same vault, is what was asked for.
+    pub(crate) fn is_folder(&self, folder: &Folder) -> bool {
+        matches!(self, Self::Folder { name, parent, .. }
+            if folder.name == *name && folder.parent_folder_id == *parent)
+    }
 }
 
 /// A folder that a job sent records to, or the place outside folders.

@@ -8,7 +8,7 @@ use crate::crypto::record::Protection;
 use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
-use crate::engine::environment::{Environment, blocking, is_encrypted, paths};
+use crate::engine::environment::{Environment, blocking, paths};
 use crate::engine::journal::{Intended, Job};
 use crate::engine::names;
 use crate::engine::options::Options;
@@ -432,13 +432,11 @@ impl Writer {
             vault: folder.vault_id.clone(),
             parent: folder.parent_folder_id.clone(),
         };
-        let number = self.journal(move |job| job.map(|job| job.intend_place(&what)).transpose()).await?;
+        let intended = what.clone();
+        let number = self.journal(move |job| job.map(|job| job.intend_place(&intended)).transpose()).await?;
         let find = async || {
             let folders = self.client().folders(Some(&folder.vault_id)).await?;
-            let mut alike = folders
-                .into_iter()
-                .filter(|one| one.name == folder.name && one.parent_folder_id == folder.parent_folder_id);
-            Ok(alike.next().map(|one| one.id))
+            Ok(folders.into_iter().find(|one| what.is_folder(one)).map(|one| one.id))
         };
         let id = self.create_place(|| self.client().create_folder(folder), find).await?;
         crash::point("after place request");
@@ -474,15 +472,11 @@ impl Writer {
             }
         }
         let what = Intended::Vault { name: name.to_owned(), key_hash: vault.master_key_hash.clone() };
-        let number = self.journal(move |job| job.map(|job| job.intend_place(&what)).transpose()).await?;
-        // Its key's hash is random; without a key the name has to do, which was free before.
+        let intended = what.clone();
+        let number = self.journal(move |job| job.map(|job| job.intend_place(&intended)).transpose()).await?;
         let find = async || {
             let vaults = self.client().vaults().await?;
-            let mut alike = vaults.into_iter().filter(|one| match &vault.master_key_hash {
-                Some(hash) => one.master_key_hash.as_ref() == Some(hash),
-                None => one.name == vault.name && !is_encrypted(one),
-            });
-            Ok(alike.next().map(|one| one.id))
+            Ok(vaults.into_iter().find(|one| what.is_vault(one)).map(|one| one.id))
         };
         let vault_id = self.create_place(|| self.client().create_vault(&vault), find).await?;
         crash::point("after place request");

@@ -114,12 +114,18 @@ fn start(from: &Endpoint, options: &Options, filter: Filter, only: Only, allow_e
         }
         Endpoint::File { path, format } if is_folder(path) => {
             let check = filter.check(from);
-            bytes =
-                several::spawn(Arc::from([path.clone()]), *format, options, check, (filter, allow_empty), to);
+            bytes = several::spawn(
+                std::slice::from_ref(path),
+                *format,
+                options,
+                check,
+                (filter, allow_empty),
+                to,
+            );
         }
         Endpoint::Files(paths, format) => {
             let check = filter.check(from);
-            bytes = several::spawn(paths.clone(), *format, options, check, (filter, allow_empty), to);
+            bytes = several::spawn(paths, *format, options, check, (filter, allow_empty), to);
         }
         Endpoint::File { path, format } => {
             let path = path.clone();

@@ -37,7 +37,7 @@ impl Here {
         match &mut entry {
             Entry::Record(record, at) => {
                 at.file = Some(self.name.clone());
-                self.sink(record);
+                self.place_record(record);
             }
             Entry::Folder(path) => self.beneath(path),
             Entry::Reject(reject) => reject.at.file = Some(self.name.clone()),
@@ -53,7 +53,7 @@ impl Here {
         Entry::Reject(Reject { at, label: String::new(), why: why.what().to_owned() })
     }
 
-    fn sink(&self, record: &mut Record) {
+    fn place_record(&self, record: &mut Record) {
         self.beneath(&mut record.path);
         record.also_in.iter_mut().for_each(|path| self.beneath(path));
     }
@@ -70,7 +70,7 @@ impl Here {
 /// Starts reading files and folders on a thread of its own. Answers where it counts the bytes that it read, and how many there
 /// are, where that is known.
 pub(crate) fn spawn(
-    paths: Arc<[PathBuf]>,
+    paths: &[PathBuf],
     format: Option<Format>,
     options: &Options,
     check: Result<()>,
@@ -78,14 +78,13 @@ pub(crate) fn spawn(
     to: Sender<Result<Vec<Entry>>>,
 ) -> Option<(Arc<AtomicU64>, u64)> {
     let counted = Arc::new(AtomicU64::new(0));
-    // What cannot be listed is said by whoever reads it.
-    let all = files_of(&paths).unwrap_or_default();
-    let length =
-        all.iter().filter_map(|(one, _)| std::fs::metadata(&one.path).ok()).map(|file| file.len()).sum();
+    let found = files_of(paths);
+    let files = found.iter().flat_map(|found| &found.files);
+    let length = files.filter_map(|(one, _)| std::fs::metadata(&one.path).ok()).map(|file| file.len()).sum();
     let (options, read) = (options.clone(), counted.clone());
     tokio::task::spawn_blocking(move || {
         let seen = Seen::new(filter);
-        let taken = check.and_then(|()| read_all(&paths, format, &options, &seen, &to, &read));
+        let taken = check.and(found).and_then(|found| read_all(found, format, &options, &seen, &to, &read));
         if let Some(end) = end(taken, &seen, allow_empty) {
             let _ = to.blocking_send(end);
         }
@@ -93,24 +92,37 @@ pub(crate) fn spawn(
     (length > 0).then_some((counted, length))
 }
 
-/// Every file that these paths lead to, and whether it was found in a folder.
+/// What paths lead to.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Every file, and whether it was found in a folder.
+    pub files: Vec<(Member, bool)>,
+    /// Folders with links and special files that are not followed, and how many.
+    links: Vec<(PathBuf, u64)>,
+}
+
+/// Lists the files that these paths lead to, those of a folder in its place.
 ///
 /// # Errors
 /// Those of [`folder::members`].
-pub fn files_of(paths: &[PathBuf]) -> Result<Vec<(Member, bool)>> {
-    let mut all = Vec::new();
+pub fn files_of(paths: &[PathBuf]) -> Result<Found> {
+    let mut found = Found::default();
     for path in paths {
         if folder::is_folder(path) {
-            all.extend(folder::members(path)?.files.into_iter().map(|member| (member, true)));
+            let members = folder::members(path)?;
+            found.files.extend(members.files.into_iter().map(|member| (member, true)));
+            if members.links > 0 {
+                found.links.push((path.clone(), members.links));
+            }
         } else {
-            all.push((Member { path: path.clone(), below: Vec::new(), kind: Kind::File }, false));
+            found.files.push((Member { path: path.clone(), below: Vec::new(), kind: Kind::File }, false));
         }
     }
-    Ok(all)
+    Ok(found)
 }
 
 fn read_all(
-    paths: &[PathBuf],
+    found: Found,
     format: Option<Format>,
     options: &Options,
     seen: &Seen,
@@ -118,7 +130,7 @@ fn read_all(
     read: &Arc<AtomicU64>,
 ) -> Result<u64> {
     let mut taken = 0;
-    for (member, in_folder) in files_of(paths)? {
+    for (member, in_folder) in found.files {
         let here =
             Here { below: member.below.clone(), name: member.path.display().to_string().into(), in_folder };
         let at = |error: Error| error.at(Place::File { path: member.path.clone(), at: None });
@@ -143,12 +155,9 @@ fn read_all(
             return Ok(taken);
         }
     }
-    for path in paths.iter().filter(|path| folder::is_folder(path)) {
-        let links = folder::members(path)?.links;
-        if links > 0 {
-            let note = format!("{}: {links} links and special files were not followed", path.display());
-            let _ = to.blocking_send(Ok(vec![Entry::Note(note)]));
-        }
+    for (path, links) in found.links {
+        let note = format!("{}: {links} links and special files were not followed", path.display());
+        let _ = to.blocking_send(Ok(vec![Entry::Note(note)]));
     }
     Ok(taken)
 }

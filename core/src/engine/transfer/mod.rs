@@ -72,7 +72,10 @@ pub async fn transfer(
             into_file(from, path, *format, options, &timed).await?
         }
         Endpoint::Files(..) | Endpoint::Spooled(..) => {
-            return Err(Error::new(ErrorKind::Usage, "standard input takes no records"));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "several files, or input that was read already, take no records",
+            ));
         }
     };
     if let Some(path) = &options.rejects {
