@@ -3,8 +3,9 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 export TMPDIR := $(shell tests/fast-folder.sh)
-# The binary that the tests run, with the features that `cargo test` gives it: no dependency is compiled twice.
-BUILD := $(CARGO) build --locked --lib --bins --tests
+# What the tests run, linted as it is compiled and with the features that `cargo test` gives it: no crate is compiled twice.
+LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
+BUILD := $(LINTING) $(CARGO) build --locked --lib --bins --tests --bench '*'
 
 .PHONY: FORCE help setup demo test test-rust check test-official test-go test-accessibility record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
 help: ## this list
@@ -36,7 +37,7 @@ test: ## everything, and the seconds that each step took
 
 test-rust: ## unit tests, and the command line against real servers, databases and faults
 	$(BUILD)
-	$(CARGO) test --locked
+	$(LINTING) $(CARGO) test --locked
 
 check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
 	$(CARGO) fmt --all --check
@@ -73,7 +74,7 @@ wheel: .venv-py/ready ## the Python package with the command line: a wheel for t
 .venv-wheel/ready: .venv-py/ready FORCE
 	$(BUILD)
 	install -d $(SCRIPTS) && install -s $(TARGET)/debug/keyferry $(SCRIPTS)
-	rm -rf .cache/wheel && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
+	rm -rf .cache/wheel && export $(LINTING) && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
 	[ -e $@ ] || (python3 -m venv .venv-wheel && .venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt)
 	.venv-wheel/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall .cache/wheel/keyferry-*-abi3-*.whl
 	touch $@
@@ -147,19 +148,17 @@ openapi: ## docs/openapi.json anew, from the server's table of endpoints and the
 	.venv/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
-lint: .cache/bin/cargo-deny ## formatting, clippy, docs
+lint: .cache/bin/cargo-deny ## formatting, and what may be linked; clippy and rustdoc look while the tests are built
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) doc --workspace --no-deps --locked --quiet
 	.cache/bin/cargo-deny check bans licenses sources
 
 .cache/bin/cargo-deny:
-	$(CARGO) install --debug --locked --quiet --root .cache cargo-deny@0.20.2
+	CARGO_PROFILE_DEV_DEBUG=0 $(CARGO) install --debug --locked --quiet --root .cache cargo-deny@0.20.2
 
 torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
-	TORTURE=1 $(CARGO) test --locked -p keyferry-formats --test formats -- archive::
+	TORTURE=40 $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
+	TORTURE=1 $(LINTING) $(CARGO) test --locked -p keyferry-formats --test formats -- archive::
 	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 
 FUZZ_SECONDS ?= 600

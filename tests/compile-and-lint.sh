@@ -1,0 +1,30 @@
+#!/bin/sh
+# Cargo's RUSTC_WORKSPACE_WRAPPER for the tests: compiles a crate of the workspace and lints it from the same artefacts.
+#
+# Clippy is the compiler with more lints, so it compiles; rustdoc then reads what the crate was compiled with. `cargo clippy`
+# and `cargo doc` would each check every crate anew, those of others too: minutes on two cores.
+set -eu
+rustc=$1
+shift
+case " $* " in
+*" --print="* | *" -vV "*) exec "$rustc" "$@" ;; # a question of cargo's, not a compilation
+esac
+clippy-driver "$rustc" "$@" -D warnings
+
+# Documented is what `cargo doc` would: libraries and programs, not tests. What rustdoc has no such option for is left out.
+case " $* " in
+*" --test "* | *" build_script_build "* | *" --crate-name keyferry "*"main.rs"*) exit ;;
+esac
+before=
+for argument; do
+    shift
+    case $before$argument in
+    --emit=* | --json=* | --out-dir*) ;;
+    *) set -- "$@" "$argument" ;;
+    esac
+    before=
+    [ "$argument" != --out-dir ] || before=--out-dir
+done
+documentation=$(mktemp -d)
+trap 'rm -rf "$documentation"' EXIT
+rustdoc "$@" -D warnings --out-dir "$documentation"
