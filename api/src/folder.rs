@@ -78,6 +78,9 @@ pub struct MoveFolder {
     /// Another name for it, which some clients send.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub target_folder_id: Option<Option<String>>,
+    /// And another, as items' moves have it; the folder's own identifier here means nothing.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub folder_id: Option<Option<String>>,
 }
 
 /// Tells null, which means something, from a member that is missing.

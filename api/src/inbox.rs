@@ -1,7 +1,9 @@
 //! The inbox: items that one user sends to another.
 
 use crate::item::{AttachmentInfo, Custom};
+use crate::user::Person;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `POST /inbox-items`.
 #[derive(Clone, Serialize, Deserialize)]
@@ -43,6 +45,24 @@ pub struct InboxInfo {
 pub struct InboxItem {
     /// The inbox item's identifier.
     pub id: String,
+    /// The vault that the item stands in.
+    #[serde(default)]
+    pub vault_id: Option<String>,
+    /// Null at the top of its vault.
+    #[serde(default)]
+    pub folder_id: Option<String>,
+    /// See [`InboxKey::key_encrypted`].
+    #[serde(default)]
+    pub key_encrypted: Option<String>,
+    /// See [`crate::item::Item::fields_order`].
+    #[serde(default)]
+    pub fields_order: Option<Value>,
+    /// What is in the bin is in no inbox.
+    #[serde(default)]
+    pub is_deleted: bool,
+    /// The reader's own mark.
+    #[serde(default)]
+    pub is_favorite: bool,
     /// Always a string.
     #[serde(default)]
     pub name: String,
@@ -58,6 +78,9 @@ pub struct InboxItem {
     /// Never null.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// 0 for none.
+    #[serde(default)]
+    pub color: Option<i64>,
     /// Envelope under the record key, or base64.
     #[serde(default)]
     pub password_encrypted: Option<String>,
@@ -76,10 +99,28 @@ pub struct InboxItem {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InboxKey {
+    /// The inbox item's identifier.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// What the reader may do with it: `read`.
+    #[serde(default)]
+    pub access: Option<String>,
     /// The record key under the reader's public key; null without client-side encryption.
     #[serde(default)]
     pub key_encrypted: Option<String>,
     /// Who sent it.
     #[serde(default)]
     pub sender_id: Option<String>,
+    /// Who that is.
+    #[serde(default)]
+    pub sender: Option<Person>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub created_at: Option<i64>,
+    /// Whether the reader saw it: whoever reads this does.
+    #[serde(default)]
+    pub is_viewed: bool,
+    /// Whether the reader was told.
+    #[serde(default)]
+    pub is_user_notified: bool,
 }

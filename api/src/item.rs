@@ -4,6 +4,8 @@
 //! wire; the password, custom fields and attachments are envelopes, or base64
 //! in a vault without client-side encryption.
 
+use crate::folder::Step;
+use crate::user::Person;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -55,10 +57,16 @@ pub struct Item {
     /// Never null.
     #[serde(default, deserialize_with = "null_is_default")]
     pub attachments: Vec<AttachmentInfo>,
+    /// How clients sort the fields, as one of them sent it; null where nobody sorted them.
+    #[serde(default)]
+    pub fields_order: Option<Value>,
     /// The vault key for the asking user.
     #[serde(default)]
     pub vault_master_key_encrypted: Option<String>,
     /// Unix seconds; some servers leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<i64>,
+    /// See [`Item::created_at`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<i64>,
     /// Grows with each change; some servers leave it out.
@@ -96,6 +104,31 @@ pub struct ItemSummary {
     /// Unix seconds; some servers leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<i64>,
+}
+
+/// The entries of `GET /items` and, with `path`, `GET /items/search`, whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FoundItem {
+    /// What is needed to tell one from another.
+    #[serde(flatten)]
+    pub item: ItemSummary,
+    /// Null where empty.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The asking user's own mark.
+    #[serde(default)]
+    pub is_favorite: bool,
+    /// Lists show nothing of the bin.
+    #[serde(default)]
+    pub is_deleted: bool,
+    /// See [`Item::fields_order`].
+    #[serde(default)]
+    pub fields_order: Option<Value>,
+    /// From the vault down to where it stands; only of searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<Step>,
 }
 
 /// Of an entry of a list only where it stands and when it was changed.
@@ -144,6 +177,9 @@ pub struct AttachmentInfo {
     /// Envelope of the attachment key under the record key.
     #[serde(default)]
     pub encrypted_key: Option<String>,
+    /// See [`Attachment::hash`]; not every server tells.
+    #[serde(default)]
+    pub hash: Option<String>,
 }
 
 /// `GET /items/{id}/attachment/{attachmentId}`, and what a new item carries (there without an id).
@@ -210,6 +246,9 @@ pub struct ItemDraft {
     /// New ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Vec<Attachment>>,
+    /// How clients sort the fields: kept as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields_order: Option<Value>,
     /// In a change: the item's revision as it was read. Where another change came between, the answer is 409.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
@@ -266,6 +305,15 @@ pub struct Snapshot {
     /// See [`SnapshotInfo::user_id`].
     #[serde(default)]
     pub user_id: Option<String>,
+    /// The same, under the name that Passwork's own client reads.
+    #[serde(default)]
+    pub creator_id: Option<String>,
+    /// Who that is.
+    #[serde(default)]
+    pub creator: Option<Person>,
+    /// See [`Item::fields_order`].
+    #[serde(default)]
+    pub fields_order: Option<Value>,
     /// Always a string.
     #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,

@@ -32,6 +32,27 @@ pub struct UserInfo {
     pub user_role_id: Option<String>,
 }
 
+/// Somebody beside what they did, as Passwork's own client shows them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Person {
+    /// The user's identifier.
+    pub id: String,
+    /// What they sign in with, or did.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Shown to people.
+    #[serde(default)]
+    pub full_name: Option<String>,
+    /// Whether there is a picture of them.
+    #[serde(default)]
+    pub has_avatar: bool,
+    /// Whether they are gone.
+    #[serde(default)]
+    pub is_deleted: bool,
+}
+
 /// What a user is: the entries of `GET /user-roles`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -181,6 +202,9 @@ pub struct UserChange {
     /// What the user is from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_role_id: Option<String>,
+    /// As it was read: `POST /users/{id}/block` and `…/unblock` change it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_blocked: Option<bool>,
 }
 
 impl UserChange {
@@ -189,7 +213,7 @@ impl UserChange {
     pub fn is_empty(&self) -> bool {
         let texts =
             [&self.email, &self.full_name, &self.login, &self.username, &self.password, &self.user_role_id];
-        texts.into_iter().all(Option::is_none)
+        texts.into_iter().all(Option::is_none) && self.is_blocked.is_none()
     }
 }
 

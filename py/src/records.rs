@@ -276,7 +276,9 @@ fn item_of(from: &Bound<'_, PyDict>) -> PyResult<Item> {
         customs,
         // Their contents, where they are there, are opened apart.
         attachments: Vec::new(),
+        fields_order: None,
         vault_master_key_encrypted: None,
+        created_at: None,
         updated_at: None,
         revision: None,
     })

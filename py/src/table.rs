@@ -188,7 +188,9 @@ fn decrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult
             })
             .collect(),
         attachments: Vec::new(),
+        fields_order: None,
         vault_master_key_encrypted: None,
+        created_at: None,
         updated_at: None,
         revision: None,
     };

@@ -212,6 +212,11 @@ impl Reader {
         permissions(self.role)
     }
 
+    /// What the caller may do here.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether the caller may change who may do what here.
     pub fn is_owner(&self) -> bool {
         self.role >= Role::Administer

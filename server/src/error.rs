@@ -2,6 +2,7 @@
 
 use http::{HeaderName, StatusCode};
 use keyferry_api::error::{ErrorBody, ErrorEntry, code};
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Why an environment could not be made, opened or asked.
@@ -80,7 +81,7 @@ pub(crate) enum Refusal {
 pub(crate) struct Answer {
     pub status: StatusCode,
     pub code: &'static str,
-    pub field: Option<&'static str>,
+    pub field: Option<Cow<'static, str>>,
     pub message: String,
     /// Such as `Retry-After`.
     pub header: Option<(HeaderName, String)>,
@@ -129,9 +130,10 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, code::CONFLICT, message)
     }
 
-    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+    pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR);
-        Self::Answer(Answer { status, code, field: Some(field), message: message.into(), header: None })
+        let field = Some(field.into());
+        Self::Answer(Answer { status, code, field, message: message.into(), header: None })
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -167,7 +169,7 @@ impl Answer {
     pub fn into_body(self) -> (StatusCode, Vec<u8>) {
         let entry = ErrorEntry {
             code: self.code.to_owned(),
-            field: self.field.map(str::to_owned),
+            field: self.field.map(Cow::into_owned),
             message: self.message,
         };
         let body = serde_json::to_vec(&ErrorBody { errors: vec![entry] }).unwrap_or_default();

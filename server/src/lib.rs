@@ -226,7 +226,9 @@ impl Environment {
     /// The HTTP API as a value, with its documentation at `/api/docs` and `/api/openapi.json`, and `/health`.
     pub fn router(&self, options: ServeOptions) -> Router {
         let largest = options.largest_body;
-        let limits = Limits::new(options.requests_per_second);
+        // Where nothing can be read, nothing can be signed in to either.
+        let kept = self.store().read(store::guess::all).unwrap_or_default();
+        let limits = Limits::new(options.requests_per_second, kept);
         let bodies = Semaphore::new(kibibytes(BODIES.max(2 * largest)));
         let front = Arc::new(Front { environment: self.clone(), options, limits, bodies });
         Router::new()

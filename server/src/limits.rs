@@ -1,8 +1,10 @@
 //! How often one address may ask, and how often it may guess; and how soon an account may be guessed at again.
 //!
-//! All of it is in memory: a server that starts anew has forgotten, as an attacker who can do that has other ways.
+//! How often an address asked is forgotten when the server starts anew; what is known of guesses at an account is not: it
+//! goes to the store, and comes back from there.
 
 use crate::error::{Refusal, Result};
+use crate::id::now;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::StatusCode;
@@ -39,6 +41,24 @@ struct Account {
     known: Vec<IpAddr>,
 }
 
+/// The same as it outlives this process.
+pub(crate) struct Kept {
+    /// The digest of the account's name.
+    pub key: [u8; 32],
+    pub misses: u32,
+    /// In Unix seconds.
+    pub next: Option<i64>,
+    pub known: Vec<IpAddr>,
+}
+
+impl Account {
+    fn kept(&self, key: [u8; 32]) -> Kept {
+        let wait = self.next.and_then(|next| next.checked_duration_since(Instant::now()));
+        let next = wait.map(|wait| now().saturating_add_unsigned(wait.as_secs() + 1));
+        Kept { key, misses: self.misses, next, known: self.known.clone() }
+    }
+}
+
 /// Wrong passwords until the next one has to wait, and the longest that it waits: a stranger can slow down somebody
 /// who signs in from a network for the first time, and lock nobody out.
 const FREE_MISSES: u32 = 5;
@@ -48,12 +68,20 @@ const MOST_KNOWN: usize = 8;
 const MOST_ACCOUNTS: usize = 10_000;
 
 impl Limits {
-    pub fn new(per_second: Option<NonZeroU32>) -> Self {
+    /// With what was kept of guesses at accounts.
+    pub fn new(per_second: Option<NonZeroU32>, kept: Vec<Kept>) -> Self {
+        let accounts = kept.into_iter().map(|kept| {
+            let Kept { key, misses, next, known } = kept;
+            // A clock that was set back holds nobody up for longer than a miss does.
+            let wait = next.and_then(|next| u64::try_from(next - now()).ok()).map(Duration::from_secs);
+            let next = wait.map(|wait| Instant::now() + wait.min(LONGEST_WAIT));
+            (key, Account { misses, next, known })
+        });
         Self {
             requests: per_second.map(|most| RateLimiter::keyed(Quota::per_second(most))),
             guesses: RateLimiter::keyed(Quota::per_minute(GUESSES)),
             since_forgetting: AtomicU32::new(0),
-            accounts: Mutex::default(),
+            accounts: Mutex::new(accounts.collect()),
         }
     }
 
@@ -69,27 +97,29 @@ impl Limits {
         wait.map_or(Ok(()), |wait| Err(later(wait)))
     }
 
-    /// The guess was wrong.
-    pub fn missed(&self, name: &str) {
+    /// The guess was wrong; what to keep of the account, where there is one.
+    pub fn missed(&self, name: &str) -> Kept {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         if accounts.len() >= MOST_ACCOUNTS {
-            let now = Instant::now();
-            accounts.retain(|_, account| {
-                account.next.is_some_and(|next| next > now) || !account.known.is_empty()
-            });
+            let at = Instant::now();
+            accounts
+                .retain(|_, account| account.next.is_some_and(|next| next > at) || !account.known.is_empty());
         }
-        let account = accounts.entry(key(name)).or_default();
+        let key = key(name);
+        let account = accounts.entry(key).or_default();
         account.misses = account.misses.saturating_add(1);
         if let Some(over) = account.misses.checked_sub(FREE_MISSES) {
             let wait = Duration::from_secs(1 << over.min(10)).min(LONGEST_WAIT);
             account.next = Some(Instant::now() + wait);
         }
+        account.kept(key)
     }
 
-    /// The guess was right.
-    pub fn succeeded(&self, name: &str, peer: Option<IpAddr>) {
+    /// The guess was right; what to keep of the account.
+    pub fn succeeded(&self, name: &str, peer: Option<IpAddr>) -> Kept {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let account = accounts.entry(key(name)).or_default();
+        let key = key(name);
+        let account = accounts.entry(key).or_default();
         (account.misses, account.next) = (0, None);
         if let Some(network) = peer.map(network) {
             account.known.retain(|known| *known != network);
@@ -98,6 +128,7 @@ impl Limits {
                 account.known.remove(0);
             }
         }
+        account.kept(key)
     }
 
     /// One request.
@@ -153,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_guesser() {
-        let limits = Limits::new(None);
+        let limits = Limits::new(None, Vec::new());
         let mut refused = 0;
         for last in 0..100_u16 {
             let peer = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last);
@@ -167,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_account_waits_and_its_owner_does_not() {
-        let limits = Limits::new(None);
+        let limits = Limits::new(None, Vec::new());
         let (owner, stranger) = (Some("192.0.2.1".parse().unwrap()), Some("198.51.100.1".parse().unwrap()));
         limits.succeeded("alice", owner);
         for _ in 0..FREE_MISSES {
@@ -179,8 +210,25 @@ mod tests {
         limits.succeeded("alice", owner);
         assert!(limits.account("alice", stranger).is_ok());
         // However often: the wait has an end.
-        (0..100).for_each(|_| limits.missed("alice"));
+        (0..100).for_each(|_| drop(limits.missed("alice")));
         let accounts = limits.accounts.lock().unwrap();
         assert!(accounts[&key("alice")].next.unwrap() <= Instant::now() + LONGEST_WAIT);
+    }
+
+    #[test]
+    fn what_was_kept_holds_up_whom_it_held_up_and_nobody_for_long() {
+        let (owner, stranger) = (Some("192.0.2.1".parse().unwrap()), Some("198.51.100.1".parse().unwrap()));
+        let before = Limits::new(None, Vec::new());
+        before.succeeded("alice", owner);
+        let mut kept = before.missed("alice");
+        (0..10).for_each(|_| kept = before.missed("alice"));
+        // A clock that was set back by a day.
+        kept.next = kept.next.map(|next| next + 24 * 60 * 60);
+        let after = Limits::new(None, vec![kept]);
+        assert!(after.account("alice", stranger).is_err());
+        assert!(after.account("alice", owner).is_ok() && after.account("bob", stranger).is_ok());
+        let accounts = after.accounts.lock().unwrap();
+        assert!(accounts[&key("alice")].next.unwrap() <= Instant::now() + LONGEST_WAIT);
+        assert_eq!(accounts[&key("alice")].misses, 11);
     }
 }

@@ -155,6 +155,9 @@ func (c *client) ask(method, path string, body object, proof bool) answer {
 	return result
 }
 
+// lastPart is what stands behind the last slash of an address.
+func lastPart(address string) string { return address[strings.LastIndex(address, "/")+1:] }
+
 // unwrap takes the JSON out of {"format":"base64","content":…}.
 func unwrap(text []byte) ([]byte, bool) {
 	var wrapping struct{ Format, Content string }

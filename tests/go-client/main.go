@@ -1,6 +1,6 @@
 // A client of Passwork's API v1, written from what is known of the API and of its clients and not from this server: it
 // signs in as a browser does, with a one-time code, refreshes, walks folders and shortcuts, administers users and groups,
-// and looks at the shape and the types of each answer.
+// does what modules of configuration tools and a connector of an identity management do, and looks at the shape and the types of each answer.
 //
 //	go run . KEYFERRY
 //
@@ -114,6 +114,8 @@ func all(t *tally, address, token string) {
 	app(t, browser)
 	walk(t, browser)
 	administer(t, browser)
+	automation(t, browser)
+	identity(t, browser, address)
 	signOut(t, browser)
 }
 

@@ -126,6 +126,7 @@ fn draft(
         key_encrypted: Some(key_encrypted),
         customs: Some(customs),
         attachments: (!attachments.is_empty()).then_some(attachments),
+        fields_order: None,
         revision: None,
     })
 }

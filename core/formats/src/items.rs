@@ -146,7 +146,9 @@ impl Line {
             key_encrypted: line.key_encrypted,
             customs: line.customs.unwrap_or_default(),
             attachments: Vec::new(),
+            fields_order: None,
             vault_master_key_encrypted: None,
+            created_at: None,
             updated_at: None,
             revision: None,
         };

@@ -225,6 +225,7 @@ fn as_it_was(before: &Item) -> ItemDraft {
         key_encrypted: before.key_encrypted.clone(),
         customs: Some(before.customs.clone()),
         attachments: None,
+        fields_order: before.fields_order.clone(),
         revision: None,
     }
 }

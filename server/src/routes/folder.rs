@@ -99,7 +99,9 @@ pub(super) fn relocate(context: &Context<'_>, request: Request) -> Result<Vec<u8
     let (id, reader) = find(context, &request)?;
     let editor = reader.into_editor()?;
     let to: MoveFolder = request.body.parse()?;
-    let Some(parent) = target("parentFolderId", [to.parent_folder_id, to.target_folder_id])? else {
+    // Some name once more what they move.
+    let other = to.folder_id.filter(|given| given.as_deref() != Some(id.as_str()));
+    let Some(parent) = target("parentFolderId", [to.parent_folder_id, to.target_folder_id, other])? else {
         return Err(Refusal::invalid(
             "parentFolderId",
             "Where to? parentFolderId or targetFolderId says it; null is the vault's top.",

@@ -37,6 +37,7 @@ use crate::access::{Caller, Reader};
 use crate::error::{Answer, Refusal, Result};
 use crate::id::{FolderId, VaultId};
 use crate::json::text;
+use crate::limits::Kept;
 use crate::store::activity::{Event, append, gathered};
 use crate::store::place::Place;
 use base64::Engine as _;
@@ -60,6 +61,8 @@ pub(crate) struct Context<'a> {
     events: RefCell<Vec<Event>>,
     /// Wrong one-time codes that a half-open session was given.
     missed_codes: Cell<u32>,
+    /// What to keep of accounts that were guessed at, also where the request is refused.
+    missed: RefCell<Vec<Kept>>,
     known: Known,
 }
 
@@ -76,8 +79,8 @@ struct Known {
 
 impl<'a> Context<'a> {
     fn new(conn: &'a Connection, caller: &'a Caller, visit: &'a Visit<'a>) -> Self {
-        let (events, missed_codes) = (RefCell::default(), Cell::new(0));
-        Self { conn, caller, visit, events, missed_codes, known: Known::default() }
+        let (events, missed_codes, missed) = (RefCell::default(), Cell::new(0), RefCell::default());
+        Self { conn, caller, visit, events, missed_codes, missed, known: Known::default() }
     }
 
     /// The place that a request names; see [`Place::find`].
@@ -181,19 +184,23 @@ fn signed_in(
         }
         return Ok(body);
     }
-    let missed = Cell::new((0, 0));
+    let mut missed = (0, 0, Vec::new());
     let result = environment.store().write(|conn| {
         let caller = visit.caller(conn)?;
         let context = Context::new(conn, &caller, visit);
         let body = work(&context);
-        missed.set((caller.session, context.missed_codes.get()));
+        missed = (caller.session, context.missed_codes.get(), context.missed.take());
         let body = body?;
         append(conn, &gathered(context.events.into_inner()))?;
         Ok(body)
     });
     // What was refused took its transaction back; the count stays.
-    if let (session, misses @ 1..) = missed.get() {
-        environment.store().write(|conn| crate::store::session::missed_codes(conn, session, misses))?;
+    let (session, misses, guesses) = missed;
+    if misses > 0 || !guesses.is_empty() {
+        environment.store().write(|conn| {
+            guesses.iter().try_for_each(|account| crate::store::guess::keep(conn, account))?;
+            crate::store::session::missed_codes(conn, session, misses)
+        })?;
     }
     result
 }

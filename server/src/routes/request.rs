@@ -3,8 +3,9 @@
 use crate::error::{Refusal, Result};
 use bytes::Bytes;
 use http::Method;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use serde_path_to_error::Segment;
 use std::str::FromStr;
 
 /// A request's body: as it came over HTTP, or as a batch held it.
@@ -14,29 +15,18 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// serde's own message may quote the body; only the place is told, and what was expected there.
+    /// The body as a handler takes it. Where it is wrong, the member is named, and what was expected there.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
         self.check_object()?;
-        let parsed = match self {
-            Self::Text(text) => serde_json::from_slice(&text),
-            Self::Tree(tree) => serde_json::from_value(tree),
-        };
-        parsed.map_err(|error| {
-            let text = error.to_string();
-            let named = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-            if let Some(field) = named {
-                return Refusal::malformed(format!(
-                    "The body is not what this call takes: `{field}` is missing."
-                ));
-            }
-            let at =
-                if error.line() > 0 { format!(" near column {}", error.column()) } else { String::new() };
-            // Only of words that this program knows: `unknown variant` repeats the body's before them.
-            let expected = text.split_once(", expected ").filter(|_| text.starts_with("unknown variant"));
-            let expected = expected.and_then(|(_, words)| words.split(" at line").next());
-            let expected = expected.map(|words| format!(": expected {words}")).unwrap_or_default();
-            Refusal::malformed(format!("The body is not what this call takes{at}{expected}."))
-        })
+        match self {
+            // What is right, as nearly all is, costs no look at the members on the way.
+            Self::Text(text) => serde_json::from_slice(&text).or_else(|_| {
+                let is_json = serde_json::from_slice::<IgnoredAny>(&text).is_ok();
+                let mut text = serde_json::Deserializer::from_slice(&text);
+                serde_path_to_error::deserialize(&mut text).map_err(|error| wrong(&error, is_json))
+            }),
+            Self::Tree(tree) => serde_path_to_error::deserialize(tree).map_err(|error| wrong(&error, true)),
+        }
     }
 
     /// Lists would be taken member by member in an order that nobody sees.
@@ -105,6 +95,44 @@ impl Body {
     }
 }
 
+/// What is wrong with a body. serde's own message may quote the body, and so may the names on the way that are no member of
+/// ours; told are the outermost member, the numbers in its lists, and what was expected there. In what is no JSON the outermost
+/// member may be one that nobody knows.
+fn wrong(error: &serde_path_to_error::Error<serde_json::Error>, is_json: bool) -> Refusal {
+    let (inner, text) = (error.inner(), error.inner().to_string());
+    let mut member = None;
+    let mut at = String::new();
+    if is_json {
+        for segment in error.path() {
+            match segment {
+                Segment::Map { key } if member.is_none() => member = Some(key.clone()),
+                Segment::Seq { index } if member.is_some() => at.extend(["[", &index.to_string(), "]"]),
+                _ => {}
+            }
+        }
+    }
+    let at = member.as_ref().map(|member| format!("`{member}{at}`"));
+    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    if let Some(missing) = missing {
+        let within = at.map(|at| format!(" in {at}")).unwrap_or_default();
+        let message = format!("The body is not what this call takes: `{missing}` is missing{within}.");
+        return Refusal::invalid(member.unwrap_or_else(|| missing.to_owned()), message);
+    }
+    // What stands after the last of these words is this program's; before it the body is repeated.
+    let expected = text.rsplit_once(", expected ").and_then(|(_, words)| words.split(" at line ").next());
+    let expected = expected.map(|words| format!(": expected {words}")).unwrap_or_default();
+    match (member, at) {
+        (Some(member), Some(at)) => {
+            Refusal::invalid(member, format!("{at} is not what this call takes{expected}."))
+        }
+        _ => {
+            let column =
+                if inner.line() > 0 { format!(" near column {}", inner.column()) } else { String::new() };
+            Refusal::malformed(format!("The body is not what this call takes{column}{expected}."))
+        }
+    }
+}
+
 /// What typed clients send for none.
 fn is_nothing(value: &Value) -> bool {
     value.is_null() || value.as_str() == Some("")
@@ -135,7 +163,7 @@ impl<'de> serde::Deserialize<'de> for Names {
                             continue;
                         }
                     } else {
-                        map.next_value::<serde::de::IgnoredAny>()?;
+                        map.next_value::<IgnoredAny>()?;
                     }
                     names.push(name);
                 }

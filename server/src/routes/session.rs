@@ -6,7 +6,7 @@ use crate::id::UserId;
 use crate::json::text;
 use crate::store::activity::{Event, append};
 use crate::store::session::{self, Presented, Standing};
-use crate::store::{totp, user};
+use crate::store::{guess, totp, user};
 use http::StatusCode;
 use keyferry_api::Empty;
 use keyferry_api::error::code;
@@ -44,8 +44,14 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
         |user: Option<&UserId>, action| Event::now(user.cloned(), action, None, None, visit.address());
     let known = found.map(|(id, _)| id);
     let Some(id) = known.clone().filter(|_| right) else {
-        visit.limits.missed(&login.username);
-        store.write(|conn| append(conn, &[event(known.as_ref(), "session.refuse")]))?;
+        let missed = visit.limits.missed(&login.username);
+        store.write(|conn| {
+            // Of names that are nobody's nothing is kept: there is no end of them.
+            if known.is_some() {
+                guess::keep(conn, &missed)?;
+            }
+            append(conn, &[event(known.as_ref(), "session.refuse")])
+        })?;
         return Err(Refusal::unauthorized(code::CREDENTIALS_INVALID, "User name or password is wrong."));
     };
     let csrf_token = session::token()?;
@@ -61,9 +67,9 @@ pub(super) fn login(visit: &Visit<'_>, request: Request) -> Result<Reply> {
         }
         let standing = Standing { owes_code: totp::is_enabled(conn, &id)?, csrf_hash, code_misses: 0 };
         append(conn, &[event(Some(&id), "session.start")])?;
+        guess::keep(conn, &visit.limits.succeeded(&login.username, visit.peer))?;
         session::start(conn, &id, &standing, visit.options)
     })?;
-    visit.limits.succeeded(&login.username, visit.peer);
     reply(visit, Tokens { csrf_token: Some(csrf_token), ..tokens }, visit.is_browser())
 }
 
@@ -128,10 +134,9 @@ fn take_code(context: &Context<'_>, request: Request) -> Result<()> {
     limits.guess(peer)?;
     limits.account(&account, None)?;
     if totp::take(context.conn, &context.caller.user, &given.code)? {
-        limits.succeeded(&account, None);
-        return Ok(());
+        return guess::keep(context.conn, &limits.succeeded(&account, None));
     }
-    limits.missed(&account);
+    context.missed.borrow_mut().push(limits.missed(&account));
     if context.caller.owes_code {
         context.missed_codes.set(context.missed_codes.get() + 1);
     }

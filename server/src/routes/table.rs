@@ -12,7 +12,7 @@ use keyferry_api::{BASE_PATH, Created, Empty, List};
 use matchit::Router;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// Who answers.
@@ -441,14 +441,14 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Unsay what a group was given in a folder: what is above counts again",
         folder::forget_group,
     ),
-    get::<List<api::item::ItemSummary>>("/items", "The items of a vault, or of a folder in it", item::list)
+    get::<List<api::item::FoundItem>>("/items", "The items of a vault, or of a folder in it", item::list)
         .query(&[
             Param::Needed("vaultId"),
             Param::Text("folderId"),
             Param::Number("limit"),
             Param::Number("offset"),
         ]),
-    get::<List<api::item::ItemSummary>>(
+    get::<List<api::item::FoundItem>>(
         "/items/search",
         "Items by text, tags, colors, vaults and folders",
         item::search,
@@ -494,13 +494,13 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     )
     .query(&[Param::Text("itemId"), Param::Text("vaultId")])
     .sliced(),
-    get::<List<api::shortcut::FoundShortcut>>(
+    get::<List<api::shortcut::SeenItem>>(
         "/shortcuts/search",
         "Shortcuts, with what they lead to",
         shortcut::search,
     )
     .query(SEARCH),
-    get::<api::shortcut::FoundShortcut>(
+    get::<api::shortcut::SeenItem>(
         "/shortcuts/{id}",
         "The item that a shortcut leads to, seen from its place",
         shortcut::get,
@@ -629,7 +629,11 @@ fn check_filters(endpoint: &Endpoint, request: &Request) -> Result<()> {
         }
     }
     for name in request.names() {
-        let looks_like_one = name.ends_with("Id") || name.ends_with("Ids");
+        let looks_like_one = name.ends_with("Id")
+            || name.ends_with("Ids")
+            || ["filter", "filters", "where", "q"].contains(&name)
+            || CONDITIONS.contains(name)
+            || TEXTS.get(endpoint.path).is_some_and(|texts| texts.iter().any(|text| text == name));
         // Of a short word two letters are most of it.
         let near = |known: &&str| {
             let away = strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
@@ -658,6 +662,39 @@ static KNOWN: LazyLock<HashMap<(&str, &str), Vec<String>>> = LazyLock::new(|| {
             let members = schema.get("properties").and_then(|all| all.as_object());
             let members = members.map(|all| all.keys().cloned().collect()).unwrap_or_default();
             ((endpoint.method, endpoint.path), members)
+        })
+        .collect()
+});
+
+/// The conditions of all lists: who asks one for what another takes means it.
+static CONDITIONS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lists = ENDPOINTS.iter().filter(|endpoint| endpoint.sliced || !endpoint.query.is_empty());
+    let names = lists.flat_map(Endpoint::params).map(Param::name);
+    // These say how to answer.
+    names.filter(|name| !["includeUserRole", "isOnlyManageable"].contains(name)).collect()
+});
+
+/// The members of each list's entries that are texts or numbers: whoever asks for entries by one, such as users by their
+/// `email`, means a condition.
+static TEXTS: LazyLock<HashMap<&str, Vec<String>>> = LazyLock::new(|| {
+    let mut generator = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator();
+    let lists = ENDPOINTS.iter().filter(|endpoint| endpoint.method == "GET");
+    lists
+        .map(|endpoint| {
+            let schema = (endpoint.gives)(&mut generator);
+            let members =
+                schema.pointer("/properties/items/items/properties").and_then(|all| all.as_object());
+            let is_text = |schema: &serde_json::Value| {
+                let kinds = &schema["type"];
+                ["string", "integer"].into_iter().any(|kind| {
+                    kinds == kind || kinds.as_array().is_some_and(|kinds| kinds.iter().any(|one| one == kind))
+                })
+            };
+            let texts = members.into_iter().flatten().filter(|(_, schema)| is_text(schema));
+            (endpoint.path, texts.map(|(name, _)| name.clone()).collect())
         })
         .collect()
 });

@@ -3,7 +3,7 @@
 use super::check_name;
 use super::place::{Place, way};
 use super::rights::{settle, settle_vault};
-use super::vault::may_wait_for_key;
+use super::vault::{check_copy, may_wait_for_key};
 use crate::access::{
     Caller, Editor, FOLDER_ROLES, Owner, Reader, check_edits_all_below, is_limited, permissions, role_number,
     role_of,
@@ -173,6 +173,7 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: 
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }
+    check_copy(conn, owner, &user, grant.role, given.is_some())?;
     conn.prepare_cached(
         "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, 0, ?3)
          ON CONFLICT (vault_id, user_id) DO UPDATE SET master_key_encrypted = coalesce(master_key_encrypted, ?3)",

@@ -6,6 +6,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserGroupId, UserId, VaultId};
 use crate::store::group;
 use crate::store::rights::{keeping_administrators, settle};
+use crate::store::user::check_has_keys;
 use keyferry_api::vault::{GroupGranted, GroupRight, Role, WithoutKey};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ fn give(conn: &Connection, vault: &VaultId, keys: &[(UserId, String)]) -> Result
 }
 
 /// The keys of a request, by user.
-fn parsed(owner: &Owner, keys: BTreeMap<String, String>) -> Result<Vec<(UserId, String)>> {
+fn parsed(conn: &Connection, owner: &Owner, keys: BTreeMap<String, String>) -> Result<Vec<(UserId, String)>> {
     const FIELD: &str = "masterKeysEncrypted";
     if !keys.is_empty() && !owner.is_encrypted() {
         return Err(Refusal::invalid(FIELD, "The vault has no key."));
@@ -37,7 +38,9 @@ fn parsed(owner: &Owner, keys: BTreeMap<String, String>) -> Result<Vec<(UserId, 
         if key.is_empty() {
             return Err(Refusal::invalid(FIELD, "A copy of the key is not empty."));
         }
-        Ok((user.parse()?, key))
+        let user = user.parse()?;
+        check_has_keys(conn, &user, FIELD)?;
+        Ok((user, key))
     };
     keys.into_iter().map(parse).collect()
 }
@@ -109,7 +112,7 @@ fn change(
     write: impl FnOnce() -> Result<()>,
 ) -> Result<GroupGranted> {
     let (vault, members) = (owner.vault(), members(conn, id)?);
-    let keys = parsed(owner, keys)?;
+    let keys = parsed(conn, owner, keys)?;
     if keys.iter().any(|(user, _)| !members.contains(user)) {
         return Err(Refusal::invalid("masterKeysEncrypted", "Somebody named there is not in the group."));
     }
@@ -151,7 +154,7 @@ pub(crate) fn give_keys(
     owner: &Owner,
     keys: BTreeMap<String, String>,
 ) -> Result<Vec<UserId>> {
-    let keys = parsed(owner, keys)?;
+    let keys = parsed(conn, owner, keys)?;
     let lacking = without_key(conn, owner)?;
     if keys.iter().any(|(user, _)| lacking.iter().all(|other| other.user_id != user.as_str())) {
         return Err(Refusal::conflict(

@@ -24,6 +24,9 @@ pub(crate) fn create(
         let message = "The item is encrypted: the other user needs its key.";
         return Err(Refusal::invalid("keyEncrypted", message));
     }
+    if item.encrypted {
+        super::user::check_has_keys(conn, &user, "keyEncrypted")?;
+    }
     let id = InboxItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO inbox_items (id, item_id, sender_id, user_id, key_encrypted, created_at)
@@ -85,7 +88,7 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
     let mut statement = conn.prepare_cached(
         "SELECT i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted, i.customs,
                 b.key_encrypted, b.sender_id, i.vault_id, i.folder_id, b.created_at, c.username, c.full_name, c.deleted,
-                EXISTS (SELECT 1 FROM favorites WHERE user_id = b.user_id AND item_id = i.id)
+                EXISTS (SELECT 1 FROM favorites WHERE user_id = b.user_id AND item_id = i.id), i.fields_order
          FROM inbox_items b JOIN items i ON i.id = b.item_id LEFT JOIN users c ON c.id = b.sender_id
          WHERE b.id = ?1 AND i.id = ?2",
     )?;
@@ -113,7 +116,7 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
         .put("vaultId", &text_at(10)?)?
         .put("folderId", &text_at(11)?)?
         .put("keyEncrypted", &text_at(8)?)?
-        .put("fieldsOrder", &())?
+        .put_json("fieldsOrder", text_at(17)?.unwrap_or("null").as_bytes())
         .put("isDeleted", &false)?
         .put("isFavorite", &row.get::<_, bool>(16)?)?
         .put("name", &text_at(0)?)?

@@ -4,7 +4,9 @@
 use super::folder::new_bin_item;
 use super::place::Place;
 use super::target::{Editable, Target};
-use super::{attachment, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot};
+use super::{
+    LINE, attachment, check_length, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot,
+};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
@@ -14,12 +16,36 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params, params_from_iter};
 use serde_json::{Map, Value};
 
+/// The order of fields as it is kept.
+fn fields_order(given: Option<Value>) -> Result<Option<String>> {
+    let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
+    let text = json_text(&given)?;
+    check_length("fieldsOrder", &text, LINE)?;
+    Ok(Some(text))
+}
+
+/// In an encrypted vault nothing opens what no key came with: it would be lost, or lie there in the clear, sent by a client
+/// that takes the vault for one without encryption.
+fn check_key(has_key: bool) -> Result<()> {
+    if has_key {
+        return Ok(());
+    }
+    let message = "The vault is encrypted: passwords, custom fields and attachments need the item's key, wrapped for it.";
+    Err(Refusal::invalid("keyEncrypted", message))
+}
+
 /// Makes an item.
 pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: ItemDraft) -> Result<ItemId> {
     let name = draft.name.ok_or_else(|| Refusal::invalid("name", "A name is needed."))?;
     // Also in an encrypted vault it may be missing: the official client sends none with an item
     // that has no password.
     let key = draft.key_encrypted.filter(|key| !key.is_empty());
+    let has_secrets = draft.password_encrypted.as_deref().is_some_and(|text| !text.is_empty())
+        || draft.customs.as_ref().is_some_and(|customs| !customs.is_empty())
+        || draft.attachments.as_ref().is_some_and(|attachments| !attachments.is_empty());
+    if has_secrets && place.editor.is_encrypted() {
+        check_key(key.is_some())?;
+    }
     let tags = draft.tags.unwrap_or_default();
     check_texts(&name, draft.login.as_deref(), draft.url.as_deref(), draft.description.as_deref())?;
     check_tags(&tags)?;
@@ -27,8 +53,9 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     let id = ItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
-                            password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)",
+                            password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
+                            fields_order)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15)",
     )?
     .execute(params![
         id,
@@ -44,7 +71,8 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
         key,
         json_text(&draft.customs.unwrap_or_default())?,
         now(),
-        caller.user
+        caller.user,
+        fields_order(draft.fields_order)?
     ])?;
     index(conn, conn.last_insert_rowid())?;
     attachment::add(conn, place.editor.is_encrypted(), &id, draft.attachments.unwrap_or_default())?;
@@ -182,6 +210,7 @@ pub(crate) fn update(
         check_texts(&name, None, None, None)?;
         push("name", Box::new(name));
     }
+    let mut has_secrets = false;
     for (field, column) in [
         ("login", "login"),
         ("url", "url"),
@@ -193,13 +222,16 @@ pub(crate) fn update(
             let given = |name| text.as_deref().filter(|_| field == name);
             check_texts("", given("login"), given("url"), given("description"))?;
             check_sealed(given("passwordEncrypted"), None, None)?;
+            has_secrets |= given("passwordEncrypted").is_some_and(|text| !text.is_empty());
             push(column, Box::new(text));
         }
     }
+    let mut gives_key = false;
     if let Some(value) = patch.remove("keyEncrypted")
         && let Some(key) = member::<String>("keyEncrypted", value)?
         && !key.is_empty()
     {
+        gives_key = true;
         check_sealed(None, Some(&key), None)?;
         if target.shortcut.is_none() {
             push("key_encrypted", Box::new(key));
@@ -219,15 +251,22 @@ pub(crate) fn update(
     if let Some(value) = patch.remove("color") {
         push("color", Box::new(member::<i64>("color", value)?.unwrap_or(0)));
     }
+    if let Some(value) = patch.remove("fieldsOrder") {
+        push("fields_order", Box::new(fields_order(Some(value))?));
+    }
     if let Some(value) = patch.remove("customs") {
         let customs: Vec<Custom> = member("customs", value)?.unwrap_or_default();
         check_sealed(None, None, Some(&customs))?;
+        has_secrets |= !customs.is_empty();
         push("customs", Box::new(json_text(&customs)?));
     }
     let attachments: Vec<Attachment> = match patch.remove("attachments") {
         Some(value) => member("attachments", value)?.unwrap_or_default(),
         None => Vec::new(),
     };
+    if (has_secrets || !attachments.is_empty()) && target.encrypted && !gives_key {
+        check_key(has_key(conn, &target.item)?)?;
+    }
     values.push(Box::new(target.item.clone()));
     let seq: i64 = conn
         .prepare_cached(&format!("UPDATE items SET {set} WHERE id = ? RETURNING seq"))?
@@ -302,8 +341,10 @@ pub(crate) fn copy(
     let id = ItemId::fresh()?;
     conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
-                            password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by)
-         SELECT ?2, ?3, ?4, name, login, url, description, tags, color, password_encrypted, ?5, customs, ?6, ?6, ?7
+                            password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
+                            fields_order)
+         SELECT ?2, ?3, ?4, name, login, url, description, tags, color, password_encrypted, ?5, customs, ?6, ?6, ?7,
+                fields_order
          FROM items WHERE id = ?1",
     )?
     .execute(params![target.item, id, place.editor.vault(), place.folder, key, now(), caller.user])?;
@@ -326,7 +367,8 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
         "SELECT i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color, i.password_encrypted,
                 i.key_encrypted, i.customs, i.bin_item_id IS NOT NULL, i.updated_at, i.created_at,
                 EXISTS (SELECT 1 FROM favorites WHERE user_id = ?3 AND item_id = i.id),
-                (SELECT master_key_encrypted FROM vault_users WHERE vault_id = ?2 AND user_id = ?3), i.revision
+                (SELECT master_key_encrypted FROM vault_users WHERE vault_id = ?2 AND user_id = ?3), i.revision,
+                i.fields_order
          FROM items i WHERE i.id = ?1",
     )?;
     let mut rows = statement.query(params![target.item, target.shown_vault(), caller.user])?;
@@ -356,7 +398,7 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
         .put("keyEncrypted", &key)?
         .put_json("customs", text_at(9)?.unwrap_or("[]").as_bytes())
         .put_json("attachments", &attachment::list(conn, &target.item, None)?)
-        .put("fieldsOrder", &())?
+        .put_json("fieldsOrder", text_at(16)?.unwrap_or("null").as_bytes())
         .put("vaultMasterKeyEncrypted", &text_at(14)?)?;
     if extensions {
         object

@@ -6,6 +6,7 @@ pub(crate) mod bin;
 pub(crate) mod folder;
 pub(crate) mod grants;
 pub(crate) mod group;
+pub(crate) mod guess;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
@@ -39,6 +40,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_user_administration.sql"),
     include_str!("../../migrations/0006_group_rights.sql"),
     include_str!("../../migrations/0007_standard_types.sql"),
+    include_str!("../../migrations/0008_fields_order.sql"),
+    include_str!("../../migrations/0009_guesses.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;

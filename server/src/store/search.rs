@@ -48,7 +48,7 @@ pub(crate) struct Hits<'a> {
     extensions: bool,
 }
 
-/// The members that searches show of an item, from the first eleven columns of their row.
+/// The members that searches show of an item, from the first twelve columns of their row.
 pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> Result<()> {
     let text_at = |index: usize| -> Result<Option<&str>> {
         row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
@@ -65,7 +65,7 @@ pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> R
         .put("color", &row.get::<_, i64>(8)?)?
         .put("isFavorite", &row.get::<_, bool>(10)?)?
         .put("isDeleted", &false)?
-        .put("fieldsOrder", &())?;
+        .put_json("fieldsOrder", text_at(11)?.unwrap_or("null").as_bytes());
     Ok(())
 }
 
@@ -73,7 +73,7 @@ pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> R
 const MOST_TAGS: usize = 100;
 
 impl<'a> Hits<'a> {
-    /// `sql` selects the eleven columns of a summary, for the user `?1`, from `items i` and from `place`,
+    /// `sql` selects the twelve columns of a summary, for the user `?1`, from `items i` and from `place`,
     /// which has the vault and folder.
     pub fn new(
         caller: &Caller,
@@ -147,8 +147,7 @@ impl<'a> Hits<'a> {
             if let Some(query) = &query {
                 let mut hit = false;
                 for index in 3..=7 {
-                    hit = hit
-                        || text_at(index)?.is_some_and(|text| text.to_lowercase().contains(query.as_str()));
+                    hit = hit || text_at(index)?.is_some_and(|text| contains_folded(text, query));
                 }
                 if !hit {
                     continue;
@@ -175,6 +174,16 @@ impl<'a> Hits<'a> {
     }
 }
 
+/// Whether a text contains a query of small letters, in any case of its own.
+fn contains_folded(text: &str, query: &str) -> bool {
+    if text.is_ascii() {
+        // Most are; these need no copy.
+        let (text, query) = (text.as_bytes(), query.as_bytes());
+        return text.windows(query.len()).any(|part| part.eq_ignore_ascii_case(query));
+    }
+    text.to_lowercase().contains(query)
+}
+
 /// What the index of texts is asked for: every three characters that stand together in the query, but for
 /// those with a NUL, where the index's own language ends. Which hits have them in a row is looked at one by
 /// one. A shorter query has none.
@@ -187,6 +196,12 @@ fn trigrams(query: &str) -> Option<String> {
     // A few dozen narrow it down as far as it goes.
     let words: Vec<String> = words.take(32).collect();
     (!words.is_empty()).then(|| words.join(" AND "))
+}
+
+fn has_favorites(conn: &Connection, caller: &Caller) -> Result<bool> {
+    Ok(conn
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1)")?
+        .query_row([&caller.user], |row| row.get(0))?)
 }
 
 /// Summaries of the items that the caller may see, as the text of the answer; of a search with the way to each.
@@ -204,9 +219,15 @@ pub(crate) fn items(
     } else {
         "u.role >= 1"
     };
+    // Who has no favorites, as most have none, is not asked at each item.
+    let favorite = if has_favorites(conn, caller)? {
+        "EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id)"
+    } else {
+        "0"
+    };
     let sql = format!(
         "{} SELECT i.id, i.vault_id, i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
-                i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id)
+                i.updated_at, {favorite}, i.fields_order
          FROM items i {} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1
          WHERE i.bin_item_id IS NULL AND {readable}",
         if limited { FOLDER_ROLES } else { "" },

@@ -55,10 +55,10 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, stored: &target::Shortcut)
     Ok(out)
 }
 
-/// Columns of an item and of a shortcut to it; the first eleven are those of every search.
+/// Columns of an item and of a shortcut to it; the first twelve are those of every search.
 const SEEN: &str = "i.id, s.vault_id, s.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
         i.updated_at, EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id),
-        s.id, s.key_encrypted, i.password_encrypted, i.customs, s.user_id, c.username, c.full_name";
+        i.fields_order, s.id, s.key_encrypted, i.password_encrypted, i.customs, s.user_id, c.username, c.full_name";
 const FROM: &str = "FROM shortcuts s JOIN items i ON i.id = s.item_id LEFT JOIN users c ON c.id = s.user_id";
 
 /// What a shortcut shows besides a summary. The key is the one that its vault's key opens.
@@ -68,20 +68,19 @@ fn add_rest(conn: &Connection, row: &Row<'_>, object: &mut Object<'_>, ways: &mu
     let mut inner = Vec::new();
     let mut shortcut = Object::new(&mut inner);
     shortcut
-        .put("id", &text_at(11)?)?
+        .put("id", &text_at(12)?)?
         .put("vaultId", &text_at(1)?)?
         .put("folderId", &text_at(2)?)?
         .put("itemId", &item)?
-        .put("keyEncrypted", &text_at(12)?)?;
-    let (id, login, name) = (text_at(15)?, text_at(16)?, text_at(17)?);
+        .put("keyEncrypted", &text_at(13)?)?;
+    let (id, login, name) = (text_at(16)?, text_at(17)?, text_at(18)?);
     shortcut.put_json("creator", &person(id.as_deref(), login.as_deref(), name.as_deref(), None)?);
     shortcut.end();
     object
-        .put("passwordEncrypted", &text_at(13)?)?
-        .put("keyEncrypted", &text_at(12)?)?
-        .put_json("customs", text_at(14)?.as_deref().unwrap_or("[]").as_bytes())
+        .put("passwordEncrypted", &text_at(14)?)?
+        .put("keyEncrypted", &text_at(13)?)?
+        .put_json("customs", text_at(15)?.as_deref().unwrap_or("[]").as_bytes())
         .put_json("attachments", &attachment::list(conn, &item, None)?)
-        .put("fieldsOrder", &())?
         .put_json("shortcut", &inner)
         .put_json("path", ways.to(conn, &text_at(1)?.unwrap_or_default(), text_at(2)?.as_deref())?);
     Ok(())

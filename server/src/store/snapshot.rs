@@ -2,6 +2,7 @@
 
 use super::attachment;
 use super::target::Target;
+use super::user::login_of;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, SnapshotId};
 use crate::json::{Object, text};
@@ -13,10 +14,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) fn take(conn: &Connection, item: &ItemId) -> Result<()> {
     conn.prepare_cached(
         "INSERT INTO snapshots (id, item_id, name, login, url, description, tags, color, password_encrypted,
-                                key_encrypted, customs, attachments, created_at, user_id)
+                                key_encrypted, customs, attachments, created_at, user_id, fields_order)
          SELECT ?2, id, name, login, url, description, tags, color, password_encrypted, key_encrypted, customs,
                 (SELECT json_group_array(id) FROM attachments WHERE item_id = ?1 AND removed_at IS NULL),
-                updated_at, updated_by
+                updated_at, updated_by, fields_order
          FROM items WHERE id = ?1",
     )?
     .execute(params![item, SnapshotId::fresh()?])?;
@@ -40,7 +41,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
     let mut statement = conn.prepare_cached(
         "SELECT s.name, s.login, s.url, s.description, s.tags, s.color, s.password_encrypted, s.customs,
                 s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS i.key_encrypted,
-                c.username, c.full_name, c.deleted
+                c.username, c.full_name, c.deleted, s.fields_order
          FROM snapshots s JOIN items i ON i.id = s.item_id LEFT JOIN users c ON c.id = s.user_id WHERE s.id = ?1 AND s.item_id = ?2",
     )?;
     let mut rows = statement.query(params![snapshot, target.item])?;
@@ -62,7 +63,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         .put("userId", &text_at(9)?)?
         .put("creatorId", &text_at(9)?)?
         .put_json("creator", &creator)
-        .put("fieldsOrder", &())?
+        .put_json("fieldsOrder", text_at(16)?.unwrap_or("null").as_bytes())
         .put("name", &text_at(0)?)?
         .put("login", &text_at(1)?)?
         .put("url", &text_at(2)?)?
@@ -85,6 +86,7 @@ pub(crate) fn person(
     deleted: Option<bool>,
 ) -> Result<Vec<u8>> {
     let Some(id) = id else { return Ok(b"null".to_vec()) };
+    let login = login.map(|login| login_of(id, login, deleted == Some(true)));
     let mut out = Vec::new();
     let mut object = Object::new(&mut out);
     object

@@ -99,21 +99,29 @@ impl Target {
         })
     }
 
-    /// An item by the first shortcut to it that the caller may look through.
+    /// An item by the shortcut to it through which the caller may do most, the first of several.
     fn through_any(conn: &Connection, caller: &Caller, item: &ItemId) -> Result<Option<Self>> {
         let mut statement =
             conn.prepare_cached("SELECT id FROM shortcuts WHERE item_id = ?1 ORDER BY seq")?;
         let ids: Vec<ShortcutId> =
             statement.query_map([item], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let mut best: Option<Self> = None;
         for id in ids {
             let Some(shortcut) = find_shortcut(conn, &id)? else { continue };
             match Self::through(conn, caller, shortcut) {
-                Ok(target) => return Ok(Some(Self { by_own_id: true, ..target })),
-                Err(Refusal::Answer(_)) => {}
+                Ok(target) if best.as_ref().is_none_or(|best| target.may_more_than(best)) => {
+                    best = Some(Self { by_own_id: true, ..target });
+                }
+                Ok(_) | Err(Refusal::Answer(_)) => {}
                 Err(failed) => return Err(failed),
             }
         }
-        Ok(None)
+        Ok(best)
+    }
+
+    fn may_more_than(&self, other: &Self) -> bool {
+        let role = |target: &Self| target.role.as_ref().map(Reader::role);
+        role(self) > role(other)
     }
 
     /// The item itself, not through a shortcut.

@@ -89,8 +89,7 @@ pub(crate) fn create(
 ) -> Result<UserId> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let email = given(user.email);
-    let username = given(user.login)
-        .or(given(user.username))
+    let username = one_login(given(user.login), given(user.username), None)?
         .or_else(|| email.clone())
         .ok_or_else(|| Refusal::invalid("username", "A user name or an e-mail address is needed."))?;
     check_free(conn, &username)?;
@@ -113,7 +112,12 @@ pub(crate) fn create(
         _ => role::id_of(conn, if first { role::ADMINISTRATOR } else { role::USER })?,
     };
     let id = UserId::fresh()?;
-    let (public, private) = user.keys.map(|keys| (keys.public, keys.private_encrypted)).unzip();
+    // Typed clients send an empty pair for none.
+    let pair = user.keys.filter(|keys| !keys.public.is_empty() || !keys.private_encrypted.is_empty());
+    if let Some(pair) = &pair {
+        check_pair(pair)?;
+    }
+    let (public, private) = pair.map(|keys| (keys.public, keys.private_encrypted)).unzip();
     conn.prepare_cached(
         "INSERT INTO users (id, username, email, full_name, role_id, password_hash, master_key_hash,
                             master_key_options, public_key, private_key_encrypted)
@@ -134,6 +138,19 @@ pub(crate) fn create(
     Ok(id)
 }
 
+/// The name to sign in with, which has two names itself. Who reads a user and sends it back sends both, one of them changed.
+fn one_login(login: Option<String>, username: Option<String>, now: Option<&str>) -> Result<Option<String>> {
+    let is_new = |name: &String| now != Some(name.as_str());
+    match (login, username) {
+        (Some(login), Some(username)) if login != username => match (is_new(&login), is_new(&username)) {
+            (true, false) => Ok(Some(login)),
+            (false, true) => Ok(Some(username)),
+            _ => Err(Refusal::invalid("login", "`login` and `username` are one name: which of the two?")),
+        },
+        (login, username) => Ok(login.or(username)),
+    }
+}
+
 fn check_free(conn: &Connection, username: &str) -> Result<()> {
     check_length("login", username, LINE)?;
     let taken: bool = conn
@@ -151,7 +168,12 @@ pub(crate) fn change(
     password_hash: Option<&str>,
 ) -> Result<()> {
     let now = info(conn, user)?;
-    if let Some(login) = change.login.or(change.username).filter(|login| *login != now.username) {
+    if let Some(blocked) = change.is_blocked.filter(|blocked| *blocked != now.is_blocked) {
+        let how = if blocked { "block" } else { "unblock" };
+        return Err(Refusal::invalid("isBlocked", format!("POST /users/{}/{how} does this.", user.as_str())));
+    }
+    let login = one_login(change.login, change.username, Some(&now.username))?;
+    if let Some(login) = login.filter(|login| *login != now.username) {
         if login.is_empty() {
             return Err(Refusal::invalid("login", "A name to sign in with is needed."));
         }
@@ -212,13 +234,23 @@ pub(crate) fn delete(conn: &Connection, user: &UserId) -> Result<()> {
     info(conn, user)?;
     keep_an_administrator(conn, user)?;
     keeping_administrators(conn, &administered_by(conn, user)?, || take_away(conn, user))?;
-    // The name is free again.
+    // The name is free again: what marks it as gone holds the id, which makes it nobody else's.
     conn.prepare_cached(
-        "UPDATE users SET deleted = 1, role_id = NULL, username = username || ' (deleted ' || id || ')',
+        "UPDATE users SET deleted = 1, role_id = NULL, username = username || ?2,
                           password_hash = '', totp_secret = NULL, private_key_encrypted = NULL WHERE id = ?1",
     )?
-    .execute([user])?;
+    .execute(params![user, mark_of_gone(user.as_str())])?;
     Ok(())
+}
+
+/// What is put behind the login of a user who is taken out.
+fn mark_of_gone(id: &str) -> String {
+    format!(" (deleted {id})")
+}
+
+/// The login that somebody had while they were here.
+pub(crate) fn login_of<'a>(id: &str, username: &'a str, deleted: bool) -> &'a str {
+    if deleted { username.strip_suffix(&mark_of_gone(id)).unwrap_or(username) } else { username }
 }
 
 /// Everything that hangs on a user but what they made in vaults.
@@ -289,6 +321,19 @@ pub(crate) fn keys(conn: &Connection, user: &UserId) -> Result<Option<KeyPair>> 
     Ok(public.zip(private).map(|(public, private_encrypted)| KeyPair { public, private_encrypted }))
 }
 
+/// Makes sure that there is something to wrap a copy of a key for: what somebody gets who has no keys opens with none that
+/// they make later, and stands in the way of one that would.
+pub(crate) fn check_has_keys(conn: &Connection, user: &UserId, field: &'static str) -> Result<()> {
+    if keys(conn, user)?.is_some() {
+        return Ok(());
+    }
+    let message = format!(
+        "User {} has no keys yet, so nothing can be wrapped for them: they make some first.",
+        user.as_str()
+    );
+    Err(Refusal::invalid(field, message))
+}
+
 /// Gives a user keys who has none.
 pub(crate) fn set_keys(conn: &Connection, user: &UserId, given: &FirstKeys) -> Result<()> {
     for (field, text) in [
@@ -302,10 +347,7 @@ pub(crate) fn set_keys(conn: &Connection, user: &UserId, given: &FirstKeys) -> R
         }
         check_length(field, text, LINE)?;
     }
-    // What nothing can be wrapped for could never be put right.
-    if !given.keys.public.contains("-----BEGIN ") || !given.keys.public.contains("PUBLIC KEY-----") {
-        return Err(Refusal::invalid("keys", "The public key is a PEM text."));
-    }
+    check_pair(&given.keys)?;
     let set = conn
         .prepare_cached(
             "UPDATE users SET public_key = ?2, private_key_encrypted = ?3, master_key_hash = ?4, master_key_options = ?5
@@ -319,6 +361,17 @@ pub(crate) fn set_keys(conn: &Connection, user: &UserId, given: &FirstKeys) -> R
             given.master_key_options
         ])?;
     if set == 0 { Err(Refusal::conflict("The user has keys already.")) } else { Ok(()) }
+}
+
+/// What nothing can be wrapped for, or nobody can open, could never be put right.
+fn check_pair(pair: &KeyPair) -> Result<()> {
+    if !pair.public.contains("-----BEGIN ") || !pair.public.contains("PUBLIC KEY-----") {
+        return Err(Refusal::invalid("keys", "The public key is a PEM text."));
+    }
+    if pair.private_encrypted.is_empty() {
+        return Err(Refusal::invalid("keys", "The private key is missing."));
+    }
+    Ok(())
 }
 
 /// How the user's master key is derived.

@@ -2,6 +2,7 @@
 
 use super::check_name;
 use super::rights::{keeping_administrators, settle};
+use super::user::check_has_keys;
 use crate::access::{Caller, Owner, Reader, permissions, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, VaultTypeId};
@@ -20,6 +21,9 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
     if key.is_some() && (hash.is_none() || salt.is_none()) {
         let message = "An encrypted vault needs masterKeyEncrypted, masterKeyHash and salt.";
         return Err(Refusal::invalid("masterKeyHash", message));
+    }
+    if key.is_some() {
+        check_has_keys(conn, &caller.user, "masterKeyEncrypted")?;
     }
     if key.is_none() && !vault.administrators_keys.is_empty() {
         return Err(Refusal::invalid(
@@ -75,6 +79,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, vault: NewVault) -> Res
         }
         if user != caller.user {
             super::user::info(conn, &user)?;
+            check_has_keys(conn, &user, "administratorsKeys")?;
             grant.execute(params![id, user, role_number(Role::Administer), key])?;
         }
     }
@@ -172,6 +177,7 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Resul
         let message = "The vault is encrypted: the user needs a copy of its key.";
         return Err(Refusal::invalid("masterKeyEncrypted", message));
     }
+    check_copy(conn, owner, &user, grant.role, key.is_some())?;
     keeping_administrators(conn, std::slice::from_ref(vault), || {
         conn.prepare_cached(
             "INSERT INTO vault_users (vault_id, user_id, role, own_role, master_key_encrypted)
@@ -197,6 +203,24 @@ pub(crate) fn has_key(conn: &Connection, vault: &VaultId, user: &UserId) -> Resu
                             WHERE vault_id = ?1 AND user_id = ?2 AND master_key_encrypted IS NOT NULL)",
         )?
         .query_row(params![vault, user], |row| row.get(0))?)
+}
+
+/// Makes sure that a copy of a vault's key which comes with a right is one: of a vault that has a key, for somebody who can
+/// open it. Who loses their right gets none.
+pub(crate) fn check_copy(
+    conn: &Connection,
+    owner: &Owner,
+    user: &UserId,
+    role: Role,
+    has_copy: bool,
+) -> Result<()> {
+    if !has_copy || role == Role::None {
+        return Ok(());
+    }
+    if !owner.is_encrypted() {
+        return Err(Refusal::invalid("masterKeyEncrypted", "The vault has no key."));
+    }
+    check_has_keys(conn, user, "masterKeyEncrypted")
 }
 
 /// Whether a user may be given something in an encrypted vault without a copy of its key: who has one already, or no keys of

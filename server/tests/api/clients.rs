@@ -1,6 +1,6 @@
 //! What clients send and read that others wrote: the facts of `docs/compatibility.md`, one test a row.
 
-use crate::world::{World, id, world};
+use crate::world::{PEM, World, id, world};
 use http::Request;
 use http_body_util::BodyExt as _;
 use keyferry_server::ServeOptions;
@@ -542,7 +542,10 @@ async fn a_copy_of_a_key_is_one_and_for_who_administers_the_type() {
     expect(&world, 422, "POST", "/vaults", &alice, new(json!({&*bob_id: "QQ=="}), none.clone())).await;
     let kind = json!({"name": "t", "code": "t", "administrators": [bob_id]});
     let kind = json!(id(&world.ok("POST", "/vault-types", &alice, kind).await));
-    expect(&world, 422, "POST", "/vaults", &alice, new(json!({&*bob_id: ""}), kind.clone())).await;
+    world.without_keys("bob");
+    for copy in ["", "QQ=="] {
+        expect(&world, 422, "POST", "/vaults", &alice, new(json!({&*bob_id: copy}), kind.clone())).await;
+    }
     // Who has no keys yet waits for a copy, and holds up nobody.
     let vault = id(&world.ok("POST", "/vaults", &alice, new(json!({}), kind)).await);
     expect(&world, 404, "GET", &format!("/vaults/{vault}"), &bob, none.clone()).await;
@@ -585,6 +588,23 @@ async fn an_item_moves_where_it_is_told_and_nowhere_else() {
         assert_eq!(stands_in().await, place, "{body}");
     }
     let folder_path = format!("/folders/{from}/move");
+    // As items' moves have it; some name once more what they move.
+    let elsewhere = folder("elsewhere").await;
+    let parent = async || {
+        world.ok("GET", &format!("/folders/{from}"), &alice, Value::Null).await["parentFolderId"].clone()
+    };
+    world
+        .ok(
+            "POST",
+            &folder_path,
+            &alice,
+            json!({"vaultId": vault, "folderId": elsewhere, "parentFolderId": null}),
+        )
+        .await;
+    assert_eq!(parent().await, json!(elsewhere));
+    expect(&world, 422, "POST", &folder_path, &alice, json!({"folderId": from})).await;
+    world.ok("POST", &folder_path, &alice, json!({"folderId": from, "targetFolderId": null})).await;
+    assert_eq!(parent().await, Value::Null);
     for body in [json!({"targetFolderId": ""}), json!({"targetFolderId": to, "parentFolderId": other})] {
         expect(&world, 422, "POST", &folder_path, &alice, body).await;
     }
@@ -753,8 +773,9 @@ async fn a_vault_of_a_standard_type_keeps_it_beside_others() {
 #[tokio::test]
 async fn who_was_made_without_keys_gets_them_once() {
     let (world, alice, bob) = world(ServeOptions::default());
+    world.without_keys("bob");
     let keys = json!({
-        "keys": {"public": "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----", "privateEncrypted": "q"},
+        "keys": {"public": PEM, "privateEncrypted": "q"},
         "masterKeyHash": "aa", "masterKeyOptions": "pbkdf:sha256:300000:64:salt",
     });
     let mut wrong = keys.clone();
@@ -809,4 +830,381 @@ async fn one_batch_sets_few_passwords() {
     world.ok("POST", "/batch", &alice, batch(1)).await;
     let long = json!({"username": "x", "fullName": "x".repeat(200_000), "password": "correct horse"});
     expect(&world, 422, "POST", "/users", &alice, long).await;
+}
+
+fn encrypted_vault() -> Value {
+    json!({"name": "v", "masterKeyEncrypted": "a2V5", "masterKeyHash": "00", "salt": "s"})
+}
+
+#[tokio::test]
+async fn what_is_secret_comes_into_an_encrypted_vault_with_its_key() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let vault = id(&world.ok("POST", "/vaults", &alice, encrypted_vault()).await);
+    let custom = json!([{"name": "bg==", "type": "dA==", "value": "dg=="}]);
+    let file = json!([{"name": "a", "encryptedKey": "aw==", "encryptedData": "ZA==", "hash": "00"}]);
+    let secrets = [("passwordEncrypted", json!("cHc=")), ("customs", custom), ("attachments", file)];
+    // Without anything secret no key is needed, nor is there one to take away.
+    let nothing =
+        json!({"vaultId": vault, "name": "n", "passwordEncrypted": "", "customs": [], "attachments": []});
+    let bare = id(&world.ok("POST", "/items", &alice, nothing).await);
+    let path = format!("/items/{bare}");
+    for (name, value) in &secrets {
+        let mut new = json!({"vaultId": vault, "name": "n", (*name): value});
+        for key in [Value::Null, json!("")] {
+            new["keyEncrypted"] = key;
+            let answer = expect(&world, 422, "POST", "/items", &alice, new.clone()).await;
+            assert_eq!(answer["errors"][0]["field"], "keyEncrypted", "{name}");
+            let batch = json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": new});
+            let answer = world.ok("POST", "/batch", &alice, json!({"requests": [batch]})).await;
+            assert_eq!(answer["responses"][0]["statusCode"], 422);
+        }
+        let answer = expect(&world, 422, "PATCH", &path, &alice, json!({(*name): value})).await;
+        assert_eq!(answer["errors"][0]["field"], "keyEncrypted", "{name}");
+    }
+    let seen = world.ok("GET", &path, &alice, Value::Null).await;
+    assert_eq!((&seen["customs"], &seen["attachments"]), (&json!([]), &json!([])));
+    assert_eq!(
+        world.ok("GET", &format!("/items?vaultId={vault}"), &alice, Value::Null).await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // Through a shortcut there is no key to give it.
+    let shared = id(&world.ok("POST", "/vaults", &alice, encrypted_vault()).await);
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let grant = json!({"userId": bob_id, "role": "edit", "masterKeyEncrypted": "Ym9i"});
+    world.ok("POST", &format!("/vaults/{shared}/users"), &alice, grant).await;
+    let shortcut = json!({"vaultId": shared, "itemId": bare, "keyEncrypted": "a2V5"});
+    let shortcut = id(&world.ok("POST", "/shortcuts", &alice, shortcut).await);
+    for path in [format!("/shortcuts/{shortcut}"), format!("/items/{shortcut}"), path.clone()] {
+        expect(&world, 422, "PATCH", &path, &bob, json!({"passwordEncrypted": "cHc="})).await;
+    }
+    // With a key all of it is taken, and a later change knows the key that is there.
+    for (name, value) in secrets {
+        let new = json!({"vaultId": vault, "name": "n", (name): value.clone(), "keyEncrypted": "a2V5"});
+        let item = id(&world.ok("POST", "/items", &alice, new).await);
+        world.ok("PATCH", &format!("/items/{item}"), &alice, json!({(name): value})).await;
+    }
+    world.ok("PATCH", &path, &alice, json!({"passwordEncrypted": "cHc=", "keyEncrypted": "a2V5"})).await;
+    // A vault without encryption has no keys.
+    let plain = world.vault(&alice).await;
+    world
+        .ok("POST", "/items", &alice, json!({"vaultId": plain, "name": "n", "passwordEncrypted": "cHc="}))
+        .await;
+}
+
+#[tokio::test]
+async fn a_copy_of_a_key_is_wrapped_for_who_has_keys() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    world.without_keys("bob");
+    let vault = id(&world.ok("POST", "/vaults", &alice, encrypted_vault()).await);
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    let group = json!({"name": "g", "userIds": [bob_id]});
+    let group = id(&world.ok("POST", "/user-groups", &alice, group).await);
+    let item = json!({"vaultId": vault, "name": "n", "keyEncrypted": "a2V5"});
+    let item = id(&world.ok("POST", "/items", &alice, item).await);
+    let one = json!({"userId": bob_id, "role": "read", "masterKeyEncrypted": "Ym9i"});
+    let many = json!({"groupId": group, "role": "read", "masterKeysEncrypted": {&*bob_id: "Ym9i"}});
+    let copies = json!({"masterKeysEncrypted": {&*bob_id: "Ym9i"}});
+    let sent = json!({"itemId": item, "userId": bob_id, "keyEncrypted": "Ym9i"});
+    let calls = [
+        (format!("/vaults/{vault}/users"), one.clone(), "masterKeyEncrypted"),
+        (format!("/folders/{folder}/users"), one, "masterKeyEncrypted"),
+        (format!("/vaults/{vault}/groups"), many.clone(), "masterKeysEncrypted"),
+        (format!("/folders/{folder}/groups"), many, "masterKeysEncrypted"),
+        (format!("/vaults/{vault}/keys"), copies, "masterKeysEncrypted"),
+        ("/inbox-items".to_owned(), sent, "keyEncrypted"),
+    ];
+    // The right may come before the copy.
+    let right = json!({"userId": bob_id, "role": "read"});
+    world.ok("POST", &format!("/vaults/{vault}/users"), &alice, right).await;
+    for (path, body, field) in &calls {
+        let answer = expect(&world, 422, "POST", path, &alice, body.clone()).await;
+        assert_eq!(answer["errors"][0]["field"], *field, "{path}");
+    }
+    // Nor does who has none make an encrypted vault, which nobody could open.
+    let answer = expect(&world, 422, "POST", "/vaults", &bob, encrypted_vault()).await;
+    assert_eq!(answer["errors"][0]["field"], "masterKeyEncrypted");
+    let keys = json!({
+        "keys": {"public": PEM, "privateEncrypted": "q"}, "masterKeyHash": "aa",
+        "masterKeyOptions": "pbkdf:sha256:300000:64:salt",
+    });
+    world.ok("POST", "/users/keys", &bob, keys).await;
+    for (path, body, _) in calls.iter().rev() {
+        world.ok("POST", path, &alice, body.clone()).await;
+    }
+    assert_eq!(
+        world.ok("GET", &format!("/vaults/{vault}"), &bob, Value::Null).await["masterKeyEncrypted"],
+        "Ym9i"
+    );
+    // Where there is no key nobody has a copy of it: their client would take the vault for an encrypted one.
+    let plain = world.vault(&alice).await;
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": plain, "name": "f"})).await);
+    for place in [format!("/vaults/{plain}/users"), format!("/folders/{folder}/users")] {
+        let grant = json!({"userId": bob_id, "role": "edit", "masterKeyEncrypted": "Ym9i"});
+        expect(&world, 422, "POST", &place, &alice, grant).await;
+    }
+    expect(&world, 404, "GET", &format!("/vaults/{plain}"), &bob, Value::Null).await;
+    // A pair of which a half is missing is none.
+    for (public, private) in [("", "q"), (PEM, ""), ("no key", "q")] {
+        let new = json!({"login": "half", "keys": {"public": public, "privateEncrypted": private}});
+        expect(&world, 422, "POST", "/users", &alice, new).await;
+    }
+    world
+        .ok(
+            "POST",
+            "/users",
+            &alice,
+            json!({"login": "none", "keys": {"public": "", "privateEncrypted": ""}}),
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_wrong_value_is_told_by_its_member() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    let word = "a-word-of-the-body";
+    let calls = [
+        ("POST", "/users".to_owned(), json!({"login": [word]}), "login"),
+        ("POST", "/users".to_owned(), json!({"login": "l", "keys": word}), "keys"),
+        ("POST", "/users".to_owned(), json!({"login": "l", "keys": {"public": "p"}}), "keys"),
+        ("POST", "/vaults".to_owned(), json!({"name": {word: 1}}), "name"),
+        (
+            "POST",
+            "/vaults".to_owned(),
+            json!({"name": "v", "administratorsKeys": {word: 1}}),
+            "administratorsKeys",
+        ),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "tags": word}), "tags"),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "color": word}), "color"),
+        (
+            "POST",
+            "/items".to_owned(),
+            json!({"vaultId": vault, "name": "n", "customs": [{"name": "a"}, {"name": [word]}]}),
+            "customs",
+        ),
+        ("PATCH", format!("/items/{item}"), json!({"tags": [1]}), "tags"),
+        ("PATCH", format!("/users/{bob_id}"), json!({"email": [word]}), "email"),
+        ("POST", "/user-groups".to_owned(), json!({"name": "g", "userIds": {word: 1}}), "userIds"),
+        ("POST", "/user-groups".to_owned(), json!({"userIds": []}), "name"),
+        ("POST", "/user-roles".to_owned(), json!({"name": "r", "rights": [word]}), "rights"),
+        ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob_id, "role": word}), "role"),
+        ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob_id, "role": 3}), "role"),
+        ("POST", format!("/items/{item}/move"), json!({"folderId": 5}), "folderId"),
+        (
+            "POST",
+            "/links".to_owned(),
+            json!({"itemId": item, "itemData": {}, "type": word, "expirationTime": "1 hour"}),
+            "type",
+        ),
+        ("POST", "/batch".to_owned(), json!({"requests": word}), "requests"),
+        ("POST", "/users/login".to_owned(), json!({"username": "alice", "password": 5}), "password"),
+    ];
+    for (method, path, body, field) in calls {
+        let alone = expect(&world, 422, method, &path, &alice, body.clone()).await;
+        let mut answers = vec![alone];
+        if !["/batch", "/users/login"].contains(&path.as_str()) {
+            let one = json!({"method": method, "relativeUrl": format!("/api/v1{path}"), "body": body});
+            let batch = world.ok("POST", "/batch", &alice, json!({"requests": [one]})).await;
+            answers.push(batch["responses"][0]["body"].clone());
+        }
+        for answer in answers {
+            let error = &answer["errors"][0];
+            assert_eq!(error["field"], field, "{method} {path} {body}: {answer}");
+            let message = error["message"].as_str().unwrap();
+            assert!(message.contains(&format!("`{field}")), "{method} {path} {body}: {message}");
+            assert!(!message.contains(word), "it repeats the body: {message}");
+        }
+    }
+    // In a list, by its number.
+    let customs = json!({"vaultId": vault, "name": "n", "tags": ["a", "b", 5]});
+    let answer = expect(&world, 422, "POST", "/items", &alice, customs).await;
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("`tags[2]`"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_is_gone_is_shown_by_the_login_they_had() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let vault = world.vault(&alice).await;
+    world
+        .ok("POST", &format!("/vaults/{vault}/users"), &alice, json!({"userId": bob_id, "role": "edit"}))
+        .await;
+    let item = id(&world.ok("POST", "/items", &bob, json!({"vaultId": vault, "name": "n"})).await);
+    let path = format!("/items/{item}");
+    world.ok("PATCH", &path, &alice, json!({"name": "m"})).await;
+    world.ok("DELETE", &format!("/users/{bob_id}"), &alice, json!({})).await;
+    let snapshots = world.ok("GET", &format!("{path}/snapshots"), &alice, Value::Null).await;
+    let snapshot = format!("{path}/snapshot/{}", snapshots["items"][0]["id"].as_str().unwrap());
+    let seen = world.ok("GET", &snapshot, &alice, Value::Null).await;
+    let creator = &seen["creator"];
+    assert_eq!(
+        (&creator["login"], &creator["isDeleted"], &creator["id"]),
+        (&json!("bob"), &json!(true), &json!(bob_id))
+    );
+    // The login is free, and whoever has it next is somebody else.
+    let other = id(&world.ok("POST", "/users", &alice, json!({"login": "bob"})).await);
+    assert_ne!(other, bob_id);
+    assert_eq!(world.ok("GET", &snapshot, &alice, Value::Null).await["creator"]["id"], json!(bob_id));
+}
+
+#[tokio::test]
+async fn a_list_is_not_asked_for_less_than_it_was_told() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    // What entries have, and what other lists take, is a condition, and each list says which it knows.
+    for path in [
+        "/users?email=bob@example.com",
+        "/users?login=bob",
+        "/users?username=bob",
+        "/users?fullName=Bob",
+        "/users?query=bob",
+        "/users?filter=userName%20eq%20%22bob%22",
+        "/users?filter[login]=bob",
+        "/items/search?q=n",
+        "/user-groups?name=Team",
+        "/user-roles?code=user",
+        "/vaults?name=v",
+        "/vaults?search=v",
+        "/folders?name=f",
+        "/folders/search?search=f",
+        "/folders/search?name=f",
+        "/items/search?search=n",
+        "/items/search?name=n",
+        "/items/search?login=l",
+        "/items/search?url=u",
+        "/items/search?color=1",
+        "/shortcuts/search?name=n",
+        "/vault-types/all?code=company",
+        "/inbox-items?name=n",
+    ] {
+        let answer = expect(&world, 422, "GET", path, &alice, Value::Null).await;
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("it knows"), "{path}: {message}");
+        let one = json!({"method": "GET", "relativeUrl": format!("/api/v1{path}")});
+        let batch = world.ok("POST", "/batch", &alice, json!({"requests": [one]})).await;
+        assert_eq!(batch["responses"][0]["statusCode"], 422, "{path} in a batch");
+    }
+    // What says how to answer, or nothing, is no condition.
+    for path in [
+        "/users?utm_source=x&_=17",
+        "/users?page=1&sort=asc",
+        "/user-roles?includeUserRole=1&isOnlyManageable=1",
+        "/vaults?isVisible=1&permissions=1",
+        "/items/search?query=n&path=1",
+        "/folders?includePermissions=true",
+    ] {
+        world.ok("GET", path, &alice, Value::Null).await;
+    }
+    world.ok("GET", &format!("/items?vaultId={vault}&limit=1"), &alice, Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_user_who_was_read_comes_back_changed_in_one_member() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let path = format!("/users/{bob_id}");
+    let read = async || world.ok("GET", &path, &alice, Value::Null).await;
+    let changed = async |member: &str, value: Value| {
+        let mut user = read().await;
+        user[member] = value;
+        user
+    };
+    for (member, name) in [("login", "robert"), ("username", "rob"), ("login", "bob")] {
+        world.ok("PATCH", &path, &alice, changed(member, json!(name)).await).await;
+        let seen = read().await;
+        assert_eq!((&seen["login"], &seen["username"]), (&json!(name), &json!(name)), "{member}");
+    }
+    world.ok("PATCH", &path, &alice, changed("email", json!("b@example.com")).await).await;
+    assert_eq!(read().await["email"], "b@example.com");
+    let both = json!({"login": "one", "username": "two"});
+    expect(&world, 422, "PATCH", &path, &alice, both.clone()).await;
+    expect(&world, 422, "POST", "/users", &alice, both).await;
+    // To block somebody is a call of its own, and is not lost in a change of something else.
+    let answer = expect(&world, 422, "PATCH", &path, &alice, changed("isBlocked", json!(true)).await).await;
+    assert_eq!(answer["errors"][0]["field"], "isBlocked");
+    expect(&world, 422, "PATCH", &path, &alice, json!({"isBlocked": true})).await;
+    assert_eq!(read().await["isBlocked"], false);
+    world.ok("POST", &format!("{path}/block"), &alice, json!({})).await;
+    expect(&world, 422, "PATCH", &path, &alice, changed("isBlocked", json!(false)).await).await;
+    world.ok("PATCH", &path, &alice, changed("fullName", json!("Bob B")).await).await;
+    assert_eq!((&read().await["isBlocked"], &read().await["fullName"]), (&json!(true), &json!("Bob B")));
+}
+
+#[tokio::test]
+async fn of_several_shortcuts_the_one_that_allows_most_counts() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    let mut places = Vec::new();
+    for role in ["read", "edit", "read"] {
+        let place = world.vault(&alice).await;
+        world
+            .ok("POST", &format!("/vaults/{place}/users"), &alice, json!({"userId": bob_id, "role": role}))
+            .await;
+        world.ok("POST", "/shortcuts", &alice, json!({"vaultId": place, "itemId": item})).await;
+        places.push(place);
+    }
+    let path = format!("/items/{item}");
+    assert_eq!(world.ok("GET", &path, &bob, Value::Null).await["vaultId"], json!(places[1]));
+    world.ok("PATCH", &path, &bob, json!({"name": "changed"})).await;
+    world
+        .ok(
+            "POST",
+            &format!("/vaults/{}/users", places[1]),
+            &alice,
+            json!({"userId": bob_id, "role": "none"}),
+        )
+        .await;
+    assert_eq!(world.ok("GET", &path, &bob, Value::Null).await["vaultId"], json!(places[0]));
+    expect(&world, 403, "PATCH", &path, &bob, json!({"name": "again"})).await;
+}
+
+#[tokio::test]
+async fn the_order_of_fields_is_kept_as_it_came() {
+    let (world, alice, bob) = world(ServeOptions::default());
+    let (vault, other) = (world.vault(&alice).await, world.vault(&alice).await);
+    let (first, second) = (json!(["login", "password", "customs.0"]), json!({"0": "url"}));
+    let new = json!({"vaultId": vault, "name": "n", "fieldsOrder": first});
+    let item = id(&world.ok("POST", "/items", &alice, new).await);
+    let path = format!("/items/{item}");
+    assert_eq!(world.ok("GET", &path, &alice, Value::Null).await["fieldsOrder"], first);
+    world.ok("PATCH", &path, &alice, json!({"login": "l"})).await;
+    world.ok("PATCH", &path, &alice, json!({"fieldsOrder": second})).await;
+    let shortcut =
+        id(&world.ok("POST", "/shortcuts", &alice, json!({"vaultId": other, "itemId": item})).await);
+    let copy = id(&world.ok("POST", &format!("{path}/copy"), &alice, json!({"vaultId": other})).await);
+    let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
+    let sent = id(&world.ok("POST", "/inbox-items", &alice, json!({"itemId": item, "userId": bob_id})).await);
+    for (token, path) in [
+        (&alice, path.clone()),
+        (&alice, format!("/shortcuts/{shortcut}")),
+        (&alice, format!("/items/{copy}")),
+        (&bob, format!("/inbox-items/{sent}")),
+    ] {
+        assert_eq!(world.ok("GET", &path, token, Value::Null).await["fieldsOrder"], second, "{path}");
+    }
+    for path in [
+        format!("/items?vaultId={vault}"),
+        "/items/search?query=n".into(),
+        "/shortcuts/search?query=n".into(),
+    ] {
+        assert_eq!(
+            world.ok("GET", &path, &alice, Value::Null).await["items"][0]["fieldsOrder"],
+            second,
+            "{path}"
+        );
+    }
+    let snapshots = world.ok("GET", &format!("{path}/snapshots"), &alice, Value::Null).await;
+    let snapshot = format!("{path}/snapshot/{}", snapshots["items"][0]["id"].as_str().unwrap());
+    assert_eq!(world.ok("GET", &snapshot, &alice, Value::Null).await["fieldsOrder"], first);
+    world.ok("PATCH", &path, &alice, json!({"fieldsOrder": null})).await;
+    assert_eq!(world.ok("GET", &path, &alice, Value::Null).await["fieldsOrder"], Value::Null);
+    expect(&world, 422, "PATCH", &path, &alice, json!({"fieldsOrder": ["x".repeat(200_000)]})).await;
 }

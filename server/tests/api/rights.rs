@@ -2,7 +2,7 @@
 //! not there, below what it needs it is refused, from there on it works. Alone and in a batch.
 
 use crate::threats::dead_tokens;
-use crate::world::{World, id, world};
+use crate::world::{PEM, World, id, world};
 use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
 
@@ -210,6 +210,23 @@ fn calls(on: &Things) -> Vec<Call> {
         call("POST", "/bin-items/{id}/restore", &[bin], json!({}), 2),
         call("DELETE", "/bin-items/{id}", &[bin], json!({}), 3),
     ]
+}
+
+/// Everything that can be read about a vault and what is in it, where there is something of each kind: as the document has
+/// it, and as it is asked for.
+pub async fn read_of_everything(world: &World, alice: &str, bob: &str) -> Vec<(&'static str, String)> {
+    let on = things(world, alice, bob, "administer", Given::Vault).await;
+    let sent = json!({"itemId": on.item, "userId": on.bob});
+    let sent = id(&world.ok("POST", "/inbox-items", alice, sent).await);
+    let reads = calls(&on).into_iter().filter(|call| call.method == "GET");
+    let mut all: Vec<_> = reads.map(|call| (call.template, call.path)).collect();
+    all.push(("/inbox-items/{id}", format!("/inbox-items/{sent}")));
+    all.push(("/users/{id}", format!("/users/{}", on.bob)));
+    all.push(("/users/{id}/rights", format!("/users/{}/rights", on.bob)));
+    all.push(("/user-groups/{id}", format!("/user-groups/{}", on.group)));
+    let whole = OWN.iter().filter(|(method, path)| *method == "get" && !path.contains('{'));
+    all.extend(whole.map(|(_, path)| (*path, (*path).to_owned())));
+    all
 }
 
 #[tokio::test]
@@ -451,16 +468,20 @@ async fn an_encrypted_vault_is_shared_with_its_key_or_not_at_all() {
     let bob_id = world.ok("GET", "/users/info", &bob, Value::Null).await["id"].clone();
     let path = format!("/vaults/{id}/users");
     let bare = json!({"userId": bob_id, "role": "read"});
-    // Who has no keys yet gets the right, which counts with a copy of the key.
+    // Who has no keys yet gets the right, which counts with a copy of the key; a copy would be wrapped for nothing.
+    world.without_keys("bob");
     world.ok("POST", &path, &alice, bare.clone()).await;
     assert_eq!(world.send("GET", &format!("/vaults/{id}"), &bob, true, Value::Null).await.0, 404);
     world.ok("POST", &path, &alice, json!({"userId": bob_id, "role": "none"})).await;
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    database
-        .execute("UPDATE users SET public_key = 'p', private_key_encrypted = 'q' WHERE username = 'bob'", [])
-        .unwrap();
-    assert_eq!(world.send("POST", &path, &alice, true, bare).await.0, 422);
     let whole = json!({"userId": bob_id, "role": "read", "masterKeyEncrypted": "Ym9i"});
+    let (status, answer) = world.send("POST", &path, &alice, true, whole.clone()).await;
+    assert_eq!((status.as_u16(), &answer["errors"][0]["field"]), (422, &json!("masterKeyEncrypted")));
+    let keys = json!({
+        "keys": {"public": PEM, "privateEncrypted": "q"}, "masterKeyHash": "aa",
+        "masterKeyOptions": "pbkdf:sha256:300000:64:salt",
+    });
+    world.ok("POST", "/users/keys", &bob, keys).await;
+    assert_eq!(world.send("POST", &path, &alice, true, bare).await.0, 422);
     world.ok("POST", &path, &alice, whole).await;
     let seen = world.ok("GET", &format!("/vaults/{id}"), &bob, Value::Null).await;
     assert_eq!(seen["masterKeyEncrypted"], "Ym9i", "each user gets their own copy");

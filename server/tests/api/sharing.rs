@@ -152,9 +152,6 @@ async fn a_vault_of_a_type_has_its_administrators() {
     let administrators =
         world.ok("GET", &format!("/vault-types/{kind}/administrators"), &alice, Value::Null).await;
     assert_eq!(administrators["items"][0]["id"], bob_id);
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    let keys = "UPDATE users SET public_key = 'p', private_key_encrypted = 'q' WHERE username = 'bob'";
-    database.execute(keys, []).unwrap();
     let mut new = vault("typed");
     assert_eq!(world.send("POST", "/vaults", &alice, true, new.clone()).await.0, 422);
     new["typeId"] = json!(kind);

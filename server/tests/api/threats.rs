@@ -317,3 +317,42 @@ async fn an_empty_key_hash_is_none_and_both_names_are_read() {
         }
     }
 }
+
+#[tokio::test]
+async fn guesses_are_counted_on_by_a_server_that_starts_anew() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let wrong = json!({"username": "alice", "password": "wrong"});
+    for _ in 0..5 {
+        world.send("POST", "/users/login", "", true, wrong.clone()).await;
+    }
+    // The first waits are short: a longer one stands for more guesses.
+    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
+    let longer = || database.execute("UPDATE guesses SET next = next + 600", []).unwrap();
+    assert_eq!(longer(), 1);
+    // Another process has the same files.
+    let again = keyferry_server::Environment::open(world.dir.path()).unwrap();
+    let router = again.router(ServeOptions::default());
+    let world = World { router, ..world };
+    let (status, answer) = world
+        .send("POST", "/users/login", "", true, json!({"username": "alice", "password": "correct horse"}))
+        .await;
+    assert_eq!(status, 429, "{answer}");
+    // So are one-time codes; nobody who is signed in is held up.
+    world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
+    for _ in 0..5 {
+        world.send("POST", "/users/2fa/totp/enable", &alice, true, json!({"code": "000000"})).await;
+    }
+    assert_eq!(longer(), 2);
+    let world = World { router: again.router(ServeOptions::default()), ..world };
+    let (status, _) =
+        world.send("POST", "/users/2fa/totp/enable", &alice, true, json!({"code": "000000"})).await;
+    assert_eq!(status, 429);
+    world.ok("GET", "/users/info", &alice, Value::Null).await;
+    // Names of nobody are kept nowhere.
+    for number in 0..3 {
+        let nobody = json!({"username": format!("nobody {number}"), "password": "wrong"});
+        world.send("POST", "/users/login", "", true, nobody).await;
+    }
+    let kept: i64 = database.query_row("SELECT count(*) FROM guesses", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 2);
+}

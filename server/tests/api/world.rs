@@ -18,10 +18,15 @@ pub fn id(answer: &Value) -> String {
     answer["id"].as_str().unwrap().to_owned()
 }
 
+/// Somebody with keys, as a client makes them: nothing here opens anything with them.
 pub fn user(name: &str) -> NewUser {
-    serde_json::from_value(json!({"username": name, "password": "correct horse", "masterKeyHash": "aabb"}))
-        .unwrap()
+    let keys = json!({"public": PEM, "privateEncrypted": "q"});
+    let user = json!({"username": name, "password": "correct horse", "masterKeyHash": "aabb", "keys": keys});
+    serde_json::from_value(user).unwrap()
 }
+
+/// What a public key looks like.
+pub const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----";
 
 pub fn world(options: ServeOptions) -> (World, String, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -80,6 +85,13 @@ impl World {
         let answer = self.router.clone().oneshot(request).await.unwrap();
         let status = answer.status();
         (status, answer.into_body().collect().await.unwrap().to_bytes())
+    }
+
+    /// Makes somebody one of those whom an administrator added without keys.
+    pub fn without_keys(&self, name: &str) {
+        let database = rusqlite::Connection::open(self.dir.path().join("environment.db")).unwrap();
+        let keys = "UPDATE users SET public_key = NULL, private_key_encrypted = NULL WHERE username = ?1";
+        assert_eq!(database.execute(keys, [name]).unwrap(), 1);
     }
 
     /// What anybody gets from this address, below no base path.

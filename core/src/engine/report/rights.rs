@@ -100,8 +100,11 @@ impl Rights {
             let (groups, rights) = (counted(one.groups, "group"), counted(one.rights, "right"));
             format!("not found: {}: {groups}, {rights}", one.user)
         }));
-        lines
-            .extend(self.wrapped_for.iter().map(|whom| format!("the keys of vaults are wrapped for {whom}")));
+        // When it is done they have been said already, before anything left.
+        if planned {
+            let wrapped = self.wrapped_for.iter();
+            lines.extend(wrapped.map(|whom| format!("the keys of vaults are wrapped for {whom}")));
+        }
         lines.extend(self.left.iter().map(|one| format!("not carried: {}: {}", one.what, one.why)));
         lines
     }
