@@ -53,7 +53,7 @@ test-official: .venv/ready ## the official client and made-up requests against `
 test-go: ## a client in Go, written from what is known of the API and not from the server, against `keyferry serve`
 	$(BUILD)
 	@if command -v go >/dev/null; then cd tests/go-client && export GOCACHE=$(abspath .cache/go) GOTOOLCHAIN=local GOFLAGS=-buildvcs=false && \
-		test -z "$$(gofmt -l .)" && go vet . && go run . $(abspath $(TARGET))/debug/keyferry; \
+		test -z "$$(gofmt -l .)" && go vet . && go run . $(abspath $(TARGET))/debug/keyferry ../../docs/compatibility.md ../../README.md; \
 	else echo "skipped: the client in Go (make setup installs go)"; fi
 
 record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed

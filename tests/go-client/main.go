@@ -2,9 +2,10 @@
 // signs in as a browser does, with a one-time code, refreshes, walks folders and shortcuts, administers users and groups,
 // does what modules of configuration tools and a connector of an identity management do, and looks at the shape and the types of each answer.
 //
-//	go run . KEYFERRY
+//	go run . KEYFERRY [PAGE…]
 //
-// makes an environment in a temporary folder with that program, serves it on the loopback, and asks.
+// makes an environment in a temporary folder with that program, serves it on the loopback, and asks. The pages say how many
+// calls and checks these are: one that says something else is an error.
 package main
 
 import (
@@ -65,8 +66,8 @@ func newServer(program, folder string) (address, token string, stop func(), err 
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: go-client KEYFERRY")
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "usage: go-client KEYFERRY [PAGE…]")
 		os.Exit(2)
 	}
 	program, err := filepath.Abs(os.Args[1])
@@ -91,9 +92,16 @@ func main() {
 		for _, wrong := range t.wrong {
 			fmt.Println("not as written:", wrong)
 		}
-		fmt.Printf("%d calls, %d of %d checks as written\n", t.calls, t.checks-len(t.wrong), t.checks)
+		said := fmt.Sprintf("%d calls, %d of %d checks", t.calls, t.checks-len(t.wrong), t.checks)
+		fmt.Println(said, "as written")
 		if len(t.wrong) > 0 {
 			code = 1
+		}
+		for _, page := range os.Args[2:] {
+			if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), said) {
+				fmt.Println(page, "does not say:", said)
+				code = 1
+			}
 		}
 	}
 	_ = os.RemoveAll(folder)
