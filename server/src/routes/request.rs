@@ -18,6 +18,9 @@ impl Body {
     /// The body as a handler takes it. Where it is wrong, the member is named, and what was expected there.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
         self.check_object()?;
+        if self.is_empty() {
+            return Err(Refusal::malformed("A body is needed: a JSON object."));
+        }
         match self {
             // What is right, as nearly all is, costs no look at the members on the way.
             Self::Text(text) => serde_json::from_slice(&text).or_else(|_| {
@@ -53,10 +56,9 @@ impl Body {
             return Ok(());
         }
         self.check_object()?;
-        let names: Vec<String> = match self {
+        let names: Vec<(String, bool)> = match self {
             Self::Tree(Value::Object(members)) => {
-                let given = members.iter().filter(|(name, value)| *name != PASSWORD || !is_nothing(value));
-                given.map(|(name, _)| name.clone()).collect()
+                members.iter().map(|(name, value)| (name.clone(), is_nothing(value))).collect()
             }
             Self::Text(text) => {
                 let Names(names) = serde_json::from_slice(text).map_err(|error| {
@@ -67,11 +69,25 @@ impl Body {
             Self::Tree(_) => return Ok(()),
         };
         let takes = |name: &str| known.iter().any(|member| member == name);
-        if takes("passwordEncrypted") && !takes(PASSWORD) && names.iter().any(|name| name == PASSWORD) {
+        let means = |name: &String, nothing: &bool| !nothing && !takes(name);
+        if takes("passwordEncrypted")
+            && names.iter().any(|(name, nothing)| name == PASSWORD && means(name, nothing))
+        {
             let message = "A password comes as passwordEncrypted: in an envelope, or as base64 without client-side encryption.";
             return Err(Refusal::invalid("passwordEncrypted", message));
         }
-        if names.is_empty() || names.iter().any(|name| known.contains(name)) {
+        let places: Vec<&str> = known.iter().map(String::as_str).filter(|name| is_place(name)).collect();
+        if places.iter().any(|name| name.ends_with("olderId"))
+            && names.iter().any(|(name, nothing)| is_place(name) && means(name, nothing))
+        {
+            let message = format!(
+                "A place is named by a member that is not known here, and would be overlooked; known are {}.",
+                places.join(", ")
+            );
+            return Err(Refusal::malformed(message));
+        }
+        let mut given = names.iter().filter(|(name, nothing)| name != PASSWORD || !nothing).peekable();
+        if given.peek().is_none() || given.any(|(name, _)| takes(name)) {
             return Ok(());
         }
         Err(Refusal::malformed(if known.is_empty() {
@@ -141,8 +157,16 @@ fn is_nothing(value: &Value) -> bool {
 /// What clients send that encrypt nothing.
 const PASSWORD: &str = "password";
 
-/// The names of an object's members, without their values, and without a password that is null.
-struct Names(Vec<String>);
+/// Whether a member names a vault or a folder: what is put somewhere by a name that nobody reads would stand at a vault's top.
+fn is_place(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.ends_with("folderid")
+        || name.ends_with("vaultid")
+        || matches!(&*name, "parentid" | "targetid" | "destinationid")
+}
+
+/// The names of an object's members, each with whether it means nothing: looked at where that makes a difference.
+struct Names(Vec<(String, bool)>);
 
 impl<'de> serde::Deserialize<'de> for Names {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
@@ -158,14 +182,13 @@ impl<'de> serde::Deserialize<'de> for Names {
             ) -> std::result::Result<Names, A::Error> {
                 let mut names = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if name == PASSWORD {
-                        if is_nothing(&map.next_value::<Value>()?) {
-                            continue;
-                        }
+                    let nothing = if name == PASSWORD || is_place(&name) {
+                        is_nothing(&map.next_value::<Value>()?)
                     } else {
                         map.next_value::<IgnoredAny>()?;
-                    }
-                    names.push(name);
+                        false
+                    };
+                    names.push((name, nothing));
                 }
                 Ok(Names(names))
             }

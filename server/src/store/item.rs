@@ -261,7 +261,7 @@ pub(crate) fn update(
         push("customs", Box::new(json_text(&customs)?));
     }
     let attachments: Vec<Attachment> = match patch.remove("attachments") {
-        Some(value) => member("attachments", value)?.unwrap_or_default(),
+        Some(value) => member("attachments", new_ones(value))?.unwrap_or_default(),
         None => Vec::new(),
     };
     if (has_secrets || !attachments.is_empty()) && target.encrypted && !gives_key {
@@ -274,6 +274,13 @@ pub(crate) fn update(
     conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
     index(conn, seq)?;
     attachment::add(conn, target.encrypted, &target.item, attachments)
+}
+
+/// Attachments without those that come back as they were read: with an id, and without their content.
+fn new_ones(attachments: Value) -> Value {
+    let Value::Array(mut entries) = attachments else { return attachments };
+    entries.retain(|one| one["id"].is_null() || !one["encryptedData"].is_null());
+    Value::Array(entries)
 }
 
 fn has_key(conn: &Connection, item: &ItemId) -> Result<bool> {

@@ -1208,3 +1208,56 @@ async fn the_order_of_fields_is_kept_as_it_came() {
     assert_eq!(world.ok("GET", &path, &alice, Value::Null).await["fieldsOrder"], Value::Null);
     expect(&world, 422, "PATCH", &path, &alice, json!({"fieldsOrder": ["x".repeat(200_000)]})).await;
 }
+
+#[tokio::test]
+async fn nothing_is_put_at_the_top_by_a_name_that_nobody_reads() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let (vault, other) = (world.vault(&alice).await, world.vault(&alice).await);
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    let file = json!([{"name": "a", "encryptedKey": "aw==", "encryptedData": "ZA==", "hash": "00"}]);
+    let item = json!({"vaultId": vault, "folderId": folder, "name": "i", "attachments": file});
+    let item = id(&world.ok("POST", "/items", &alice, item).await);
+    let (one, moves) = (format!("/items/{item}"), format!("/items/{item}/move"));
+    for (method, path, body) in [
+        ("POST", "/folders", json!({"vaultId": vault, "name": "g", "folderId": folder})),
+        ("POST", "/folders", json!({"vaultId": vault, "name": "g", "parentId": folder})),
+        ("POST", "/items", json!({"vaultId": vault, "name": "j", "parentFolderId": folder})),
+        ("POST", "/items", json!({"vaultId": vault, "name": "j", "targetFolderID": folder})),
+        ("POST", "/shortcuts", json!({"vaultId": other, "itemId": item, "parentFolderId": folder})),
+        ("PATCH", &one, json!({"name": "i", "parentFolderId": folder})),
+        ("POST", &moves, json!({"targetVaultId": other, "folderId": null})),
+        ("POST", &moves, json!({"destinationFolderId": folder, "vaultId": other})),
+        ("POST", &format!("{one}/copy"), json!({"vaultId": vault, "destinationFolderId": folder})),
+        ("POST", &format!("/folders/{folder}/move"), json!({"targetVaultId": other, "parentFolderId": null})),
+    ] {
+        let answer = expect(&world, 422, method, path, &alice, body.clone()).await;
+        assert!(answer["errors"][0]["message"].as_str().unwrap().contains("known are"), "{body}: {answer}");
+        let inner = json!({"method": method, "relativeUrl": format!("/api/v1{path}"), "body": body});
+        let batch = world.ok("POST", "/batch", &alice, json!({"requests": [inner]})).await;
+        assert_eq!(batch["responses"][0]["statusCode"], 422, "{path} in a batch");
+    }
+    assert_eq!(
+        world.ok("GET", &format!("/folders?vaultId={vault}"), &alice, Value::Null).await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(world.ok("GET", &one, &alice, Value::Null).await["folderId"], json!(folder));
+    // Members that mean nothing, and what a rename is sent of a folder that was read, are no places to put something.
+    let nulls = json!({"vaultId": vault, "name": "g", "parentFolderId": folder, "targetFolderId": null, "folderId": ""});
+    world.ok("POST", "/folders", &alice, nulls).await;
+    let mut read = world.ok("GET", &format!("/folders/{folder}"), &alice, Value::Null).await;
+    read["name"] = json!("renamed");
+    world.ok("POST", &format!("/folders/{folder}"), &alice, read).await;
+    let mut read = world.ok("GET", &one, &alice, Value::Null).await;
+    read["name"] = json!("renamed");
+    world.ok("PATCH", &one, &alice, read.clone()).await;
+    // Its attachments are there already; a new one beside them is added.
+    let mut read = world.ok("GET", &one, &alice, Value::Null).await;
+    assert_eq!((&read["name"], read["attachments"].as_array().unwrap().len()), (&json!("renamed"), 1));
+    read["attachments"].as_array_mut().unwrap().push(file[0].clone());
+    world.ok("PATCH", &one, &alice, read).await;
+    assert_eq!(world.ok("GET", &one, &alice, Value::Null).await["attachments"].as_array().unwrap().len(), 2);
+    expect(&world, 422, "PATCH", &one, &alice, json!({"attachments": [{"name": "a"}]})).await;
+}
