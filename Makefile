@@ -7,7 +7,7 @@ export TMPDIR := $(shell tests/fast-folder.sh)
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
 BUILD := $(LINTING) $(CARGO) build --locked --lib --bins --tests --bench '*'
 
-.PHONY: FORCE help setup demo test test-rust check test-official test-go test-accessibility record-official test-py wheel lint fmt header static image test-image install install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
+.PHONY: FORCE help setup demo test test-rust check test-official test-go test-accessibility record-official test-py wheel lint fmt header static image test-image install test-readme install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -103,6 +103,9 @@ PREFIX ?= /usr/local
 install: ## the C library: DESTDIR and PREFIX say where
 	CARGO=$(CARGO) CARGO_TARGET_DIR=$(abspath $(TARGET)) capi/install.sh "$(DESTDIR)" "$(PREFIX)"
 
+test-readme: ## README typed in an empty home with Rust, Python and a C compiler alone: builds the release binary
+	tests/readme.py
+
 install-cli: ## the command line, its manual pages and completions, and the link passwork-cli
 	$(CARGO) build --release --locked --bin keyferry
 	cli/install.sh $(TARGET)/release/keyferry "$(DESTDIR)" "$(PREFIX)"
@@ -183,7 +186,7 @@ bench-server: ## the embedded environment under load, and its searches among a m
 	python3 benches/server/server.py $(TARGET)/release/keyferry
 
 flame: ## target/import.svg: a flame graph of an import; needs Linux's perf
-	$(CARGO) build --release --locked --bin keyferry
+	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked --bin keyferry
 	python3 benches/flame/flame.py $(TARGET)/release/keyferry $(TARGET)/import.svg
 
 bench-peers: .venv/ready ## the same work by the official client and by openssl, as ratios
