@@ -232,7 +232,8 @@ fn transfer(
         let mut options = choice.into_options()?;
         options.archive = ArchiveKeys::of([&from, &to], handle.given().archive_passphrase.clone());
         // What `keyferry jobs` shows; `keyferry resume` leaves such a job to its program.
-        let command = ["program".to_owned(), word(&from), word(&to)];
+        let kind = if from.environment().is_some() { "migrate" } else { "import" };
+        let command = ["program".to_owned(), kind.to_owned(), word(&from), word(&to)];
         let report = run(&handle, async move |watched: &ProgressQueue| {
             let begin = resumed.map_or_else(|| Begin::now(&command), Begin::Again);
             let journal = || Journal::open(&journal.map_or_else(Journal::default_path, Ok)?);

@@ -31,14 +31,9 @@ pub fn failed(output: Output, error: &Error) -> ExitCode {
     ExitCode::from(error.kind().exit_code())
 }
 
-/// What is wrong with the words, without those that only Rust has.
-pub fn plain_words(error: &clap::Error) -> String {
-    error.to_string().replace("invalid digit found in string", "this is no whole number")
-}
-
 /// Words that could not be understood, for programs: `--json` was among them.
 pub fn wrong_words(error: &clap::Error) {
-    let text = plain_words(error);
+    let text = error.to_string();
     let mut parts = text.trim_start_matches("error: ").split("\n\n");
     let one_line = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");
     let message = parts.next().map(one_line).unwrap_or_default();

@@ -100,6 +100,11 @@ impl Jobs {
         format!("keyferry resume {id}{}", self.journal_words())
     }
 
+    /// What has to be typed to take a job back, or to go on with that.
+    pub fn undo(&self, id: i64) -> String {
+        format!("keyferry undo {id}{}", self.journal_words())
+    }
+
     /// What has to be typed to name the same journal again.
     fn journal_words(&self) -> String {
         self.path.as_deref().map(Path::display).map_or_else(String::new, |path| format!(" --journal {path}"))

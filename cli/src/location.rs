@@ -132,7 +132,11 @@ pub async fn environment_with(
             if !found.signed_in() {
                 let advice =
                     format!("keyferry login {label}, or set {prefix}_TOKEN and {prefix}_REFRESH_TOKEN");
-                let error = Error::new(ErrorKind::NotAuthenticated, format!("{label}: no token is at hand"));
+                let error = Error::new(
+                    ErrorKind::NotAuthenticated,
+                    // An environment's name ends with a colon of its own.
+                    format!("{}: no token is at hand", label.trim_end_matches(':')),
+                );
                 return Err(error.next_step(found.hints.first().cloned().unwrap_or(advice)));
             }
             let session = Session {

@@ -48,11 +48,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version go to standard output with code 0; everything else is wrong usage.
-            if error.use_stderr() && error.to_string().contains("invalid digit") {
-                eprint!("{}", exit::plain_words(&error));
-            } else {
-                let _ = error.print();
-            }
+            let _ = error.print();
             if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
                 exit::wrong_words(&error);
             }

@@ -5,6 +5,7 @@
 
 use keyferry_core::client::{Client, Session, check_scheme, http_transport, in_process};
 use keyferry_core::crypto::{account, generate};
+use keyferry_core::engine::report::typed;
 use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
@@ -78,27 +79,34 @@ pub fn environment_above(folder: &Path) -> Option<PathBuf> {
 
 /// Opens an environment that exists.
 pub fn open(folder: &Path) -> Result<ServerEnvironment> {
-    if !folder.is_dir() {
-        if let Some(above) = environment_above(folder) {
-            let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-            let inside = whole.strip_prefix(&above).unwrap_or(folder);
-            return Err(Error::new(ErrorKind::NotFound, "there is no embedded environment in this folder")
-                .at(Place::File { path: folder.to_owned(), at: None })
-                .next_step(format!(
-                    "{} is one: its vaults are written embedded:{}//{}",
-                    above.display(),
-                    above.display(),
-                    inside.display()
-                )));
-        }
-        return Err(Error::new(ErrorKind::NotFound, "there is no embedded environment in this folder")
-            .at(Place::File { path: folder.to_owned(), at: None })
-            .next_step(format!("keyferry env init embedded:{} --user admin", folder.display())));
+    if !folder.join(keyferry_server::DATABASE_FILE).is_file() {
+        return Err(no_environment(folder));
     }
-    ServerEnvironment::open(folder).map_err(|error| {
-        failed(folder, error)
-            .next_step(format!("to make one: keyferry env init embedded:{} --user admin", folder.display()))
-    })
+    ServerEnvironment::open(folder).map_err(|error| failed(folder, error))
+}
+
+/// There is none in this folder; what to do depends on what is there.
+fn no_environment(folder: &Path) -> Error {
+    let at = |what: &str| {
+        Error::new(ErrorKind::NotFound, what).at(Place::File { path: folder.to_owned(), at: None })
+    };
+    let error = at("there is no embedded environment in this folder");
+    if let Some(above) = environment_above(folder) {
+        let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let inside = whole.strip_prefix(&above).unwrap_or(folder);
+        let (above, inside) = (above.display(), inside.display());
+        return error.next_step(format!("{above} is one: its vaults are written embedded:{above}//{inside}"));
+    }
+    if folder.is_file() {
+        return at("this is a file, and no folder with an environment")
+            .next_step("name the environment's folder");
+    }
+    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        return error
+            .next_step("name the folder that it was made in; keyferry env init makes one in a new folder");
+    }
+    let location = typed(&[format!("embedded:{}", folder.display())]);
+    error.next_step(format!("keyferry env init {location} --user admin"))
 }
 
 /// Opens an environment in process, signed in: its files are the caller's own. Says whether its clients encrypt.

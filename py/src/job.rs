@@ -155,8 +155,8 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     Ok(options)
 }
 
-/// Moves every record of `source` into `sink`; the report as JSON. `words` are what `keyferry jobs` shows,
-/// and `resume` the number of a job to go on with.
+/// Moves every record of `source` into `sink`; the report as JSON. `words` are what `keyferry jobs` shows (`program`, what is
+/// done, source, sink), and `resume` the number of a job to go on with.
 #[pyfunction]
 #[pyo3(signature = (source, sink, words, journal, resume=None, progress=None, stop=None, **given))]
 #[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
@@ -173,7 +173,7 @@ pub fn transfer(
 ) -> PyResult<String> {
     let (from, to) = (source.endpoint(), sink.endpoint());
     let options = options(given, [&from, &to])?;
-    let page = ReportPage::of(given, "migrate", &words)?;
+    let page = ReportPage::of(given, &words)?;
     run(py, progress, stop, async move |shown| {
         let begin = resume.map_or_else(|| Begin::now(&words), Begin::Again);
         let go_on = |id| format!("give resume={id} to the same call");
@@ -202,9 +202,9 @@ pub fn sync(
     let (from, to) = (source.endpoint(), sink.endpoint());
     let mut options = options(given, [&from, &to])?;
     let max_delete = max_delete.map(|word| word.parse::<MaxDelete>()).transpose().raise()?;
-    let page = ReportPage::of(given, "sync", &words)?;
+    let page = ReportPage::of(given, &words)?;
     run(py, progress, stop, async move |shown| {
-        let word = words.get(1).map_or("", String::as_str);
+        let word = words.get(2).map_or("", String::as_str);
         let between = sync_pair(word, &from, &to, &options.filter)?;
         let kept = Journal::open(&journal)?;
         let base = to.environment().map(|sink| Base::open(&kept, &between, sink)).transpose()?.flatten();
@@ -287,20 +287,19 @@ pub fn audit(
 /// Where a report is filed, if anywhere, and what is said on it besides.
 struct ReportPage {
     path: Option<PathBuf>,
-    what: &'static str,
     words: Vec<String>,
     started: String,
 }
 
 impl ReportPage {
     /// Makes sure that it can be written, before hours of work.
-    fn of(given: Option<&Bound<'_, PyDict>>, what: &'static str, words: &[String]) -> PyResult<Self> {
+    fn of(given: Option<&Bound<'_, PyDict>>, words: &[String]) -> PyResult<Self> {
         let path: Option<PathBuf> = option!(given, "report");
         if let Some(path) = &path {
             PageFormat::of(path).and_then(|_| files::sink::check(path)).raise()?;
         }
         let started: Option<String> = option!(given, "started");
-        Ok(Self { path, what, words: words.to_vec(), started: started.unwrap_or_default() })
+        Ok(Self { path, words: words.to_vec(), started: started.unwrap_or_default() })
     }
 
     async fn write(&self, report: &Report, from: &Endpoint, to: &Endpoint) -> Result<()> {
@@ -308,9 +307,9 @@ impl ReportPage {
         let (source, sink) = (from.identity().await, to.identity().await);
         let word = |index: usize| self.words.get(index).map_or("", String::as_str);
         let page = Page {
-            what: self.what,
-            from: word(1),
-            to: word(2),
+            what: word(1),
+            from: word(2),
+            to: word(3),
             started: &self.started,
             command: &[],
             source: source.as_ref(),
@@ -341,7 +340,7 @@ pub fn verify(
     let (a, b) = (a.endpoint(), b.endpoint());
     let options = options(given, [&a, &b])?;
     let words: Option<Vec<String>> = option!(given, "words");
-    let page = ReportPage::of(given, "verify", &words.unwrap_or_default())?;
+    let page = ReportPage::of(given, &words.unwrap_or_default())?;
     run(py, progress, stop, async move |shown| {
         let report = engine::verify(&a, &b, &options, shown).await?;
         page.write(&report, &a, &b).await?;

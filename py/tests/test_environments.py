@@ -272,6 +272,30 @@ def test_the_command_line_knows_these_jobs(embedded, people, monkeypatch):
     assert list(a.records()) == []
 
 
+def test_a_place_in_a_folder_is_one_word_as_on_the_command_line(embedded, people):
+    a = embedded("a")
+    assert keyferry.import_file(people, f"{a}//Top/Team").verified == 60
+    assert {record.vault for record in keyferry.connect(a).records()} == {"Top"}
+    assert keyferry.verify(people, f"{a}//Top/Team").verified == 60
+    assert subprocess.run([BINARY, "undo", "1"], check=True, capture_output=True)
+    assert list(keyferry.connect(a).records()) == []
+
+
+def test_jobs_are_of_the_kind_that_the_command_line_calls_them(embedded, people, tmp_path):
+    a, b, c = (embedded(name) for name in "abc")
+    keyferry.import_file(people, a, report=tmp_path / "r.html")
+    keyferry.migrate(a, b)
+    keyferry.sync(a, c)
+    keyferry.migrate(people, keyferry.connect(b) / "Top")
+    kinds = [job["kind"] for job in reversed(jobs_of_the_command_line())]
+    assert kinds == ["import", "migrate", "sync", "import"]
+    assert "keyferry import" in (tmp_path / "r.html").read_text()
+    listed = subprocess.run([BINARY, "jobs"], check=True, capture_output=True, text=True).stdout
+    assert listed.count("(by a program)") == 4 and "keyferry program" not in listed
+    subprocess.run([BINARY, "undo", "3"], check=True, capture_output=True)
+    assert list(keyferry.connect(c).records()) == []
+
+
 def test_the_command_line_leaves_resuming_to_the_program(embedded, tmp_path):
     """A place in an environment, filters and options are no words: a command would move something else."""
     a, stop, large = keyferry.connect(embedded("a")), keyferry.Stop(), many(tmp_path / "large.csv")

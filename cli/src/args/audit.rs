@@ -1,6 +1,7 @@
 //! `audit`.
 
 use crate::args::Select;
+use crate::args::number;
 use crate::time::When;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
@@ -24,7 +25,7 @@ pub struct Audit {
     #[arg(long, value_name = "KIND,…", value_delimiter = ',', value_parser = topics(), conflicts_with = "only", hide_possible_values = true)]
     pub ignore: Vec<String>,
     /// A password below this strength is weak: 0 (guessed at once) to 4
-    #[arg(long, value_name = "SCORE", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=4))]
+    #[arg(long, value_name = "SCORE", default_value_t = 3, value_parser = number::within(0..=4_u8))]
     pub min_score: u8,
     /// A password is old when its record was not changed for so long, or since this day
     #[arg(long, value_name = "TIME", default_value = "365d", value_parser = crate::time::parse)]

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch that is typed")]
 #[command(after_help = "\
-A REFERENCE is [NAME:]Vault/folder/record[#field], or an id in place of the path.
+A REFERENCE is [NAME:]Vault/folder/record[#field], or an id in place of the path; embedded:DIR//Vault/… in a folder.
 
 Whole records name their own variables, and whoever edits a record names it: so --prefix or --allow says which names may
 be set. The program gets our environment without our own tokens and keys, and the variables asked for. Nothing runs where a

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod format;
 pub mod generate;
 pub mod inject;
+pub mod number;
 #[cfg(feature = "rotate")]
 pub mod rotate;
 pub mod secrets;
@@ -72,7 +73,7 @@ pub struct Global {
     #[arg(long, global = true, env = "KEYFERRY_JOURNAL", value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// How long one request may take
-    #[arg(long, global = true, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "120", value_parser = number::within(1..=3600_u64))]
     pub timeout: u64,
     /// Take a key derivation below today's floors, as old installations have it
     #[arg(long, global = true)]
@@ -164,7 +165,7 @@ pub enum Command {
     /// List the jobs that wrote into environments
     Jobs {
         /// Take this job out of the journal: it can neither be resumed nor undone any more
-        #[arg(long, value_name = "JOB")]
+        #[arg(long, value_name = "JOB", value_parser = number::within(1..=i64::MAX))]
         forget: Option<i64>,
     },
     /// Go on with a job where it stopped
@@ -215,7 +216,7 @@ pub struct Demo {
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
     /// Carry so many generated records instead of the sample
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::within(1..=100_000_000_usize))]
     pub records: Option<usize>,
 }
 
@@ -231,10 +232,16 @@ pub enum Switch {
 /// `program`
 #[derive(Debug, Args)]
 pub struct Program {
-    /// The source
-    pub from: String,
-    /// The sink
-    pub to: String,
+    /// What it does, as the command line calls it (earlier versions did not write that down), the source, the sink
+    #[arg(num_args = 2..=3)]
+    pub words: Vec<String>,
+}
+
+impl Program {
+    /// The sink.
+    pub fn to(&self) -> &str {
+        self.words.last().map_or("", String::as_str)
+    }
 }
 
 /// One job.
@@ -258,7 +265,9 @@ fn which_job(text: &str) -> Result<WhichJob, String> {
     if text == "last" {
         return Ok(WhichJob::Last);
     }
-    text.parse().map(WhichJob::Number).map_err(|_| "write a job's number, or last".to_owned())
+    number::within(1..=i64::MAX)(text)
+        .map(WhichJob::Number)
+        .map_err(|_| "write a job's number, or last".to_owned())
 }
 
 /// One location.

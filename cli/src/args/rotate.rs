@@ -1,6 +1,7 @@
 //! `rotate`
 
 use crate::args::Select;
+use crate::args::number;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
@@ -43,13 +44,13 @@ pub struct Rotate {
     #[arg(long)]
     pub allow_target: bool,
     /// Characters of a new secret
-    #[arg(long, value_name = "N", default_value = "32", value_parser = clap::value_parser!(u16).range(16..=256))]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = number::within(16..=256_u16))]
     pub length: u16,
     /// What they are drawn from
     #[arg(long, value_enum, default_value = "full", value_name = "WHICH")]
     pub alphabet: Alphabet,
     /// Records at once
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = number::within(1..=64_u16))]
     pub parallel: u16,
     /// Try every target and every present secret, change nothing
     #[arg(long)]

@@ -1,5 +1,6 @@
 //! `get`, `update`, `api`, and what every command that uses single secrets takes.
 
+use crate::args::number;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub struct Access {
 /// One record: a reference, or an id as for `passwork-cli`.
 #[derive(Debug, Args)]
 pub struct OneRecord {
-    /// [NAME:]Vault/folder/record[#field], or an id in place of the path
+    /// [NAME:]Vault/folder/record[#field], embedded:DIR//Vault/…, or an id in place of the path
     #[arg(value_name = "REFERENCE", required_unless_present_any = ["password_id", "shortcut_id"])]
     pub reference: Option<String>,
     /// The record's id
@@ -103,7 +104,7 @@ pub struct Update {
     #[arg(long, value_name = "FIELD", value_parser = NonEmptyStringValueParser::new())]
     pub stdin: Option<String>,
     /// Make a new random password of so many characters
-    #[arg(long, value_name = "LENGTH", num_args = 0..=1, default_missing_value = "24", value_parser = clap::value_parser!(u16).range(8..=1024))]
+    #[arg(long, value_name = "LENGTH", num_args = 0..=1, default_missing_value = "24", value_parser = number::within(8..=1024_u16))]
     pub generate: Option<u16>,
     /// Overwrite what somebody else changed meanwhile, too
     #[arg(long)]

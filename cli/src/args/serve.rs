@@ -1,6 +1,7 @@
 //! `serve`, `activity`.
 
 use super::Switch;
+use crate::args::number;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -32,13 +33,13 @@ pub struct Serve {
     #[arg(long, value_name = "NAME", conflicts_with = "tls_cert")]
     pub tls_name: Vec<String>,
     /// Answer an address at most so many requests a second; others get 429
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::counted)]
     pub rate_limit: Option<std::num::NonZeroU32>,
     /// Take bodies of at most so many MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = number::within(1..=1_048_576_usize))]
     pub largest_body: usize,
     /// How long an access token is good, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = number::within(1..=315_360_000_u64))]
     pub token_life: u64,
     /// The address that others reach it by: links begin with this
     #[arg(long, value_name = "URL")]
@@ -80,7 +81,7 @@ pub struct Activity {
     #[arg(long, value_name = "ID")]
     pub object: Option<String>,
     /// Only entries after this one
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = number::within(0..=i64::MAX))]
     pub after: i64,
     /// Check that no entry is missing or altered, and show the head to keep elsewhere
     #[arg(long, conflicts_with_all = ["vault", "object", "after"])]

@@ -11,6 +11,7 @@ use crate::journal::Jobs;
 use crate::output::{Output, clean};
 use jiff::Timestamp;
 use keyferry_core::engine::Plan;
+use keyferry_core::engine::report::typed;
 use keyferry_core::error::Place;
 use keyferry_core::files;
 use keyferry_core::secret::SecretString;
@@ -118,7 +119,7 @@ pub async fn run(apply: Apply, jobs: Jobs, mut output: Output) -> Result<u8> {
             )));
         }
     }
-    output.say(&format!("applying: keyferry {}", clean(&plan.command.join(" "))));
+    output.say(&format!("applying: keyferry {}", clean(&typed(&plan.command))));
     let jobs = jobs.typed(plan.command, &arguments.global);
     output.json |= arguments.global.json;
     // Boxed, because a command may run a command.

@@ -67,9 +67,18 @@ fn init(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
-    let Location::Embedded(folder, _) = Location::parse(location)? else {
+    let Location::Embedded(folder, inside) = Location::parse(location)? else {
         return Err(usage(format!("`{location}` is not an embedded environment"), "write embedded:DIR"));
     };
+    if inside.vault.is_some() {
+        return Err(usage(
+            format!("`{location}` is a place in an environment"),
+            "write embedded:DIR alone: vaults are made by what is written into them",
+        ));
+    }
+    if user.trim().is_empty() {
+        return Err(usage("the user needs a name", "write --user NAME"));
+    }
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
     }
@@ -134,6 +143,16 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
             format!("keyferry env remove {name}"),
         ));
     }
+    let variable = |name: &str| name.to_uppercase().replace('-', "_");
+    if let Some(other) = config.environments.keys().find(|other| variable(other) == variable(name)) {
+        return Err(usage(
+            format!(
+                "`{name}` and `{other}` would be looked up in the same variables, KEYFERRY_{}_…",
+                variable(name)
+            ),
+            "choose another name",
+        ));
+    }
     // A relative folder would mean another one elsewhere.
     let location = match Location::parse(&location)? {
         Location::Embedded(folder, _) => {
@@ -149,7 +168,7 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
     if output.json {
         output.document(&json!({ "added": name, "location": location }))?;
     }
-    let variable = name.to_uppercase().replace('-', "_");
+    let variable = variable(name);
     output.say(&format!(
         "added {name}, its secrets are looked up in KEYFERRY_{variable}_TOKEN and its siblings"
     ));

@@ -11,6 +11,7 @@ use crate::output::progress::Shown;
 use crate::output::{Output, clean};
 use jiff::Timestamp;
 use keyferry_core::engine::journal::{State, Summary};
+use keyferry_core::engine::report;
 use keyferry_core::{Error, ErrorKind, Result, engine};
 use serde::Serialize;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 struct Row<'a> {
     #[serde(flatten)]
     job: &'a Summary,
-    /// What it is: the command's first word.
+    /// What it is: the command.
     kind: &'a str,
     /// ISO 8601, UTC.
     started_at: String,
@@ -29,8 +30,13 @@ struct Row<'a> {
     seconds: Option<i64>,
 }
 
-/// The command among the words, which options and their values may stand before.
+/// The command among the words, which options and their values may stand before; of a program's job, what it does.
 fn kind(words: &[String]) -> &str {
+    if let [program, kind, _, _] = words
+        && program == "program"
+    {
+        return kind;
+    }
     let command = <Arguments as clap::CommandFactory>::command();
     let is_command = |word: &&String| command.find_subcommand(word.as_str()).is_some();
     words.iter().find(is_command).map_or("", String::as_str)
@@ -75,10 +81,10 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
 }
 
 /// The number of a job that was typed; the newest that can be meant.
-fn number(which: WhichJob, jobs: &Jobs, meant: impl Fn(&Summary) -> bool) -> Result<i64> {
+fn number(which: WhichJob, jobs: &Jobs, meant: impl Fn(&Summary) -> bool, what: &str) -> Result<i64> {
     match which {
         WhichJob::Number(id) => Ok(id),
-        WhichJob::Last => jobs.journal()?.last(meant).map(|job| job.id),
+        WhichJob::Last => jobs.journal()?.last(meant, what).map(|job| job.id),
     }
 }
 
@@ -92,9 +98,12 @@ pub fn forget(id: i64, jobs: &Jobs, output: Output) -> Result<u8> {
     Ok(0)
 }
 
-/// The command as it was typed.
+/// The command as it was typed; of a program's job, what does the same.
 fn typed(job: &Summary) -> String {
-    format!("keyferry {}", job.command.join(" "))
+    match &*job.command {
+        [program, words @ ..] if program == "program" => format!("{} (by a program)", report::typed(words)),
+        words => format!("keyferry {}", report::typed(words)),
+    }
 }
 
 /// The job's command, understood again in the folder that it was typed in.
@@ -110,13 +119,15 @@ fn command(job: &Summary) -> Result<Arguments> {
 
 /// Runs the job's command once more, as the same job.
 pub async fn resume(which: WhichJob, jobs: Jobs, output: Output) -> Result<u8> {
-    let id = number(which, &jobs, |job| !matches!(job.state, State::Done | State::Undone | State::Running))?;
+    let id = number(which, &jobs, |job| job.state.can_be_resumed(), "stopped before its end")?;
     let job = jobs.journal()?.job(id)?;
-    if matches!(job.state, State::Done | State::Undone) {
-        return Err(usage(
-            format!("job {id} is {}: there is nothing to go on with", job.state.name()),
-            "keyferry jobs lists what can be resumed",
-        ));
+    if !job.state.can_be_resumed() {
+        let next = match job.state {
+            State::HalfUndone => format!("{} goes on with taking it back", jobs.undo(id)),
+            State::Running | State::Undoing => "wait until it has ended".to_owned(),
+            _ => "keyferry jobs lists what can be resumed".to_owned(),
+        };
+        return Err(usage(format!("job {id} is {}: there is nothing to go on with", job.state.name()), next));
     }
     let arguments = command(&job)?;
     output.say(&format!("resuming job {id}: {}", clean(&typed(&job))));
@@ -134,7 +145,7 @@ pub fn of_program() -> Result<u8> {
 
 /// Takes back what the job did.
 pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let id = number(which, jobs, |job| job.undoable)?;
+    let id = number(which, jobs, |job| job.undoable || job.state == State::Undone, "can be taken back")?;
     let journal = jobs.journal()?;
     let job = journal.job(id)?;
     // The one before was not meant, and may have gone elsewhere.
@@ -149,7 +160,7 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
         Command::Import(import) => (import.environment, Side::Only),
         Command::Migrate(migrate) => (migrate.to, Side::To),
         Command::Sync(sync) => (sync.to, Side::To),
-        Command::Program(program) => (program.to, Side::To),
+        Command::Program(program) => (program.to().to_owned(), Side::To),
         Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
         #[cfg(feature = "rotate")]
         Command::Rotate(_) => {
@@ -164,7 +175,11 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
     environment.unlocked()?;
     let _held = journal.lock(environment.place())?;
     let progress = Shown::new(output);
-    let undone = engine::undo(&journal, id, &Arc::new(environment), &progress).await?;
+    let undone = engine::undo(&journal, id, &Arc::new(environment), &progress).await;
+    let undone = undone.map_err(|error| match journal.job(id) {
+        Ok(job) if job.state.is_at_work() || job.state == State::HalfUndone => error.then(&jobs.undo(id)),
+        _ => error,
+    })?;
     drop(progress);
     if output.json {
         output.document(&undone)?;

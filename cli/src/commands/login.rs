@@ -80,9 +80,11 @@ pub async fn logout(logout: &Logout, config: &Config, output: Output) -> Result<
     let found = session_places::to_end(&asked, logout.session_file.as_deref(), &process, &mut hints)?;
     let Some((kept, content)) = found else {
         let next = hints.into_iter().next().unwrap_or_else(|| "there is nothing to end".to_owned());
-        return Err(
-            Error::new(ErrorKind::NotFound, format!("{}: no session is kept", asked.label)).next_step(next)
-        );
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{}: no session is kept", asked.label.trim_end_matches(':')),
+        )
+        .next_step(next));
     };
     let client = client(&target, config, &asked, content.access_token, content.refresh_token)?;
     client.keep_session_in(Arc::new(kept.clone()));
@@ -281,7 +283,7 @@ fn read_line() -> Result<String> {
 
 fn ask_name(label: &str) -> Result<String> {
     let name = if io::stdin().is_terminal() {
-        let _ = write!(io::stderr(), "User name for {label}: ");
+        let _ = write!(io::stderr(), "User name for {}: ", label.trim_end_matches(':'));
         read_line()?.trim().to_owned()
     } else {
         String::new()

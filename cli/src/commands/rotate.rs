@@ -10,7 +10,7 @@ use crate::location;
 use crate::location::Need;
 use crate::output::progress::Shown;
 use crate::output::{Output, clean};
-use crate::secrets::reference::Reference;
+use crate::secrets::reference::{Reference, location_of};
 use keyferry_core::engine::journal::State;
 use keyferry_core::engine::{Environment, FetchedRecord, Filter, is_id};
 use keyferry_core::model::RecordPath;
@@ -131,8 +131,8 @@ async fn admin(word: &str, environment: &Environment, config: &Config) -> Result
     let picked = match &reference.environment {
         None => environment.fetch(&reference.names).await?,
         Some(name) => {
-            let place = format!("{name}:");
-            let (other, _) = location::environment(&place, Side::Only, Need::Contents, config).await?;
+            let (other, _) =
+                location::environment(&location_of(name), Side::Only, Need::Contents, config).await?;
             other.fetch(&reference.names).await?
         }
     };

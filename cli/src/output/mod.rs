@@ -4,7 +4,7 @@ pub mod progress;
 
 use crate::args::Global;
 use keyferry_core::engine::Report;
-use keyferry_core::engine::report::{Difference, values_line};
+use keyferry_core::engine::report::values_line;
 use keyferry_core::model::visible::shown;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde::Serialize;
@@ -111,7 +111,6 @@ impl Output {
             return Ok(());
         }
         let mut parts = vec![format!("{} records read", report.read)];
-        let of = |is: fn(&Difference) -> bool| report.different.iter().filter(|one| is(one)).count() as u64;
         let counts = [
             (report.created, "created"),
             (report.updated, "updated"),
@@ -121,8 +120,8 @@ impl Output {
             (report.verified, "verified equal"),
             (report.skipped.len() as u64, "skipped"),
             (report.rejected.len() as u64, "rejected"),
-            (of(|one| !one.is_missing() && !one.is_only_there()), "different"),
-            (of(Difference::is_missing), "missing"),
+            (report.unequal(), "different"),
+            (report.missing(), "missing"),
             (report.only_there, "only there"),
             (report.drifted.len() as u64, "drifted"),
         ];

@@ -7,7 +7,7 @@ use crate::exit::usage;
 use crate::location;
 use crate::location::Need;
 use crate::output::Output;
-use crate::secrets::reference::Reference;
+use crate::secrets::reference::{Reference, location_of};
 use keyferry_core::client::Trust;
 use keyferry_core::engine::{Environment, Journal};
 use keyferry_core::secret::SecretString;
@@ -54,14 +54,14 @@ impl<'a> Opened<'a> {
         self.named(reference.environment.as_deref()).await
     }
 
-    /// A configured environment; without a name, the one that the command or `PASSWORK_HOST` names.
+    /// The environment that references name so; without a name, the one that the command or `PASSWORK_HOST` names.
     pub async fn named(&mut self, name: Option<&str>) -> Result<Arc<Environment>> {
         let key = name.unwrap_or_default();
         if let Some(open) = self.open.get(key) {
             return Ok(open.clone());
         }
         let environment = if let Some(name) = name {
-            location::environment(&format!("{name}:"), Side::Only, Need::Contents, self.config).await?.0
+            location::environment(&location_of(name), Side::Only, Need::Contents, self.config).await?.0
         } else {
             let (word, given) = (self.word()?, self.given()?);
             location::environment_with(&word, Side::Only, Need::Contents, self.config, given).await?.0

@@ -1,4 +1,4 @@
-//! What a word says about one secret: `[NAME:]Vault/folder/record[#field]`.
+//! What a word says about one secret: `[NAME:]Vault/folder/record[#field]`, or `embedded:DIR//Vault/folder/record[#field]`.
 //!
 //! Names are [escaped](keyferry_core::model::escapes) with backslashes. Without `NAME:` the environment is
 //! the one that the command names. In place of the path an item's id may stand.
@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A word, understood. Nothing is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The configured environment, where the word names one.
+    /// The environment, where the word names one: a configured one by its name, or `embedded:DIR`.
     pub environment: Option<String>,
     /// Vault, folders and the record's name; or an id.
     pub names: Vec<String>,
@@ -38,6 +38,18 @@ pub enum Wanted {
     Code(Option<String>),
 }
 
+/// How to write a record of an environment in a folder.
+const IN_A_FOLDER: &str = "write embedded:DIR//Vault/folder/record";
+
+fn is_folder(environment: &str) -> bool {
+    environment.starts_with("embedded:")
+}
+
+/// The environment of a reference as a location.
+pub fn location_of(environment: &str) -> String {
+    if is_folder(environment) { environment.to_owned() } else { format!("{environment}:") }
+}
+
 impl Reference {
     /// Understands a word.
     ///
@@ -46,6 +58,13 @@ impl Reference {
     pub fn parse(word: &str) -> Result<Self> {
         let form = "write [NAME:]Vault/folder/record#field, or an id in place of the path";
         let (environment, rest) = match word.split_once(':') {
+            Some(("embedded", place)) => {
+                let (folder, rest) = place
+                    .split_once("//")
+                    .filter(|(folder, _)| !folder.is_empty())
+                    .ok_or_else(|| usage(format!("`{word}` names no record"), IN_A_FOLDER))?;
+                (Some(format!("embedded:{folder}")), rest)
+            }
             Some((name, rest)) if is_name(name) => (Some(name.to_owned()), rest),
             _ => (None, word),
         };
@@ -75,8 +94,10 @@ impl Reference {
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(environment) = &self.environment {
-            write!(f, "{environment}:")?;
+        match self.environment.as_deref() {
+            Some(folder) if is_folder(folder) => write!(f, "{folder}//")?,
+            Some(name) => write!(f, "{name}:")?,
+            None => {}
         }
         let names: Vec<String> = self.names.iter().map(|name| escaped(name)).collect();
         f.write_str(&names.join("/"))?;
@@ -194,15 +215,34 @@ mod tests {
         );
         assert_eq!(parse("Infra/mysql#otp?code").wanted, Wanted::Code(Some("otp".into())));
         assert_eq!(parse("Infra/mysql#?code").wanted, Wanted::Code(None));
-        for empty in ["", "prod:", "prod:#password", "Infra/mysql#", "Infra/mysql#a?b"] {
+        let folder = parse("embedded:./my lab//Infra/db/mysql#login");
+        assert_eq!(folder.environment.as_deref(), Some("embedded:./my lab"));
+        assert_eq!(location_of("embedded:./my lab"), "embedded:./my lab");
+        assert_eq!(location_of("prod"), "prod:");
+        for empty in [
+            "embedded:./lab/Infra/db",
+            "embedded:./lab",
+            "embedded://Infra/db",
+            "embedded:./lab//",
+            "",
+            "prod:",
+            "prod:#password",
+            "Infra/mysql#",
+            "Infra/mysql#a?b",
+        ] {
             assert_eq!(Reference::parse(empty).unwrap_err().kind(), ErrorKind::Usage, "{empty}");
         }
     }
 
     #[test]
     fn what_is_shown_is_understood_again() {
-        for word in [r"prod:A\/B/c\#d#e\?f\:g", r"Vault\:x/r\\", "Infra/mysql#otp?code", "Infra/mysql#?code"]
-        {
+        for word in [
+            "embedded:./my lab//Infra/db",
+            r"prod:A\/B/c\#d#e\?f\:g",
+            r"Vault\:x/r\\",
+            "Infra/mysql#otp?code",
+            "Infra/mysql#?code",
+        ] {
             assert_eq!(parse(word).to_string(), word);
         }
         assert_eq!(parse(r"prod:A\/B/c\#d#e\?f\:g").names, ["A/B", "c#d"]);

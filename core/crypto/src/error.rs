@@ -157,6 +157,10 @@ pub enum Place {
     Record(String),
 }
 
+/// What a full disk is called, and what to do then.
+const FULL: &str = "the disk is full";
+const MAKE_ROOM: &str = "make room and run the same command again";
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -214,11 +218,10 @@ impl Error {
         let at = Place::File { path: path.into(), at: None };
         let error = |what: &str| Self::new(ErrorKind::Io, what).at(at);
         match source.kind() {
-            Io::NotFound => error("there is no such file"),
-            Io::PermissionDenied => error("access was denied"),
-            Io::StorageFull => {
-                error("the disk is full").next_step("make room and run the same command again")
-            }
+            Io::NotFound => error("there is no such file").next_step("check its name and its folder"),
+            Io::PermissionDenied => error("access was denied")
+                .next_step("look at the rights of the file and of its folder, or be another user"),
+            Io::StorageFull => error(FULL).next_step(MAKE_ROOM),
             _ => error("reading or writing failed").because(source),
         }
     }
@@ -226,6 +229,9 @@ impl Error {
     /// An input or output error of a stream whose path only the caller knows.
     #[must_use]
     pub fn stream(source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return Self::new(ErrorKind::Io, FULL).next_step(MAKE_ROOM);
+        }
         Self::new(ErrorKind::Io, "reading or writing failed").because(source)
     }
 

@@ -35,6 +35,9 @@ pub const GRANT_POINTS: &[&str] = &[
     "after grant outcome",
 ];
 
+/// The places of an undo: before each request, or handful of requests, that takes something back.
+pub const UNDO_POINTS: &[&str] = &["before taking back"];
+
 /// The places of a rotation, around every step of it.
 pub const ROTATION_POINTS: &[&str] = &[
     "before rotation intent",
@@ -67,7 +70,9 @@ pub fn arm(point: &str, occurrence: u32) {
 #[cfg(debug_assertions)]
 pub fn point(name: &'static str) {
     debug_assert!(
-        [POINTS, REMOVAL_POINTS, GRANT_POINTS, ROTATION_POINTS].iter().any(|points| points.contains(&name)),
+        [POINTS, REMOVAL_POINTS, GRANT_POINTS, UNDO_POINTS, ROTATION_POINTS]
+            .iter()
+            .any(|points| points.contains(&name)),
         "{name} is missing from the list"
     );
     let mut armed = ARMED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -65,30 +65,42 @@ impl Placement {
         Ok(Self { off, below: below.clone(), flat: structure == Structure::Flatten })
     }
 
-    /// Every way that may have been gone from one location to another, the likeliest first: what was brought there can be
-    /// compared without being told how.
-    pub(crate) fn candidates(from: &Endpoint, to: &Endpoint) -> Vec<Self> {
-        let mut all: Vec<Self> = [Structure::Below, Structure::Keep]
-            .into_iter()
-            .filter_map(|structure| Self::of(from, to, structure).ok())
-            .collect();
-        // A copy of the whole path: an export of this place, or of the other.
-        all.push(Self::default());
-        if let (
-            Endpoint::Environment(_, inside),
-            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..),
-        ) = (from, to)
-        {
-            // The file's first folder is a vault by the rule of files; one without any stands in the default vault.
-            all.push(Self { off: inside.clone(), ..Self::default() });
+    /// Every way that may have been gone from one location to another, the likeliest first, each with what it is called where
+    /// it is not the usual one: what was brought there can be compared without being told how.
+    pub(crate) fn candidates(from: &Endpoint, to: &Endpoint) -> Vec<(Self, Option<&'static str>)> {
+        let of = |structure| Self::of(from, to, structure).ok();
+        let mut all = vec![
+            (of(Structure::Below), None),
+            (of(Structure::Keep), Some("as --structure keep puts them")),
+            // A copy of the whole path: an export of this place, or of the other.
+            (Some(Self::default()), None),
+        ];
+        if let Endpoint::Environment(_, inside) = from {
+            // Back from below: the first folder was a vault, in files by their own rule; one without any stands in the
+            // default vault.
+            let back = Self { off: inside.clone(), ..Self::default() };
+            all.push((Some(back), Some("without the place that the first location names")));
         }
-        let mut different: Vec<Self> = Vec::new();
-        for one in all {
-            if !different.contains(&one) {
-                different.push(one);
+        all.push((of(Structure::Flatten), Some("as --structure flatten puts them")));
+        let mut different: Vec<(Self, Option<&'static str>)> = Vec::new();
+        for (one, called) in all {
+            if let Some(one) = one.filter(|one| different.iter().all(|(known, _)| known != one)) {
+                different.push((one, called));
             }
         }
         different
+    }
+
+    /// Where a record stood in the source that stands there in the sink; `None` where nothing tells.
+    pub(crate) fn came_from(&self, path: &RecordPath) -> Option<RecordPath> {
+        fn names(path: &RecordPath) -> impl Iterator<Item = &String> {
+            path.vault.iter().chain(&path.folders)
+        }
+        let mut rest = names(path);
+        if self.flat || !names(&self.below).all(|name| rest.next() == Some(name)) {
+            return None;
+        }
+        Some(names(&self.off).chain(rest).cloned().collect())
     }
 
     /// Where a record or folder goes that stands there in the source.
@@ -130,6 +142,14 @@ mod tests {
         assert_eq!(placed("Infra", "New/Old", false, "Infra/db"), path("New/Old/db").to_string());
         assert_eq!(placed("Infra/db", "New", false, "Infra/db/main"), path("New/main").to_string());
         assert_eq!(placed("", "New/x", true, "Infra/db"), path("New/x").to_string());
+        for (off, below, from) in
+            [("", "", "Infra/db"), ("", "New", "Infra/db"), ("Infra", "New/Old", "Infra/db/x")]
+        {
+            let placement = Placement { off: path(off), below: path(below), flat: false };
+            assert_eq!(placement.came_from(&placement.place(path(from))), Some(path(from)));
+        }
+        let flat = Placement { below: path("New"), flat: true, ..Placement::default() };
+        assert_eq!(flat.came_from(&path("New")), None);
         // Who named no vault meant none.
         assert_eq!(placed("", "New", false, "Imported"), path("New").to_string());
     }

@@ -3,6 +3,8 @@
 //! the folders and vaults that it made and that are empty again. What someone edited since is
 //! spared: the journal holds a keyed digest of each item as the job left it.
 
+use crate::client::Client;
+use crate::engine::crash;
 use crate::engine::environment::Environment;
 use crate::engine::journal::{Intended, Job, Journal, State};
 use crate::engine::report::progress::{Progress, Step, check};
@@ -11,6 +13,7 @@ use crate::engine::sink::lost_answers;
 use crate::error::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
 use keyferry_api::item::{Item, ItemDraft};
+use keyferry_api::vault::Vault;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -47,6 +50,9 @@ pub struct Undone {
     /// Whether something in the bin can be brought back once its folder has been.
     #[serde(skip)]
     waits: bool,
+    /// Whether something may have been taken back.
+    #[serde(skip)]
+    begun: bool,
 }
 
 impl Undone {
@@ -57,7 +63,8 @@ impl Undone {
     }
 }
 
-/// Takes back what job `id` did in `environment`. Can be repeated.
+/// Takes back what job `id` did in `environment`. Can be repeated, and goes on where it was cut off: until it has come to its
+/// end the job is [`State::HalfUndone`].
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] where the job wrote elsewhere, was undone already, or has no key to tell
@@ -77,18 +84,37 @@ pub async fn undo(
     }
     lost_answers::earlier_run(&job, environment, progress).await?;
     let mut undone = Undone::default();
-    let rights = taken_back::all(&job, environment.client()).await?;
-    (undone.rights_removed, undone.notes) = (rights.unmade, rights.notes);
-    bring_back(&job, environment, progress, &mut undone).await?;
-    restore(&job, environment, progress, &mut undone).await?;
-    remove(&job, environment, progress, &mut undone).await?;
-    remove_places(&job, environment, &mut undone).await?;
+    let ended = take_back(&job, environment, progress, &mut undone).await;
     // What waits for its folder can come back later, by the same command.
-    if !undone.waits {
-        tokio::task::block_in_place(|| job.finish(State::Undone, None))?;
-    }
+    let state = if ended.is_ok() && !undone.waits { State::Undone } else { State::HalfUndone };
+    let written = match (&ended, undone.begun) {
+        // Nothing was taken back, so the job is what it was.
+        (Err(_), false) => Ok(()),
+        _ => tokio::task::block_in_place(|| job.finish(state, None)),
+    };
+    // The first error counts.
+    ended.and(written)?;
     undone.seconds = start.elapsed().as_secs_f64();
     Ok(undone)
+}
+
+async fn take_back(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+    undone: &mut Undone,
+) -> Result<()> {
+    if tokio::task::block_in_place(|| job.grants())?.is_empty() {
+        check(progress)?;
+    } else {
+        undone.begin(job)?;
+        let rights = taken_back::all(job, environment.client()).await?;
+        (undone.rights_removed, undone.notes) = (rights.unmade, rights.notes);
+    }
+    bring_back(job, environment, progress, undone).await?;
+    restore(job, environment, progress, undone).await?;
+    remove(job, environment, progress, undone).await?;
+    remove_places(job, environment, progress, undone).await
 }
 
 /// Whether the item is as the job left it.
@@ -119,6 +145,7 @@ async fn bring_back(
     }
     for one in removed {
         check(progress)?;
+        undone.begin(job)?;
         let restored = match &one.bin {
             Some(bin) => client.restore(bin).await,
             None => Err(Error::new(ErrorKind::NotFound, "it is not in the bin")),
@@ -144,6 +171,15 @@ async fn bring_back(
 }
 
 impl Undone {
+    /// Writes down, before the first request that takes something back, that this has begun.
+    fn begin(&mut self, job: &Job) -> Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            tokio::task::block_in_place(|| job.undoing())?;
+        }
+        crash::point("before taking back");
+        Ok(())
+    }
+
     fn stays(&mut self, record: &str, why: &Error) {
         self.not_brought_back += 1;
         let waits = why.kind() == ErrorKind::Conflict;
@@ -186,6 +222,7 @@ async fn restore(
         let added =
             item.attachments.iter().filter(|one| before.attachments.iter().all(|old| old.id != one.id));
         let added = added.count();
+        undone.begin(job)?;
         // Where the server counts changes, one that came after the look above is spared too.
         let patch = ItemDraft { revision: item.revision, ..as_it_was(&before) };
         match client.patch_item(&before.id, &patch).await {
@@ -252,6 +289,9 @@ async fn remove(
                 Err(error) => return Err(error),
             }
         }
+        if !own.is_empty() {
+            undone.begin(job)?;
+        }
         let deletions: Vec<_> = own.iter().map(|id| client.delete_item(id)).collect();
         let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
         while let Some(deleted) = deletions.next().await {
@@ -267,9 +307,8 @@ async fn remove(
 }
 
 /// Finds what was asked for by a run that ended before it wrote the answer down: by what no other has, or by its name in a
-/// place that had none of that name.
-async fn settle_places(job: &Job, environment: &Environment) -> Result<()> {
-    let client = environment.client();
+/// place that had none of that name. `vaults` are those that are there.
+async fn settle_places(job: &Job, client: &Client, vaults: &[Vault]) -> Result<()> {
     let open = tokio::task::block_in_place(|| job.unanswered_places())?;
     if open.is_empty() {
         return Ok(());
@@ -277,7 +316,6 @@ async fn settle_places(job: &Job, environment: &Environment) -> Result<()> {
     let made = tokio::task::block_in_place(|| job.places())?;
     let mut known: HashSet<String> =
         made.into_iter().map(|place| place.folder.unwrap_or(place.vault)).collect();
-    let vaults = client.vaults().await?;
     for (number, what) in open {
         let found = match &what {
             Intended::Vault { .. } => {
@@ -300,12 +338,19 @@ async fn settle_places(job: &Job, environment: &Environment) -> Result<()> {
 }
 
 /// Removes what the job made and nobody filled, children first.
-async fn remove_places(job: &Job, environment: &Environment, undone: &mut Undone) -> Result<()> {
+async fn remove_places(
+    job: &Job,
+    environment: &Environment,
+    progress: &dyn Progress,
+    undone: &mut Undone,
+) -> Result<()> {
+    check(progress)?;
     let client = environment.client();
-    settle_places(job, environment).await?;
+    let there = client.vaults().await?;
+    settle_places(job, client, &there).await?;
     let places = tokio::task::block_in_place(|| job.places())?;
     let vaults: HashSet<&str> = places.iter().map(|place| place.vault.as_str()).collect();
-    let there: HashSet<String> = client.vaults().await?.into_iter().map(|vault| vault.id).collect();
+    let there: HashSet<String> = there.into_iter().map(|vault| vault.id).collect();
     // What each vault or folder still holds, by its id.
     let mut filled: HashMap<String, usize> = HashMap::new();
     let mut parents: HashMap<String, String> = HashMap::new();
@@ -326,6 +371,8 @@ async fn remove_places(job: &Job, environment: &Environment, undone: &mut Undone
         if !known || filled.get(id).copied().unwrap_or_default() > 0 {
             continue;
         }
+        check(progress)?;
+        undone.begin(job)?;
         match &place.folder {
             Some(folder) => client.delete_folder(folder).await?,
             None => client.delete_vault(&place.vault).await?,

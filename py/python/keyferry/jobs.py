@@ -154,7 +154,11 @@ def _place(location: Location) -> tuple[Any, Any] | str:
     if isinstance(location, Place):
         return location.environment._native, location.path
     text = os.fspath(location)
-    if text.startswith(("embedded:", "https://", "http://")):
+    if text.startswith("embedded:"):
+        # As on the command line: two slashes end the folder, and a place in the environment follows.
+        folder, _, inside = text.partition("//")
+        return connect(folder)._native, split_path(inside) if inside else []
+    if text.startswith(("https://", "http://")):
         return connect(text)._native, []
     return text
 
@@ -168,10 +172,18 @@ def _word(location: Location) -> str:
     return os.fspath(location)
 
 
-def _words(source: Location, sink: Location) -> list[str]:
+def _words(kind: str, source: Location, sink: Location) -> list[str]:
     """What ``keyferry jobs`` shows, and where ``keyferry undo`` finds the sink. Options, filters and places are objects
     here, so words alone would move something else: ``keyferry resume`` leaves such a job to its program."""
-    return ["program", _word(source), _word(sink)]
+    return ["program", kind, _word(source), _word(sink)]
+
+
+def _kind(source: Location, sink: Location) -> str:
+    """What the command line calls it: records of a file are imported, or exported to one."""
+    from_file, to_file = isinstance(_place(source), str), isinstance(_place(sink), str)
+    if from_file == to_file:
+        return "migrate"
+    return "import" if from_file else "export"
 
 
 _PLAIN = {
@@ -302,7 +314,7 @@ def migrate(
     text = _native.transfer(
         _place(source),
         _place(sink),
-        _words(source, sink),
+        _words(_kind(source, sink), source, sink),
         Path(journal) if journal else default_journal(),
         resume,
         progress,
@@ -366,7 +378,7 @@ def verify(
         include_trash=include_trash,
         gpg=gpg,
     )
-    text = _native.verify(_place(a), _place(b), progress, stop, words=_words(a, b), **options)
+    text = _native.verify(_place(a), _place(b), progress, stop, words=_words("verify", a, b), **options)
     return Report._from_json(text)
 
 
@@ -408,7 +420,7 @@ def sync(
     text = _native.sync(
         _place(source),
         _place(sink),
-        _words(source, sink),
+        _words("sync", source, sink),
         Path(journal) if journal else default_journal(),
         delete,
         None if max_delete is None else str(max_delete),
@@ -428,7 +440,7 @@ def undo(
     stop: Stop | None = None,
 ) -> Undone:
     """Takes back what a job created or overwrote in ``environment``, sparing what was edited since. ``Report.job`` is its
-    number. Can be repeated."""
+    number. Can be repeated, and goes on where it was cut off."""
     place = _place(environment)
     if isinstance(place, str):
         raise errors.UsageError("a job is undone in an environment, not in a file")

@@ -1,5 +1,7 @@
 //! Environments by name, their secrets from variables and files, and what scripts read.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use keyferry_tests::{MASTER_PASSWORD, Scene};
 
 #[test]
@@ -122,4 +124,94 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut child = export.stdout(std::process::Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn names_and_pins_answer_programs_in_one_document() {
+    let scene = Scene::with_environments(&["a"]);
+    let run = |words: &[&str]| scene.run(&[&["--json"], words].concat());
+    let added = run(&["env", "add", "prod", "embedded:a"]).succeeds().json();
+    assert_eq!(added["added"], "prod");
+    assert!(added["location"].as_str().is_some_and(|place| place.starts_with("embedded:/")), "{added}");
+    assert!(run(&["env", "list"]).succeeds().json()["prod"]["location"].is_string());
+    let file = scene.file("f.csv", "vault,name,password\nV,one,x\n");
+    run(&["import", file, "prod:"]).succeeds();
+    let unpinned = run(&["env", "unpin", "prod:", "key-derivation"]).succeeds().json();
+    assert_eq!(unpinned["unpinned"], "key-derivation", "{unpinned}");
+    let error = |words: &[&str], kind: &str| {
+        let failed = run(words);
+        assert_ne!(failed.code(), Some(0), "{words:?}");
+        let document = failed.json();
+        assert_eq!(document["error"]["kind"], kind, "{words:?}: {document}");
+        assert!(document["error"]["next"].is_string(), "{words:?}: {document}");
+    };
+    error(&["env", "unpin", "prod:", "key-derivation"], "not-found");
+    error(&["env", "add", "Prod!", "embedded:a"], "usage");
+    error(&["env", "add", "other", "people.csv"], "usage");
+    run(&["env", "add", "my-prod", "embedded:a"]).succeeds();
+    error(&["env", "add", "my_prod", "embedded:a"], "usage");
+    error(&["env", "init", "embedded:new", "--user", " "], "usage");
+    error(&["env", "init", "embedded:new//Vault", "--user", "admin"], "usage");
+    assert!(!scene.path("new").exists(), "what was refused made nothing");
+    error(&["jobs", "--forget", "9"], "not-found");
+    assert_eq!(run(&["jobs", "--forget", "1"]).succeeds().json()["forgotten"], 1);
+    assert_eq!(run(&["env", "remove", "prod"]).succeeds().json()["removed"], "prod");
+    error(&["env", "remove", "prod"], "usage");
+    error(&["--config", "none.toml", "env", "list"], "io");
+    error(&["import", "none.csv", "embedded:a"], "io");
+    error(&["import"], "usage");
+}
+
+#[test]
+fn a_copy_of_an_environment_is_told_in_a_comparison() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("f.csv", "vault,name,password\nV,one,x\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let copied =
+        std::process::Command::new("cp").args(["-r", "a", "copy"]).current_dir(scene.path("")).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    let told = scene.run(&["--json", "verify", "embedded:a", "embedded:copy"]).succeeds().json();
+    assert!(told["notes"][0].as_str().is_some_and(|note| note.contains("same ids")), "{told}");
+    scene.make("b");
+    scene.run(&["migrate", "embedded:a", "embedded:b"]).succeeds();
+    let told = scene.run(&["--json", "verify", "embedded:a", "embedded:b"]).succeeds().json();
+    assert_eq!(told["notes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_record_in_a_folder_s_environment_is_written_in_one_word() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("f.csv", "folder,name,login,password\nV/f g,one,root,s3cret\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    scene.run(&["get", "embedded:a//V/f g/one"]).succeeds().prints("s3cret");
+    scene.run(&["get", "embedded:a//V/f g/one#login"]).succeeds().prints("root");
+    let shown = scene.run(&["exec", "--env", "P=embedded:./a//V/f g/one", "--", "sh", "-c", "echo ${#P}"]);
+    shown.succeeds().prints("6");
+    scene.run(&["get", "embedded:a/V/one"]).exits(2).says("embedded:DIR//Vault");
+}
+
+#[test]
+fn no_hint_leads_to_what_is_refused_or_does_harm() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("my file.csv", "vault,name,password\nV,one,x\n");
+    std::fs::create_dir(scene.path("empty")).unwrap();
+    let init = "next: keyferry env init";
+    scene.run(&["ls", "embedded:empty"]).exits(1).says("next: keyferry env init embedded:empty --user admin");
+    scene.run(&["ls", "embedded:a b"]).exits(1).says("next: keyferry env init 'embedded:a b' --user admin");
+    for (place, next) in [
+        ("embedded:a/V".to_owned(), "embedded:"),
+        (format!("embedded:{file}"), "name the environment's folder"),
+        ("embedded:.".to_owned(), "in a new folder"),
+    ] {
+        for command in [&["ls", &place][..], &["import", file, &place], &["get", "--from", &place, "V/one"]] {
+            let told = scene.run(command);
+            told.exits(1).says(next);
+            assert!(!told.stderr().contains(init), "{command:?}: {}", told.stderr());
+        }
+    }
+    scene.run(&["env", "add", "prod", "https://127.0.0.1:9"]).succeeds();
+    for command in [&["ls", "prod:"][..], &["logout", "prod:"], &["env", "test", "prod"]] {
+        let told = scene.run(command);
+        assert!(!told.stderr().contains("::") && told.code() != Some(0), "{}", told.stderr());
+    }
 }

@@ -47,4 +47,6 @@ mod single;
 mod sync;
 mod sync_removals;
 mod two_runs;
+#[cfg(unix)]
+mod undo;
 mod wiping;

@@ -142,6 +142,9 @@ fn a_comparison_finds_what_a_transfer_brought_whatever_the_structure() {
     scene.run(&["migrate", "embedded:a", "embedded:b//Flat", "--structure", "flatten"]).succeeds();
     tree(r#""name":"Flat","encrypted":true,"folders":[],"records":["#);
     scene.run(&["verify", "embedded:a", "embedded:b//Flat", "--structure", "flatten"]).succeeds();
+    let found =
+        scene.run(&["--json", "verify", "--exact", "embedded:a", "embedded:b//Flat"]).succeeds().json();
+    assert!(found["notes"].to_string().contains("--structure flatten"), "{found}");
     scene.run(&["verify", "embedded:a", "embedded:b//Flat", "--structure", "below"]).exits(4);
     scene
         .run(&["migrate", "embedded:a", "embedded:b", "--structure", "flatten"])
@@ -159,6 +162,73 @@ fn a_comparison_finds_what_a_transfer_brought_whatever_the_structure() {
 }
 
 #[test]
+fn a_choice_of_the_first_location_is_by_its_own_names_wherever_things_stand_in_the_second() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let file = scene.file("s.csv", CSV);
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    for (to, how) in [
+        ("embedded:b//Below", &[][..]),
+        ("embedded:b//Flat", &["--structure", "flatten"]),
+        ("embedded:b//Deep/er", &[]),
+    ] {
+        for choice in [
+            &["--vault", "Infra"][..],
+            &["--folder", "db"],
+            &["--exclude", "HR"],
+            &["--exclude", "Infra/db/my", "--exclude", "HR"],
+            &["--query", "pg"],
+        ] {
+            let place = format!("{to} {}", choice.join(" ")).replace("embedded:b//", "");
+            let to = format!("embedded:b//{}", place.replace('/', "_"));
+            let both = ["embedded:a", &to];
+            scene.run(&[&["migrate"], &both[..], how, choice].concat()).succeeds();
+            let told = scene.run(&[&["--json", "verify", "--exact"], &both[..], choice].concat());
+            let told = told.succeeds().json();
+            assert_eq!(
+                (&told["verified"], &told["only_there"]),
+                (&told["read"], &0.into()),
+                "{place}: {told}"
+            );
+            assert_ne!(told["read"], 0, "{place}");
+        }
+    }
+    // What was not chosen is no difference, what was chosen and is more is one.
+    scene.run(&["migrate", "embedded:a", "embedded:b//All"]).succeeds();
+    scene.run(&["verify", "--exact", "embedded:a", "embedded:b//All", "--vault", "Infra"]).succeeds();
+    let more = scene.file("m.csv", "folder,name,password\nAll/Infra/db,more,x\n");
+    scene.run(&["import", more, "embedded:b"]).succeeds();
+    scene
+        .run(&["verify", "--exact", "embedded:a", "embedded:b//All", "--vault", "Infra"])
+        .exits(4)
+        .prints("only there: All / Infra / db / more");
+    // And back.
+    scene.run(&["verify", "embedded:b//All/HR", "embedded:a"]).succeeds();
+}
+
+#[test]
+fn custom_fields_that_clash_are_named_where_an_environment_holds_them() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let table = |pin: &str, puk: &str| format!("vault,name,password,PIN,PUK\nV,sim,hidden-p,{pin},{puk}\n");
+    let file = scene.file("s.csv", table("hidden-1", "hidden-2"));
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let file = scene.file("s.csv", table("hidden-1", "hidden-3"));
+    let told = scene.run(&["import", file, "embedded:a", "--dry-run"]);
+    told.exits(1).prints("conflict: V / sim: custom field PUK").hides("hidden-").hides("PIN");
+    scene.run(&["verify", file, "embedded:a"]).exits(4).prints("different: V / sim: custom field PUK");
+    scene.run(&["import", file, "embedded:b"]).succeeds();
+    let told = scene.run(&["--json", "verify", "embedded:a", "embedded:b"]).exits(4).json();
+    assert_eq!(told["different"][0]["what"], serde_json::json!(["custom field PUK"]));
+    // The heading of a misread table may be a secret.
+    let file =
+        scene.file("s.csv", "vault,name,password,PIN,PUK,hidden-4\nV,sim,hidden-p,hidden-1,hidden-2,x\n");
+    scene
+        .run(&["import", file, "embedded:a", "--dry-run"])
+        .exits(1)
+        .prints("sim: a custom field")
+        .hides("hidden-4");
+}
+
+#[test]
 fn a_report_has_a_digest_that_a_later_comparison_gives_again() {
     let scene = Scene::with_environments(&["a"]);
     let file = scene.file("s.csv", CSV);
@@ -172,6 +242,14 @@ fn a_report_has_a_digest_that_a_later_comparison_gives_again() {
     assert_eq!(digest(&["--json", "verify", reversed, "embedded:a"]), moved, "order does not matter");
     let fewer = scene.file("f.csv", CSV.replace("HR,pay,ann,hidden-3\n", ""));
     assert_ne!(digest(&["--json", "verify", fewer, "embedded:a"]), moved);
+    // A sync's is the same, the first time and later.
+    for _ in 0..2 {
+        assert_eq!(digest(&["--json", "sync", file, "embedded:a"]), moved);
+    }
+    assert_eq!(
+        digest(&["--json", "sync", fewer, "embedded:a"]),
+        digest(&["--json", "verify", fewer, "embedded:a"])
+    );
 }
 
 #[test]

@@ -10,8 +10,9 @@ use crate::model::Record;
 use crate::secret::{SecretString, wiped};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 use tempfile::SpooledTempFile;
 use zeroize::Zeroizing;
 
@@ -21,9 +22,12 @@ pub(crate) type Short = [u8; 16];
 
 /// The names of a record's compared fields, in the order of their digests.
 const FIELDS: [&str; 8] =
-    ["password", "url", "description", "tags", "color", "favorite", "customs", "attachments"];
+    ["password", "url", "description", "tags", "color", "favorite", CUSTOMS, "attachments"];
 
-/// The digests of one record: 64 bytes.
+/// Where it is not known which of them.
+const CUSTOMS: &str = "custom fields";
+
+/// The digests of one record: 64 bytes, and eight for each custom field.
 #[derive(Clone, Debug)]
 pub(crate) struct RecordDigest {
     /// Place, name and login.
@@ -32,6 +36,8 @@ pub(crate) struct RecordDigest {
     pub content: Short,
     /// The start of each field's digest: enough to say which of them differ once `content` does.
     fields: [u32; FIELDS.len()],
+    /// The same of each custom field: of its name, and of all that it is.
+    customs: Box<[(u32, u32)]>,
 }
 
 impl RecordDigest {
@@ -44,9 +50,34 @@ impl RecordDigest {
         self.whole() == other.whole()
     }
 
-    fn differing(&self, other: &Self) -> Vec<String> {
+    /// The names of the fields that differ; `digester` took both.
+    fn differing(&self, other: &Self, digester: &Digester) -> Vec<String> {
+        let mut differing = Vec::new();
         let pairs = self.fields.iter().zip(&other.fields).zip(FIELDS);
-        pairs.filter(|((one, two), _)| one != two).map(|(_, name)| name.to_owned()).collect()
+        for (_, field) in pairs.filter(|((one, two), _)| one != two) {
+            let before = differing.len();
+            if field == CUSTOMS {
+                differing.extend(self.differing_customs(other).map(|name| digester.called(name)));
+                differing.dedup();
+            }
+            if differing.len() == before {
+                differing.push(field.to_owned());
+            }
+        }
+        differing
+    }
+
+    /// The digests of the names of custom fields that differ, in their order.
+    fn differing_customs(&self, other: &Self) -> impl Iterator<Item = u32> {
+        let mut of_names: BTreeMap<u32, [Vec<u32>; 2]> = BTreeMap::new();
+        for (side, digest) in [self, other].into_iter().enumerate() {
+            for (name, all) in &digest.customs {
+                of_names.entry(*name).or_default()[side].push(*all);
+            }
+        }
+        let mut names: Vec<u32> = self.customs.iter().chain(&other.customs).map(|(name, _)| *name).collect();
+        names.retain(|name| of_names.remove(name).is_some_and(|[one, two]| one != two));
+        names.into_iter()
     }
 }
 
@@ -55,6 +86,17 @@ pub(crate) struct Digester {
     mac: Hmac<Sha256>,
     /// Whether the sink's user can take the same digests on another day.
     lasting: bool,
+    /// The names of custom fields, by the start of their digests: they are told, and stand in no file.
+    customs: Mutex<HashMap<u32, Box<str>>>,
+}
+
+/// So many names of custom fields are kept, and of each so many characters.
+const MOST_CUSTOMS: usize = 10_000;
+const MOST_CHARACTERS: usize = 80;
+
+/// Enough of a digest to tell fields of one record apart.
+fn start([a, b, c, d, ..]: Short) -> u32 {
+    u32::from_be_bytes([a, b, c, d])
 }
 
 impl Digester {
@@ -78,7 +120,44 @@ impl Digester {
     pub(crate) fn under(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        Self { mac, lasting: false }
+        Self { mac, lasting: false, customs: Mutex::default() }
+    }
+
+    /// Keeps the names of a record's custom fields, so that those that differ can be told. For records that an environment
+    /// holds: in a file that was misread, what looks like a name may be a secret.
+    pub(crate) fn learn(&self, record: &Record) {
+        if record.customs.is_empty() || record.sealed_under.is_some() {
+            return;
+        }
+        let mut known = self.customs.lock().unwrap_or_else(PoisonError::into_inner);
+        for custom in &record.customs {
+            let name = self.custom_name(&custom.name);
+            if known.len() < MOST_CUSTOMS && !known.contains_key(&name) {
+                known.insert(name, custom.name.chars().take(MOST_CHARACTERS).collect());
+            }
+        }
+    }
+
+    fn custom_name(&self, name: &str) -> u32 {
+        start(self.labelled("custom name", [name.as_bytes()]))
+    }
+
+    /// What a custom field is called in a list of fields, by the digest of its name.
+    fn called(&self, name: u32) -> String {
+        let known = self.customs.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&name).map_or_else(|| "a custom field".to_owned(), |name| format!("custom field {name}"))
+    }
+
+    /// The digests of a record's custom fields, one by one; none where they are carried sealed, names and all.
+    fn customs(&self, record: &Record) -> Box<[(u32, u32)]> {
+        if record.sealed_under.is_some() {
+            return Box::default();
+        }
+        let customs = record.customs.iter().map(|custom| {
+            let all = [custom.kind.as_str().as_bytes(), custom.value.expose().as_bytes()];
+            (self.custom_name(&custom.name), start(self.labelled("custom", all)))
+        });
+        customs.collect()
     }
 
     fn labelled<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
@@ -135,7 +214,8 @@ impl Digester {
         RecordDigest {
             identity,
             content: self.labelled("content", fields.iter().map(<[u8; 16]>::as_slice).chain(key)),
-            fields: fields.map(|[a, b, c, d, ..]| u32::from_be_bytes([a, b, c, d])),
+            fields: fields.map(start),
+            customs: self.customs(record),
         }
     }
 }
@@ -167,6 +247,11 @@ impl DigestStore {
             part.write_all(&digest.identity)?;
             part.write_all(&digest.content)?;
             digest.fields.iter().try_for_each(|field| part.write_all(&field.to_be_bytes()))?;
+            part.write_all(&u32::try_from(digest.customs.len()).unwrap_or(u32::MAX).to_be_bytes())?;
+            for (name, all) in &digest.customs {
+                part.write_all(&name.to_be_bytes())?;
+                part.write_all(&all.to_be_bytes())?;
+            }
             part.write_all(&u32::try_from(note.len()).unwrap_or(u32::MAX).to_be_bytes())?;
             part.write_all(note.as_bytes())
         };
@@ -232,10 +317,18 @@ impl Noted {
         for field in &mut fields {
             *field = u32::from_be_bytes(take(from)?);
         }
+        let mut customs = Vec::new();
+        for _ in 0..u32::from_be_bytes(take(from)?) {
+            customs.push((u32::from_be_bytes(take(from)?), u32::from_be_bytes(take(from)?)));
+        }
         let mut note = vec![0; u32::from_be_bytes(take(from)?) as usize];
         from.read_exact(&mut note)?;
         let note = String::from_utf8_lossy(&note).into();
-        Ok(Some(Self { number, digest: RecordDigest { identity, content, fields }, note }))
+        Ok(Some(Self {
+            number,
+            digest: RecordDigest { identity, content, fields, customs: customs.into() },
+            note,
+        }))
     }
 }
 
@@ -266,13 +359,14 @@ impl Ledger {
         true
     }
 
-    /// Removes one record of the same place, name and login; answers it, its note and what differs.
+    /// Removes one record of the same place, name and login; answers it, its note and what differs. `digester` took them.
     pub(crate) fn take_alike(
         &mut self,
         digest: &RecordDigest,
+        digester: &Digester,
     ) -> Option<(RecordDigest, String, Vec<String>)> {
         let (held, note) = self.0.get_mut(&digest.identity)?.pop()?;
-        let what = held.differing(digest);
+        let what = held.differing(digest, digester);
         Some((held, note.into_string(), what))
     }
 
@@ -291,6 +385,39 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Custom, CustomKind};
+
+    #[test]
+    fn custom_fields_that_differ_are_named() {
+        let digester = Digester::new().unwrap();
+        let record = |customs: &[(&str, &str)]| {
+            let custom = |(name, value): &(&str, &str)| Custom {
+                name: (*name).into(),
+                kind: CustomKind::Password,
+                value: (*value).into(),
+            };
+            Record { customs: customs.iter().map(custom).collect(), ..Record::default() }
+        };
+        let differing = |one: &[(&str, &str)], two: &[(&str, &str)]| {
+            // The one stands in an environment; also once they have been on the disk.
+            digester.learn(&record(one));
+            let mut store = DigestStore::new();
+            store.add(&digester.digest(&record(one)), "").unwrap();
+            let mut held: Ledger = store.into_parts().flat_map(Result::unwrap).collect();
+            held.take_alike(&digester.digest(&record(two)), &digester).unwrap().2.join(", ")
+        };
+        let both = [("PIN", "1"), ("PUK", "2")];
+        assert_eq!(differing(&both, &both), "");
+        assert_eq!(differing(&both, &[("PIN", "1"), ("PUK", "3")]), "custom field PUK");
+        assert_eq!(differing(&both, &[("PIN", "1")]), "custom field PUK");
+        let misread = [("PIN", "1"), ("PUK", "2"), ("a password", "3"), ("another", "4")];
+        assert_eq!(differing(&both, &misread), "a custom field");
+        assert_eq!(differing(&both, &[]), "custom field PIN, custom field PUK");
+        assert_eq!(differing(&both, &[("PUK", "2"), ("PIN", "1")]), "custom fields", "their order alone");
+        assert_eq!(differing(&[("a", "1"), ("a", "2")], &[("a", "1"), ("a", "1")]), "custom field a");
+        let long = "n".repeat(500);
+        assert!(differing(&[(&long, "1")], &[]).len() < 100);
+    }
 
     #[test]
     fn digests_come_back_whole_from_memory_and_from_disk() {

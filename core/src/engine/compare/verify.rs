@@ -7,6 +7,7 @@ use crate::engine::options::Options;
 use crate::engine::placement::Placement;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
 use crate::engine::report::{Difference, ONLY_THERE, Report};
+use crate::engine::source::filter::Filter;
 use crate::engine::source::{self, Chunks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Entry, Record, RecordPath};
@@ -33,10 +34,11 @@ pub async fn verify(
     let digester = lasting(b)?.map_or_else(Digester::new, Ok)?;
     let mut report = Report::default();
     let ways = match options.structure {
-        Some(structure) => vec![Placement::of(a, b, structure)?],
+        Some(structure) => vec![(Placement::of(a, b, structure)?, None)],
         None => Placement::candidates(a, b),
     };
-    let mut ways: Vec<Way> = ways.into_iter().map(Way::new).collect();
+    let mut ways: Vec<Way> =
+        ways.into_iter().map(|(placement, called)| Way::new(placement, called)).collect();
     if let Some(note) = one_in_two_places(a, b).await? {
         report.notes.push(note);
     }
@@ -49,6 +51,9 @@ pub async fn verify(
             match entry {
                 Entry::Record(record, _) => {
                     report.read += 1;
+                    if a.environment().is_some() {
+                        digester.learn(&record);
+                    }
                     Way::add(&mut ways, record, &digester)?;
                 }
                 Entry::Reject(reject) => {
@@ -67,14 +72,27 @@ pub async fn verify(
     let mut of_b = options.clone();
     of_b.allow_empty = true;
     let since = of_b.filter.changed_since.take();
+    // Where things stand elsewhere than in the first location, its names say nothing of the second's places.
+    let places = ways.iter().any(|way| way.placement != Placement::default()).then(|| {
+        let Filter { vaults, folder, exclude, .. } = &mut of_b.filter;
+        Filter {
+            vaults: std::mem::take(vaults),
+            folder: folder.take(),
+            exclude: std::mem::take(exclude),
+            ..Filter::default()
+        }
+    });
     let extras = if options.exact && since.is_none() { Extras::Differ } else { Extras::Unasked };
     progress.begin(Step::Verifying, Some(report.read));
     let chunks = source::open(b, &of_b);
-    let held = Held::read(chunks, &digester, extras, &mut ways, progress, &mut report).await?;
+    let (mut held, places) = (Held::new(extras, b.environment().is_some()), places.unwrap_or_default());
+    held.read(chunks, &digester, (&mut ways, &places), progress, &mut report).await?;
     // The way that most of what is there has gone; of equals the first.
     let most = ways.iter().map(|way| way.met).max().unwrap_or_default();
-    if let Some(way) = ways.into_iter().find(|way| way.met == most) {
-        held.compare(way.expected, true, &mut report)?;
+    if let Some((number, way)) = ways.into_iter().enumerate().find(|(_, way)| way.met == most) {
+        let called = way.called.map(|called| format!("vaults and folders were compared {called}"));
+        report.notes.extend(called);
+        held.compare(way.expected, number, true, &digester, &mut report)?;
     }
     if !report.different.is_empty() && !options.filter.is_empty() {
         report.notes.push("missing and only there mean: among the records that the filter takes".to_owned());
@@ -93,6 +111,8 @@ pub(crate) fn lasting(location: &Endpoint) -> Result<Option<Digester>> {
 /// One of the ways that the records of the first location may have gone to the second.
 struct Way {
     placement: Placement,
+    /// What it is called, where it is not the usual one.
+    called: Option<&'static str>,
     expected: DigestStore,
     /// The places, names and logins of the first so many.
     sample: HashSet<Short>,
@@ -104,8 +124,8 @@ impl Way {
     /// Enough to tell the ways apart.
     const SAMPLE: usize = 10_000;
 
-    fn new(placement: Placement) -> Self {
-        Self { placement, expected: DigestStore::new(), sample: HashSet::new(), met: 0 }
+    fn new(placement: Placement, called: Option<&'static str>) -> Self {
+        Self { placement, called, expected: DigestStore::new(), sample: HashSet::new(), met: 0 }
     }
 
     /// Adds a record to each.
@@ -153,8 +173,9 @@ pub(crate) async fn check_off(
     report: &mut Report,
 ) -> Result<()> {
     progress.begin(Step::Verifying, Some(expected.len()));
-    let held = Held::read(back, digester, Extras::Others(others), &mut [], progress, report).await?;
-    held.compare(expected, whole, report)
+    let mut held = Held::new(Extras::Others(others), true);
+    held.read(back, digester, (&mut [], &Filter::default()), progress, report).await?;
+    held.compare(expected, 0, whole, digester, report)
 }
 
 /// What a location holds.
@@ -163,21 +184,34 @@ struct Held {
     extras: Extras,
     /// Digests of what others wrote meanwhile, and whether the job expected one that is equal.
     of_others: HashMap<(Short, Short), bool>,
-    lasting: bool,
+    /// Whether an environment holds it, and no file.
+    in_environment: bool,
+}
+
+/// What a note begins with: for each of the ways, whether a record that came so was chosen where it came from. Of few ways
+/// this is one character.
+fn marked(ways: &[Way], places: &Filter, path: &RecordPath) -> char {
+    let chosen = |way: &Way| way.placement.came_from(path).is_none_or(|path| places.takes_place(&path));
+    let bits = ways.iter().enumerate().map(|(number, way)| u32::from(chosen(way)) << number).sum();
+    char::from_u32(bits).unwrap_or(char::MAX)
 }
 
 impl Held {
-    /// Reads a location's records, each at its whole path, and counts which of the ways they have gone.
+    fn new(extras: Extras, in_environment: bool) -> Self {
+        Self { records: DigestStore::new(), extras, of_others: HashMap::new(), in_environment }
+    }
+
+    /// Reads a location's records, each at its whole path, and counts which of the ways they have gone; `places` is what was
+    /// chosen of the first location, by its own names.
     async fn read(
+        &mut self,
         mut chunks: Chunks,
         digester: &Digester,
-        extras: Extras,
-        ways: &mut [Way],
+        (ways, places): (&mut [Way], &Filter),
         progress: &dyn Progress,
         report: &mut Report,
-    ) -> Result<Self> {
-        let (records, of_others, lasting) = (DigestStore::new(), HashMap::new(), digester.is_lasting());
-        let mut this = Self { records, extras, of_others, lasting };
+    ) -> Result<()> {
+        let this = self;
         let alone = !matches!(this.extras, Extras::Others(_));
         while let Some(chunk) = chunks.recv().await {
             let chunk = chunk?;
@@ -185,6 +219,9 @@ impl Held {
             for entry in chunk {
                 match entry {
                     Entry::Record(record, at) => {
+                        if this.in_environment {
+                            digester.learn(&record);
+                        }
                         let digest = digester.digest(&record);
                         if let (Extras::Others(ids), Some(id)) = (&this.extras, &at.pointer)
                             && ids.contains(id)
@@ -194,7 +231,8 @@ impl Held {
                         for way in &mut *ways {
                             way.met += u64::from(way.sample.contains(&digest.identity));
                         }
-                        this.records.add(&digest, &record.label())?;
+                        let mark = marked(ways, places, &record.path);
+                        this.records.add(&digest, &format!("{mark}{}", record.label()))?;
                     }
                     // What cannot be read shows as missing, if it was expected.
                     Entry::Reject(reject) if alone => report.rejected.push(reject.into()),
@@ -207,11 +245,19 @@ impl Held {
             progress.advance(count);
             check(progress)?;
         }
-        Ok(this)
+        Ok(())
     }
 
-    /// Checks it off against what is expected. `whole`: that is all of it, no sample, and its digest goes into the report.
-    fn compare(mut self, expected: DigestStore, whole: bool, report: &mut Report) -> Result<()> {
+    /// Checks it off against what is expected, which came by the way of this number. `whole`: that is all of it, no sample, and
+    /// its digest goes into the report.
+    fn compare(
+        mut self,
+        expected: DigestStore,
+        way: usize,
+        whole: bool,
+        digester: &Digester,
+        report: &mut Report,
+    ) -> Result<()> {
         let mut equal_ones = SetDigest::default();
         for (expected, held) in expected.into_parts().zip(self.records.into_parts()) {
             let mut expected: Ledger = expected?.into_iter().collect();
@@ -230,13 +276,16 @@ impl Held {
             report.verified += (count - unmatched.len()) as u64;
             // Only now is it known which of the expected have no equal.
             for noted in unmatched {
-                let record = noted.note.into_string();
+                let mut record = noted.note.into_string();
+                let mark = u32::from(record.remove(0));
                 if self.of_others.get(&noted.digest.whole()) == Some(&true) {
                     report.different.push(twice(record));
                     continue;
                 }
-                match expected.take_alike(&noted.digest) {
+                match expected.take_alike(&noted.digest, digester) {
                     Some((_, _, what)) => report.different.push(Difference { record, what }),
+                    // It is none of those that were chosen.
+                    None if mark & 1 << way == 0 => {}
                     None if self.extras == Extras::Differ => {
                         report.only_there += 1;
                         report.different.push(Difference { record, what: vec![ONLY_THERE.to_owned()] });
@@ -248,7 +297,7 @@ impl Held {
             report.different.extend(expected.into_missing());
         }
         // Of nothing there is no proof.
-        report.digest = (whole && self.lasting && report.verified > 0).then(|| equal_ones.to_hex());
+        report.digest = (whole && digester.is_lasting() && report.verified > 0).then(|| equal_ones.to_hex());
         // What differs is looked for first, and there may be thousands of the others.
         let by_weight = |one: &Difference| (one.is_only_there(), one.is_missing());
         report.different.sort_by(|one, two| {

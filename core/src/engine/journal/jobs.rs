@@ -29,13 +29,26 @@ pub enum State {
     Failed,
     /// The user ended it.
     Interrupted,
+    /// What it did is being taken back.
+    Undoing,
+    /// Taking it back did not come to its end; `undo` goes on with that.
+    #[serde(rename = "half-undone")]
+    HalfUndone,
     /// What it did was taken back.
     Undone,
 }
 
 impl State {
-    const ALL: [Self; 6] =
-        [Self::Running, Self::Stopped, Self::Done, Self::Failed, Self::Interrupted, Self::Undone];
+    const ALL: [Self; 8] = [
+        Self::Running,
+        Self::Stopped,
+        Self::Done,
+        Self::Failed,
+        Self::Interrupted,
+        Self::Undoing,
+        Self::HalfUndone,
+        Self::Undone,
+    ];
 
     /// The word in lists.
     #[must_use]
@@ -46,8 +59,27 @@ impl State {
             Self::Done => "done",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Undoing => "undoing",
+            Self::HalfUndone => "half-undone",
             Self::Undone => "undone",
         }
+    }
+
+    /// The state of that name; what a later version may call it is no state to go on from.
+    fn of(name: &str) -> Self {
+        Self::ALL.into_iter().find(|known| known.name() == name).unwrap_or(Self::Failed)
+    }
+
+    /// Whether a process is at work on it.
+    #[must_use]
+    pub fn is_at_work(self) -> bool {
+        matches!(self, Self::Running | Self::Undoing)
+    }
+
+    /// Whether `resume` can go on with it.
+    #[must_use]
+    pub fn can_be_resumed(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed | Self::Interrupted)
     }
 }
 
@@ -76,8 +108,11 @@ pub struct Summary {
     pub removed: u64,
     /// Records whose answer never came.
     pub open: u64,
-    /// Whether `undo` can take it back.
+    /// Whether `undo` can take it back, or go on with that.
     pub undoable: bool,
+    /// Whether it wrote nothing yet.
+    #[serde(skip)]
+    idle: bool,
 }
 
 /// What a new job is known by.
@@ -96,31 +131,86 @@ impl Journal {
     pub fn jobs(&self) -> Result<Vec<Summary>> {
         let db = self.db();
         let failed = |error| self.failed(error);
-        let mut query = db.prepare(&format!("{SUMMARY} ORDER BY id DESC")).map_err(failed)?;
+        let mut query =
+            db.prepare(&format!("{SUMMARY}, {IDLE} FROM jobs ORDER BY id DESC")).map_err(failed)?;
         let rows = query.query_map([], summary).map_err(failed)?;
-        let mut all: Vec<Summary> = rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        let all: Vec<Summary> = rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
         drop(query);
         drop(db);
-        // One job at a time writes to a sink, and the newest of those that began is it.
+        // One job at a time writes to a sink, and the newest of those that say so is it.
         let mut at_work = HashSet::new();
-        for job in &mut all {
-            let newest = at_work.insert(job.sink.clone());
-            if job.state == State::Running && !(newest && self.is_held(&job.sink)?) {
-                job.state = State::Stopped;
-            }
+        let mut told = Vec::with_capacity(all.len());
+        for job in all {
+            let newest = job.state.is_at_work() && at_work.insert(job.sink.clone());
+            told.extend(self.as_it_is(job, newest)?);
         }
-        Ok(all)
+        Ok(told)
     }
 
-    /// The newest job that `wanted` takes.
+    /// A job whose process may have ended without a word, `may_be_at_work` or not; `None` where that one wrote nothing, so
+    /// that there is no job.
+    fn as_it_is(&self, mut job: Summary, may_be_at_work: bool) -> Result<Option<Summary>> {
+        if !job.state.is_at_work() || (may_be_at_work && self.is_held(&job.sink)?) {
+            return Ok(Some(job));
+        }
+        if job.state == State::Undoing {
+            job.state = State::HalfUndone;
+            return Ok(Some(job));
+        }
+        job.state = State::Stopped;
+        Ok((!job.idle).then_some(job))
+    }
+
+    /// Writes down that the jobs of a sink that is held now ended without a word, and forgets those of any sink that wrote
+    /// nothing: they take no numbers.
+    pub(super) fn settle_dead(&self, held: &str) -> Result<()> {
+        let dead = |sink: &str| {
+            let db = self.db();
+            let change = db.unchecked_transaction()?;
+            let idle = format!(
+                "SELECT id FROM jobs WHERE sink = ?1 AND state = 'running' AND {IDLE} ORDER BY id DESC"
+            );
+            let idle: Vec<i64> = change
+                .prepare(&idle)?
+                .query_map([sink], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            for id in idle {
+                forget_idle(&change, id)?;
+            }
+            change
+                .execute("UPDATE jobs SET state = 'stopped' WHERE sink = ?1 AND state = 'running'", [sink])?;
+            change.execute(
+                "UPDATE jobs SET state = 'half-undone' WHERE sink = ?1 AND state = 'undoing'",
+                [sink],
+            )?;
+            change.commit()
+        };
+        dead(held).map_err(|error| self.failed(error))?;
+        let others = || {
+            let db = self.db();
+            let sinks =
+                format!("SELECT DISTINCT sink FROM jobs WHERE state = 'running' AND sink <> ?1 AND {IDLE}");
+            db.prepare(&sinks)?
+                .query_map([held], |row| row.get(0))?
+                .collect::<rusqlite::Result<Vec<String>>>()
+        };
+        for sink in others().map_err(|error| self.failed(error))? {
+            if let Some(_free) = self.try_lock(&sink)? {
+                dead(&sink).map_err(|error| self.failed(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest job that `wanted` takes: one that `what` says, such as "can be undone".
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is none.
-    pub fn last(&self, wanted: impl Fn(&Summary) -> bool) -> Result<Summary> {
+    pub fn last(&self, wanted: impl Fn(&Summary) -> bool, what: &str) -> Result<Summary> {
         self.jobs()?.into_iter().find(wanted).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "there is no such job")
+            Error::new(ErrorKind::NotFound, format!("no job {what}"))
                 .at(Place::File { path: self.path.clone(), at: None })
-                .next_step("keyferry jobs lists them")
+                .next_step("keyferry jobs lists them; --journal names another journal")
         })
     }
 
@@ -146,7 +236,7 @@ impl Journal {
         let newest: Option<(i64, String, String, String)> = newest.map_err(|error| self.failed(error))?;
         Ok(newest.and_then(|(id, command, folder, state)| {
             let same = command == words && folder == new.folder.to_string_lossy();
-            (same && matches!(state.as_str(), "running" | "failed" | "interrupted")).then_some(id)
+            (same && State::of(&state).can_be_resumed()).then_some(id)
         }))
     }
 
@@ -156,11 +246,16 @@ impl Journal {
     /// [`ErrorKind::NotFound`] where there is no such job.
     pub fn job(&self, id: i64) -> Result<Summary> {
         let db = self.db();
-        let found = db.query_row(&format!("{SUMMARY} WHERE id = ?1"), [id], summary).optional();
-        found.map_err(|error| self.failed(error))?.ok_or_else(|| {
+        let found =
+            db.query_row(&format!("{SUMMARY}, {IDLE} FROM jobs WHERE id = ?1"), [id], summary).optional();
+        drop(db);
+        let found = found.map_err(|error| self.failed(error))?;
+        found.map(|job| self.as_it_is(job, true)).transpose()?.flatten().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("there is no job {id}"))
                 .at(Place::File { path: self.path.clone(), at: None })
-                .next_step("keyferry jobs lists them")
+                .next_step(
+                    "keyferry jobs lists them; a run that wrote nothing is none: run its command again",
+                )
         })
     }
 
@@ -198,10 +293,14 @@ impl Journal {
     /// Takes up a job again, to go on with it.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] where it wrote elsewhere than into `sink`, or was undone;
+    /// [`ErrorKind::Usage`] where it wrote elsewhere than into `sink`, or was undone, be it by half;
     /// [`ErrorKind::Locked`] where its key is not this user's.
     pub fn resume(&self, id: i64, sink: &Environment) -> Result<Job> {
         let job = self.reopen(id, sink)?;
+        if self.job(id)?.state == State::HalfUndone {
+            return Err(Error::new(ErrorKind::Usage, format!("job {id} is half undone"))
+                .next_step(format!("keyferry undo {id} goes on with that")));
+        }
         job.change(|db| {
             db.execute("UPDATE jobs SET state = 'running', ended = NULL WHERE id = ?1", [id]).map(drop)
         })?;
@@ -256,10 +355,13 @@ impl Journal {
     /// any more. What it made stays.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such job; [`ErrorKind::Refused`] where it holds secrets that may work
-    /// at their targets and stand nowhere else.
+    /// [`ErrorKind::NotFound`] where there is no such job; [`ErrorKind::Conflict`] where it is at work;
+    /// [`ErrorKind::Refused`] where it holds secrets that may work at their targets and stand nowhere else.
     pub fn forget(&self, id: i64) -> Result<()> {
-        self.job(id)?;
+        if self.job(id)?.state.is_at_work() {
+            return Err(Error::new(ErrorKind::Conflict, format!("job {id} is at work"))
+                .next_step("wait until it has ended, or stop it"));
+        }
         if holds_open_secrets(&self.db(), id).map_err(|error| self.failed(error))? {
             let what = "it holds secrets that may work at their targets and stand nowhere else";
             return Err(Error::new(ErrorKind::Refused, what).next_step(format!("keyferry resume {id}")));
@@ -312,8 +414,24 @@ const SUMMARY: &str = "SELECT id, state, started, ended, command, folder, sink,
   + (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM removals WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL),
-    (SELECT count(DISTINCT item) FROM removals WHERE job = jobs.id AND gone = 1)
-    FROM jobs";
+    (SELECT count(DISTINCT item) FROM removals WHERE job = jobs.id AND gone = 1)";
+
+/// That a row of `jobs` wrote nothing.
+const IDLE: &str = "NOT EXISTS (SELECT 1 FROM creations WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM updates WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM removals WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM grants WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM places WHERE job = jobs.id)";
+
+/// Takes a job that did nothing out of the journal; says whether it was one. Its number was told to nobody: the next job
+/// gets it.
+fn forget_idle(db: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let forgotten = db.execute(&format!("DELETE FROM jobs WHERE id = ?1 AND {IDLE}"), [id])? > 0;
+    let last = "UPDATE sqlite_sequence SET seq = ?1 - 1 WHERE name = 'jobs' AND seq = ?1 AND ?2";
+    db.execute(last, params![id, forgotten])?;
+    Ok(forgotten)
+}
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     let state: String = row.get(1)?;
@@ -322,17 +440,18 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
     let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or_default());
     Ok(Summary {
         id: row.get(0)?,
-        state: State::ALL.into_iter().find(|known| known.name() == state).unwrap_or(State::Failed),
+        state: State::of(&state),
         started: row.get(2)?,
         ended: row.get(3)?,
         command: serde_json::from_str(&words).unwrap_or_default(),
         folder: folder.into(),
         sink: row.get(6)?,
-        undoable: row.get(7)?,
+        undoable: row.get::<_, bool>(7)? && state != State::Undone.name(),
         created: count(8)?,
         updated: count(9)?,
         open: count(10)?,
         removed: count(11)?,
+        idle: row.get(12)?,
     })
 }
 
@@ -422,24 +541,12 @@ impl Job {
 
     /// Takes the job out of the journal if it did nothing; says whether it was so.
     pub fn forget_if_idle(&self) -> Result<bool> {
-        self.change(|db| {
-            let forgotten = db.execute(
-                "DELETE FROM jobs WHERE id = ?1
-                 AND NOT EXISTS (SELECT 1 FROM creations WHERE job = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM updates WHERE job = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM removals WHERE job = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM grants WHERE job = ?1)
-                 AND NOT EXISTS (SELECT 1 FROM places WHERE job = ?1)",
-                [self.id],
-            )?;
-            // Its number was told to nobody: the next job gets it.
-            db.execute(
-                "UPDATE sqlite_sequence SET seq = ?1 - 1 WHERE name = 'jobs' AND seq = ?1 AND ?2",
-                params![self.id, forgotten > 0],
-            )?;
-            Ok(forgotten > 0)
-        })
+        self.change(|db| forget_idle(db, self.id))
+    }
+
+    /// Writes down that it is being taken back.
+    pub(crate) fn undoing(&self) -> Result<()> {
+        self.change(|db| db.execute("UPDATE jobs SET state = 'undoing' WHERE id = ?1", [self.id]).map(drop))
     }
 
     /// Writes down how it ended.
@@ -451,7 +558,13 @@ impl Job {
                 // What is taken back later took no longer for that.
                 "UPDATE jobs SET state = ?2, ended = iif(?5, coalesce(ended, ?3), ?3), report = coalesce(?4, report)
                  WHERE id = ?1",
-                params![self.id, state.name(), now(), report, state == State::Undone],
+                params![
+                    self.id,
+                    state.name(),
+                    now(),
+                    report,
+                    matches!(state, State::Undone | State::HalfUndone)
+                ],
             )
             .map(drop)
         })

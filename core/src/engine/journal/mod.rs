@@ -118,15 +118,26 @@ impl Journal {
     }
 
     /// Holds a sink for one job at a time on this machine, under any spelling that `sink` is
-    /// canonical for. The lock ends with its process, however that ends.
+    /// canonical for, and writes down what became of jobs whose processes ended without a word. The lock ends with its
+    /// process, however that ends.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] where another job holds it.
     pub fn lock(&self, sink: &str) -> Result<Lock> {
-        self.try_lock(sink)?.ok_or_else(|| {
+        let mut lock = self.try_lock(sink)?;
+        // Whoever lists jobs holds it for a moment, to find out whether anybody does.
+        for _ in 0..10 {
+            if lock.is_none() {
+                std::thread::sleep(Duration::from_millis(30));
+                lock = self.try_lock(sink)?;
+            }
+        }
+        let lock = lock.ok_or_else(|| {
             Error::new(ErrorKind::Conflict, format!("another job is writing to {sink}"))
                 .next_step("wait until it has ended: two at once could make records twice")
-        })
+        })?;
+        self.settle_dead(sink)?;
+        Ok(lock)
     }
 
     /// Whether a job is writing to a sink.

@@ -191,9 +191,9 @@ impl Plan {
     }
 
     /// Judges those records whose identities share a part of the digests.
-    fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict) {
+    fn judge(&mut self, mut held: Ledger, wanted: Vec<Noted>, on_conflict: Conflict, digester: &Digester) {
         for noted in self.without_equal(&mut held, wanted) {
-            let Some((theirs, held, what)) = held.take_alike(&noted.digest) else {
+            let Some((theirs, held, what)) = held.take_alike(&noted.digest, digester) else {
                 self.create += 1;
                 self.note("create", &noted.digest, None);
                 continue;
@@ -221,11 +221,12 @@ impl Plan {
         on_conflict: Conflict,
         sync: &Sync,
         vaults: &Vaults,
+        digester: &Digester,
     ) -> Result<()> {
         let knows = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.knows(digest));
         let brought = |digest: &RecordDigest| sync.base.as_ref().map_or(Ok(false), |base| base.holds(digest));
         for noted in self.without_equal(&mut held, wanted) {
-            let Some((theirs, note, mut what)) = held.take_alike(&noted.digest) else {
+            let Some((theirs, note, mut what)) = held.take_alike(&noted.digest, digester) else {
                 self.create += 1;
                 self.note("create", &noted.digest, None);
                 if knows(&noted.digest)? {
@@ -419,8 +420,8 @@ pub(crate) async fn make_plan(
     for (held, wanted) in held.into_parts().zip(wanted.into_parts()) {
         let held: Ledger = held?.into_iter().collect();
         match &options.sync {
-            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync, &vaults)?,
-            None => plan.judge(held, wanted?, options.on_conflict),
+            Some(sync) => plan.judge_sync(held, wanted?, options.on_conflict, sync, &vaults, digester)?,
+            None => plan.judge(held, wanted?, options.on_conflict, digester),
         }
     }
     for rejected in &plan.rejected {
@@ -486,6 +487,9 @@ async fn wanted(
                 Entry::Record(record, at) => {
                     plan.read += 1;
                     vaults.read(&record.path);
+                    if from.environment().is_some() {
+                        digester.learn(&record);
+                    }
                     match fit(record, &at, to, &placement) {
                         Ok(record) => {
                             if let Some(holding) = &mut holding {
@@ -547,6 +551,7 @@ async fn held(
                     let id = at.pointer.as_deref().unwrap_or_default();
                     plan.before.held(id);
                     let vault = vaults.number(&record.path);
+                    digester.learn(&record);
                     held.add(&digester.digest(&record), &format!("{id}\n{vault}\n{}", record.label()))?;
                 }
                 Entry::Reject(reject) => plan.before.held(reject.at.pointer.as_deref().unwrap_or_default()),

@@ -58,7 +58,7 @@ pub struct Report {
     pub verified: u64,
     /// One digest of all records that were found equal, as they stand in the sink: 64 hexadecimal digits under a key that
     /// only the sink's user can derive, so that `verify` on another day gives the same for the same records. `null` where
-    /// that user has no keys, where only a sample was read, and after a sync.
+    /// that user has no keys, where only a sample was read, and after a sync that an earlier version began.
     pub digest: Option<String>,
     /// Records that only the second location holds, where that is no difference.
     pub only_there: u64,
@@ -111,6 +111,18 @@ impl Report {
         }
     }
 
+    /// Records that both sides hold, with other fields.
+    #[must_use]
+    pub fn unequal(&self) -> u64 {
+        self.different.iter().filter(|one| !one.is_missing() && !one.is_only_there()).count() as u64
+    }
+
+    /// Records that the second side does not hold.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.different.iter().filter(|one| one.is_missing()).count() as u64
+    }
+
     /// Adds what a reader says of its values.
     pub(crate) fn count(&mut self, values: Values) {
         self.values.get_or_insert_default().add(values);
@@ -121,6 +133,17 @@ impl Report {
     pub fn rate(&self) -> f64 {
         if self.seconds > 0.0 { self.read as f64 / self.seconds } else { 0.0 }
     }
+}
+
+/// Words as one types them in a POSIX shell: those with a meaning of their own there in single quotes.
+#[must_use]
+pub fn typed<T: AsRef<str>>(words: &[T]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
+    let word = |word: &T| match word.as_ref() {
+        bare if !bare.is_empty() && bare.chars().all(plain) => bare.to_owned(),
+        other => format!("'{}'", other.replace('\'', r"'\''")),
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// `1 group`, `2 groups`.
@@ -230,6 +253,12 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_typed_so_that_a_shell_takes_them_as_they_were() {
+        let words = ["import", "my file.csv", "prod:Ёлка/é", "it's", "", "$(x)", "*", "~/a"];
+        assert_eq!(typed(&words), r"import 'my file.csv' prod:Ёлка/é 'it'\''s' '' '$(x)' '*' '~/a'");
+    }
 
     #[test]
     fn a_value_without_an_account_is_a_difference() {

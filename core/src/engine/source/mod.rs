@@ -43,18 +43,28 @@ pub(crate) struct Chunks {
     entries: Receiver<Result<Vec<Entry>>>,
     /// Bytes that were read, and those of the file.
     bytes: Option<(Arc<AtomicU64>, u64)>,
+    /// Chunks that were received.
+    received: u32,
 }
 
 impl Chunks {
     /// The next; `None` after the last one or an error.
     pub(crate) async fn recv(&mut self) -> Option<Result<Vec<Entry>>> {
-        self.entries.recv().await
+        let next = self.entries.recv().await;
+        self.received += u32::from(next.is_some());
+        next
     }
 
-    /// How much of the source has been read, from 0 to 1; `None` where nothing tells its length.
+    /// About how much of the source has been received, from 0 to 1; `None` where nothing tells its length. The reader is ahead
+    /// of whoever receives: by the chunks that wait and one more, and by its buffer, which may hold all that is left.
     pub(crate) fn portion(&self) -> Option<f64> {
         let (read, all) = self.bytes.as_ref()?;
-        Some((read.load(Ordering::Relaxed) as f64 / *all as f64).min(1.0))
+        let (read, waiting) = (read.load(Ordering::Relaxed), self.entries.len() as f64);
+        let received = f64::from(self.received);
+        if self.entries.is_closed() {
+            return Some(received / (received + waiting));
+        }
+        (read < *all).then(|| read as f64 / *all as f64 * received / (received + waiting + 1.0))
     }
 }
 
@@ -144,7 +154,7 @@ fn start(from: &Endpoint, options: &Options, filter: Filter, only: Only, allow_e
             spawn_reading(path, input, *format, options, filter.check(from), (filter, allow_empty), to);
         }
     }
-    Chunks { entries, bytes }
+    Chunks { entries, bytes, received: 0 }
 }
 
 /// What `from` gives, kept so that it can be read twice, where it gives that only once: standard input, a pipe.
@@ -333,4 +343,28 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
 pub fn records(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
     // Whoever shows records one by one sees that there are none.
     open(from, &Options { allow_empty: true, ..options.clone() }).entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_between_reader_and_writer_is_not_through() {
+        let (to, entries) = mpsc::channel(QUEUE);
+        let read = Arc::new(AtomicU64::new(50));
+        let mut chunks = Chunks { entries, bytes: Some((read.clone(), 100)), received: 0 };
+        for _ in 0..3 {
+            to.send(Ok(Vec::new())).await.unwrap();
+        }
+        assert!(chunks.recv().await.is_some());
+        assert_eq!(chunks.portion(), Some(0.5 / 4.0));
+        // The file is in the buffer, and how much of it is through nothing tells.
+        read.store(100, Ordering::Relaxed);
+        assert_eq!(chunks.portion(), None);
+        drop(to);
+        assert_eq!(chunks.portion(), Some(1.0 / 3.0));
+        while chunks.recv().await.is_some() {}
+        assert_eq!(chunks.portion(), Some(1.0));
+    }
 }

@@ -499,6 +499,14 @@ async fn into_file(
 ) -> Result<Report> {
     let sealed = options.sealed || is_archive(path);
     let format = written_format(path, format);
+    let unknown = || {
+        Error::new(ErrorKind::Usage, "the file's format is not known")
+            .at(Place::File { path: path.to_owned(), at: None })
+            .next_step("name it: --format json, csv or jsonl; keyferry formats lists all")
+    };
+    if !sealed && format.is_none() {
+        return Err(unknown());
+    }
     if !sealed && !format.is_some_and(formats::Format::is_encrypted) && !options.allow_plaintext {
         return Err(Error::new(ErrorKind::Usage, "this format holds every secret in the clear")
             .next_step("add --allow-plaintext if that is what you want; the file gets mode 0600"));
@@ -513,10 +521,7 @@ async fn into_file(
     let mut writer: Box<dyn formats::Writer> = if sealed {
         Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
-        let format = format.ok_or_else(|| {
-            Error::new(ErrorKind::Usage, "the file's format is not known")
-                .next_step("name it: --format json, csv or jsonl")
-        })?;
+        let format = format.ok_or_else(unknown)?;
         formats::writer(format, output, &options.write)?
     };
     let mut report = Report::default();

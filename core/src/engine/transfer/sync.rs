@@ -5,14 +5,15 @@
 //! edited the sink, which is drift. It holds digests only (HMAC-SHA-256), under a key that is
 //! wrapped to the user's public key.
 
-use crate::crypto::generate;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest, Short};
 use crate::engine::environment::Environment;
 use crate::engine::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
+use data_encoding::BASE64;
 use rusqlite::{OptionalExtension as _, params};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// How to keep a sink in step with its source.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +84,9 @@ pub struct Base {
     /// same removals no smaller.
     held_of: Option<u64>,
     key: Arc<SecretString>,
+    /// The same, where it is the one that the user derives for comparisons: then `verify` takes the same digests. What an
+    /// earlier version began has a random one.
+    users: Option<Arc<Zeroizing<[u8; 32]>>>,
 }
 
 impl std::fmt::Debug for Base {
@@ -99,6 +103,8 @@ impl Base {
     /// [`ErrorKind::Locked`] where another user keeps these places in step.
     pub fn open(journal: &Journal, between: &str, sink: &Environment) -> Result<Option<Self>> {
         let Ok(keychain) = sink.keychain() else { return Ok(None) };
+        let users = Arc::new(keychain.comparison_key()?);
+        let lasting = SecretString::new(BASE64.encode(&**users));
         let failed = |error| journal.failed(error);
         let found = journal
             .db()
@@ -117,18 +123,18 @@ impl Base {
             })?;
             (id, generation, key, held_of)
         } else {
-            let key = generate::key()?;
-            let wrapped = keychain.public().strong()?.wrap(&key)?;
+            let wrapped = keychain.public().strong()?.wrap(&lasting)?;
             let db = journal.db();
             db.execute(
                 "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)",
                 params![between, wrapped],
             )
             .map_err(failed)?;
-            (db.last_insert_rowid(), 0, key, None)
+            (db.last_insert_rowid(), 0, lasting.clone(), None)
         };
         let held_of = held_of.and_then(|count| u64::try_from(count).ok());
-        Ok(Some(Self { journal: journal.clone(), id, generation, held_of, key: Arc::new(key) }))
+        let users = (key == lasting).then_some(users);
+        Ok(Some(Self { journal: journal.clone(), id, generation, held_of, key: Arc::new(key), users }))
     }
 
     /// How many of the records in step count, where removals were held back before and are looked at again.
@@ -141,7 +147,10 @@ impl Base {
     }
 
     pub(crate) fn digester(&self) -> Digester {
-        Digester::under(self.key.expose().as_bytes())
+        match &self.users {
+            Some(key) => Digester::of_user(&***key),
+            None => Digester::under(self.key.expose().as_bytes()),
+        }
     }
 
     /// Whether a record of this place, name and login was brought.

@@ -12,7 +12,7 @@
 mod chart;
 
 use crate::engine::environment::identity::Identity;
-use crate::engine::report::{Difference, Report};
+use crate::engine::report::{Report, typed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::visible::visible;
 use serde::Serialize;
@@ -117,7 +117,6 @@ impl Page<'_> {
 
     fn totals(&self) -> Vec<(&'static str, String)> {
         let report = self.report;
-        let of = |is: fn(&Difference) -> bool| report.different.iter().filter(|one| is(one)).count() as u64;
         let counts = [
             ("read", report.read),
             ("created", report.created),
@@ -127,8 +126,8 @@ impl Page<'_> {
             ("skipped", report.skipped.len() as u64),
             ("rejected", report.rejected.len() as u64),
             ("verified equal", report.verified),
-            ("different", of(|one| !one.is_missing() && !one.is_only_there())),
-            ("missing", of(Difference::is_missing)),
+            ("different", report.unequal()),
+            ("missing", report.missing()),
             ("only there", report.only_there),
             ("vaults and folders made", report.folders_created),
         ];
@@ -260,7 +259,7 @@ impl Page<'_> {
     fn proof(&self) -> Vec<(&'static str, String)> {
         let mut proof = Vec::new();
         if !self.command.is_empty() {
-            proof.push(("command", format!("keyferry {}", self.command.join(" "))));
+            proof.push(("command", format!("keyferry {}", typed(self.command))));
         }
         for (side, identity) in [("source", self.source), ("sink", self.sink)] {
             let Some(one) = identity else { continue };
