@@ -10,7 +10,9 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 /// Nesting beyond this is refused: no real file needs it, and the stack is finite.
-const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 128;
+/// What is said of it.
+pub(super) const TOO_DEEP: &str = "nested more than 128 deep";
 
 /// A JSON value.
 pub(super) enum Value {
@@ -133,6 +135,13 @@ pub(super) fn parse(text: &str) -> Result<Value, Broken> {
     Ok(value)
 }
 
+/// Parses the value at the start of a text, which stands so deep in its document; gives also where it ends.
+pub(super) fn parse_value(text: &str, depth: usize) -> Result<(Value, usize), Broken> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_cut: false };
+    let value = parser.value(depth)?;
+    Ok((value, parser.at))
+}
+
 /// Parses documents that stand one after the other, as programs print them.
 pub(super) fn parse_several(text: &str) -> Result<Vec<Value>, Broken> {
     let mut parser = Parser { text, bytes: text.as_bytes(), at: 0, is_cut: false };
@@ -196,7 +205,7 @@ impl Parser<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Value, Broken> {
         if depth > MAX_DEPTH {
-            return Err(self.broken("nested more than 128 deep"));
+            return Err(self.broken(TOO_DEEP));
         }
         self.space();
         if self.cut() {

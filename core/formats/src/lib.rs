@@ -45,10 +45,12 @@ mod held;
 mod holding;
 pub mod items;
 mod json;
+mod json_stream;
 mod jsonl;
 mod managers;
 mod passwork_json;
 mod sealed;
+mod spool;
 mod tally;
 mod trees;
 mod wiped;
@@ -66,6 +68,7 @@ use zeroize::Zeroizing;
 pub use format::Format;
 pub use held::{Fate, Kind, Losses};
 pub use holding::Holding;
+pub use spool::{Spool, Spools};
 use trees::inside::Inside;
 pub use wiped::WipedReader;
 
@@ -131,6 +134,8 @@ pub struct ReadOptions {
     pub include_trash: bool,
     /// Stores of pass: whoever walks one lets `gpg` open its entries. Nothing here starts a program.
     pub gpg: bool,
+    /// Passwork's JSON: where records wait until the names of their folders are known.
+    pub spools: Spools,
 }
 
 impl Default for ReadOptions {
@@ -153,6 +158,7 @@ impl Default for ReadOptions {
             heavy_kdf: false,
             include_trash: false,
             gpg: false,
+            spools: Spools::default(),
         }
     }
 }
@@ -178,6 +184,8 @@ pub struct WriteOptions {
     pub derivation: Derivation,
     /// KDBX: the content of a key file, alone or beside the passphrase.
     pub key_file: Option<SecretBytes>,
+    /// Passwork's JSON: where records wait for those that stand in the same folder.
+    pub spools: Spools,
 }
 
 /// A record as one line of JSON: as [`Format::JSON_LINES`] writes it, with its line break.

@@ -8,6 +8,7 @@ mod hostile;
 mod kdb;
 mod kdbx;
 mod keepass_conservation;
+mod larger_than_memory;
 mod making;
 mod markup;
 mod psafe;

@@ -267,7 +267,7 @@ fn read_file(
         };
         let whole = formats::WipedReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
-        let read = formats::ReadOptions { name, ..options.read.clone() };
+        let read = formats::ReadOptions { name, spools: files::spool::spools(), ..options.read.clone() };
         formats::reader(format, Box::new(whole), &read)?
     };
     let mut chunk = Vec::new();

@@ -30,6 +30,7 @@ use crate::engine::transfer::removal::Removal;
 use crate::engine::transfer::sync::{Base, MaxDelete};
 use crate::error::{Error, ErrorKind, Place, Position, Result};
 use crate::files::sink::{self, Draft};
+use crate::files::spool;
 use crate::formats;
 use crate::model::{Entry, Record, RecordPath};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -522,7 +523,8 @@ async fn into_file(
         Box::new(archive::Writer::create(output, &options.archive.recipients()?)?)
     } else {
         let format = format.ok_or_else(unknown)?;
-        formats::writer(format, output, &options.write)?
+        let write = formats::WriteOptions { spools: spool::spools(), ..options.write.clone() };
+        formats::writer(format, output, &write)?
     };
     let mut report = Report::default();
     progress.begin(Step::Writing, None);
