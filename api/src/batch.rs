@@ -1,46 +1,55 @@
 //! `POST /batch`: several requests in one, answered in order.
+//!
+//! Bodies are the text that they came as: whoever knows what stands in one reads it once, as that.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// The request.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Batch {
+pub struct Batch<'a> {
     /// At most [`crate::BATCH_LIMIT`] from ordinary clients.
-    pub requests: Vec<BatchRequest>,
+    #[serde(borrow)]
+    pub requests: Vec<BatchRequest<'a>>,
 }
 
 /// One request within a batch.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct BatchRequest {
+pub struct BatchRequest<'a> {
     /// `GET`, `POST`, `PATCH` or `DELETE`.
-    pub method: String,
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
     /// Path and query, from `/api/v1` on.
-    pub relative_url: String,
+    #[serde(borrow)]
+    pub relative_url: Cow<'a, str>,
     /// The JSON body where the method has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Value>"))]
+    pub body: Option<&'a RawValue>,
 }
 
 /// The answer.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct BatchAnswer {
+pub struct BatchAnswer<'a> {
     /// One for each request, in order.
-    pub responses: Vec<BatchResponse>,
+    #[serde(borrow)]
+    pub responses: Vec<BatchResponse<'a>>,
 }
 
 /// One answer within a batch; its body is never base64-wrapped.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
+pub struct BatchResponse<'a> {
     /// The HTTP status that the request alone would have had.
     pub status_code: u16,
     /// The body that the request alone would have had.
-    #[serde(default)]
-    pub body: Value,
+    #[serde(borrow, default)]
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
+    pub body: Option<&'a RawValue>,
 }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use keyferry_api::error::{ErrorBody, code};
 use keyferry_api::{BASE_PATH, wrapping::Wrapped};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
@@ -63,7 +63,7 @@ pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
 }
 
 /// Reads a body as what the endpoint promises.
-pub(super) fn parse<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(method: &Method, path: &str, body: &'a [u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| senseless(method, path, &error))
 }
 

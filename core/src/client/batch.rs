@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::Method;
-use keyferry_api::batch::{BatchAnswer, BatchResponse};
+use keyferry_api::batch::BatchAnswer;
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::{BASE_PATH, Created};
 use serde::{Serialize, de::DeserializeOwned};
@@ -27,6 +27,12 @@ struct Part<'a, T> {
     relative_url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a T>,
+}
+
+/// An answer of a batch, with its part of the text.
+struct Response {
+    status: u16,
+    body: Bytes,
 }
 
 /// A batch's JSON, written part by part so that its size is known at each step.
@@ -112,7 +118,7 @@ impl Client {
         items
     }
 
-    async fn batch_of_reads(&self, ids: &[String]) -> Result<Vec<BatchResponse>> {
+    async fn batch_of_reads(&self, ids: &[String]) -> Result<Vec<Response>> {
         let mut writer = Writer::new();
         for id in ids {
             let relative_url = format!("{BASE_PATH}/items/{id}");
@@ -180,7 +186,7 @@ impl Client {
             }
             Err(error) => return same_for_all(error, drafts.len()),
         };
-        if responses.iter().all(|response| matches!(response.status_code, 404 | 405 | 501)) {
+        if responses.iter().all(|response| matches!(response.status, 404 | 405 | 501)) {
             return self.create_instead(drafts).await;
         }
         let mut made = Vec::with_capacity(drafts.len());
@@ -212,11 +218,15 @@ impl Client {
         stream::iter(calls).buffered(pace::MOST).collect().await
     }
 
-    async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<BatchResponse>> {
+    async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<Response>> {
         let body = self.call(&Call { method: Method::POST, path: PATH, body: Some(body), repeat }).await?;
-        let answer: BatchAnswer = answer::parse(&Method::POST, PATH, &body)?;
+        let answer: BatchAnswer<'_> = answer::parse(&Method::POST, PATH, &body)?;
         if answer.responses.len() == count {
-            return Ok(answer.responses);
+            let responses = answer.responses.into_iter().map(|one| Response {
+                status: one.status_code,
+                body: one.body.map(|part| body.slice_ref(part.get().as_bytes())).unwrap_or_default(),
+            });
+            return Ok(responses.collect());
         }
         Err(Error::new(
             ErrorKind::Protocol,
@@ -226,13 +236,12 @@ impl Client {
     }
 }
 
-fn outcome<T: DeserializeOwned>(method: &Method, path: &str, response: BatchResponse) -> Result<T> {
-    if answer::is_success(response.status_code) {
-        return serde_json::from_value(response.body)
-            .map_err(|error| answer::senseless(method, path, &error));
+fn outcome<T: DeserializeOwned>(method: &Method, path: &str, response: Response) -> Result<T> {
+    if answer::is_success(response.status) {
+        return answer::parse(method, path, &response.body);
     }
-    let errors = serde_json::from_value(response.body).unwrap_or_default();
-    Err(answer::failure(method, path, response.status_code, None, &errors))
+    let errors = serde_json::from_slice(&response.body).unwrap_or_default();
+    Err(answer::failure(method, path, response.status, None, &errors))
 }
 
 fn no_such_endpoint(error: &Error) -> bool {

@@ -190,9 +190,20 @@ impl Nesting {
 }
 
 impl Elements {
-    fn feed(&mut self, bytes: &[u8], take: Take<'_>) -> Result<(), Broken> {
-        for &byte in bytes {
+    fn feed(&mut self, mut bytes: &[u8], take: Take<'_>) -> Result<(), Broken> {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            // Most of a list is text in its elements: that is held as it stands, up to where something may end.
+            if let State::Element(Nesting { string: true, escaped: false, .. }) = self.state {
+                let run = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(bytes.len());
+                let (text, rest) = bytes.split_at(run);
+                self.hold(text)?;
+                if !text.is_empty() {
+                    bytes = rest;
+                    continue;
+                }
+            }
             self.state = self.step(byte, take)?;
+            bytes = rest;
         }
         Ok(())
     }
@@ -218,7 +229,7 @@ impl Elements {
                 if byte == b'"' && !escaped {
                     State::Colon
                 } else {
-                    self.hold(byte)?;
+                    self.hold(&[byte])?;
                     State::Name { escaped: byte == b'\\' && !escaped }
                 }
             }
@@ -257,7 +268,7 @@ impl Elements {
                     take(&self.held)?;
                     if byte == b']' { State::Done } else { State::List }
                 } else {
-                    self.hold(byte)?;
+                    self.hold(&[byte])?;
                     State::Element(nesting)
                 }
             }
@@ -280,11 +291,11 @@ impl Elements {
         })
     }
 
-    fn hold(&mut self, byte: u8) -> Result<(), Broken> {
-        if self.held.len() >= MAX_ELEMENT {
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        if self.held.len() + bytes.len() > MAX_ELEMENT {
             return Err(Broken::Syntax("an element of the list is too large"));
         }
-        self.held.push(byte);
+        self.held.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use crate::store::item::index_texts;
 use http::{Method, StatusCode};
 use keyferry_api::batch::{Batch, BatchRequest};
 use keyferry_api::error::code;
+use serde_json::Value;
 
 /// Far beyond what clients send; one batch shall not hold the writer for minutes.
 const LARGEST_BATCH: usize = 1000;
@@ -18,15 +19,15 @@ const LARGEST_ANSWER: usize = 256 << 20;
 const MOST_PASSWORDS: usize = 4;
 
 /// A batch, read.
-pub(super) struct Parsed {
-    pub requests: Vec<BatchRequest>,
+pub(super) struct Parsed<'a> {
+    pub requests: Vec<BatchRequest<'a>>,
     pub only_reads: bool,
 }
 
 /// Strangers are turned away before their body is taken apart.
-pub(super) fn parse(visit: &Visit<'_>, body: Body) -> Result<Parsed> {
+pub(super) fn parse<'a>(visit: &Visit<'_>, body: &'a Body) -> Result<Parsed<'a>> {
     visit.environment.store().read(|conn| visit.caller(conn))?;
-    let batch: Batch = body.parse()?;
+    let batch: Batch<'_> = body.borrow()?;
     if batch.requests.len() > LARGEST_BATCH {
         return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
     }
@@ -40,29 +41,30 @@ pub(super) fn parse(visit: &Visit<'_>, body: Body) -> Result<Parsed> {
     Ok(Parsed { requests: batch.requests, only_reads })
 }
 
-fn sets_a_password(request: &BatchRequest) -> bool {
+fn sets_a_password(request: &BatchRequest<'_>) -> bool {
     let path = request.relative_url.split('?').next().unwrap_or_default().trim_end_matches('/');
     if path.contains("/vaults/") || path.contains("/folders/") {
         return false;
     }
     let changes = || {
-        let mut up = path.rsplit('/').skip(1);
-        let has_password =
-            request.body.as_ref().and_then(|body| body.get("password")).is_some_and(|one| !one.is_null());
-        up.next() == Some("users") && has_password
+        let has_password = || {
+            let body = request.body.and_then(|body| serde_json::from_str::<Value>(body.get()).ok());
+            body.and_then(|body| body.get("password").map(|one| !one.is_null())).unwrap_or_default()
+        };
+        path.rsplit('/').nth(1) == Some("users") && has_password()
     };
     request.method.eq_ignore_ascii_case("POST") && path.ends_with("/users")
         || request.method.eq_ignore_ascii_case("PATCH") && changes()
 }
 
-/// Answers every request, in order.
-pub(super) fn run(context: &Context<'_>, requests: Vec<BatchRequest>) -> Result<Vec<u8>> {
+/// Answers every request of the batch that `text` is, in order.
+pub(super) fn run(context: &Context<'_>, text: &Body, requests: Vec<BatchRequest<'_>>) -> Result<Vec<u8>> {
     let mut out = br#"{"responses":["#.to_vec();
     for (index, request) in requests.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let (status, body) = match one(context, request) {
+        let (status, body) = match one(context, text, request) {
             Ok(body) => (200, body),
             Err(Refusal::Answer(answer)) => {
                 let (status, body) = answer.into_body();
@@ -82,15 +84,17 @@ pub(super) fn run(context: &Context<'_>, requests: Vec<BatchRequest>) -> Result<
     Ok(out)
 }
 
-fn one(context: &Context<'_>, request: BatchRequest) -> Result<Vec<u8>> {
+fn one(context: &Context<'_>, text: &Body, request: BatchRequest<'_>) -> Result<Vec<u8>> {
     let method = Method::from_bytes(request.method.to_ascii_uppercase().as_bytes())
         .map_err(|_| Refusal::malformed("There is no such method."))?;
     let (path, query) = match request.relative_url.split_once('?') {
         Some((path, query)) => (path, Some(query)),
-        None => (request.relative_url.as_str(), None),
+        None => (&*request.relative_url, None),
     };
     let only_reads = method == Method::GET;
-    let (endpoint, request) = table::find(method, path, query, Body::Tree(request.body.unwrap_or_default()))?;
+    // A part of the batch's own text, not a copy.
+    let body = request.body.map(|body| text.0.slice_ref(body.get().as_bytes())).unwrap_or_default();
+    let (endpoint, request) = table::find(method, path, query, Body(body))?;
     let done = context.events.borrow().len();
     // What is refused was not done.
     let attempt = |request| {

@@ -215,8 +215,9 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request) -> Result<Re
     let request = if sets_a_password { user::prepared(visit, request)? } else { request };
     match endpoint.handler {
         Handler::Batch => {
-            let batch = batch::parse(visit, request.body)?;
-            signed_in(visit, batch.only_reads, |context| batch::run(context, batch.requests)).map(Reply::from)
+            let batch = batch::parse(visit, &request.body)?;
+            signed_in(visit, batch.only_reads, |context| batch::run(context, &request.body, batch.requests))
+                .map(Reply::from)
         }
         Handler::SignedIn(_) | Handler::Open(_) => {
             let only_reads = request.method == Method::GET;
@@ -238,7 +239,7 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
             let message = "The body could not be read, or is larger than this server takes.";
             Err(Refusal::new(status, code, message))
         }))
-        .and_then(|body| table::find(method, uri.path(), uri.query(), Body::Text(body)))
+        .and_then(|body| table::find(method, uri.path(), uri.query(), Body(body)))
         .and_then(|(endpoint, request)| {
             route = endpoint.path;
             answer(visit, endpoint, request)

@@ -3,50 +3,52 @@
 use crate::error::{Refusal, Result};
 use bytes::Bytes;
 use http::Method;
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use serde_path_to_error::Segment;
+use std::borrow::Cow;
 use std::str::FromStr;
 
-/// A request's body: as it came over HTTP, or as a batch held it.
-pub(crate) enum Body {
-    Text(Bytes),
-    Tree(Value),
-}
+/// A request's body, as text: as it came over HTTP, or as it stands in a batch.
+pub(crate) struct Body(pub Bytes);
 
 impl Body {
     /// The body as a handler takes it. Where it is wrong, the member is named, and what was expected there.
     pub fn parse<T: DeserializeOwned>(self) -> Result<T> {
+        self.peek()
+    }
+
+    /// As [`Body::parse`], for who looks at it before it is taken.
+    pub fn peek<T: DeserializeOwned>(&self) -> Result<T> {
+        self.borrow()
+    }
+
+    /// As [`Body::peek`], where what is read is a part of the body itself.
+    pub fn borrow<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
         self.check_object()?;
         if self.is_empty() {
             return Err(Refusal::malformed("A body is needed: a JSON object."));
         }
-        match self {
-            // What is right, as nearly all is, costs no look at the members on the way.
-            Self::Text(text) => serde_json::from_slice(&text).or_else(|_| {
-                let is_json = serde_json::from_slice::<IgnoredAny>(&text).is_ok();
-                let mut text = serde_json::Deserializer::from_slice(&text);
-                serde_path_to_error::deserialize(&mut text).map_err(|error| wrong(&error, is_json))
-            }),
-            Self::Tree(tree) => serde_path_to_error::deserialize(tree).map_err(|error| wrong(&error, true)),
-        }
+        // What is right, as nearly all is, costs no look at the members on the way.
+        serde_json::from_slice(&self.0).or_else(|_| {
+            let is_json = serde_json::from_slice::<IgnoredAny>(&self.0).is_ok();
+            let mut text = serde_json::Deserializer::from_slice(&self.0);
+            serde_path_to_error::deserialize(&mut text).map_err(|error| wrong(&error, is_json))
+        })
     }
 
     /// Lists would be taken member by member in an order that nobody sees.
     fn check_object(&self) -> Result<()> {
-        let is_object = match self {
-            Self::Text(text) => text.trim_ascii_start().first().is_none_or(|first| *first == b'{'),
-            Self::Tree(tree) => tree.is_object(),
-        };
-        if is_object { Ok(()) } else { Err(Refusal::malformed("The body is a JSON object.")) }
+        if self.0.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
+            return Ok(());
+        }
+        Err(Refusal::malformed("The body is a JSON object."))
     }
 
     /// Whether there is none at all.
     fn is_empty(&self) -> bool {
-        match self {
-            Self::Text(text) => matches!(text.trim_ascii(), b"" | b"null"),
-            Self::Tree(tree) => tree.is_null(),
-        }
+        matches!(self.0.trim_ascii(), b"" | b"null")
     }
 
     /// Refuses what is no object, and an object that means something of which nothing would be understood. Members beside
@@ -56,29 +58,20 @@ impl Body {
             return Ok(());
         }
         self.check_object()?;
-        let names: Vec<(String, bool)> = match self {
-            Self::Tree(Value::Object(members)) => {
-                members.iter().map(|(name, value)| (name.clone(), is_nothing(value))).collect()
-            }
-            Self::Text(text) => {
-                let Names(names) = serde_json::from_slice(text).map_err(|error| {
-                    Refusal::malformed(format!("The body is no JSON near column {}.", error.column()))
-                })?;
-                names
-            }
-            Self::Tree(_) => return Ok(()),
-        };
+        let Names(names) = serde_json::from_slice(&self.0).map_err(|error| {
+            Refusal::malformed(format!("The body is no JSON near column {}.", error.column()))
+        })?;
         let takes = |name: &str| known.iter().any(|member| member == name);
-        let means = |name: &String, nothing: &bool| !nothing && !takes(name);
+        let means = |name: &str, nothing: bool| !nothing && !takes(name);
         if takes("passwordEncrypted")
-            && names.iter().any(|(name, nothing)| name == PASSWORD && means(name, nothing))
+            && names.iter().any(|(name, nothing)| name == PASSWORD && means(name, *nothing))
         {
             let message = "A password comes as passwordEncrypted: in an envelope, or as base64 without client-side encryption.";
             return Err(Refusal::invalid("passwordEncrypted", message));
         }
         let places: Vec<&str> = known.iter().map(String::as_str).filter(|name| is_place(name)).collect();
         if places.iter().any(|name| name.ends_with("olderId"))
-            && names.iter().any(|(name, nothing)| is_place(name) && means(name, nothing))
+            && names.iter().any(|(name, nothing)| is_place(name) && means(name, *nothing))
         {
             let message = format!(
                 "A place is named by a member that is not known here, and would be overlooked; known are {}.",
@@ -95,14 +88,6 @@ impl Body {
         } else {
             format!("None of the body's members is known here; known are {}.", known.join(", "))
         }))
-    }
-
-    /// As [`Body::parse`], for who looks at it before it is taken.
-    pub fn peek<T: DeserializeOwned>(&self) -> Result<T> {
-        match self {
-            Self::Text(text) => Self::Text(text.clone()).parse(),
-            Self::Tree(tree) => Self::Tree(tree.clone()).parse(),
-        }
     }
 
     /// As [`Body::parse`], where no body at all stands for the default.
@@ -166,22 +151,22 @@ fn is_place(name: &str) -> bool {
 }
 
 /// The names of an object's members, each with whether it means nothing: looked at where that makes a difference.
-struct Names(Vec<(String, bool)>);
+struct Names<'a>(Vec<(Cow<'a, str>, bool)>);
 
-impl<'de> serde::Deserialize<'de> for Names {
+impl<'de: 'a, 'a> Deserialize<'de> for Names<'a> {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Names;
+            type Value = Names<'de>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(
                 self,
                 mut map: A,
-            ) -> std::result::Result<Names, A::Error> {
+            ) -> std::result::Result<Names<'de>, A::Error> {
                 let mut names = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
+                while let Some(Name(name)) = map.next_key()? {
                     let nothing = if name == PASSWORD || is_place(&name) {
                         is_nothing(&map.next_value::<Value>()?)
                     } else {
@@ -196,6 +181,10 @@ impl<'de> serde::Deserialize<'de> for Names {
         from.deserialize_map(Visitor)
     }
 }
+
+/// A member's name: a part of the text, where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What a handler is asked.
 pub(crate) struct Request {

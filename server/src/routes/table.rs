@@ -559,13 +559,13 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Whether an entry is missing or was altered",
         activity::check,
     ),
-    Endpoint::new::<api::batch::BatchAnswer>(
+    Endpoint::new::<api::batch::BatchAnswer<'static>>(
         "POST",
         "/batch",
         "Many requests in one, answered in order",
         Handler::Batch,
     )
-    .takes::<api::batch::Batch>()
+    .takes::<api::batch::Batch<'static>>()
     .without_code(),
 ];
 

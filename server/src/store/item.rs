@@ -74,7 +74,7 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
         caller.user,
         fields_order(draft.fields_order)?
     ])?;
-    index(conn, conn.last_insert_rowid())?;
+    index(conn, conn.last_insert_rowid(), &tags)?;
     attachment::add(conn, place.editor.is_encrypted(), &id, draft.attachments.unwrap_or_default())?;
     if draft.is_favorite == Some(true) {
         set_favorite(conn, caller, &id, true)?;
@@ -82,14 +82,13 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     Ok(id)
 }
 
-/// Brings the index of tags up to date with an item, and notes its texts for [`index_texts`].
-fn index(conn: &Connection, seq: i64) -> Result<()> {
+/// Notes an item's texts for [`index_texts`], and its new tags in their own index.
+fn index(conn: &Connection, seq: i64, tags: &[String]) -> Result<()> {
     conn.prepare_cached("INSERT OR IGNORE INTO unindexed (item) VALUES (?1)")?.execute([seq])?;
-    conn.prepare_cached(
-        "INSERT OR IGNORE INTO item_tags (tag, item)
-         SELECT t.value, i.seq FROM items i, json_each(i.tags) t WHERE i.seq = ?1",
-    )?
-    .execute([seq])?;
+    for tag in tags {
+        conn.prepare_cached("INSERT OR IGNORE INTO item_tags (tag, item) VALUES (?1, ?2)")?
+            .execute(params![tag, seq])?;
+    }
     Ok(())
 }
 
@@ -179,6 +178,7 @@ pub(crate) fn update(
         }
     }
     snapshot::take(conn, &target.item)?;
+    let mut new_tags = None;
     let mut set = String::from("revision = revision + 1, updated_at = ?, updated_by = ?");
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(now()), Box::new(caller.user.clone())];
     let mut push = |column: &str, value: Box<dyn ToSql>| {
@@ -247,6 +247,7 @@ pub(crate) fn update(
         let tags: Vec<String> = member("tags", value)?.unwrap_or_default();
         check_tags(&tags)?;
         push("tags", Box::new(json_text(&tags)?));
+        new_tags = Some(tags);
     }
     if let Some(value) = patch.remove("color") {
         push("color", Box::new(member::<i64>("color", value)?.unwrap_or(0)));
@@ -271,8 +272,10 @@ pub(crate) fn update(
     let seq: i64 = conn
         .prepare_cached(&format!("UPDATE items SET {set} WHERE id = ? RETURNING seq"))?
         .query_row(params_from_iter(values), |row| row.get(0))?;
-    conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
-    index(conn, seq)?;
+    if new_tags.is_some() {
+        conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
+    }
+    index(conn, seq, &new_tags.unwrap_or_default())?;
     attachment::add(conn, target.encrypted, &target.item, attachments)
 }
 
@@ -355,7 +358,13 @@ pub(crate) fn copy(
          FROM items WHERE id = ?1",
     )?
     .execute(params![target.item, id, place.editor.vault(), place.folder, key, now(), caller.user])?;
-    index(conn, conn.last_insert_rowid())?;
+    let seq = conn.last_insert_rowid();
+    index(conn, seq, &[])?;
+    conn.prepare_cached(
+        "INSERT OR IGNORE INTO item_tags (tag, item)
+         SELECT t.tag, ?2 FROM item_tags t JOIN items i ON i.seq = t.item WHERE i.id = ?1",
+    )?
+    .execute(params![target.item, seq])?;
     let mut statement = conn.prepare_cached(
         "SELECT id FROM attachments WHERE item_id = ?1 AND removed_at IS NULL ORDER BY seq",
     )?;
