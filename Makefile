@@ -7,7 +7,8 @@ export TMPDIR := $(shell tests/fast-folder.sh)
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
 BUILD := $(LINTING) $(CARGO) build --locked --lib --bins --tests --bench '*'
 
-.PHONY: FORCE help setup demo test test-rust check test-official test-go test-accessibility record-official test-py wheel lint fmt header static image test-image install test-readme install-cli test-c test-wasm openapi bench bench-peers bench-scale bench-server flame torture fuzz
+# No target of a recipe that `make help` lists is a file.
+.PHONY: FORCE $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/'
 
@@ -184,6 +185,9 @@ bench-scale: ## a million records against a hundred thousand; a small import bes
 bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk
 	$(CARGO) build --release --locked --bin keyferry
 	python3 benches/server/server.py $(TARGET)/release/keyferry
+
+bench-limits: ## how far each stage is from its limit: raw SQLite, OpenSSL's primitives, a copy in memory; needs openssl
+	$(CARGO) run --release --locked -p keyferry-benches --bin limits
 
 flame: ## target/import.svg: a flame graph of an import; needs Linux's perf
 	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked --bin keyferry
