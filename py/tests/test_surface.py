@@ -24,6 +24,24 @@ def test_the_stubs_are_those_of_the_native_module(tmp_path):
     assert checked.returncode == 0, checked.stdout
 
 
+def test_an_import_loads_what_is_asked_for_and_every_name_is_there():
+    script = """
+import sys, keyferry
+before = set(sys.modules)
+assert not {"keyferry.jobs", "keyferry.crypto", "keyferry.environments"} & before, before
+assert {name for name in keyferry.__all__ if getattr(keyferry, name) is None} == set()
+assert set(keyferry.__all__) <= set(dir(keyferry))
+assert keyferry.jobs.plan is keyferry.plan
+try:
+    keyferry.nothing
+except AttributeError as error:
+    assert "'keyferry' has no attribute 'nothing'" in str(error)
+else:
+    raise AssertionError
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_another_thread_runs_while_keyferry_computes():
     ticks, done = [], threading.Event()
 

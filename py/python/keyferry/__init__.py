@@ -12,26 +12,32 @@ the official SDK run on it; :func:`connect`, :func:`plan`, :func:`import_file`, 
 
 from __future__ import annotations
 
-from . import crypto, errors, passwork
+from importlib import import_module
+
 from ._native import Attachment, Custom, KeyferryError, Record, Stop, disable_core_dumps
-from .environments import Environment, Vault, connect
-from .jobs import (
-    Difference,
-    Plan,
-    Progress,
-    Rejected,
-    Report,
-    Undone,
-    audit,
-    export_file,
-    import_file,
-    migrate,
-    plan,
-    resume,
-    sync,
-    undo,
-    verify,
-)
+
+# As `typing` has it, which takes longer to load than all else here.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import crypto, errors, passwork
+    from .environments import Environment, Vault, connect
+    from .jobs import (
+        Difference,
+        Plan,
+        Progress,
+        Rejected,
+        Report,
+        Undone,
+        audit,
+        export_file,
+        import_file,
+        migrate,
+        plan,
+        resume,
+        sync,
+        undo,
+        verify,
+    )
 
 __all__ = [
     "Attachment",
@@ -63,3 +69,40 @@ __all__ = [
     "verify",
 ]
 __version__ = "0.1.0"
+
+# What of the package is loaded when it is first asked for: a program that needs one part of it does not wait for the others.
+_PARTS = {
+    "": ("crypto", "errors", "passwork"),
+    "environments": ("Environment", "Vault", "connect"),
+    "jobs": (
+        "Difference",
+        "Plan",
+        "Progress",
+        "Rejected",
+        "Report",
+        "Undone",
+        "audit",
+        "export_file",
+        "import_file",
+        "migrate",
+        "plan",
+        "resume",
+        "sync",
+        "undo",
+        "verify",
+    ),
+}
+_PART_OF = {name: part for part, names in _PARTS.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    part = _PART_OF.get(name)
+    if part is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f".{part}", __name__), name) if part else import_module(f".{name}", __name__)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
