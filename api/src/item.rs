@@ -6,8 +6,11 @@
 
 use crate::folder::Step;
 use crate::user::Person;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
 
 /// `GET /items/{id}`: an item whole, but for the attachments' contents.
 #[derive(Clone, Serialize, Deserialize)]
@@ -147,7 +150,7 @@ pub struct ItemPlace {
 }
 
 /// A custom field: name, type and value are each an envelope, or base64.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Custom {
     /// Encrypted name.
@@ -162,6 +165,47 @@ pub struct Custom {
     /// Any other member, kept as it is.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// A member's name: a part of the text, where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// By hand: what serde makes for `flatten` keeps each member as a tree before it looks at its name, and an item has many.
+impl<'de> Deserialize<'de> for Custom {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Custom;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a custom field")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Custom, A::Error> {
+                let (mut custom, mut seen) = (Custom::default(), [false; 3]);
+                while let Some(Name(name)) = members.next_key()? {
+                    let (index, known, text) = match &*name {
+                        "name" => (0, "name", &mut custom.name),
+                        "type" => (1, "type", &mut custom.kind),
+                        "value" => (2, "value", &mut custom.value),
+                        _ => {
+                            custom.other.insert(name.into_owned(), members.next_value()?);
+                            continue;
+                        }
+                    };
+                    if std::mem::replace(&mut seen[index], true) {
+                        return Err(Error::duplicate_field(known));
+                    }
+                    *text = members.next_value()?;
+                }
+                Ok(custom)
+            }
+        }
+
+        from.deserialize_map(Members)
+    }
 }
 
 /// An attachment in its item: enough to ask for the content.
@@ -354,4 +398,31 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_custom_field_keeps_what_it_does_not_know_and_has_nothing_twice() {
+        let text = r#"{"more":{"a":[1]},"n\u0061me":"n","type":"t","value":"v","more":2,"less":null}"#;
+        let custom: Custom = serde_json::from_str(text).unwrap();
+        assert_eq!((&*custom.name, &*custom.kind, &*custom.value), ("n", "t", "v"));
+        assert_eq!(
+            serde_json::to_string(&custom).unwrap(),
+            r#"{"name":"n","type":"t","value":"v","more":2,"less":null}"#
+        );
+        let from_tree: Custom = serde_json::from_value(serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(serde_json::to_string(&from_tree).unwrap(), serde_json::to_string(&custom).unwrap());
+        assert_eq!(
+            serde_json::to_string(&serde_json::from_str::<Custom>("{}").unwrap()).unwrap(),
+            r#"{"name":"","type":"","value":""}"#
+        );
+        for wrong in
+            [r#"{"name":"a","name":"b"}"#, r#"{"value":null}"#, r#"{"type":1}"#, "[]", "null", "\"text\""]
+        {
+            assert!(serde_json::from_str::<Custom>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

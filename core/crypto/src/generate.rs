@@ -39,9 +39,9 @@ fn text(characters: usize) -> Result<String> {
 
 /// A character for each byte. 256 is a multiple of 64, so the low six bits are uniform.
 fn spell(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    text.extend(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 63)])));
-    text
+    let text = bytes.iter().map(|byte| ALPHABET[usize::from(byte & 63)]).collect();
+    // The alphabet is ASCII.
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// A vault, record or attachment key.

@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use keyferry_api::batch::{Batch, BatchRequest};
 use keyferry_api::error::code;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Far beyond what clients send; one batch shall not hold the writer for minutes.
 const LARGEST_BATCH: usize = 1000;
@@ -31,6 +32,9 @@ pub(super) fn parse<'a>(visit: &Visit<'_>, body: &'a Body) -> Result<Parsed<'a>>
     if batch.requests.len() > LARGEST_BATCH {
         return Err(Refusal::invalid("requests", format!("A batch holds at most {LARGEST_BATCH} requests.")));
     }
+    if batch.requests.iter().filter_map(|request| request.body).any(is_too_deep) {
+        return Err(Refusal::malformed("A body within the batch is nested too deep."));
+    }
     // Each costs a password's hash, and all wait for one transaction.
     let passwords = batch.requests.iter().filter(|request| sets_a_password(request)).count();
     if passwords > MOST_PASSWORDS {
@@ -39,6 +43,14 @@ pub(super) fn parse<'a>(visit: &Visit<'_>, body: &'a Body) -> Result<Parsed<'a>>
     }
     let only_reads = batch.requests.iter().all(|request| request.method.eq_ignore_ascii_case("GET"));
     Ok(Parsed { requests: batch.requests, only_reads })
+}
+
+/// Nested deeper than a body alone may be. Text is passed over in any depth, so it is looked at; one with few brackets is not.
+fn is_too_deep(body: &RawValue) -> bool {
+    /// `serde_json`'s own limit.
+    const DEEPEST: usize = 128;
+    let opens = body.get().bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    opens >= DEEPEST && serde_json::from_str::<Value>(body.get()).is_err()
 }
 
 fn sets_a_password(request: &BatchRequest<'_>) -> bool {
