@@ -161,7 +161,7 @@ lint: .cache/bin/cargo-deny ## formatting, and what may be linked; clippy and ru
 
 torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: --test-threads 1
+	TORTURE=40 $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: two_runs:: workers:: --test-threads 1
 	TORTURE=1 $(LINTING) $(CARGO) test --locked -p keyferry-formats --test formats -- archive::
 	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 
@@ -181,6 +181,7 @@ bench-scale: ## a million records against a hundred thousand; a small import bes
 	$(CARGO) run --release --locked -p keyferry-benches --bin latency
 	python3 benches/scale/scale.py $(TARGET)/release/keyferry
 	python3 benches/scale/beside.py $(TARGET)/release/keyferry 1000000
+	python3 benches/scale/workers.py $(TARGET)/release/keyferry
 
 bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk
 	$(CARGO) build --release --locked --bin keyferry

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The request.
 #[derive(Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct BatchRequest<'a> {
     /// Path and query, from `/api/v1` on.
     #[serde(borrow)]
     pub relative_url: Cow<'a, str>,
+    /// Of its headers only `Idempotency-Key` counts; the others are the batch's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// The JSON body where the method has one.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<serde_json::Value>"))]

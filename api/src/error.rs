@@ -24,6 +24,9 @@ pub struct ErrorEntry {
     /// A sentence for a person.
     #[serde(default)]
     pub message: String,
+    /// Of [`code::IDEMPOTENCY_KEY_REUSED`]: what the first request with the key made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<String>,
 }
 
 /// The codes that keyferry knows.
@@ -54,6 +57,8 @@ pub mod code {
     pub const CONFLICT: &str = "conflict";
     /// 422: a member of the request is missing or malformed.
     pub const VALIDATION_ERROR: &str = "validationError";
+    /// 422: another request had this `Idempotency-Key`, and what it made stands as it was made.
+    pub const IDEMPOTENCY_KEY_REUSED: &str = "idempotencyKeyReused";
     /// 429: slow down, for as long as `Retry-After` says.
     pub const TOO_MANY_REQUESTS: &str = "tooManyRequests";
     /// 500: the server failed; its own log says why.

@@ -23,6 +23,13 @@ pub mod wrapping;
 
 use serde::{Deserialize, Serialize};
 
+/// A key of a write: the same request under the same key happens once, and is answered as the first time. Servers that do not
+/// list [`IDEMPOTENCY_FEATURE`] ignore it.
+pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+/// Among a server's features: it heeds [`IDEMPOTENCY_KEY_HEADER`], also as a header of a request within a batch.
+pub const IDEMPOTENCY_FEATURE: &str = "idempotencyKey";
+
 /// The path that every endpoint starts with.
 pub const BASE_PATH: &str = "/api/v1";
 /// The header that proves knowledge of the master key: its SHA-256 in hexadecimal.

@@ -5,10 +5,13 @@ use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::journal::Summary;
-use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report};
+use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report, Workers};
 #[cfg(feature = "rotate")]
 use keyferry_core::engine::{Environment, Job, NewJob, journal::Lock};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The journal, and what was typed.
 pub struct Jobs {
@@ -93,6 +96,27 @@ impl Jobs {
             journal.begin(&NewJob { command: &self.words, folder: &folder, started }, sink)?
         };
         Ok((held, job))
+    }
+
+    /// So many processes that send: this program again, at the same journal.
+    pub fn workers(&self, count: usize, lease: Duration) -> Workers {
+        let journal = self.path().and_then(|path| {
+            std::path::absolute(&path).map_err(|error| keyferry_core::Error::io(path, error))
+        });
+        let journal = journal.map_err(|error| error.to_string());
+        let start = move |job: i64| {
+            let journal = journal.as_ref().map_err(std::io::Error::other)?;
+            Command::new(std::env::current_exe()?)
+                .args(["--quiet", "--journal"])
+                .arg(journal)
+                .args(["work", &job.to_string(), "--with-parent"])
+                // What is armed in a test is meant for this process.
+                .env_remove("KEYFERRY_CRASH_AT")
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+        };
+        Workers { count, lease, start: Arc::new(start) }
     }
 
     /// What has to be typed to go on with a job.

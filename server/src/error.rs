@@ -85,6 +85,8 @@ pub(crate) struct Answer {
     pub message: String,
     /// Such as `Retry-After`.
     pub header: Option<(HeaderName, String)>,
+    /// What an earlier request with the same key made.
+    pub made: Option<String>,
 }
 
 pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
@@ -97,13 +99,29 @@ impl From<rusqlite::Error> for Refusal {
 
 impl Refusal {
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self::Answer(Answer { status, code, field: None, message: message.into(), header: None })
+        Self::Answer(Answer { status, code, field: None, message: message.into(), header: None, made: None })
     }
 
     /// The same with a header beside it.
     pub fn with_header(self, name: HeaderName, value: String) -> Self {
         match self {
             Self::Answer(answer) => Self::Answer(Answer { header: Some((name, value)), ..answer }),
+            database @ Self::Database(_) => database,
+        }
+    }
+
+    /// The same with another code.
+    pub fn coded(self, code: &'static str) -> Self {
+        match self {
+            Self::Answer(answer) => Self::Answer(Answer { code, ..answer }),
+            database @ Self::Database(_) => database,
+        }
+    }
+
+    /// The same with the identifier of what is there already.
+    pub fn with_made(self, made: Option<String>) -> Self {
+        match self {
+            Self::Answer(answer) => Self::Answer(Answer { made, ..answer }),
             database @ Self::Database(_) => database,
         }
     }
@@ -133,7 +151,7 @@ impl Refusal {
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR);
         let field = Some(field.into());
-        Self::Answer(Answer { status, code, field, message: message.into(), header: None })
+        Self::Answer(Answer { status, code, field, message: message.into(), header: None, made: None })
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {
@@ -159,7 +177,7 @@ impl Refusal {
                 } else {
                     (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "The server failed.")
                 };
-                Answer { status, code, field: None, message: message.to_owned(), header: None }
+                Answer { status, code, field: None, message: message.to_owned(), header: None, made: None }
             }
         }
     }
@@ -171,6 +189,7 @@ impl Answer {
             code: self.code.to_owned(),
             field: self.field.map(Cow::into_owned),
             message: self.message,
+            made: self.made,
         };
         let body = serde_json::to_vec(&ErrorBody { errors: vec![entry] }).unwrap_or_default();
         (self.status, body)

@@ -258,6 +258,13 @@ impl Environment {
         flush(self.store(), &self.inner.reads)
     }
 
+    /// Takes out what is beyond its time. Who serves an environment does it now and then.
+    pub fn keep_house(&self) -> Result<(), Error> {
+        // In portions, so that no client waits for all of it.
+        while self.store().write(|conn| store::idempotency::forget_old(conn).map_err(Error::Database))? {}
+        Ok(())
+    }
+
     pub(crate) fn note_reads(&self, mut events: Vec<Event>) {
         let waiting = {
             let mut reads = self.inner.reads.lock().unwrap_or_else(PoisonError::into_inner);

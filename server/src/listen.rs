@@ -10,12 +10,14 @@ use sha2::{Digest as _, Sha256};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a client may take for a request's head, or for the TLS handshake.
 const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How long requests that are under way may take when the server ends.
 const END_TIME: Duration = Duration::from_secs(30);
+/// How often what is beyond its time is taken out.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
@@ -93,9 +95,17 @@ pub async fn listen(
     });
     let reads = environment.clone();
     let noting = tokio::spawn(async move {
+        let mut housekept = Instant::now();
         loop {
             tokio::time::sleep(READS_NOTED).await;
             let reads = reads.clone();
+            if housekept.elapsed() >= HOUSEKEEPING {
+                housekept = Instant::now();
+                let environment = reads.clone();
+                if let Ok(Err(error)) = tokio::task::spawn_blocking(move || environment.keep_house()).await {
+                    tracing::error!(%error, "keys beyond their time wait to be taken out");
+                }
+            }
             if let Ok(Err(error)) = tokio::task::spawn_blocking(move || reads.flush_reads()).await {
                 tracing::error!(%error, "reads wait for the activity log");
             }

@@ -60,6 +60,17 @@ fn document() -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "parameters": {
+                "IdempotencyKey": {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": false,
+                    "description": "The same request with the same key happens once, and is answered as the first time, for \
+                        7 days. Another request with it gets a 422, idempotencyKeyReused, for as long as what the first one \
+                        made stands as it was made. Keys are each user's own.",
+                    "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[0-9A-Za-z_-]+$" },
+                },
+            },
             "responses": {
                 "Error": {
                     "description": "What went wrong",
@@ -85,6 +96,9 @@ fn operation(endpoint: &Endpoint, answers: &mut SchemaGenerator, requests: &mut 
         })
         .collect();
     parameters.extend(endpoint.params().map(parameter));
+    if endpoint.once.is_some() {
+        parameters.push(json!({ "$ref": "#/components/parameters/IdempotencyKey" }));
+    }
     let gives = (endpoint.gives)(answers);
     let wrapped = answers.subschema_for::<Wrapped>();
     let mut responses = json!({

@@ -61,6 +61,16 @@ pub struct Proxy {
 impl Proxy {
     /// Stands between a client and the server at `url`.
     pub fn new(url: &str, plan: Plan) -> Self {
+        Self::start(url, plan, false)
+    }
+
+    /// As [`Proxy::new`], before a server that does not heed an `Idempotency-Key`, as most do not: it says so of itself, and
+    /// sees none.
+    pub fn before_another_server(url: &str, plan: Plan) -> Self {
+        Self::start(url, plan, true)
+    }
+
+    fn start(url: &str, plan: Plan, without_keys: bool) -> Self {
         let server: SocketAddr = url.trim_start_matches("http://").parse().expect("an address with a port");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
@@ -72,7 +82,7 @@ impl Proxy {
             for client in listener.incoming().map_while(Result::ok) {
                 let (plan, seen, heard) = (plan.clone(), seen.clone(), heard.clone());
                 // A broken connection is what this is about.
-                std::thread::spawn(move || drop(serve(client, server, &plan, &seen, &heard)));
+                std::thread::spawn(move || drop(serve(client, (server, without_keys), &plan, &seen, &heard)));
             }
         });
         Self { url, done, received }
@@ -97,7 +107,7 @@ struct Message {
 
 fn serve(
     client: TcpStream,
-    server: SocketAddr,
+    (server, without_keys): (SocketAddr, bool),
     plan: &Mutex<Plan>,
     done: &Mutex<Vec<String>>,
     received: &Mutex<Vec<u8>>,
@@ -121,6 +131,14 @@ fn serve(
             done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
         }
         match fault {
+            None if without_keys && asked.path.ends_with("/app/features") => {
+                let answer = forward(&request, server)?;
+                let mut features: serde_json::Value = serde_json::from_slice(&answer.body)?;
+                if let Some(features) = features.as_array_mut() {
+                    features.retain(|feature| feature["name"] != "idempotencyKey");
+                }
+                own(200, &features.to_string()).write(&mut to_client)?;
+            }
             None => forward(&request, server)?.write(&mut to_client)?,
             Some(Fault::DropBefore) => return Ok(()),
             Some(Fault::DropAfter) => return forward(&request, server).map(drop),

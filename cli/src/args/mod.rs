@@ -170,6 +170,8 @@ pub enum Command {
     },
     /// Go on with a job where it stopped
     Resume(OneJob),
+    /// Send what a transfer with --workers has read, beside it; from the same journal
+    Work(Work),
     /// Take back what a job created or overwrote, sparing what was edited since
     Undo(OneJob),
     /// List names: one level
@@ -250,6 +252,27 @@ pub struct OneJob {
     /// Its number, as `keyferry jobs` shows it, or `last`
     #[arg(value_name = "JOB|last", value_parser = which_job)]
     pub job: WhichJob,
+}
+
+/// `work`
+#[derive(Debug, Args)]
+pub struct Work {
+    /// The job's number, as the transfer says and `keyferry jobs` shows it
+    pub job: i64,
+    /// End when standard input does.
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
+}
+
+impl Command {
+    /// How long a worker of this command keeps what it took, in seconds.
+    pub fn lease(&self) -> Option<u64> {
+        match self {
+            Self::Import(import) => Some(import.into.lease),
+            Self::Migrate(migrate) => Some(migrate.into.lease),
+            _ => None,
+        }
+    }
 }
 
 /// A job as it is typed.

@@ -192,6 +192,12 @@ pub struct Into {
     /// Vault keys may be wrapped for administrators, and with --rights for users, whose keys were never seen here
     #[arg(long)]
     pub trust_administrators: bool,
+    /// Let so many processes send what this one reads and encrypts; `keyferry work JOB` adds others
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: Option<u16>,
+    /// How long a worker keeps what it took without a sign of life, before another sends it
+    #[arg(long, value_name = "SECONDS", default_value = "30", requires = "workers", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub lease: u64,
 }
 
 /// `import`

@@ -70,6 +70,10 @@ pub fn list(jobs: &Jobs, output: Output) -> Result<u8> {
         let counts = counts.iter().filter(|(count, _)| *count > 0);
         let done: Vec<_> = counts.map(|(count, what)| format!("{count} {what}")).collect();
         let done = if done.is_empty() { "nothing new".to_owned() } else { done.join(", ") };
+        let done = match job.chunks.checked_sub(job.chunks_sent) {
+            Some(left @ 1..) if job.state == State::Running => format!("{done}, {left} chunks with workers"),
+            _ => done,
+        };
         let when = Timestamp::from_second(job.started)
             .map(|at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
             .unwrap_or_default();
@@ -107,7 +111,7 @@ fn typed(job: &Summary) -> String {
 }
 
 /// The job's command, understood again in the folder that it was typed in.
-fn command(job: &Summary) -> Result<Arguments> {
+pub fn command(job: &Summary) -> Result<Arguments> {
     std::env::set_current_dir(&job.folder).map_err(|error| Error::io(&job.folder, error))?;
     let words = std::iter::once("keyferry").chain(job.command.iter().map(String::as_str));
     Arguments::read(words).map_err(|error| {
@@ -115,6 +119,18 @@ fn command(job: &Summary) -> Result<Arguments> {
             .because(error)
             .next_step("run it again as a new job: what is there already is not made twice")
     })
+}
+
+/// The environment that a transfer writes into, as it was typed, and which of the command's locations it is.
+pub fn sink_of(command: Command) -> Option<(String, Side)> {
+    match command {
+        Command::Import(import) => Some((import.environment, Side::Only)),
+        Command::Migrate(migrate) => Some((migrate.to, Side::To)),
+        Command::Sync(sync) => Some((sync.to, Side::To)),
+        Command::Program(program) => Some((program.to().to_owned(), Side::To)),
+        Command::Archive(Archive::Extract(extract)) => Some((extract.to, Side::Only)),
+        _ => None,
+    }
 }
 
 /// Runs the job's command once more, as the same job.
@@ -156,20 +172,16 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
         ));
     }
     output.say(&format!("taking back job {id}: {}", clean(&typed(&job))));
-    let (sink, side) = match command(&job)?.command {
-        Command::Import(import) => (import.environment, Side::Only),
-        Command::Migrate(migrate) => (migrate.to, Side::To),
-        Command::Sync(sync) => (sync.to, Side::To),
-        Command::Program(program) => (program.to().to_owned(), Side::To),
-        Command::Archive(Archive::Extract(extract)) => (extract.to, Side::Only),
-        #[cfg(feature = "rotate")]
-        Command::Rotate(_) => {
-            return Err(usage(
-                format!("job {id} is a rotation: the old secrets do not work any more"),
-                "rotate once more; keyferry resume finishes or takes back what is open",
-            ));
-        }
-        _ => return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them")),
+    let command = command(&job)?.command;
+    #[cfg(feature = "rotate")]
+    if matches!(command, Command::Rotate(_)) {
+        return Err(usage(
+            format!("job {id} is a rotation: the old secrets do not work any more"),
+            "rotate once more; keyferry resume finishes or takes back what is open",
+        ));
+    }
+    let Some((sink, side)) = sink_of(command) else {
+        return Err(usage(format!("job {id} wrote into no environment"), "keyferry jobs lists them"));
     };
     let (environment, _) = location::environment(&sink, side, Need::Contents, config).await?;
     environment.unlocked()?;

@@ -31,6 +31,7 @@ mod sync;
 mod table;
 mod update;
 mod verify;
+mod work;
 
 use crate::args::{Arguments, Command, Env, Into, OnConflict, Select, StructureHow, VerifyHow};
 use crate::config::{Config, PinSource};
@@ -84,6 +85,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Jobs { forget: None } => jobs::list(&jobs, output),
         Command::Jobs { forget: Some(id) } => jobs::forget(id, &jobs, output),
         Command::Resume(one) => jobs::resume(one.job, jobs, output).await,
+        Command::Work(one) => work::run(one, &jobs, output).await,
         Command::Program(_) => jobs::of_program(),
         Command::Undo(one) => jobs::undo(one.job, &config()?, &jobs, output).await,
         Command::Ls(one) => list::run(&one.location, false, &config()?, output).await,
@@ -126,6 +128,7 @@ fn options(into: Into, select: Select, jobs: &Jobs) -> Options {
         allow_unencrypted_target: into.allow_unencrypted_target,
         trust_administrators: into.trust_administrators,
         structure: structure(into.structure),
+        workers: into.workers.map(|count| jobs.workers(count.into(), Duration::from_secs(into.lease))),
         plan_key: into.approved.as_ref().and_then(|approved| approved.key.clone()),
         approved: into.approved.map(|approved| approved.digest),
         ..Options::default()

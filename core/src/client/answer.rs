@@ -156,10 +156,37 @@ pub(super) fn failure(
         _ => None,
     };
     let error = Error::new(kind, what).at(place(method, path, Some(status), its_code)).retry_in(retry_after);
+    let error = match first.and_then(|entry| entry.made.clone()) {
+        Some(made) if status == 422 => error.because(AlreadyMade(made)),
+        _ => error,
+    };
     match next {
         Some(next) => error.next_step(next),
         None => error,
     }
+}
+
+/// What another request with the same key had made.
+#[derive(Debug)]
+struct AlreadyMade(String);
+
+impl std::fmt::Display for AlreadyMade {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("another request made it")
+    }
+}
+
+impl std::error::Error for AlreadyMade {}
+
+/// The identifier of what another request with the same key had made, where that is why this one was refused.
+pub(super) fn already_made(error: &Error) -> Option<&str> {
+    let cause = std::error::Error::source(error)?.downcast_ref::<AlreadyMade>()?;
+    is_key_reused(error).then_some(cause.0.as_str())
+}
+
+/// Whether another request had the key.
+pub(super) fn is_key_reused(error: &Error) -> bool {
+    status_and_code(error).1 == Some(code::IDEMPOTENCY_KEY_REUSED)
 }
 
 /// A success within a batch, or not.

@@ -1,7 +1,7 @@
 //! Folders.
 
 use crate::Result;
-use crate::client::{Client, segment};
+use crate::client::{Client, Made, OnceKey, segment};
 use http::Method;
 use keyferry_api::folder::{Folder, MoveFolder, NewFolder};
 use keyferry_api::vault::{Rename, VaultUser};
@@ -20,6 +20,11 @@ impl Client {
     /// Makes a folder; its id.
     pub async fn create_folder(&self, folder: &NewFolder) -> Result<String> {
         self.write::<Created>(Method::POST, "/folders", folder).await.map(|created| created.id)
+    }
+
+    /// Makes a folder under a key; see [`Client::create_items_once`].
+    pub async fn create_folder_once(&self, folder: &NewFolder, key: &OnceKey) -> Result<Made> {
+        self.make_once("/folders", folder, key).await
     }
 
     /// Gives a folder another name.

@@ -2,7 +2,7 @@
 
 use crate::client::list::Gather as _;
 use crate::client::places::First;
-use crate::client::{Call, Client, Places, Repeat, answer, segment, to_bytes};
+use crate::client::{Call, Client, OnceKey, Places, Repeat, answer, segment, to_bytes};
 use crate::{Error, ErrorKind, Result};
 use futures_util::{StreamExt as _, stream};
 use http::Method;
@@ -85,6 +85,18 @@ impl Client {
         self.act(Method::PATCH, &format!("/items/{}", segment(id)?), draft).await
     }
 
+    /// As [`Client::patch_item`], under a key; `false`: another request had made this change, and nothing was done.
+    pub async fn patch_item_once(&self, id: &str, draft: &ItemDraft, key: &OnceKey) -> Result<bool> {
+        let path = format!("/items/{}", segment(id)?);
+        let (method, body) = (Method::PATCH, Some(to_bytes(draft)?));
+        let call = Call { method, path: &path, body, repeat: Repeat::IfNotActed, key: Some(key) };
+        match self.call(&call).await {
+            Ok(_) => Ok(true),
+            Err(error) if answer::is_key_reused(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Moves an item to the bin; its number there, where the server tells.
     pub async fn delete_item(&self, id: &str) -> Result<Option<String>> {
         #[derive(serde::Deserialize)]
@@ -94,7 +106,7 @@ impl Client {
         }
         let path = format!("/items/{}", segment(id)?);
         let body = Some(to_bytes(&Empty {})?);
-        let call = Call { method: Method::DELETE, path: &path, body, repeat: Repeat::IfNotActed };
+        let call = Call { method: Method::DELETE, path: &path, body, repeat: Repeat::IfNotActed, key: None };
         // What matters is that it said yes.
         let answer = serde_json::from_slice::<Answer>(&self.call(&call).await?);
         Ok(answer.ok().and_then(|answer| answer.bin_item))

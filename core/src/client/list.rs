@@ -41,7 +41,7 @@ impl Client {
     }
 
     async fn within<T: DeserializeOwned, G: Gather<T>>(&self, path: &str, ceilings: Ceilings) -> Result<G> {
-        let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always };
+        let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always, key: None };
         let mut attempts = Attempts::default();
         loop {
             let credentials = self.shared.keeper.credentials();

@@ -36,6 +36,7 @@ mod vault;
 #[cfg(test)]
 mod tests;
 
+pub use crate::client::batch::{Made, OnceKey};
 pub use crate::client::history::ActivityFilter;
 pub use crate::client::places::Places;
 pub use crate::client::search::Search;
@@ -104,6 +105,7 @@ struct Call<'a> {
     path: &'a str,
     body: Option<Bytes>,
     repeat: Repeat,
+    key: Option<&'a OnceKey>,
 }
 
 impl fmt::Debug for Client {
@@ -192,7 +194,7 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always };
+        let call = Call { method: Method::GET, path, body: None, repeat: Repeat::Always, key: None };
         let body = self.call(&call).await?;
         answer::parse(&call.method, path, &body)
     }
@@ -204,7 +206,7 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T> {
         let body = Some(to_bytes(body)?);
-        let call = Call { method, path, body, repeat: Repeat::IfNotActed };
+        let call = Call { method, path, body, repeat: Repeat::IfNotActed, key: None };
         let body = self.call(&call).await?;
         answer::parse(&call.method, path, &body)
     }
@@ -228,7 +230,7 @@ impl Client {
         }
         let body = body.map(to_bytes).transpose()?;
         let repeat = if method == Method::GET { Repeat::Always } else { Repeat::IfNotActed };
-        let call = Call { method, path, body, repeat };
+        let call = Call { method, path, body, repeat, key: None };
         let body = self.call(&call).await?;
         answer::parse(&call.method, path, &body)
     }
@@ -236,7 +238,7 @@ impl Client {
     /// For writes whose answer says nothing: its body is not even parsed.
     pub(crate) async fn act(&self, method: Method, path: &str, body: &impl Serialize) -> Result<()> {
         let body = Some(to_bytes(body)?);
-        self.call(&Call { method, path, body, repeat: Repeat::IfNotActed }).await.map(drop)
+        self.call(&Call { method, path, body, repeat: Repeat::IfNotActed, key: None }).await.map(drop)
     }
 
     /// Sends until there is an answer or no sense in trying again.
@@ -347,6 +349,9 @@ impl Client {
             .header(api::EXTENSIONS_HEADER, "1");
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = call.key {
+            request = request.header(api::IDEMPOTENCY_KEY_HEADER, key.as_str());
         }
         if let Some(credentials) = credentials {
             if let Some(token) = &credentials.access_token {

@@ -1,6 +1,6 @@
 //! Vaults and their types.
 
-use crate::client::{Client, segment};
+use crate::client::{Client, Made, OnceKey, segment};
 use crate::error::{Error, ErrorKind, Result};
 use http::Method;
 use keyferry_api::vault::{Administrator, NewVault, Rename, Vault, VaultType, VaultUser};
@@ -26,6 +26,11 @@ impl Client {
     /// Makes a vault; its id.
     pub async fn create_vault(&self, vault: &NewVault) -> Result<String> {
         self.write::<Created>(Method::POST, "/vaults", vault).await.map(|created| created.id)
+    }
+
+    /// Makes a vault under a key; see [`Client::create_items_once`].
+    pub async fn create_vault_once(&self, vault: &NewVault, key: &OnceKey) -> Result<Made> {
+        self.make_once("/vaults", vault, key).await
     }
 
     /// Gives a vault another name.

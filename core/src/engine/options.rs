@@ -9,6 +9,7 @@ use crate::engine::placement::Structure;
 use crate::engine::rights::people::UserMap;
 use crate::engine::source::filter::Filter;
 use crate::engine::transfer::sync::Sync;
+use crate::engine::workers::Workers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::formats::{ReadOptions, WriteOptions};
 use crate::secret::SecretString;
@@ -202,6 +203,8 @@ pub struct Options {
     pub pace: Option<Pace>,
     /// Where the transfer is written down, so that it can be resumed and undone.
     pub job: Option<Job>,
+    /// Several processes send what is to be made. The sink has to be encrypted by clients.
+    pub workers: Option<Workers>,
     /// Where records that could not be taken are listed (positions, names and reasons; no secrets).
     pub rejects: Option<PathBuf>,
 }

@@ -14,6 +14,7 @@ pub(super) fn features(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     if !vault::types(context.conn)?.is_empty() {
         features.push(Feature { name: "vaultType".to_owned() });
     }
+    features.push(Feature { name: keyferry_api::IDEMPOTENCY_FEATURE.to_owned() });
     text(&features)
 }
 

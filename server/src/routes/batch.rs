@@ -1,10 +1,13 @@
 //! Batches: one transaction for all, a savepoint for each. A request that is refused undoes
 //! itself and leaves the others; a database that fails undoes the batch.
 
+use super::once::{Key, once};
 use super::{Body, Context, Visit, dispatch, table};
 use crate::error::{Refusal, Result};
+use crate::store::idempotency::Makes;
 use crate::store::item::index_texts;
 use http::{Method, StatusCode};
+use keyferry_api::IDEMPOTENCY_KEY_HEADER;
 use keyferry_api::batch::{Batch, BatchRequest};
 use keyferry_api::error::code;
 use serde_json::Value;
@@ -23,6 +26,18 @@ const MOST_PASSWORDS: usize = 4;
 pub(super) struct Parsed<'a> {
     pub requests: Vec<BatchRequest<'a>>,
     pub only_reads: bool,
+}
+
+impl Parsed<'_> {
+    /// Under a key of the whole, passwords that are set would be kept as digests, and new tokens as they are.
+    pub fn may_be_kept(&self) -> Result<()> {
+        let kept = |request: &BatchRequest<'_>| table::may_be_kept(&request.method, &request.relative_url);
+        if self.requests.iter().all(kept) {
+            return Ok(());
+        }
+        let message = "A request of this batch heeds no Idempotency-Key: give each of the others its own.";
+        Err(Refusal::invalid(IDEMPOTENCY_KEY_HEADER, message))
+    }
 }
 
 /// Strangers are turned away before their body is taken apart.
@@ -105,12 +120,19 @@ fn one(context: &Context<'_>, text: &Body, request: BatchRequest<'_>) -> Result<
     };
     let only_reads = method == Method::GET;
     // A part of the batch's own text, not a copy.
-    let body = request.body.map(|body| text.0.slice_ref(body.get().as_bytes())).unwrap_or_default();
-    let (endpoint, request) = table::find(method, path, query, Body(body))?;
+    let body = Body(request.body.map(|body| text.0.slice_ref(body.get().as_bytes())).unwrap_or_default());
+    let named = |(name, _): &(&String, &String)| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY_HEADER);
+    let key = request.headers.iter().find(named);
+    let key = key.map(|(_, value)| Key::new(value, &method, &request.relative_url, &body)).transpose();
+    let (endpoint, request) = table::find(method, path, query, body)?;
+    let (makes, key) = match endpoint.once {
+        Some(makes) => (makes, key?),
+        None => (Makes::Nothing, None),
+    };
     let done = context.events.borrow().len();
     // What is refused was not done.
     let attempt = |request| {
-        let result = dispatch(context, endpoint, request);
+        let result = once(context, key.as_ref(), makes, || dispatch(context, endpoint, request));
         if result.is_err() {
             context.events.borrow_mut().truncate(done);
         }

@@ -7,6 +7,7 @@
 //! | `table` | every endpoint: method, path, what it takes and gives, who answers it |
 //! | `visit` | who asks: bearer token or browser's cookie, master key hash, CSRF token |
 //! | `batch` | many requests in one transaction |
+//! | `once` | `Idempotency-Key`: a write that names a key happens once |
 //! | the others | the endpoints, one file for each kind of object |
 
 #![expect(clippy::needless_pass_by_value, reason = "handlers share one signature")]
@@ -20,6 +21,7 @@ mod group;
 mod inbox;
 mod item;
 mod link;
+mod once;
 mod request;
 mod role;
 mod session;
@@ -38,7 +40,9 @@ use crate::error::{Answer, Refusal, Result};
 use crate::id::{FolderId, VaultId};
 use crate::json::text;
 use crate::limits::Kept;
+use crate::routes::once::{Key, once};
 use crate::store::activity::{Event, append, gathered};
+use crate::store::idempotency::Makes;
 use crate::store::place::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -205,7 +209,7 @@ fn signed_in(
     result
 }
 
-fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request) -> Result<Reply> {
+fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -> Result<Reply> {
     if let Handler::Open(handler) = endpoint.handler {
         return handler(visit, request);
     }
@@ -213,15 +217,32 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request) -> Result<Re
     let sets_a_password =
         matches!((endpoint.method, endpoint.path), ("POST", "/users") | ("PATCH", "/users/{id}"));
     let request = if sets_a_password { user::prepared(visit, request)? } else { request };
+    let key = |body: &Body| {
+        let target = uri.path_and_query().map_or("", |target| target.as_str());
+        Key::of_headers(visit.headers, &request.method, target, body)
+    };
+    let (makes, key) = match endpoint.once {
+        Some(makes) => (makes, key(&request.body)?),
+        None => (Makes::Nothing, None),
+    };
     match endpoint.handler {
         Handler::Batch => {
             let batch = batch::parse(visit, &request.body)?;
-            signed_in(visit, batch.only_reads, |context| batch::run(context, &request.body, batch.requests))
-                .map(Reply::from)
+            let key = key.filter(|_| !batch.only_reads);
+            if key.is_some() {
+                batch.may_be_kept()?;
+            }
+            signed_in(visit, batch.only_reads, |context| {
+                once(context, key.as_ref(), makes, || batch::run(context, &request.body, batch.requests))
+            })
+            .map(Reply::from)
         }
         Handler::SignedIn(_) | Handler::Open(_) => {
             let only_reads = request.method == Method::GET;
-            signed_in(visit, only_reads, |context| dispatch(context, endpoint, request)).map(Reply::from)
+            signed_in(visit, only_reads, |context| {
+                once(context, key.as_ref(), makes, || dispatch(context, endpoint, request))
+            })
+            .map(Reply::from)
         }
     }
 }
@@ -242,7 +263,7 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
         .and_then(|body| table::find(method, uri.path(), uri.query(), Body(body)))
         .and_then(|(endpoint, request)| {
             route = endpoint.path;
-            answer(visit, endpoint, request)
+            answer(visit, endpoint, request, uri)
         });
     let mut headers = vec![
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -5,6 +5,7 @@ use super::{
     activity, app, bin, folder, group, inbox, item, link, role, session, shortcut, snapshot, user, vault,
 };
 use crate::error::{Refusal, Result};
+use crate::store::idempotency::Makes;
 use http::{Method, StatusCode, header};
 use keyferry_api as api;
 use keyferry_api::error::code;
@@ -73,6 +74,8 @@ pub(crate) struct Endpoint {
     pub without_code: bool,
     /// Whether `limit` and `offset` are taken of its list when it is made.
     pub sliced: bool,
+    /// Whether it heeds an `Idempotency-Key`, and what it makes. Not where answers hold tokens, which are kept nowhere.
+    pub once: Option<Makes>,
 }
 
 impl Endpoint {
@@ -84,7 +87,8 @@ impl Endpoint {
     ) -> Self {
         let gives = schema::<G>;
         let (query, takes, may_be_empty, without_code, sliced) = (&[], None, false, false, false);
-        Self { method, path, summary, handler, query, takes, may_be_empty, gives, without_code, sliced }
+        let once = None;
+        Self { method, path, summary, handler, query, takes, may_be_empty, gives, without_code, sliced, once }
     }
 
     const fn takes<T: JsonSchema>(mut self) -> Self {
@@ -112,6 +116,12 @@ impl Endpoint {
     pub fn params(&self) -> impl Iterator<Item = Param> {
         let pages: &[Param] = if self.sliced { PAGES } else { &[] };
         self.query.iter().chain(pages).copied()
+    }
+
+    /// Heeds an `Idempotency-Key`.
+    const fn once(mut self, makes: Makes) -> Self {
+        self.once = Some(makes);
+        self
     }
 
     const fn without_code(mut self) -> Self {
@@ -340,17 +350,17 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         app::additional,
     ),
     get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list).sliced(),
-    post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create),
+    post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create).once(Makes::Vault),
     get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
-    post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename),
-    delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete),
+    post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename).once(Makes::Nothing),
+    delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete).once(Makes::Nothing),
     get::<List<api::vault::VaultUser>>("/vaults/{id}/users", "Who was given what in a vault", vault::users)
         .sliced(),
     post::<api::vault::VaultUser, Empty>(
         "/vaults/{id}/users",
         "Give a user a role in a vault, or none",
         vault::grant,
-    ),
+    ).once(Makes::Nothing),
     get::<List<api::vault::GroupRight>>(
         "/vaults/{id}/groups",
         "Which groups may do what in a vault",
@@ -361,7 +371,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vaults/{id}/groups",
         "Give a group a role in a vault, or none; with copies of the key for its members",
         vault::grant_group,
-    ),
+    ).once(Makes::Nothing),
     get::<List<api::vault::WithoutKey>>(
         "/vaults/{id}/users-without-key",
         "Who has a right in an encrypted vault and no copy of its key yet; for its administrators",
@@ -396,19 +406,19 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
             Param::Number("limit"),
             Param::Number("offset"),
         ]),
-    post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create),
+    post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create).once(Makes::Folder),
     get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
-    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename),
+    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename).once(Makes::Nothing),
     post::<api::folder::MoveFolder, Empty>(
         "/folders/{id}/move",
         "Move a folder within its vault",
         folder::relocate,
-    ),
+    ).once(Makes::Nothing),
     delete::<api::folder::Binned>(
         "/folders/{id}",
         "Put a folder and all below it into the bin",
         folder::delete,
-    ),
+    ).once(Makes::Nothing),
     get::<List<api::vault::VaultUser>>(
         "/folders/{id}/users",
         "Who has a role in a folder that differs from what is above",
@@ -454,12 +464,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         item::search,
     )
     .query(SEARCH),
-    post::<api::item::ItemDraft, Created>("/items", "Make an item", item::create),
+    post::<api::item::ItemDraft, Created>("/items", "Make an item", item::create).once(Makes::Item),
     get::<api::item::Item>("/items/{id}", "An item whole; also by a shortcut's id", item::get),
-    patch::<api::item::ItemDraft>("/items/{id}", "Change what is named; attachments are added", item::update),
-    delete::<api::folder::Binned>("/items/{id}", "Put an item into the bin", item::delete),
-    post::<api::item::MoveItem, Empty>("/items/{id}/move", "Move an item", item::relocate),
-    post::<api::item::MoveItem, Created>("/items/{id}/copy", "Copy an item without its history", item::copy),
+    patch::<api::item::ItemDraft>("/items/{id}", "Change what is named; attachments are added", item::update).once(Makes::Nothing),
+    delete::<api::folder::Binned>("/items/{id}", "Put an item into the bin", item::delete).once(Makes::Nothing),
+    post::<api::item::MoveItem, Empty>("/items/{id}/move", "Move an item", item::relocate).once(Makes::Nothing),
+    post::<api::item::MoveItem, Created>("/items/{id}/copy", "Copy an item without its history", item::copy).once(Makes::Item),
     get::<api::item::Attachment>(
         "/items/{id}/attachment/{attachmentId}",
         "An attachment with its content; also by the id of a shortcut or an inbox item",
@@ -469,7 +479,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/items/{id}/attachment/{attachmentId}",
         "Take an attachment off an item; snapshots keep it",
         item::remove_attachment,
-    ),
+    ).once(Makes::Nothing),
     get::<List<api::item::SnapshotInfo>>(
         "/items/{id}/snapshots",
         "What an item was before each change, the newest first",
@@ -486,7 +496,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "An attachment that an item had",
         snapshot::attachment,
     ),
-    post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create),
+    post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create).once(Makes::Nothing),
     get::<List<api::shortcut::ItemShortcut>>(
         "/shortcuts",
         "The shortcuts to an item, or to all in a vault, for whoever administers it",
@@ -505,8 +515,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "The item that a shortcut leads to, seen from its place",
         shortcut::get,
     ),
-    patch::<api::item::ItemDraft>("/shortcuts/{id}", "Change the item of a shortcut", shortcut::update),
-    delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete),
+    patch::<api::item::ItemDraft>("/shortcuts/{id}", "Change the item of a shortcut", shortcut::update).once(Makes::Nothing),
+    delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete).once(Makes::Nothing),
     post::<api::link::NewLink, api::link::LinkMade>(
         "/links",
         "Make a link for somebody without an account (link:create)",
@@ -533,14 +543,14 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     )
     .query(&[Param::Text("itemId"), Param::Text("vaultId")])
     .sliced(),
-    post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create),
+    post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create).once(Makes::Nothing),
     get::<api::inbox::InboxItem>("/inbox-items/{id}", "An item that was sent, as it is now", inbox::get),
-    delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete),
+    delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete).once(Makes::Nothing),
     get::<List<api::bin::BinItem>>("/bin-items", "What was deleted and can be restored", bin::list)
         .query(&[Param::Text("vaultId")])
         .sliced(),
-    post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore).or_nothing(),
-    delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge),
+    post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore).once(Makes::Nothing).or_nothing(),
+    delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge).once(Makes::Nothing),
     get::<List<api::activity::Activity>>(
         "/activity-log",
         "Who did what; all with activityLog:read, a vault's for its administrators",
@@ -566,6 +576,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         Handler::Batch,
     )
     .takes::<api::batch::Batch<'static>>()
+    .once(Makes::Nothing)
     .without_code(),
 ];
 
@@ -586,6 +597,16 @@ static ROUTER: LazyLock<Router<Vec<&'static Endpoint>>> = LazyLock::new(|| {
     }
     router
 });
+
+/// Whether a request may stand in a batch with a key of the whole: what it says, or is answered, may be kept.
+pub(crate) fn may_be_kept(method: &str, target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    let rest = path.strip_prefix(BASE_PATH).unwrap_or_default().trim_end_matches('/');
+    let Ok(matched) = ROUTER.at(rest) else { return true };
+    let endpoint = matched.value.iter().find(|endpoint| endpoint.method.eq_ignore_ascii_case(method));
+    // What is not there is refused, and holds nobody up.
+    endpoint.is_none_or(|endpoint| endpoint.method == "GET" || endpoint.once.is_some())
+}
 
 /// Who answers a request, and the request as they take it. `path` starts with [`BASE_PATH`].
 pub(crate) fn find(

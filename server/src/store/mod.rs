@@ -7,6 +7,7 @@ pub(crate) mod folder;
 pub(crate) mod grants;
 pub(crate) mod group;
 pub(crate) mod guess;
+pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
@@ -42,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_standard_types.sql"),
     include_str!("../../migrations/0008_fields_order.sql"),
     include_str!("../../migrations/0009_guesses.sql"),
+    include_str!("../../migrations/0010_idempotency_keys.sql"),
 ];
 /// As many as ask at once: opening one costs more than most answers.
 const READERS_KEPT: usize = 64;

@@ -9,6 +9,7 @@ mod content;
 mod document;
 mod groups;
 mod history;
+mod idempotency;
 mod operations;
 mod rights;
 mod roles;

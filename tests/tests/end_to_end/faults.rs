@@ -19,19 +19,29 @@ fn at(method: &'static str, path: &'static str, n: usize, fault: Fault) -> Plan 
     })
 }
 
-/// Imports through the proxy, insists that the fault happened, and that what arrived is equal.
+/// Imports through the proxy into a server that knows nothing of keys, insists that the fault happened, and that what arrived
+/// is equal.
 fn imports_in_spite_of(mode: &str, plan: Plan) -> serde_json::Value {
+    imports(mode, |url| Proxy::before_another_server(url, plan))
+}
+
+/// The same into a server that makes each thing once.
+fn imports_once_in_spite_of(mode: &str, plan: Plan) -> serde_json::Value {
+    imports(mode, |url| Proxy::new(url, plan))
+}
+
+fn imports(mode: &str, proxy: impl FnOnce(&str) -> Proxy) -> serde_json::Value {
     let scene = Scene::new();
     write_jsonl(&lifelike(180, 5), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", mode);
-    let proxy = Proxy::new(&served.url, plan);
+    let proxy = proxy(&served.url);
     let words =
         ["--json", "--timeout", "2", "import", "people.jsonl", &proxy.url, "--allow-unencrypted-target"];
     let output = served.command(&scene, &words).output().unwrap();
     let story = format!("{:?}\n{}", proxy.done(), String::from_utf8_lossy(&output.stderr));
     assert_eq!(proxy.done().len(), 1, "one fault was to happen\n{story}");
     assert!(output.status.success(), "{story}");
-    scene.run(&["verify", "people.jsonl", "embedded:a"]).succeeds();
+    scene.run(&["verify", "--exact", "people.jsonl", "embedded:a"]).succeeds();
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -74,6 +84,39 @@ fn a_vault_or_folder_whose_answer_was_lost_is_not_made_twice() {
 }
 
 #[test]
+fn under_its_key_each_thing_is_made_once_whatever_happens_to_the_request() {
+    for mode in ["on", "off"] {
+        for (number, fault) in FAULTS.into_iter().chain([Fault::Twice]).enumerate() {
+            let report = imports_once_in_spite_of(mode, at("POST", "/api/v1/batch", 1 + number % 3, fault));
+            // Nothing came of what was sent again, so nothing had to be put right.
+            assert!(!report["notes"].to_string().contains("delivered twice"), "{fault:?} {report}");
+            assert_eq!(report["created"], 180, "{fault:?}");
+        }
+        for fault in [Fault::DropAfter, Fault::GatewayAfter(502), Fault::TooLate(Duration::from_millis(2500)), Fault::Twice] {
+            imports_once_in_spite_of(mode, at("POST", "/api/v1/vaults", 1, fault));
+            imports_once_in_spite_of(mode, at("POST", "/api/v1/folders", 2, fault));
+        }
+    }
+}
+
+#[test]
+fn a_request_that_comes_long_after_is_without_effect() {
+    // Held back until the run has ended, read back and said that all is well.
+    let scene = Scene::new();
+    write_jsonl(&lifelike(180, 6), &scene.path("people.jsonl"));
+    let served = Served::new(&scene, "a", "on");
+    let late = Fault::TooLate(Duration::from_secs(12));
+    let proxy = Proxy::new(&served.url, at("POST", "/api/v1/batch", 2, late));
+    let words = ["--timeout", "1", "import", "people.jsonl", &proxy.url];
+    let begun = std::time::Instant::now();
+    let output = served.command(&scene, &words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(begun.elapsed() < Duration::from_secs(11), "the request was to come after the end of the run");
+    std::thread::sleep(Duration::from_secs(14).saturating_sub(begun.elapsed()));
+    scene.run(&["verify", "--exact", "people.jsonl", "embedded:a"]).succeeds();
+}
+
+#[test]
 fn reading_back_survives_every_fault() {
     for fault in [Fault::DropBefore, Fault::MidBody, Fault::Status(503), Fault::Expired] {
         imports_in_spite_of("on", at("GET", "/api/v1/items/", 1, fault));
@@ -89,13 +132,15 @@ fn what_the_network_delivered_twice_is_put_right() {
 
 #[test]
 fn an_update_whose_answer_was_lost_is_made_once() {
-    for fault in [Fault::DropBefore, Fault::DropAfter, Fault::TooLate(Duration::from_millis(2500))] {
+    let faults = [Fault::DropBefore, Fault::DropAfter, Fault::TooLate(Duration::from_millis(2500))];
+    for (once, fault) in [false, true].into_iter().flat_map(|once| faults.map(|fault| (once, fault))) {
         let scene = Scene::new();
         let served = Served::new(&scene, "a", "on");
         let old = scene.file("old.csv", "vault,name,login,password\nV,one,u,old\nV,two,u,old\n");
         let new = scene.file("new.csv", "vault,name,login,password\nV,one,u,new\nV,two,u,new\n");
         scene.run(&["import", old, "embedded:a"]).succeeds();
-        let proxy = Proxy::new(&served.url, at("PATCH", "/api/v1/items/", 1, fault));
+        let proxy = if once { Proxy::new } else { Proxy::before_another_server };
+        let proxy = proxy(&served.url, at("PATCH", "/api/v1/items/", 1, fault));
         let words = ["--timeout", "2", "import", new, &proxy.url, "--on-conflict", "update"];
         let output = served.command(&scene, &words).output().unwrap();
         assert!(output.status.success(), "{fault:?}\n{}", String::from_utf8_lossy(&output.stderr));

@@ -50,3 +50,5 @@ mod two_runs;
 #[cfg(unix)]
 mod undo;
 mod wiping;
+#[cfg(target_os = "linux")]
+mod workers;

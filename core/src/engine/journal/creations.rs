@@ -29,33 +29,34 @@ impl Job {
     /// Before records are sent: what they will be known by. Answers their numbers.
     pub(crate) fn intend(&self, drafts: &[ItemDraft]) -> Result<Vec<i64>> {
         crash::point("before intent");
-        let sent = now();
-        let numbers = self.change(|db| {
-            let mut insert =
-                db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
-            let mut place = db.prepare_cached(
-                "INSERT OR IGNORE INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3)",
-            )?;
-            let mut numbers = Vec::with_capacity(drafts.len());
-            let mut before = None;
-            for draft in drafts {
-                let at = (draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref());
-                if before.replace(at) != Some(at) {
-                    place.execute(params![self.id(), at.0, at.1.unwrap_or_default()])?;
-                }
-                let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
-                let digest = self.digest_of_draft(draft);
-                insert.execute(params![
-                    self.id(),
-                    sent,
-                    wrap.as_ref().map_or(&[][..], |wrap| wrap),
-                    digest
-                ])?;
-                numbers.push(db.last_insert_rowid());
-            }
-            Ok(numbers)
-        })?;
+        let numbers = self.change(|db| self.insert_intents(db, drafts))?;
         crash::point("after intent");
+        Ok(numbers)
+    }
+
+    /// Writes down what records will be known by; their numbers.
+    pub(crate) fn insert_intents(
+        &self,
+        db: &Connection,
+        drafts: &[ItemDraft],
+    ) -> rusqlite::Result<Vec<i64>> {
+        let sent = now();
+        let mut insert =
+            db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut place =
+            db.prepare_cached("INSERT OR IGNORE INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3)")?;
+        let mut numbers = Vec::with_capacity(drafts.len());
+        let mut before = None;
+        for draft in drafts {
+            let at = (draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref());
+            if before.replace(at) != Some(at) {
+                place.execute(params![self.id(), at.0, at.1.unwrap_or_default()])?;
+            }
+            let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
+            let digest = self.digest_of_draft(draft);
+            insert.execute(params![self.id(), sent, wrap.as_ref().map_or(&[][..], |wrap| wrap), digest])?;
+            numbers.push(db.last_insert_rowid());
+        }
         Ok(numbers)
     }
 
@@ -114,6 +115,31 @@ impl Job {
         self.change(|db| {
             let mut update = db.prepare_cached("UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1")?;
             numbers.iter().try_for_each(|number| update.execute(params![number, sent]).map(drop))
+        })
+    }
+
+    /// Whether something was sent of which nothing was seen to come.
+    pub(crate) fn has_sent_in_vain(&self) -> Result<bool> {
+        let sql = "SELECT 1 FROM creations WHERE job = ?1 AND item IS NULL AND open = 0 LIMIT 1";
+        Ok(!self.read(sql, |_| Ok(()))?.is_empty())
+    }
+
+    /// Items that turned up, by id, with what they are known by: those that the job had sent are its own. Answers their ids.
+    pub(crate) fn adopt(&self, found: &HashMap<String, WrappedKeyHash>) -> Result<HashSet<String>> {
+        if found.is_empty() {
+            return Ok(HashSet::new());
+        }
+        self.change(|db| {
+            let mut update = db.prepare_cached(
+                "UPDATE creations SET item = ?3, open = 0 WHERE job = ?1 AND wrap = ?2 AND item IS NULL",
+            )?;
+            let mut own = HashSet::new();
+            for (id, wrap) in found {
+                if update.execute(params![self.id(), &wrap[..], id])? > 0 {
+                    own.insert(id.clone());
+                }
+            }
+            Ok(own)
         })
     }
 

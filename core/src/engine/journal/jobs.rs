@@ -110,6 +110,10 @@ pub struct Summary {
     pub open: u64,
     /// Whether `undo` can take it back, or go on with that.
     pub undoable: bool,
+    /// Chunks that were put there for several workers.
+    pub chunks: u64,
+    /// Those of them that were sent.
+    pub chunks_sent: u64,
     /// Whether it wrote nothing yet.
     #[serde(skip)]
     idle: bool,
@@ -414,7 +418,9 @@ const SUMMARY: &str = "SELECT id, state, started, ended, command, folder, sink,
   + (SELECT count(*) FROM updates WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM removals WHERE job = jobs.id AND open = 1)
   + (SELECT count(*) FROM rotations WHERE job = jobs.id AND outcome IS NULL),
-    (SELECT count(DISTINCT item) FROM removals WHERE job = jobs.id AND gone = 1)";
+    (SELECT count(DISTINCT item) FROM removals WHERE job = jobs.id AND gone = 1),
+    (SELECT count(*) FROM chunks WHERE job = jobs.id AND state < 2),
+    (SELECT count(*) FROM chunks WHERE job = jobs.id AND state = 1)";
 
 /// That a row of `jobs` wrote nothing.
 const IDLE: &str = "NOT EXISTS (SELECT 1 FROM creations WHERE job = jobs.id)
@@ -422,7 +428,8 @@ const IDLE: &str = "NOT EXISTS (SELECT 1 FROM creations WHERE job = jobs.id)
       AND NOT EXISTS (SELECT 1 FROM removals WHERE job = jobs.id)
       AND NOT EXISTS (SELECT 1 FROM rotations WHERE job = jobs.id)
       AND NOT EXISTS (SELECT 1 FROM grants WHERE job = jobs.id)
-      AND NOT EXISTS (SELECT 1 FROM places WHERE job = jobs.id)";
+      AND NOT EXISTS (SELECT 1 FROM places WHERE job = jobs.id)
+      AND NOT EXISTS (SELECT 1 FROM chunks WHERE job = jobs.id)";
 
 /// Takes a job that did nothing out of the journal; says whether it was one. Its number was told to nobody: the next job
 /// gets it.
@@ -451,7 +458,9 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         updated: count(9)?,
         open: count(10)?,
         removed: count(11)?,
-        idle: row.get(12)?,
+        chunks: count(12)?,
+        chunks_sent: count(13)?,
+        idle: row.get(14)?,
     })
 }
 
@@ -502,6 +511,16 @@ impl Job {
             Ok(done)
         };
         run().map_err(|error| self.journal.failed(error))
+    }
+
+    /// As [`Job::change`], for work that can fail by itself: then nothing is changed.
+    pub(crate) fn try_change<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let failed = |error| self.journal.failed(error);
+        let db = self.journal.db();
+        let change = db.unchecked_transaction().map_err(failed)?;
+        let done = work(&change)?;
+        change.commit().map_err(failed)?;
+        Ok(done)
     }
 
     pub(crate) fn read<T>(

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `jobs` | the command as it was typed, its folder, its state, its report |
 //! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, and the item's id once it is known |
+//! | `chunks` | records on their way through several workers, sealed until one has sent them |
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
 //! | `removals` | for each item moved to the bin: its id, and its number there once that is known |
 //! | `places` | vaults and folders that the job made |
@@ -20,6 +21,7 @@
 //! public key (RSA-OAEP), so that only the user can say what they stand for. Where the user has no
 //! keys there is no job key either, and such a job cannot be undone.
 
+mod chunks;
 mod content;
 mod creations;
 mod grants;
@@ -32,6 +34,7 @@ mod schema;
 mod sealing;
 mod updates;
 
+pub(crate) use chunks::{Board, Claim, Outcome};
 pub(crate) use content::Content;
 pub(crate) use creations::wrapped_key_hash;
 pub(crate) use grants::{GrantKind, GrantMade};
@@ -141,7 +144,7 @@ impl Journal {
     }
 
     /// Whether a job is writing to a sink.
-    fn is_held(&self, sink: &str) -> Result<bool> {
+    pub(crate) fn is_held(&self, sink: &str) -> Result<bool> {
         self.try_lock(sink).map(|lock| lock.is_none())
     }
 

@@ -88,6 +88,11 @@ impl Job {
         Ok(())
     }
 
+    /// After another run was found to have made it: it is not this job's to take back.
+    pub(crate) fn place_was_there(&self, number: i64) -> Result<()> {
+        self.change(|db| db.execute("DELETE FROM places WHERE seq = ?1", [number]).map(drop))
+    }
+
     /// Vaults and folders that were asked for, and of which no answer was written down: a run ended there. Those of versions
     /// that did not write down what was asked for are not among them.
     pub(crate) fn unanswered_places(&self) -> Result<Vec<(i64, Intended)>> {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_rights.sql"),
     include_str!("migrations/0008_creations_by_item.sql"),
     include_str!("migrations/0009_places_intended.sql"),
+    include_str!("migrations/0010_chunks.sql"),
 ];
 
 /// Whether the file can be used by this version.

@@ -43,6 +43,11 @@ impl Job {
         Ok(())
     }
 
+    /// After another run was found to have made this change: it is not this job's to take back.
+    pub(crate) fn updated_by_another(&self, number: i64) -> Result<()> {
+        self.change(|db| db.execute("DELETE FROM updates WHERE seq = ?1", [number]).map(drop))
+    }
+
     /// Every update that the job sent, the newest first: an item updated twice goes back step by step.
     pub(crate) fn updates(&self) -> Result<Vec<Updated>> {
         self.read("SELECT item, before, print FROM updates WHERE job = ?1 ORDER BY seq DESC", |row| {

@@ -8,7 +8,7 @@
 use crate::engine::environment::Environment;
 use crate::engine::environment::scope::Spots;
 use crate::engine::journal;
-use crate::engine::journal::{Content, Job, Removed};
+use crate::engine::journal::{Board as _, Content, Job, Removed};
 use crate::engine::report::progress::{Progress, check};
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::{Item, ItemDraft};
@@ -99,7 +99,9 @@ pub(crate) async fn earlier_run(
     environment: &Environment,
     progress: &dyn Progress,
 ) -> Result<usize> {
-    let Some(sent) = tokio::task::block_in_place(|| job.last_open())? else { return Ok(0) };
+    // Whoever still works for the earlier run sends no more of it.
+    let last = tokio::task::block_in_place(|| job.give_up().and_then(|()| job.last_open()))?;
+    let Some(sent) = last else { return Ok(0) };
     wait(sent, job.request_timeout(), progress).await?;
     removals(job, environment).await?;
     let (known, mut open) =

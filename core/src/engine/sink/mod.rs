@@ -1,21 +1,27 @@
 //! An environment as a sink: makes vaults, folders and records, each announced in the journal.
 
+mod crew;
 pub(crate) mod lost_answers;
+pub(crate) mod once;
+pub(crate) mod work;
 
-use crate::client::Client;
+use crate::client::{Client, Made, OnceKey};
 use crate::crypto::keychain::{PublicKey, vault_key_hash};
 use crate::crypto::record::Protection;
 use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, paths};
-use crate::engine::journal::{Intended, Job};
+use crate::engine::journal::{Board as _, Intended, Job, wrapped_key_hash};
 use crate::engine::names;
 use crate::engine::options::Options;
 use crate::engine::recipients::{self, Recipient};
 use crate::engine::report::WrappedFor;
 use crate::engine::report::progress::Progress;
+use crate::engine::compare::digest::{Digester, RecordDigest};
+use crate::engine::sink::crew::Crew;
 use crate::engine::sink::lost_answers::Mark;
+use crate::engine::sink::once::{Keys, Slot, Slots};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Record, RecordPath};
 use crate::secret::SecretString;
@@ -25,7 +31,7 @@ use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::vault::{NewVault, Vault};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A request whose answer was lost, and that had no effect, is sent so many times in all.
@@ -57,6 +63,8 @@ pub(crate) struct Sink<'a> {
     /// The vaults that are there and were not needed yet: the first of each name.
     unopened: HashMap<String, Vault>,
     spots: HashMap<RecordPath, Spot>,
+    /// Counts records alike, where the environment makes each thing once.
+    slots: Option<Slots>,
     allow_unencrypted: bool,
     pub(crate) folders_created: u64,
 }
@@ -75,6 +83,12 @@ struct Writer {
     environment: Arc<Environment>,
     job: Option<Job>,
     before: Before,
+    /// Where the environment makes each thing once.
+    keys: Option<Keys>,
+    /// What another run had made of the same source.
+    there: Mutex<HashSet<String>>,
+    /// Other processes that send.
+    crew: Option<Crew>,
 }
 
 /// What the plan found where the job's records will stand: a word for each item. What another run writes there from then
@@ -104,6 +118,7 @@ impl<'a> Sink<'a> {
         options: &Options,
         before: Before,
         named: Option<&Scope>,
+        digester: &Digester,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
         let mut unopened = HashMap::new();
@@ -112,7 +127,14 @@ impl<'a> Sink<'a> {
         }
         let needed = |name: &String| named.is_none_or(|scope| scope.names_vault(name));
         let needed: Vec<String> = unopened.keys().filter(|name| needed(name)).cloned().collect();
-        let writer = Arc::new(Writer { environment, job: options.job.clone(), before });
+        let (keys, slots) = once::prepare(&environment, digester).await?.unzip();
+        let crew = match (&options.workers, &options.job) {
+            (Some(workers), Some(job)) if job.can_be_undone() => Some(Crew::start(workers, job)),
+            (Some(_), _) => return Err(crew::unsealed()),
+            (None, _) => None,
+        };
+        let (job, there) = (options.job.clone(), Mutex::default());
+        let writer = Arc::new(Writer { environment, job, before, keys, there, crew });
         let mut sink = Self {
             writer,
             progress,
@@ -121,6 +143,7 @@ impl<'a> Sink<'a> {
             wrapped_for: Vec::new(),
             unopened,
             spots: HashMap::new(),
+            slots,
             allow_unencrypted,
             folders_created: 0,
         };
@@ -196,7 +219,7 @@ impl<'a> Sink<'a> {
             let writer = &self.writer;
             let spots = &self.spots;
             let made = paths.into_iter().map(async |path| {
-                let spot = match path.folders.split_last() {
+                let (spot, new) = match path.folders.split_last() {
                     None => writer.create_vault(path.vault.as_deref().unwrap_or_default(), kind).await?,
                     Some((name, above)) => {
                         let above = RecordPath { vault: path.vault.clone(), folders: above.to_vec() };
@@ -206,15 +229,15 @@ impl<'a> Sink<'a> {
                         writer.create_folder(parent, name).await?
                     }
                 };
-                Ok((path, spot))
+                Ok((path, spot, new))
             });
             let made = made.collect::<Vec<_>>();
             // Also after a failure: what was sent is to be known.
             let made: Vec<Result<_>> = stream::iter(made).buffered(AT_ONCE).collect().await;
             for made in made {
-                let (path, spot) = made?;
+                let (path, spot, new) = made?;
                 self.spots.insert(path, spot);
-                self.folders_created += 1;
+                self.folders_created += u64::from(new);
             }
         }
         Ok(())
@@ -242,9 +265,15 @@ impl<'a> Sink<'a> {
         self.make([path]).await
     }
 
+    /// What the source's next record is in the sink; `None` where the environment does not make each thing once. Asked for
+    /// every record, also for those that are there already.
+    pub(crate) fn slot(&mut self, record: &Record, digest: &RecordDigest) -> Option<Slot> {
+        self.slots.as_mut().map(|slots| slots.next(record, digest))
+    }
+
     /// Finds or makes the places of records, then starts to encrypt and create them on a task of
-    /// its own; it ends with one result for each record, in order.
-    pub(crate) async fn start(&mut self, records: Vec<Record>) -> Result<Creation> {
+    /// its own; it ends with one result for each record, in order. `slots` are as many as the records, or none.
+    pub(crate) async fn start(&mut self, records: Vec<Record>, slots: Vec<Slot>) -> Result<Creation> {
         self.make(records.iter().map(|record| &record.path)).await?;
         let mut spots = Vec::with_capacity(records.len());
         for record in &records {
@@ -253,22 +282,25 @@ impl<'a> Sink<'a> {
         let writer = self.writer.clone();
         Ok(tokio::spawn(async move {
             let drafts = blocking(move || encrypt(records, &spots)).await??;
-            writer.create_items(drafts).await
+            writer.create_items(drafts, &slots).await
         }))
     }
 
     /// Overwrites an item's fields under its own record key; attachments that are there stay.
-    pub(crate) async fn update(&mut self, id: &str, record: &Record) -> Result<()> {
+    pub(crate) async fn update(&mut self, id: &str, record: &Record, slot: Option<&Slot>) -> Result<()> {
         self.make([&record.path]).await?;
-        self.writer.update(id, record, self.writable(&record.path)?).await
+        self.writer.update(id, record, slot, self.writable(&record.path)?).await
     }
 
     /// Looks, where this job's records stand, for items that neither were there before nor were made by this job, which
-    /// made `created`. Those that a network delivered twice go to the bin: answers how many these were, and the ids of the
+    /// made `created`, nor by another run of the same source. Those that a network delivered twice go to the bin: answers how many these were, and the ids of the
     /// others.
     pub(crate) async fn strangers(&self, created: u64, scope: &Scope) -> Result<(usize, HashSet<String>)> {
         let none = (0, HashSet::new());
-        let Writer { environment, job: Some(job), before } = &*self.writer else { return Ok(none) };
+        if let Some(crew) = &self.writer.crew {
+            crew.end().await;
+        }
+        let Writer { environment, job: Some(job), before, .. } = &*self.writer else { return Ok(none) };
         if created == 0 {
             return Ok(none);
         }
@@ -280,11 +312,13 @@ impl<'a> Sink<'a> {
                 fresh += u64::from(spots.hold(item.folder_id.as_deref()) && !before.holds(&item.id));
             }
         }
+        let there = self.writer.there().clone();
         // The usual case: everything that is there is accounted for, and nothing need be fetched.
-        if fresh <= created {
+        if fresh <= created + there.len() as u64 {
             return Ok(none);
         }
-        let known = tokio::task::block_in_place(|| job.created_ids())?;
+        let mut known = tokio::task::block_in_place(|| job.created_ids())?;
+        known.extend(there);
         let known = |id: &str| before.holds(id) || known.contains(id);
         let strangers = lost_answers::strangers(environment, Some(job), &places, known).await?;
         let mut ids: HashSet<String> = strangers.iter().map(|stranger| stranger.id.clone()).collect();
@@ -295,49 +329,68 @@ impl<'a> Sink<'a> {
 }
 
 impl Writer {
+    /// What a worker sends with: all that it needs to know of the sink stands in what it sends.
+    pub(crate) fn of_worker(environment: Arc<Environment>, job: Job) -> Self {
+        let (before, there) = (Before::default(), Mutex::default());
+        Self { environment, job: Some(job), before, keys: None, there, crew: None }
+    }
+
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     fn client(&self) -> &Client {
         self.environment.client()
     }
 
+    fn there(&self) -> MutexGuard<'_, HashSet<String>> {
+        // A set of ids is whole whatever happened to who held it.
+        self.there.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Announces, sends, and settles what was left open; one result for each draft.
-    async fn create_items(&self, drafts: Vec<ItemDraft>) -> Result<Vec<Result<String>>> {
-        let (drafts, numbers) = self
-            .journal(move |job| {
-                let numbers = job.map(|job| job.intend(&drafts)).transpose()?;
-                Ok((drafts, numbers.unwrap_or_default()))
-            })
-            .await?;
-        let mut sent = Instant::now();
-        let mut results = self.client().create_items(&drafts).await;
-        crash::point("after request");
-        for round in 1.. {
-            let open: Vec<usize> = (0..results.len())
-                .filter(|index| matches!(&results[*index], Err(error) if lost_answers::is_open(error)))
-                .collect();
-            if open.is_empty() || round == ROUNDS {
-                break;
+    async fn create_items(&self, drafts: Vec<ItemDraft>, slots: &[Slot]) -> Result<Vec<Result<Made>>> {
+        let mut keys: Vec<OnceKey> = match &self.keys {
+            Some(keys) if slots.len() == drafts.len() => {
+                let key = |(draft, slot): (&ItemDraft, &Slot)| key_of(keys, draft, slot, slot.number);
+                drafts.iter().zip(slots).map(key).collect()
             }
-            self.wait(sent, open.iter().filter_map(|index| results[*index].as_ref().err())).await;
-            let lost = self.find(&drafts, open, &mut results).await?;
-            if lost.is_empty() {
-                break;
+            _ => Vec::new(),
+        };
+        let (drafts, numbers, mut results) = if let (Some(crew), Some(job)) = (&self.crew, &self.job) {
+            let under = keys.clone();
+            let (drafts, (chunk, numbers)) = self
+                .journal(move |job| {
+                    let job = job.ok_or_else(|| Error::new(ErrorKind::Internal, "workers without a job"))?;
+                    let offered = job.offer(&drafts, &under)?;
+                    Ok((drafts, offered))
+                })
+                .await?;
+            let results = crew.outcome(job, chunk).await?;
+            if results.len() != drafts.len() {
+                return Err(Error::new(ErrorKind::Internal, "a chunk came back with other records"));
             }
-            tokio::time::sleep(Duration::from_secs(1 << round)).await;
-            let again: Vec<i64> = lost.iter().filter_map(|index| numbers.get(*index)).copied().collect();
-            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
-            let anew: Vec<ItemDraft> = lost.iter().map(|index| drafts[*index].clone()).collect();
-            sent = Instant::now();
-            for (index, result) in lost.into_iter().zip(self.client().create_items(&anew).await) {
-                results[index] = result;
-            }
-        }
+            (drafts, numbers, results)
+        } else {
+            let (drafts, numbers) = self
+                .journal(move |job| {
+                    let numbers = job.map(|job| job.intend(&drafts)).transpose()?;
+                    Ok((drafts, numbers.unwrap_or_default()))
+                })
+                .await?;
+            let results = self.deliver(&drafts, &keys, &numbers, false).await?;
+            (drafts, numbers, results)
+        };
+        self.another_slot(&drafts, slots, &mut keys, &numbers, &mut results).await?;
+        self.settle_open(&drafts, &keys, &numbers, &mut results, Instant::now()).await?;
+        self.own_after_all(&mut results).await?;
         let outcomes: Vec<(i64, Option<String>)> = numbers
             .into_iter()
             .zip(&results)
             .filter_map(|(number, result)| match result {
-                Ok(id) => Some((number, Some(id.clone()))),
+                Ok(Made::New(id)) => Some((number, Some(id.clone()))),
                 Err(error) if lost_answers::is_open(error) => None,
-                Err(_) => Some((number, None)),
+                Ok(Made::There(_)) | Err(_) => Some((number, None)),
             })
             .collect();
         self.journal(move |job| {
@@ -348,12 +401,150 @@ impl Writer {
         Ok(results)
     }
 
+    /// Sends what is announced, and settles what was left open. What may have been `sent_before` is looked for first, where
+    /// sending it again could make it twice.
+    async fn deliver(
+        &self,
+        drafts: &[ItemDraft],
+        keys: &[OnceKey],
+        numbers: &[i64],
+        sent_before: bool,
+    ) -> Result<Vec<Result<Made>>> {
+        let sent = Instant::now();
+        let mut results = if sent_before && keys.is_empty() {
+            let open = || Err(Error::new(ErrorKind::Unanswered, "another worker may have sent it"));
+            drafts.iter().map(|_| open()).collect()
+        } else {
+            self.client().create_items_once(drafts, keys).await
+        };
+        crash::point("after request");
+        self.settle_open(drafts, keys, numbers, &mut results, sent).await?;
+        Ok(results)
+    }
+
+    /// Settles what was left open, and sends again what had no effect.
+    async fn settle_open(
+        &self,
+        drafts: &[ItemDraft],
+        keys: &[OnceKey],
+        numbers: &[i64],
+        results: &mut [Result<Made>],
+        mut sent: Instant,
+    ) -> Result<()> {
+        for round in 1..ROUNDS {
+            let open: Vec<usize> = (0..results.len())
+                .filter(|index| matches!(&results[*index], Err(error) if lost_answers::is_open(error)))
+                .collect();
+            if open.is_empty() {
+                break;
+            }
+            // Under its key the same request is answered as the first time, and what comes late has no effect.
+            let lost = if keys.is_empty() {
+                self.wait(sent, open.iter().filter_map(|index| results[*index].as_ref().err())).await;
+                self.find(drafts, open, results).await?
+            } else {
+                open
+            };
+            if lost.is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1 << round)).await;
+            let again: Vec<i64> = lost.iter().filter_map(|index| numbers.get(*index)).copied().collect();
+            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
+            sent = Instant::now();
+            self.send_again(drafts, keys, lost, results).await;
+        }
+        Ok(())
+    }
+
+    async fn send_again(
+        &self,
+        drafts: &[ItemDraft],
+        keys: &[OnceKey],
+        which: Vec<usize>,
+        results: &mut [Result<Made>],
+    ) {
+        let anew: Vec<ItemDraft> = which.iter().map(|index| drafts[*index].clone()).collect();
+        let under: Vec<OnceKey> = which.iter().filter_map(|index| keys.get(*index)).cloned().collect();
+        for (index, result) in which.into_iter().zip(self.client().create_items_once(&anew, &under).await) {
+            results[index] = result;
+        }
+    }
+
+    /// Sends anew, as another of those alike, what was answered with an item that the plan had counted: it is one of the
+    /// others. From its own number down, so that runs that found different numbers of them there agree.
+    async fn another_slot(
+        &self,
+        drafts: &[ItemDraft],
+        slots: &[Slot],
+        keys: &mut [OnceKey],
+        sent: &[i64],
+        results: &mut [Result<Made>],
+    ) -> Result<()> {
+        let Some(own) = &self.keys else { return Ok(()) };
+        let mut numbers: Vec<Option<u32>> = slots.iter().map(|slot| Some(slot.number)).collect();
+        loop {
+            let counted = |made: &Result<Made>| matches!(made, Ok(Made::There(id)) if self.before.holds(id));
+            let which: Vec<usize> =
+                (0..results.len().min(slots.len())).filter(|index| counted(&results[*index])).collect();
+            if which.is_empty() {
+                return Ok(());
+            }
+            for index in &which {
+                let next = numbers[*index].and_then(|number| number.checked_sub(1));
+                keys[*index] = match next {
+                    Some(number) => key_of(own, &drafts[*index], &slots[*index], number),
+                    None => own.fresh()?,
+                };
+                numbers[*index] = next;
+            }
+            let again: Vec<i64> = which.iter().filter_map(|index| sent.get(*index)).copied().collect();
+            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
+            self.send_again(drafts, keys, which, results).await;
+        }
+    }
+
+    /// What was there already may be what an earlier run of this job had sent: then it is the job's own. Remembers the rest
+    /// as another run's.
+    async fn own_after_all(&self, results: &mut [Result<Made>]) -> Result<()> {
+        let there: Vec<String> = results
+            .iter()
+            .filter_map(|made| match made {
+                Ok(Made::There(id)) => Some(id.clone()),
+                _ => None,
+            })
+            .collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        let mut marks = HashMap::new();
+        if self.journal(|job| job.map_or(Ok(false), Job::has_sent_in_vain)).await? {
+            for (id, item) in there.iter().zip(self.client().items(&there).await) {
+                if let Some(mark) = item.ok().and_then(|item| wrapped_key_hash(item.key_encrypted.as_deref())) {
+                    marks.insert(id.clone(), mark);
+                }
+            }
+        }
+        let own = self.journal(move |job| job.map_or(Ok(HashSet::new()), |job| job.adopt(&marks))).await?;
+        let mut others = self.there();
+        for made in results.iter_mut().flatten() {
+            if let Made::There(id) = made {
+                if own.contains(id) {
+                    *made = Made::New(std::mem::take(id));
+                } else {
+                    others.insert(id.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Puts in the ids of those drafts that the environment holds; answers the others.
     async fn find(
         &self,
         drafts: &[ItemDraft],
         open: Vec<usize>,
-        results: &mut [Result<String>],
+        results: &mut [Result<Made>],
     ) -> Result<Vec<usize>> {
         let mut places: HashMap<String, Spots> = HashMap::new();
         for draft in open.iter().map(|index| &drafts[*index]) {
@@ -364,7 +555,7 @@ impl Writer {
             Some(_) => self.journal(|job| job.map_or(Ok(HashSet::new()), Job::created_ids)).await?,
             None => HashSet::new(),
         };
-        known.extend(results.iter().flatten().cloned());
+        known.extend(results.iter().flatten().map(|made| made.id().to_owned()));
         let mut marks: HashMap<Mark, Vec<usize>> = HashMap::new();
         for index in &open {
             marks.entry(lost_answers::mark_of_draft(&drafts[*index])).or_default().push(*index);
@@ -372,7 +563,7 @@ impl Writer {
         let known = |id: &str| self.before.holds(id) || known.contains(id);
         for found in lost_answers::strangers(&self.environment, None, &places, known).await? {
             if let Some(index) = marks.get_mut(&found.mark).and_then(Vec::pop) {
-                results[index] = Ok(found.id);
+                results[index] = Ok(Made::New(found.id));
             }
         }
         let mut lost: Vec<usize> = marks.into_values().flatten().collect();
@@ -397,31 +588,35 @@ impl Writer {
     }
 
     /// Sends one creation of a vault or folder, and again where it was lost without effect.
-    async fn create_place<F: Future<Output = Result<String>>>(
+    async fn create_place<F: Future<Output = Result<Made>>>(
         &self,
         create: impl Fn() -> F,
         find: impl AsyncFn() -> Result<Option<String>>,
-    ) -> Result<String> {
+    ) -> Result<Made> {
         let mut round = 1;
         loop {
             let sent = Instant::now();
             let error = match create().await {
-                Ok(id) => return Ok(id),
+                Ok(made) => return Ok(made),
                 Err(error) => error,
             };
             if !lost_answers::is_open(&error) || round == ROUNDS {
                 return Err(error);
             }
-            self.wait(sent, [&error].into_iter()).await;
-            if let Some(id) = find().await? {
-                return Ok(id);
+            // Under its key the same request is answered as the first time.
+            if self.keys.is_none() {
+                self.wait(sent, [&error].into_iter()).await;
+                if let Some(id) = find().await? {
+                    return Ok(Made::New(id));
+                }
             }
             tokio::time::sleep(Duration::from_secs(1 << round)).await;
             round += 1;
         }
     }
 
-    async fn create_folder(&self, parent: &Spot, name: &str) -> Result<Spot> {
+    /// Makes a folder; says whether it was this run that did.
+    async fn create_folder(&self, parent: &Spot, name: &str) -> Result<(Spot, bool)> {
         let folder = &NewFolder {
             name: name.to_owned(),
             vault_id: parent.vault_id.clone(),
@@ -438,18 +633,46 @@ impl Writer {
             let folders = self.client().folders(Some(&folder.vault_id)).await?;
             Ok(folders.into_iter().find(|one| what.is_folder(one)).map(|one| one.id))
         };
-        let id = self.create_place(|| self.client().create_folder(folder), find).await?;
+        let key = self
+            .keys
+            .as_ref()
+            .map(|keys| keys.folder(&folder.vault_id, folder.parent_folder_id.as_deref(), name));
+        let create = async || match &key {
+            Some(key) => self.client().create_folder_once(folder, key).await,
+            None => self.client().create_folder(folder).await.map(Made::New),
+        };
+        let made = self.create_place(create, find).await?;
         crash::point("after place request");
-        let (vault, made) = (folder.vault_id.clone(), id.clone());
-        self.journal(move |job| match (job, number) {
-            (Some(job), Some(number)) => job.place_made(number, &vault, Some(&made)),
-            _ => Ok(()),
-        })
-        .await?;
-        Ok(Spot { folder_id: Some(id), ..parent.clone() })
+        if let Made::There(id) = &made {
+            let folders = self.client().folders(Some(&folder.vault_id)).await?;
+            if !folders.iter().any(|one| one.id == *id && what.is_folder(one)) {
+                return Err(taken_elsewhere("folder", name));
+            }
+        }
+        self.place_made(number, folder.vault_id.clone(), Some(&made), &made).await?;
+        let (new, id) = (matches!(made, Made::New(_)), made.id().to_owned());
+        Ok((Spot { folder_id: Some(id), ..parent.clone() }, new))
     }
 
-    async fn create_vault(&self, name: &str, kind: &VaultKind) -> Result<Spot> {
+    /// Writes down what came of a vault or folder that was asked for. What another run had made is not this job's.
+    async fn place_made(
+        &self,
+        number: Option<i64>,
+        vault: String,
+        folder: Option<&Made>,
+        made: &Made,
+    ) -> Result<()> {
+        let (new, folder) = (matches!(made, Made::New(_)), folder.map(|made| made.id().to_owned()));
+        self.journal(move |job| match (job, number) {
+            (Some(job), Some(number)) if new => job.place_made(number, &vault, folder.as_deref()),
+            (Some(job), Some(number)) => job.place_was_there(number),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Makes a vault; says whether it was this run that did.
+    async fn create_vault(&self, name: &str, kind: &VaultKind) -> Result<(Spot, bool)> {
         let environment = &self.environment;
         let mut vault = NewVault { name: name.to_owned(), ..NewVault::default() };
         let mut key = None;
@@ -478,18 +701,35 @@ impl Writer {
             let vaults = self.client().vaults().await?;
             Ok(vaults.into_iter().find(|one| what.is_vault(one)).map(|one| one.id))
         };
-        let vault_id = self.create_place(|| self.client().create_vault(&vault), find).await?;
+        let once = self.keys.as_ref().map(|keys| keys.vault(name));
+        let create = async || match &once {
+            Some(once) => self.client().create_vault_once(&vault, once).await,
+            None => self.client().create_vault(&vault).await.map(Made::New),
+        };
+        let made = self.create_place(create, find).await?;
         crash::point("after place request");
-        if let Some(memory) = self.environment.memory() {
-            memory.own_vault(&vault_id, name, key.as_deref())?;
+        let vault_id = made.id().to_owned();
+        match &made {
+            Made::New(id) => {
+                if let Some(memory) = self.environment.memory() {
+                    memory.own_vault(id, name, key.as_deref())?;
+                }
+            }
+            Made::There(id) => {
+                // Another run's, seen for the first time like any vault that is there.
+                let vaults = self.client().vaults().await?;
+                let found = vaults.into_iter().find(|one| one.id == *id && one.name == name);
+                let found = found.ok_or_else(|| taken_elsewhere("vault", name))?;
+                environment.check_name(&found)?;
+                key = environment.vault_key(&found)?;
+                if let Some(key) = key.as_deref() {
+                    one_opens(environment, id, key).await?;
+                }
+                environment.pin_vault(id, key.as_deref())?;
+            }
         }
-        let made = vault_id.clone();
-        self.journal(move |job| match (job, number) {
-            (Some(job), Some(number)) => job.place_made(number, &made, None),
-            _ => Ok(()),
-        })
-        .await?;
-        Ok(Spot { vault_id, folder_id: None, key })
+        self.place_made(number, vault_id.clone(), None, &made).await?;
+        Ok((Spot { vault_id, folder_id: None, key }, matches!(made, Made::New(_))))
     }
 
     /// The kind that the environment names first, and the public keys of its administrators: its word alone.
@@ -524,12 +764,12 @@ impl Writer {
         Ok(found)
     }
 
-    async fn update(&self, id: &str, record: &Record, spot: &Spot) -> Result<()> {
+    async fn update(&self, id: &str, record: &Record, slot: Option<&Slot>, spot: &Spot) -> Result<()> {
         let mut round = 1;
         loop {
             let sent = Instant::now();
             // Each round looks at the item anew, so what was added before is not added again.
-            let error = match self.update_once(id, record, spot).await {
+            let error = match self.update_once(id, record, slot, spot).await {
                 Err(error) if lost_answers::is_open(&error) && round < ROUNDS => error,
                 other => return other,
             };
@@ -539,7 +779,7 @@ impl Writer {
         }
     }
 
-    async fn update_once(&self, id: &str, record: &Record, spot: &Spot) -> Result<()> {
+    async fn update_once(&self, id: &str, record: &Record, slot: Option<&Slot>, spot: &Spot) -> Result<()> {
         let client = self.client();
         let item = client.item(id).await?;
         let mut draft = changes(&item, record, spot)?;
@@ -550,20 +790,38 @@ impl Writer {
         if let Some(new) = &mut draft.attachments {
             new.retain(|one| !held.contains(&(one.name.clone(), one.hash.clone())));
         }
+        let key = match (&self.keys, slot, item.revision) {
+            (Some(keys), Some(slot), Some(revision)) => Some(keys.change(id, revision, slot)),
+            _ => None,
+        };
         let (draft, number) = self
             .journal(move |job| {
                 let number = job.map(|job| job.intend_update(&item, &draft)).transpose()?;
                 Ok((draft, number))
             })
             .await?;
-        client.patch_item(id, &draft).await?;
+        let own = match &key {
+            Some(key) => client.patch_item_once(id, &draft, key).await?,
+            None => client.patch_item(id, &draft).await.map(|()| true)?,
+        };
         crash::point("after request");
         self.journal(move |job| match (job, number) {
-            (Some(job), Some(number)) => job.updated(number),
+            (Some(job), Some(number)) if own => job.updated(number),
+            (Some(job), Some(number)) => job.updated_by_another(number),
             _ => Ok(()),
         })
         .await
     }
+}
+
+/// The key of a draft as the `number`-th of those alike.
+fn key_of(keys: &Keys, draft: &ItemDraft, slot: &Slot, number: u32) -> OnceKey {
+    keys.item(draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref(), slot, number)
+}
+
+fn taken_elsewhere(what: &str, name: &str) -> Error {
+    let what = format!("the environment says that another run made the {what} {name}, and does not list it");
+    Error::new(ErrorKind::Protocol, what).next_step("run the same command again")
 }
 
 /// Runs journal work, which waits for the disk, where waiting is allowed.
@@ -643,7 +901,7 @@ fn changes(item: &Item, record: &Record, spot: &Spot) -> Result<ItemDraft> {
 }
 
 /// Records on their way: one result for each, in order.
-pub(crate) type Creation = tokio::task::JoinHandle<Result<Vec<Result<String>>>>;
+pub(crate) type Creation = tokio::task::JoinHandle<Result<Vec<Result<Made>>>>;
 
 fn encrypt(records: Vec<Record>, spots: &[Spot]) -> Result<Vec<ItemDraft>> {
     let paired: Vec<_> =

@@ -9,6 +9,7 @@ mod removal;
 pub mod sync;
 
 use crate::archive;
+use crate::client::Made;
 use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
@@ -140,7 +141,7 @@ async fn into_environment(
     let allow_unencrypted =
         options.allow_unencrypted_target || !(from.encrypts() || environment.must_encrypt());
     let sink =
-        Sink::open(environment.clone(), allow_unencrypted, options, before, named.as_deref(), progress)
+        Sink::open(environment.clone(), allow_unencrypted, options, before, named.as_deref(), &digester, progress)
             .await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
@@ -156,6 +157,8 @@ async fn into_environment(
         vaults: BTreeMap::new(),
         expected,
         scope: Scope::default(),
+        workers: options.workers.as_ref().map_or(0, |workers| workers.count),
+        by_others: 0,
         on_the_way: VecDeque::new(),
     };
     let carried = writing.carry(from, options, progress).await;
@@ -291,6 +294,10 @@ struct Writing<'a> {
     sample: Option<Sample>,
     /// What became of the records of each vault.
     vaults: BTreeMap<Arc<str>, VaultCount>,
+    /// Processes that send.
+    workers: usize,
+    /// Records that another run wrote first.
+    by_others: u64,
     /// Oldest first.
     on_the_way: VecDeque<OnTheWay>,
 }
@@ -339,6 +346,7 @@ impl Writing<'_> {
     async fn take(&mut self, chunk: Vec<Entry>, from: &Endpoint) -> Result<()> {
         let mut facts = Vec::with_capacity(chunk.len());
         let mut fresh = Vec::with_capacity(chunk.len());
+        let mut slots = Vec::new();
         for entry in chunk {
             match entry {
                 Entry::Record(record, at) => {
@@ -357,14 +365,16 @@ impl Writing<'_> {
                         None => Verdict::Create,
                     };
                     let vault = self.vault(&record.path);
+                    let slot = self.sink.slot(&record, &digest);
                     match verdict {
                         Verdict::Create => {
+                            slots.extend(slot);
                             facts.push(Identified { label: record.label(), vault, at, digest });
                             fresh.push(record);
                         }
                         Verdict::Update(id) => {
                             self.count(&vault).updated += 1;
-                            self.sink.update(&id, &record).await?;
+                            self.sink.update(&id, &record, slot.as_ref()).await?;
                             self.report.updated += 1;
                             self.written(&id, &digest, &record.label())?;
                         }
@@ -391,13 +401,15 @@ impl Writing<'_> {
         }
         let weight: usize = fresh.iter().map(Record::weight).sum();
         let under_way = |this: &Self| this.on_the_way.iter().map(|chunk| chunk.weight).sum::<usize>();
-        while self.on_the_way.len() >= IN_FLIGHT
-            || (!self.on_the_way.is_empty() && under_way(self) + weight > IN_FLIGHT_BYTES)
+        // A worker has one chunk at a time, and finds another when it is done.
+        let crews = self.workers.max(1);
+        while self.on_the_way.len() >= IN_FLIGHT * crews
+            || (!self.on_the_way.is_empty() && under_way(self) + weight > IN_FLIGHT_BYTES * crews)
         {
             self.settle_one().await?;
         }
         if !fresh.is_empty() {
-            let creation = self.sink.start(fresh).await?;
+            let creation = self.sink.start(fresh, slots).await?;
             self.on_the_way.push_back(OnTheWay { facts, weight, creation });
         }
         Ok(())
@@ -419,9 +431,16 @@ impl Writing<'_> {
         let results = creation.await.map_err(ended_early)??;
         for (Identified { label, vault, at, digest }, result) in facts.into_iter().zip(results) {
             match result {
-                Ok(id) => {
+                Ok(Made::New(id)) => {
                     self.count(&vault).created += 1;
                     self.report.created += 1;
+                    self.written(&id, &digest, &label)?;
+                }
+                // As good as found there by the plan; the proof looks at it like at the others.
+                Ok(Made::There(id)) => {
+                    self.count(&vault).unchanged += 1;
+                    self.report.unchanged += 1;
+                    self.by_others += 1;
                     self.written(&id, &digest, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
@@ -456,6 +475,12 @@ impl Writing<'_> {
         self.report.vaults =
             vaults.map(|(name, count)| VaultCount { vault: name.to_string(), ..count }).collect();
         self.report.wrapped_for = std::mem::take(&mut self.sink.wrapped_for);
+        if self.by_others > 0 {
+            self.report.notes.push(format!(
+                "{} records were written by another run of the same source meanwhile, and not a second time by this one",
+                self.by_others
+            ));
+        }
         let scope = Arc::new(self.scope);
         let (doubles, strangers) = self.sink.strangers(self.report.created, &scope).await?;
         if doubles > 0 {
