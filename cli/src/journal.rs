@@ -105,7 +105,7 @@ impl Jobs {
         });
         let journal = journal.map_err(|error| error.to_string());
         let start = move |job: i64| {
-            let journal = journal.as_ref().map_err(std::io::Error::other)?;
+            let journal = journal.as_ref().map_err(|why| std::io::Error::other(why.clone()))?;
             Command::new(std::env::current_exe()?)
                 .args(["--quiet", "--journal"])
                 .arg(journal)

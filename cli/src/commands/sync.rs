@@ -46,6 +46,9 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         report: None,
         allow_unencrypted_target: sync.allow_unencrypted_target,
         trust_administrators: sync.trust_administrators,
+        // What a sync compares with and removes is one process's affair.
+        workers: None,
+        lease: 0,
     };
     let mut options = options(into, sync.select, jobs);
     options.read = unlocked(read_options(&sync.table)?, &sync.managed, [&from], jobs)?;

@@ -4,7 +4,7 @@
 //! no name and is gone with the process, however that ends.
 
 use crate::crypto::generate;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::formats::{self, Spools};
 use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::{AeadInOut as _, KeyInit as _};
@@ -43,7 +43,7 @@ impl Spool {
     /// An empty one.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] where no file can be made.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where no file can be made.
     pub fn new() -> Result<Self> {
         let folder = std::env::temp_dir();
         let file = tempfile::tempfile_in(&folder).map_err(|error| {
