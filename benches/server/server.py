@@ -1,12 +1,17 @@
 """The embedded environment under load, and how its lists and searches grow.
 
     python server.py KEYFERRY [SMALL LARGE]
+    python server.py KEYFERRY --against OTHER
 
 Load: `wrk` over loopback against a real `keyferry serve`, single items and batches of 25 creates, with 1, 8 and 64
 connections. Scale: one folder, one search by name and one by tag, each with the same 500 hits among 10,000 records
 and among 1,000,000, asked in turns. Prints Markdown. Needs `wrk`.
+
+Against another program, such as that of an earlier version: the same requests to both in turns, over one connection each,
+until the last byte of the answer is there. What a client then makes of the bytes is not the server's. Needs nothing.
 """
 
+import http.client
 import json
 import re
 import statistics
@@ -20,6 +25,7 @@ from pathlib import Path
 
 HITS = 500
 SECONDS = 5
+TURNS = 200
 LUA = """
 local file = assert(io.open("{body}", "rb"))
 wrk.method, wrk.body = "POST", file:read("*a")
@@ -141,8 +147,48 @@ def scale(small: Environment, large: Environment, sizes: tuple[int, int]) -> Non
         print(f"| {name} | {one:.2f} | {other:.2f} | {other / one:.2f} × | 1.5 × |")
 
 
+def against(new: Environment, old: Environment) -> None:
+    def calls(environment: Environment) -> dict[str, tuple[str, str, bytes | None]]:
+        vault = environment.call("/vaults")["items"][0]["id"]
+        folders = environment.call(f"/folders?vaultId={vault}")["items"]
+        folder = next(folder["id"] for folder in folders if folder["name"] == "needles")
+        item = environment.call(f"/items/search?query=needle&vaultIds[]={vault}&limit=1")["items"][0]["id"]
+        create = {"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "n", "passwordEncrypted": "cHc="}}
+        return {
+            "list a folder": ("GET", f"/items?vaultId={vault}&folderId={folder}", None),
+            "search by name": ("GET", f"/items/search?query=needle&vaultIds[]={vault}", None),
+            "search by tag": ("GET", f"/items/search?tags[]=needle&vaultIds[]={vault}", None),
+            "one item": ("GET", f"/items/{item}", None),
+            "a batch of 25 creates": ("POST", "/batch", json.dumps({"requests": [create] * 25}).encode()),
+        }
+
+    both = [(one, calls(one), http.client.HTTPConnection(one.url.removeprefix("http://"))) for one in (new, old)]
+    print(f"| {HITS} hits where many | this, ms | the other, ms | the other's time / this one's |")
+    print("|---|---|---|---|")
+    for name in both[0][1]:
+        times: list[list[float]] = [[], []]
+        for turn in range(TURNS + 1):
+            for which, (environment, paths, connection) in enumerate(both):
+                method, path, body = paths[name]
+                start = time.perf_counter()
+                connection.request(method, f"/api/v1{path}", body, environment.headers())
+                answer = connection.getresponse()
+                content = answer.read()
+                if turn:
+                    times[which].append((time.perf_counter() - start) * 1000)
+                assert answer.status == 200 and json.loads(content)
+        this, other = (statistics.median(series) for series in times)
+        print(f"| {name} | {this:.2f} | {other:.2f} | {other / this:.2f} × |")
+
+
 def main() -> None:
     keyferry = str(Path(sys.argv[1]).resolve())
+    if sys.argv[2:3] == ["--against"]:
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            with served(keyferry, home, "this", 10_000) as new, served(str(Path(sys.argv[3]).resolve()), home, "other", 10_000) as old:
+                against(new, old)
+        return
     sizes = tuple(int(size) for size in sys.argv[2:4]) or (10_000, 1_000_000)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

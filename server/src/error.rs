@@ -83,8 +83,8 @@ pub(crate) struct Answer {
     pub code: &'static str,
     pub field: Option<Cow<'static, str>>,
     pub message: String,
-    /// Such as `Retry-After`.
-    pub header: Option<(HeaderName, String)>,
+    /// Such as `Retry-After`; boxed, as nearly none has one and every result has room for it.
+    pub header: Option<Box<(HeaderName, String)>>,
     /// What an earlier request with the same key made.
     pub made: Option<String>,
 }
@@ -105,7 +105,7 @@ impl Refusal {
     /// The same with a header beside it.
     pub fn with_header(self, name: HeaderName, value: String) -> Self {
         match self {
-            Self::Answer(answer) => Self::Answer(Answer { header: Some((name, value)), ..answer }),
+            Self::Answer(answer) => Self::Answer(Answer { header: Some(Box::new((name, value))), ..answer }),
             database @ Self::Database(_) => database,
         }
     }

@@ -188,21 +188,21 @@ fn signed_in(
         }
         return Ok(body);
     }
-    let mut missed = (0, 0, Vec::new());
+    let mut guessed = (0, 0, Vec::new());
     let result = environment.store().write(|conn| {
         let caller = visit.caller(conn)?;
         let context = Context::new(conn, &caller, visit);
         let body = work(&context);
-        missed = (caller.session, context.missed_codes.get(), context.missed.take());
+        guessed = (caller.session, context.missed_codes.get(), context.missed.take());
         let body = body?;
         append(conn, &gathered(context.events.into_inner()))?;
         Ok(body)
     });
     // What was refused took its transaction back; the count stays.
-    let (session, misses, guesses) = missed;
-    if misses > 0 || !guesses.is_empty() {
+    let (session, misses, accounts) = guessed;
+    if misses > 0 || !accounts.is_empty() {
         environment.store().write(|conn| {
-            guesses.iter().try_for_each(|account| crate::store::guess::keep(conn, account))?;
+            accounts.iter().try_for_each(|account| crate::store::guess::keep(conn, account))?;
             crate::store::session::missed_codes(conn, session, misses)
         })?;
     }
@@ -279,7 +279,7 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
         }
         Err(refusal) => {
             let answer: Answer = refusal.into_answer();
-            if let Some((name, value)) = &answer.header
+            if let Some((name, value)) = answer.header.as_deref()
                 && let Ok(value) = HeaderValue::from_str(value)
             {
                 headers.push((name.clone(), value));

@@ -132,16 +132,11 @@ fn wrong(error: &serde_path_to_error::Error<serde_json::Error>, is_json: bool) -
     // What stands after the last of these words is this program's; before it the body is repeated.
     let expected = text.rsplit_once(", expected ").and_then(|(_, words)| words.split(" at line ").next());
     let expected = expected.map(|words| format!(": expected {words}")).unwrap_or_default();
-    match (member, at) {
-        (Some(member), Some(at)) => {
-            Refusal::invalid(member, format!("{at} is not what this call takes{expected}."))
-        }
-        _ => {
-            let column =
-                if inner.line() > 0 { format!(" near column {}", inner.column()) } else { String::new() };
-            Refusal::malformed(format!("The body is not what this call takes{column}{expected}."))
-        }
+    if let (Some(member), Some(at)) = (member, at) {
+        return Refusal::invalid(member, format!("{at} is not what this call takes{expected}."));
     }
+    let column = if inner.line() > 0 { format!(" near column {}", inner.column()) } else { String::new() };
+    Refusal::malformed(format!("The body is not what this call takes{column}{expected}."))
 }
 
 /// What typed clients send for none.

@@ -167,16 +167,7 @@ pub(crate) fn update(
     target: &Editable,
     mut patch: Map<String, Value>,
 ) -> Result<()> {
-    if let Some(value) = patch.remove("revision")
-        && let Some(given) = member::<i64>("revision", value)?
-    {
-        let current: i64 = conn
-            .prepare_cached("SELECT revision FROM items WHERE id = ?1")?
-            .query_row([&target.item], |row| row.get(0))?;
-        if given != current {
-            return Err(Refusal::conflict("The item was changed since it was read."));
-        }
-    }
+    check_revision(conn, target, patch.remove("revision"))?;
     snapshot::take(conn, &target.item)?;
     let mut new_tags = None;
     let mut set = String::from("revision = revision + 1, updated_at = ?, updated_by = ?");
@@ -277,6 +268,16 @@ pub(crate) fn update(
     }
     index(conn, seq, &new_tags.unwrap_or_default())?;
     attachment::add(conn, target.encrypted, &target.item, attachments)
+}
+
+/// Makes sure that a change is one of what was read, where the client says which that was.
+fn check_revision(conn: &Connection, target: &Editable, given: Option<Value>) -> Result<()> {
+    let given = given.map(|value| member::<i64>("revision", value)).transpose()?.flatten();
+    let Some(given) = given else { return Ok(()) };
+    let current: i64 = conn
+        .prepare_cached("SELECT revision FROM items WHERE id = ?1")?
+        .query_row([&target.item], |row| row.get(0))?;
+    if given == current { Ok(()) } else { Err(Refusal::conflict("The item was changed since it was read.")) }
 }
 
 /// Attachments without those that come back as they were read: with an id, and without their content.

@@ -2,7 +2,7 @@
 
 use super::json_text;
 use super::place::way;
-use crate::access::{Caller, FOLDER_ROLES, is_limited};
+use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::json::{Object, text};
 use rusqlite::types::ToSql;
@@ -24,18 +24,28 @@ pub(crate) struct Filter {
 
 /// The ways to places, from the vault down, each looked up once: by the folder, or by the vault whose top it is.
 #[derive(Default)]
-pub(crate) struct Ways(HashMap<String, Vec<u8>>);
+pub(crate) struct Ways {
+    known: HashMap<String, Vec<u8>>,
+    /// The place that was asked for last, as neighbours mostly are in one.
+    last: String,
+    last_way: Vec<u8>,
+}
 
 impl Ways {
     /// The way to a place as JSON.
     pub fn to(&mut self, conn: &Connection, vault: &str, folder: Option<&str>) -> Result<&[u8]> {
         // Ids of both are drawn alike and meet nowhere.
         let place = folder.unwrap_or(vault);
-        if !self.0.contains_key(place) {
-            let steps = text(&way(conn, vault, folder)?)?;
-            self.0.insert(place.to_owned(), steps);
+        if self.last != place {
+            if let Some(known) = self.known.get(place) {
+                self.last_way.clone_from(known);
+            } else {
+                self.last_way = text(&way(conn, vault, folder)?)?;
+                self.known.insert(place.to_owned(), self.last_way.clone());
+            }
+            place.clone_into(&mut self.last);
         }
-        Ok(self.0.get(place).map_or(b"[]", Vec::as_slice))
+        Ok(&self.last_way)
     }
 }
 
@@ -86,14 +96,17 @@ impl<'a> Hits<'a> {
         // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
         // SQLite from the vault's, as the CROSS JOIN of `search` does.
         let in_folders = !filter.folders.is_empty();
+        let words = filter.query.as_deref().and_then(trigrams);
+        // So are tags and words: of a vault they leave few.
+        let narrowed = in_folders || !filter.tags.is_empty() || words.is_some();
         for (list, column) in [(&filter.vaults, "vault_id"), (&filter.folders, "folder_id")] {
+            let plus = if narrowed && column == "vault_id" { "+" } else { "" };
             if let ([one], false) = (list.as_slice(), in_folders) {
                 // In the order of the index, so that a list that is cut short reads no more than it shows.
                 let number = hits.bind(one.clone());
-                hits.and(&format!("{place}.{column} = ?{number}"));
+                hits.and(&format!("{plus}{place}.{column} = ?{number}"));
             } else if !list.is_empty() {
                 let number = hits.bind(json_text(list)?);
-                let plus = if in_folders && column == "vault_id" { "+" } else { "" };
                 hits.and(&format!("{plus}{place}.{column} IN (SELECT value FROM json_each(?{number}))"));
             }
         }
@@ -108,7 +121,7 @@ impl<'a> Hits<'a> {
             let number = hits.bind(tag.clone());
             hits.and(&format!("i.seq IN (SELECT item FROM item_tags WHERE tag = ?{number})"));
         }
-        if let Some(words) = filter.query.as_deref().and_then(trigrams) {
+        if let Some(words) = words {
             let number = hits.bind(words);
             hits.and(&format!("i.seq IN (SELECT rowid FROM item_text WHERE item_text MATCH ?{number})"));
         }
@@ -136,7 +149,8 @@ impl<'a> Hits<'a> {
         let query = filter.query.as_deref().map(str::to_lowercase).filter(|query| !query.is_empty());
         let mut statement = conn.prepare_cached(&self.sql)?;
         let mut rows = statement.query(params_from_iter(std::mem::take(&mut self.values)))?;
-        let mut out = br#"{"items":["#.to_vec();
+        let mut out = Vec::with_capacity(16 << 10);
+        out.extend_from_slice(br#"{"items":["#);
         let (mut skipped, mut taken) = (0, 0);
         while filter.limit.is_none_or(|limit| taken < limit)
             && let Some(row) = rows.next()?
@@ -219,6 +233,22 @@ pub(crate) fn items(
     } else {
         "u.role >= 1"
     };
+    // In one vault, with one role for all of it, the right is looked at once, and not at each item.
+    let in_one = !limited && filter.vaults.len() == 1;
+    if let (true, Some(vault)) = (in_one, filter.vaults.first()) {
+        match vault.parse().and_then(|vault| Reader::of(conn, caller, &vault)) {
+            Ok(_) => {}
+            Err(Refusal::Answer(_)) => return Ok(br#"{"items":[]}"#.to_vec()),
+            Err(failed) => return Err(failed),
+        }
+    }
+    let of_caller = match (in_one, filter.folders.is_empty()) {
+        (true, _) => "WHERE true".to_owned(),
+        (false, in_vaults) => format!(
+            "{} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1 WHERE {readable}",
+            if in_vaults { "JOIN" } else { "CROSS JOIN" }
+        ),
+    };
     // Who has no favorites, as most have none, is not asked at each item.
     let favorite = if has_favorites(conn, caller)? {
         "EXISTS (SELECT 1 FROM favorites WHERE user_id = ?1 AND item_id = i.id)"
@@ -228,10 +258,8 @@ pub(crate) fn items(
     let sql = format!(
         "{} SELECT i.id, i.vault_id, i.folder_id, i.name, i.login, i.url, i.description, i.tags, i.color,
                 i.updated_at, {favorite}, i.fields_order
-         FROM items i {} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1
-         WHERE i.bin_item_id IS NULL AND {readable}",
-        if limited { FOLDER_ROLES } else { "" },
-        if filter.folders.is_empty() { "JOIN" } else { "CROSS JOIN" }
+         FROM items i {of_caller} AND i.bin_item_id IS NULL",
+        if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
     Hits::new(caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
