@@ -7,6 +7,9 @@ use crate::model::RecordPath;
 /// Where records go that name neither vault nor folder.
 pub(crate) const DEFAULT_VAULT: &str = "Imported";
 
+/// Places above the one that a comparison names, below which what is compared may have been brought.
+const MOST_BACK: usize = 8;
+
 /// What becomes of the source's vaults and folders where the sink is a place in an environment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Structure {
@@ -76,10 +79,14 @@ impl Placement {
             (Some(Self::default()), None),
         ];
         if let Endpoint::Environment(_, inside) = from {
-            // Back from below: the first folder was a vault, in files by their own rule; one without any stands in the
-            // default vault.
-            let back = Self { off: inside.clone(), ..Self::default() };
-            all.push((Some(back), Some("without the place that the first location names")));
+            // Back from below, or from deeper there: the first folder was a vault, in files by their own rule; one without any
+            // stands in the default vault.
+            let names: Vec<&String> = inside.vault.iter().chain(&inside.folders).collect();
+            for count in (1..=names.len().min(MOST_BACK)).rev() {
+                let off = names.iter().take(count).copied().cloned().collect();
+                let back = Self { off, ..Self::default() };
+                all.push((Some(back), Some("without the place below which the first location has them")));
+            }
         }
         all.push((of(Structure::Flatten), Some("as --structure flatten puts them")));
         let mut different: Vec<(Self, Option<&'static str>)> = Vec::new();

@@ -135,7 +135,7 @@ fn names_and_pins_answer_programs_in_one_document() {
     assert!(added["location"].as_str().is_some_and(|place| place.starts_with("embedded:/")), "{added}");
     assert!(run(&["env", "list"]).succeeds().json()["prod"]["location"].is_string());
     let file = scene.file("f.csv", "vault,name,password\nV,one,x\n");
-    run(&["import", file, "prod:"]).succeeds();
+    run(&["import", file, "embedded:a"]).succeeds();
     let unpinned = run(&["env", "unpin", "prod:", "key-derivation"]).succeeds().json();
     assert_eq!(unpinned["unpinned"], "key-derivation", "{unpinned}");
     let error = |words: &[&str], kind: &str| {

@@ -213,7 +213,7 @@ fn custom_fields_that_clash_are_named_where_an_environment_holds_them() {
     scene.run(&["import", file, "embedded:a"]).succeeds();
     let file = scene.file("s.csv", table("hidden-1", "hidden-3"));
     let told = scene.run(&["import", file, "embedded:a", "--dry-run"]);
-    told.exits(1).prints("conflict: V / sim: custom field PUK").hides("hidden-").hides("PIN");
+    told.exits(1).prints("conflict: V / sim differs in custom field PUK").hides("hidden-").hides("PIN");
     scene.run(&["verify", file, "embedded:a"]).exits(4).prints("different: V / sim: custom field PUK");
     scene.run(&["import", file, "embedded:b"]).succeeds();
     let told = scene.run(&["--json", "verify", "embedded:a", "embedded:b"]).exits(4).json();
@@ -224,7 +224,7 @@ fn custom_fields_that_clash_are_named_where_an_environment_holds_them() {
     scene
         .run(&["import", file, "embedded:a", "--dry-run"])
         .exits(1)
-        .prints("sim: a custom field")
+        .prints("sim differs in a custom field")
         .hides("hidden-4");
 }
 
