@@ -176,12 +176,13 @@ fmt: ## put the formatting right
 bench: ## what users wait for, by criterion
 	$(CARGO) bench --locked -p keyferry-benches
 
-bench-scale: ## a million records against a hundred thousand; a small import beside a million; concurrency against a slow server
+bench-scale: ## a million records against a hundred thousand; a small import beside a million; files of a million; concurrency against a slow server
 	$(CARGO) build --release --locked --bin keyferry
 	$(CARGO) run --release --locked -p keyferry-benches --bin latency
 	python3 benches/scale/scale.py $(TARGET)/release/keyferry
 	python3 benches/scale/beside.py $(TARGET)/release/keyferry 1000000
 	python3 benches/scale/workers.py $(TARGET)/release/keyferry
+	python3 benches/scale/files.py $(TARGET)/release/keyferry
 
 bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk
 	$(CARGO) build --release --locked --bin keyferry

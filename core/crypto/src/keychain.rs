@@ -47,17 +47,9 @@ fn oaep(label: &str) -> Oaep<Sha256> {
     Oaep::new_with_label(label.as_bytes())
 }
 
-/// RSA's private operation, several times as fast as in portable code: from whoever may link what is not. It takes as long
-/// whatever the key is.
-pub trait Opener: Send + Sync {
-    /// RSA-OAEP with SHA-256 and an empty label (RFC 8017 §7.1.2); `None` where that opens nothing.
-    fn open(&self, ciphertext: &[u8]) -> Option<SecretBytes>;
-}
-
 /// An unlocked private key and every vault key unwrapped so far.
 pub struct Keychain {
     private: rsa::PrivateKey,
-    opener: Option<Box<dyn Opener>>,
     public: PublicKey,
     vault_keys: Mutex<HashMap<String, Arc<SecretString>>>,
 }
@@ -88,15 +80,7 @@ impl Keychain {
         let private = rsa::PrivateKey::from_pkcs8_pem(pem.expose())
             .map_err(|_| damaged("not an RSA private key in PKCS#8 PEM"))?;
         let public = PublicKey(rsa::PublicKey::from(&private));
-        Ok(Self { private, opener: None, public, vault_keys: Mutex::default() })
-    }
-
-    /// The same with an opener that is made of the private key in PKCS#8 DER, where there is one for it. What it does not
-    /// open is tried as without it: an old key is short, or an old vault key padded in another way.
-    #[must_use]
-    pub fn opened_by(self, make: impl FnOnce(&[u8]) -> Option<Box<dyn Opener>>) -> Self {
-        let opener = self.private.to_pkcs8_der().ok().and_then(|der| make(der.as_bytes()));
-        Self { opener, ..self }
+        Ok(Self { private, public, vault_keys: Mutex::default() })
     }
 
     /// The public half.
@@ -108,9 +92,6 @@ impl Keychain {
     /// Unwraps `base64(RSA(text))`. One error for every failure, so that nothing is learnt from it.
     pub fn unwrap(&self, wrapped: &str) -> Result<SecretString> {
         let ciphertext = STANDARD.decode(wrapped).map_err(|_| not_opened())?;
-        if let Some(opened) = self.opener.as_ref().and_then(|opener| opener.open(&ciphertext)) {
-            return opened.into_text().ok_or_else(not_opened);
-        }
         let opened = self
             .private
             .decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), &ciphertext)

@@ -43,7 +43,7 @@ impl Spool {
     /// An empty one.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where no file can be made.
+    /// [`Io`](crate::error::ErrorKind::Io) where no file can be made.
     pub fn new() -> Result<Self> {
         let folder = std::env::temp_dir();
         let file = tempfile::tempfile_in(&folder).map_err(|error| {
@@ -152,7 +152,7 @@ mod tests {
             .map(|length| b"planted ".iter().copied().cycle().take(*length).collect())
             .collect();
         let mut spool = Spool::new().unwrap();
-        let mut check = |spool: &mut Spool, number: usize| {
+        let check = |spool: &mut Spool, number: usize| {
             let mut back = Zeroizing::new(b"before ".to_vec());
             spool.get(number as u64, &mut back).unwrap();
             assert_eq!(back.strip_prefix(b"before ").unwrap(), pieces[number]);

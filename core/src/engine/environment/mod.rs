@@ -2,7 +2,6 @@
 
 pub mod identity;
 mod lookup;
-mod opener;
 pub mod pins;
 pub mod process_memory;
 pub mod record;
@@ -172,7 +171,6 @@ impl Environment {
             },
             _ => None,
         };
-        let keychain = keychain.map(|keychain| keychain.opened_by(opener::of));
         if let (Some(memory), Some(options), Some(_)) = (&memory, &derivation, &keychain) {
             memory.pin_derivation(options)?;
         }
