@@ -11,16 +11,17 @@ use arrow_array::types::Int64Type;
 use arrow_array::{Array as _, ArrayRef, ListArray, RecordBatch, StringArray, StructArray, new_null_array};
 use arrow_cast::CastOptions;
 use arrow_schema::{DataType, Field, Fields, Schema};
-use keyferry_core::model::{Custom, CustomKind};
-use keyferry_core::secret::SecretString;
+use keyferry_api::item::Attachment as WireAttachment;
+use keyferry_core::model::{Attachment, Custom, CustomKind, RecordPath};
+use keyferry_core::secret::{SecretBytes, SecretString};
 use pyo3::prelude::*;
 use std::sync::Arc;
 
 /// The columns of plain records.
-pub const PLAIN: [&str; 9] =
-    ["name", "login", "password", "url", "description", "tags", "color", "favorite", "customs"];
+pub const PLAIN: [&str; 10] =
+    ["name", "login", "password", "url", "description", "tags", "color", "favorite", "customs", ATTACHMENTS];
 /// The columns of items.
-pub const SEALED: [&str; 10] = [
+pub const SEALED: [&str; 11] = [
     "name",
     "login",
     "url",
@@ -29,14 +30,23 @@ pub const SEALED: [&str; 10] = [
     "color",
     "isFavorite",
     "passwordEncrypted",
-    "keyEncrypted",
+    KEY,
     "customs",
+    ATTACHMENTS,
 ];
+/// Files: the one column that is made only of a table that has it.
+pub const ATTACHMENTS: &str = "attachments";
+/// An item's record key, which no plain record has.
+const KEY: &str = "keyEncrypted";
 /// Where an item that could not be read says why.
 pub const ERROR: &str = "error";
 
 /// What a custom field is made of.
 const CUSTOM: [&str; 3] = ["name", "type", "value"];
+/// What a file is made of, whose content is `data`, and one that is sealed.
+const FILE: [&str; 2] = ["name", DATA];
+const SEALED_FILE: [&str; 4] = ["name", "encryptedKey", "encryptedData", "hash"];
+const DATA: &str = "data";
 
 /// Which columns go through as they are, beside those that are made of records.
 pub enum Kept<'a> {
@@ -102,31 +112,32 @@ impl Columns {
         let mut columns = Vec::new();
         for name in known {
             let Some(column) = batch.column_by_name(name) else { continue };
-            let read = match *name {
-                "tags" => tags(column),
-                "customs" => customs(column),
-                "color" => whole_numbers(column),
-                "favorite" | "isFavorite" => {
-                    cast_if(column, |of| *of == DataType::Boolean, &DataType::Boolean)
-                }
-                _ => cast_if(column, is_text, &DataType::Utf8),
-            };
-            let wanted = match *name {
-                "tags" => "lists of texts",
-                "customs" => "lists of structs with name, type and value, each a text",
-                "color" => "whole numbers",
-                "favorite" | "isFavorite" => "true or false",
-                _ => "texts",
-            };
-            let column = read.ok_or_else(|| {
-                usage(format!("column {name} holds {} instead of {wanted}", column.data_type()))
-            })?;
+            let kind = Kind::of(name, known);
+            let column = kind.read(column).ok_or_else(|| kind.refused(name, column.data_type()))?;
             columns.push((*name, column));
         }
         if columns.is_empty() && batch.num_rows() > 0 {
             return Err(usage("the table has none of the columns that records have"));
         }
         Ok(Self(columns))
+    }
+
+    /// Whether columns of these types can be read, before there is a cell of them: a column of an engine's table has its type
+    /// also where it holds nothing.
+    ///
+    /// # Errors
+    /// A column of another type than records have there, or no column of theirs.
+    pub fn check(schema: &Schema, known: &[&'static str]) -> PyResult<()> {
+        let mut found = false;
+        for field in schema.fields() {
+            let Some(name) = known.iter().find(|name| *name == field.name()) else { continue };
+            let kind = Kind::of(name, known);
+            if !kind.fits(field.data_type()) {
+                return Err(kind.refused(name, field.data_type()));
+            }
+            found = true;
+        }
+        if found { Ok(()) } else { Err(usage("the table has none of the columns that records have")) }
     }
 
     fn cell(&self, name: &str, row: usize) -> Option<&ArrayRef> {
@@ -166,28 +177,238 @@ impl Columns {
         tags.iter().flatten().map(str::to_owned).collect()
     }
 
+    /// The members of the structs of a row's list.
+    fn structs<T>(&self, name: &str, row: usize, each: impl Fn(&Struct<'_>, usize) -> T) -> Vec<T> {
+        let Some(structs) = self.list(name, row) else { return Vec::new() };
+        let Some(structs) = structs.as_struct_opt() else { return Vec::new() };
+        let rows = (0..structs.len()).filter(|at| structs.is_valid(*at));
+        rows.map(|at| each(&Struct(structs), at)).collect()
+    }
+
     /// The custom fields of a row.
     pub fn customs(&self, row: usize) -> Vec<Custom> {
-        let Some(customs) = self.list("customs", row) else { return Vec::new() };
-        let Some(customs) = customs.as_struct_opt() else { return Vec::new() };
-        let column =
-            |name: &str| customs.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        let (names, kinds, values) = (column("name"), column("type"), column("value"));
-        let text = |column: Option<&StringArray>, at: usize| {
-            column.filter(|column| column.is_valid(at)).map(|column| column.value(at).to_owned())
-        };
-        let custom = |at| Custom {
-            name: text(names, at).unwrap_or_default(),
-            kind: CustomKind::from(text(kinds, at).as_deref().unwrap_or("text")),
-            value: SecretString::new(text(values, at).unwrap_or_default()),
-        };
-        (0..customs.len()).filter(|at| customs.is_valid(*at)).map(custom).collect()
+        self.structs("customs", row, |custom, at| Custom {
+            name: custom.text("name", at).unwrap_or_default().to_owned(),
+            kind: CustomKind::from(custom.text("type", at).unwrap_or("text")),
+            value: SecretString::from(custom.text("value", at).unwrap_or_default()),
+        })
+    }
+
+    /// The files of a row.
+    pub fn attachments(&self, row: usize) -> Vec<Attachment> {
+        self.structs(ATTACHMENTS, row, |file, at| Attachment {
+            name: file.text("name", at).unwrap_or_default().to_owned(),
+            content: SecretBytes::new(file.bytes(DATA, at).unwrap_or_default().to_vec()),
+        })
+    }
+
+    /// The sealed files of a row.
+    pub fn sealed_attachments(&self, row: usize) -> Vec<WireAttachment> {
+        self.structs(ATTACHMENTS, row, |file, at| {
+            let text = |name| file.text(name, at).unwrap_or_default().to_owned();
+            WireAttachment {
+                id: None,
+                name: text("name"),
+                encrypted_key: text("encryptedKey"),
+                encrypted_data: text("encryptedData"),
+                hash: text("hash"),
+            }
+        })
     }
 }
 
-/// The members of a custom field, each a text.
+/// The structs of one list.
+struct Struct<'a>(&'a StructArray);
+
+impl Struct<'_> {
+    fn text(&self, name: &str, at: usize) -> Option<&str> {
+        let column = self.0.column_by_name(name)?.as_string_opt::<i32>()?;
+        column.is_valid(at).then(|| column.value(at))
+    }
+
+    fn bytes(&self, name: &str, at: usize) -> Option<&[u8]> {
+        let column = self.0.column_by_name(name)?.as_binary_opt::<i32>()?;
+        column.is_valid(at).then(|| column.value(at))
+    }
+}
+
+/// What a column's cells are, and the one type that they are read in.
+enum Kind {
+    Text,
+    Number,
+    Flag,
+    Texts,
+    /// Lists of structs with these members.
+    Structs(&'static [&'static str]),
+}
+
+impl Kind {
+    fn of(name: &str, known: &[&str]) -> Self {
+        match name {
+            "tags" => Self::Texts,
+            "customs" => Self::Structs(&CUSTOM),
+            ATTACHMENTS if known.contains(&KEY) => Self::Structs(&SEALED_FILE),
+            ATTACHMENTS => Self::Structs(&FILE),
+            "color" => Self::Number,
+            "favorite" | "isFavorite" => Self::Flag,
+            _ => Self::Text,
+        }
+    }
+
+    fn read(&self, column: &ArrayRef) -> Option<ArrayRef> {
+        match self {
+            Self::Text => cast_if(column, is_text, &DataType::Utf8),
+            Self::Flag => cast_if(column, |of| *of == DataType::Boolean, &DataType::Boolean),
+            Self::Number => whole_numbers(column),
+            Self::Texts => tags(column),
+            Self::Structs(members) => structs(column, members),
+        }
+    }
+
+    /// Whether columns of a type can be read, whatever they hold. Whether floating numbers are whole ones shows in their cells.
+    fn fits(&self, of: &DataType) -> bool {
+        // What holds nothing yet may have no type yet.
+        if *of == DataType::Null || matches!(of, DataType::Dictionary(_, of) if **of == DataType::Null) {
+            return true;
+        }
+        let is_null = |of: &DataType| *of == DataType::Null;
+        match self {
+            Self::Text => is_text(of),
+            Self::Flag => *of == DataType::Boolean,
+            Self::Number => of.is_numeric(),
+            Self::Texts => values_of(of).is_some_and(|of| is_null(of) || is_text(of)),
+            Self::Structs(members) => values_of(of).is_some_and(|of| match of {
+                DataType::Struct(fields) => {
+                    let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                    are_known(&names, members)
+                        && fields.iter().all(|field| {
+                            let of = field.data_type();
+                            is_null(of) || if field.name() == DATA { is_bytes(of) } else { is_text(of) }
+                        })
+                }
+                of => is_null(of),
+            }),
+        }
+    }
+
+    fn refused(&self, name: &str, of: &DataType) -> PyErr {
+        let wanted = match self {
+            Self::Text => "texts".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Number => "whole numbers".to_owned(),
+            Self::Texts => "lists of texts".to_owned(),
+            Self::Structs(members) => {
+                let bytes = if members.contains(&DATA) { ", data of bytes" } else { "" };
+                format!("lists of structs with {}, each a text{bytes}", members.join(", "))
+            }
+        };
+        usage(format!("column {name} holds {of} instead of {wanted}"))
+    }
+}
+
+/// The members of a custom field, of a file and of a sealed one, by their types.
 pub fn custom_fields() -> Fields {
-    CUSTOM.map(|name| Field::new(name, DataType::Utf8, true)).to_vec().into()
+    fields_of(&CUSTOM)
+}
+
+/// Those of a file.
+pub fn file_fields() -> Fields {
+    fields_of(&FILE)
+}
+
+/// Those of a sealed file.
+pub fn sealed_file_fields() -> Fields {
+    fields_of(&SEALED_FILE)
+}
+
+fn fields_of(members: &[&str]) -> Fields {
+    members.iter().map(|name| Field::new(*name, type_of(name), true)).collect::<Vec<_>>().into()
+}
+
+fn type_of(member: &str) -> DataType {
+    if member == DATA { DataType::Binary } else { DataType::Utf8 }
+}
+
+/// Whether these are members, none of them twice.
+fn are_known(names: &[&str], members: &[&str]) -> bool {
+    names.iter().enumerate().all(|(at, name)| members.contains(name) && !names[..at].contains(name))
+}
+
+fn is_bytes(of: &DataType) -> bool {
+    matches!(
+        of,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)
+    )
+}
+
+/// A column of texts, where there is one.
+///
+/// # Errors
+/// A column of another type.
+pub fn texts_of(batch: &RecordBatch, name: &str) -> PyResult<Option<StringArray>> {
+    let Some(column) = batch.column_by_name(name) else { return Ok(None) };
+    let read = Kind::Text.read(column).ok_or_else(|| Kind::Text.refused(name, column.data_type()))?;
+    Ok(read.as_string_opt::<i32>().cloned())
+}
+
+/// The folders that rows stand in.
+pub enum Paths {
+    /// Nowhere below their vault.
+    None,
+    /// As people type them.
+    Typed(StringArray),
+    /// Names.
+    Names(Columns),
+}
+
+/// Those of the column `path`: texts such as `a/b`, or lists of names.
+///
+/// # Errors
+/// A column of another type.
+pub fn path_names(batch: &RecordBatch) -> PyResult<Paths> {
+    let Some(column) = batch.column_by_name("path") else { return Ok(Paths::None) };
+    if let Some(names) = Kind::Texts.read(column) {
+        return Ok(Paths::Names(Columns(vec![("tags", names)])));
+    }
+    Ok(texts_of(batch, "path")?.map_or(Paths::None, Paths::Typed))
+}
+
+impl Paths {
+    /// The folders of a row, from the top down.
+    pub fn of(&self, row: usize) -> Vec<String> {
+        match self {
+            Self::Typed(paths) if paths.is_valid(row) => RecordPath::names(paths.value(row)),
+            Self::Typed(_) | Self::None => Vec::new(),
+            Self::Names(names) => names.tags(row),
+        }
+    }
+}
+
+/// The ids of keys that rows name: texts, or whole numbers as texts.
+///
+/// # Errors
+/// No such column, or one of another type.
+pub fn key_ids(batch: &RecordBatch, column: &str) -> PyResult<ArrayRef> {
+    let at = batch.schema().index_of(column);
+    let at = at.map_err(|_| usage(format!("key_column names {column}, and the table has no such column")))?;
+    check_key_column(batch.schema().field(at))?;
+    let held = batch.column(at);
+    let of = |of: &DataType| is_text(of) || of.is_integer();
+    cast_if(held, of, &DataType::Utf8)
+        .ok_or_else(|| usage(format!("column {column} holds {} instead of texts", held.data_type())))
+}
+
+/// # Errors
+/// A column that cannot name keys.
+pub fn check_key_column(field: &Field) -> PyResult<()> {
+    let (name, of) = (field.name(), field.data_type());
+    if PLAIN.contains(&name.as_str()) || SEALED.contains(&name.as_str()) || name == ERROR {
+        return Err(usage(format!("key_column names {name}, which is a column of records itself")));
+    }
+    if !(is_text(of) || of.is_integer() || *of == DataType::Null) {
+        return Err(usage(format!("column {name} holds {of} instead of texts that name keys")));
+    }
+    Ok(())
 }
 
 fn is_text(of: &DataType) -> bool {
@@ -249,27 +470,29 @@ fn tags(column: &ArrayRef) -> Option<ArrayRef> {
 }
 
 /// By the members' names: a cast would go by their order where the names are not its own.
-fn customs(column: &ArrayRef) -> Option<ArrayRef> {
+fn structs(column: &ArrayRef, members: &'static [&'static str]) -> Option<ArrayRef> {
+    let fields = fields_of(members);
     if column.null_count() == column.len() {
-        return cast_if(column, |_| false, &DataType::new_list(DataType::Struct(custom_fields()), true));
+        return cast_if(column, |_| false, &DataType::new_list(DataType::Struct(fields), true));
     }
     of_values(as_list(column)?, |values| {
         if values.is_empty() || *values.data_type() == DataType::Null {
-            return Some(new_null_array(&DataType::Struct(custom_fields()), values.len()));
+            return Some(new_null_array(&DataType::Struct(fields), values.len()));
         }
         let structs = values.as_struct_opt()?;
         let names: Vec<&str> = structs.fields().iter().map(|field| field.name().as_str()).collect();
-        let is_known = |(at, name): (usize, &&str)| CUSTOM.contains(name) && !names[..at].contains(name);
-        if !names.iter().enumerate().all(is_known) {
+        if !are_known(&names, members) {
             return None;
         }
-        let mut members = Vec::with_capacity(CUSTOM.len());
-        for name in CUSTOM {
-            members.push(match structs.column_by_name(name) {
-                Some(member) => cast_if(member, is_text, &DataType::Utf8)?,
-                None => new_null_array(&DataType::Utf8, structs.len()),
+        let mut columns = Vec::with_capacity(members.len());
+        for name in members {
+            let (fits, wanted): (fn(&DataType) -> bool, _) =
+                if *name == DATA { (is_bytes, DataType::Binary) } else { (is_text, DataType::Utf8) };
+            columns.push(match structs.column_by_name(name) {
+                Some(member) => cast_if(member, fits, &wanted)?,
+                None => new_null_array(&wanted, structs.len()),
             });
         }
-        Some(Arc::new(StructArray::try_new(custom_fields(), members, structs.nulls().cloned()).ok()?))
+        Some(Arc::new(StructArray::try_new(fields, columns, structs.nulls().cloned()).ok()?))
     })
 }

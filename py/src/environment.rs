@@ -1,10 +1,13 @@
 //! An environment, opened once and used by many threads.
 
 use crate::error::{Raise, usage};
+use crate::keys::{Ring, secret};
 use crate::record::Record;
+use crate::rows::Rows;
 use crate::runtime;
 use crate::select::filter;
 use keyferry_core::client::Session;
+use keyferry_core::crypto::keychain::PublicKey;
 use keyferry_core::engine::{self, Endpoint, Options, Unlock};
 use keyferry_core::error::Place;
 use keyferry_core::model::{Entry, RecordPath};
@@ -37,27 +40,27 @@ impl Environment {
         master_password: Option<String>,
         timeout: u64,
     ) -> PyResult<Self> {
-        let session = Session {
-            access_token: token.map(SecretString::new),
-            refresh_token: refresh_token.map(SecretString::new),
-            ..Session::default()
+        let secret = |text: Option<String>| text.map(SecretString::new);
+        let unlock = unlock(secret(master_key), secret(master_password));
+        Self::connect(py, location, (secret(token), secret(refresh_token)), unlock, timeout)
+    }
+
+    /// The same where secrets are named: by `env`, `file`, `keyring` or `command`, and the words.
+    #[staticmethod]
+    #[pyo3(signature = (location, token=None, master_key=None, master_password=None, timeout=120))]
+    fn open_by(
+        py: Python<'_>,
+        location: &str,
+        token: Option<(String, Vec<String>)>,
+        master_key: Option<(String, Vec<String>)>,
+        master_password: Option<(String, Vec<String>)>,
+        timeout: u64,
+    ) -> PyResult<Self> {
+        let read = |named: Option<(String, Vec<String>)>| {
+            named.map(|(kind, words)| secret(&kind, words)).transpose().raise()
         };
-        let unlock = master_key
-            .map(|key| Unlock::MasterKey(SecretString::new(key)))
-            .or_else(|| master_password.map(|password| Unlock::MasterPassword(SecretString::new(password))));
-        let runtime = runtime()?;
-        py.detach(|| {
-            runtime.block_on(async {
-                let timeout = Duration::from_secs(timeout);
-                let (client, place) = keyferry_embedded::connect(location, session, timeout)?;
-                let opened =
-                    engine::Environment::open_known(client, unlock, engine::memory_of_process(&place)?)
-                        .await?;
-                let advice = "give connect() a master_key or master_password";
-                Ok(Self { inner: Arc::new(opened.with_advice(advice).with_place(place)) })
-            })
-        })
-        .raise()
+        let unlock = unlock(read(master_key)?, read(master_password)?);
+        Self::connect(py, location, (read(token)?, None), unlock, timeout)
     }
 
     /// How messages name it.
@@ -96,12 +99,63 @@ impl Environment {
         Ok(Records { state: Mutex::new(Stream { chunks, ready: VecDeque::new() }) })
     }
 
+    /// The records right in these places, as tables with these columns. `encrypted` says whether the places' vaults are.
+    #[pyo3(signature = (places, columns, errors="raise", encrypted=true, **select))]
+    fn rows(
+        &self,
+        places: Vec<Vec<String>>,
+        columns: Vec<String>,
+        errors: &str,
+        encrypted: bool,
+        select: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Rows> {
+        Rows::start(&self.inner, places, columns, errors, encrypted, select)
+    }
+
+    /// The public key of its user, to seal for.
+    fn public_key(&self) -> PyResult<String> {
+        self.inner.public_key().and_then(PublicKey::to_pem).raise()
+    }
+
+    /// The keys of its vaults, by their names.
+    fn ring(&self, py: Python<'_>) -> PyResult<Ring> {
+        let runtime = runtime()?;
+        py.detach(|| runtime.block_on(self.inner.vault_keys())).map(Ring::of_vaults).raise()
+    }
+
     fn __repr__(&self) -> String {
         format!("Environment({:?})", self.inner.label())
     }
 }
 
+fn unlock(key: Option<SecretString>, password: Option<SecretString>) -> Option<Unlock> {
+    key.map(Unlock::MasterKey).or_else(|| password.map(Unlock::MasterPassword))
+}
+
 impl Environment {
+    fn connect(
+        py: Python<'_>,
+        location: &str,
+        (access_token, refresh_token): (Option<SecretString>, Option<SecretString>),
+        unlock: Option<Unlock>,
+        timeout: u64,
+    ) -> PyResult<Self> {
+        let session = Session { access_token, refresh_token, ..Session::default() };
+        let runtime = runtime()?;
+        py.detach(|| {
+            runtime.block_on(async {
+                let timeout = Duration::from_secs(timeout);
+                let (client, place) = keyferry_embedded::connect(location, session, timeout)?;
+                let opened =
+                    engine::Environment::open_known(client, unlock, engine::memory_of_process(&place)?)
+                        .await?;
+                let advice = "give connect() a master_key or master_password";
+                Ok(Self { inner: Arc::new(opened.with_advice(advice).with_place(place)) })
+            })
+        })
+        .raise()
+    }
+
     /// The place that these names lead to, from the vault down.
     pub fn at(&self, path: Vec<String>) -> Endpoint {
         Endpoint::Environment(self.inner.clone(), path.into_iter().collect())

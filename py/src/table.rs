@@ -1,33 +1,50 @@
 //! Many records at once, as Arrow: tables and record batches of any library that speaks the `PyCapsule`
 //! interface (pyarrow, polars, pandas, duckdb), without a copy on the way in.
 //!
-//! Columns have the names of [`crate::records`]. `customs` is a list of structs, `tags` a list of texts; what else a table
-//! may hold is [`crate::columns`]'s affair. Attachments are files, not cells: they go through the dictionaries.
+//! Columns have the names of [`crate::records`]. `customs` and `attachments` are lists of structs, `tags` a list of texts; what
+//! else a table may hold is [`crate::columns`]'s affair. One key is for the whole table, or each row names its own of a ring.
 
 use crate::Threads;
-use crate::columns::{Columns, ERROR, Kept, PLAIN, SEALED, custom_fields};
+use crate::cells;
+use crate::columns::{ATTACHMENTS, Columns, ERROR, Kept, PLAIN, SEALED, check_key_column, key_ids};
 use crate::error::{raised, usage};
+use crate::keys::{Key, Ring};
 use crate::records::{key, protection};
-use arrow_array::builder::{ListBuilder, StringBuilder, StructBuilder};
-use arrow_array::{ArrayRef, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_array::cast::AsArray as _;
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft};
 use keyferry_core::crypto::bulk;
+use keyferry_core::crypto::record::{Opened, Protection};
 use keyferry_core::error::Place;
 use keyferry_core::model::{Record, RecordPath};
 use keyferry_core::secret::SecretString;
+use keyferry_core::{Error, ErrorKind, Result};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3_arrow::PyTable;
 use pyo3_arrow::input::AnyRecordBatch;
+use pyo3_arrow::{PySchema, PyTable};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Whose key a row is under.
+#[derive(Clone, Copy)]
+enum Keys<'a> {
+    One(Option<&'a SecretString>),
+    /// That of a ring which this column names.
+    Each(&'a Ring, &'a str),
+}
 
 /// What a table is made into.
 struct Work<'a> {
-    vault_key: Option<&'a SecretString>,
+    keys: Keys<'a>,
     kept: Kept<'a>,
     /// Whether an item that cannot be read says so in a column instead of ending everything.
     tell_in_column: bool,
+    /// Which columns of plain records are made; what nobody asks for is not decrypted.
+    only: Option<&'a [String]>,
+    /// Said before a row's number: which part of a larger table this is.
+    at: &'a str,
 }
 
 /// Plain records in, items out.
@@ -42,8 +59,14 @@ pub fn encrypt_table(
 ) -> PyResult<PyTable> {
     let vault_key = key(vault_key)?;
     let keep = keep.unwrap_or_default();
-    let work = Work { vault_key: vault_key.as_ref(), kept: Kept::Named(&keep), tell_in_column: false };
-    batch_by_batch(py, table, threads, &work, encrypt_batch)
+    let work = Work {
+        keys: Keys::One(vault_key.as_ref()),
+        kept: Kept::Named(&keep),
+        tell_in_column: false,
+        only: None,
+        at: "",
+    };
+    batch_by_batch(py, table, threads, 0, &work, encrypt_batch)
 }
 
 /// Items in, plain records out.
@@ -57,17 +80,162 @@ pub fn decrypt_table(
     errors: &str,
     keep: Option<Vec<String>>,
 ) -> PyResult<PyTable> {
-    let all = keep.is_none();
-    let tell_in_column = match errors {
-        "raise" => false,
-        "column" => true,
-        _ => return Err(PyValueError::new_err("errors of a table is \"raise\" or \"column\"")),
-    };
     let vault_key = key(vault_key)?;
-    let named = keep.unwrap_or_default();
-    let kept = if all { Kept::All } else { Kept::Named(&named) };
-    let work = Work { vault_key: vault_key.as_ref(), kept, tell_in_column };
-    batch_by_batch(py, table, threads, &work, decrypt_batch)
+    let work = Work {
+        keys: Keys::One(vault_key.as_ref()),
+        kept: keep.as_deref().map_or(Kept::All, Kept::Named),
+        tell_in_column: tells_in_column(errors)?,
+        only: None,
+        at: "",
+    };
+    batch_by_batch(py, table, threads, 0, &work, decrypt_batch)
+}
+
+/// The same with a ring: `key_column` names each row's key, `at` and `first` say which part of a larger table this is.
+#[pyfunction]
+#[pyo3(signature = (table, ring, key_column=None, threads=None, keep=None, at="", first=0))]
+#[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
+pub fn seal_table(
+    py: Python<'_>,
+    table: AnyRecordBatch,
+    ring: &Bound<'_, Ring>,
+    key_column: Option<&str>,
+    threads: Option<usize>,
+    keep: Option<Vec<String>>,
+    at: &str,
+    first: usize,
+) -> PyResult<PyTable> {
+    let keep = with_key_column(keep.unwrap_or_default(), key_column);
+    let keys = keys_of(ring.get(), key_column)?;
+    let work = Work { keys, kept: Kept::Named(&keep), tell_in_column: false, only: None, at };
+    batch_by_batch(py, table, threads, first, &work, encrypt_batch)
+}
+
+/// The reverse. Of plain records only `columns` are made, where any are named.
+#[pyfunction]
+#[pyo3(signature = (table, ring, key_column=None, threads=None, errors="raise", keep=None, columns=None, at="", first=0))]
+#[expect(clippy::too_many_arguments, reason = "each is a keyword of the Python function")]
+pub fn open_table(
+    py: Python<'_>,
+    table: AnyRecordBatch,
+    ring: &Bound<'_, Ring>,
+    key_column: Option<&str>,
+    threads: Option<usize>,
+    errors: &str,
+    keep: Option<Vec<String>>,
+    columns: Option<Vec<String>>,
+    at: &str,
+    first: usize,
+) -> PyResult<PyTable> {
+    let keep = keep.map(|keep| with_key_column(keep, key_column));
+    check_wanted(columns.as_deref())?;
+    let work = Work {
+        keys: keys_of(ring.get(), key_column)?,
+        kept: keep.as_deref().map_or(Kept::All, Kept::Named),
+        tell_in_column: tells_in_column(errors)?,
+        only: columns.as_deref(),
+        at,
+    };
+    batch_by_batch(py, table, threads, first, &work, decrypt_batch)
+}
+
+/// The columns of plain records.
+#[pyfunction]
+pub fn record_columns() -> Vec<&'static str> {
+    PLAIN.to_vec()
+}
+
+/// The columns of items.
+#[pyfunction]
+pub fn item_columns() -> Vec<&'static str> {
+    SEALED.to_vec()
+}
+
+/// The columns that [`seal_table`] makes of a table with these; refuses what it would refuse. Needs no key.
+#[pyfunction]
+#[pyo3(signature = (schema, key_column=None, keep=None))]
+pub fn sealed_schema(
+    schema: PySchema,
+    key_column: Option<&str>,
+    keep: Option<Vec<String>>,
+) -> PyResult<PySchema> {
+    let schema = schema.into_inner();
+    check_schema(&schema, &PLAIN, key_column)?;
+    let keep = with_key_column(keep.unwrap_or_default(), key_column);
+    let kept = Kept::Named(&keep);
+    let work = Work { keys: Keys::One(None), kept, tell_in_column: false, only: None, at: "" };
+    Ok(PySchema::new(encrypt_batch(&RecordBatch::new_empty(schema), 0, &work)?.schema()))
+}
+
+/// The columns that [`open_table`] makes of a table with these.
+#[pyfunction]
+#[pyo3(signature = (schema, key_column=None, errors="raise", keep=None, columns=None))]
+pub fn opened_schema(
+    schema: PySchema,
+    key_column: Option<&str>,
+    errors: &str,
+    keep: Option<Vec<String>>,
+    columns: Option<Vec<String>>,
+) -> PyResult<PySchema> {
+    let schema = schema.into_inner();
+    check_schema(&schema, &SEALED, key_column)?;
+    check_wanted(columns.as_deref())?;
+    let keep = keep.map(|keep| with_key_column(keep, key_column));
+    let work = Work {
+        keys: Keys::One(None),
+        kept: keep.as_deref().map_or(Kept::All, Kept::Named),
+        tell_in_column: tells_in_column(errors)?,
+        only: columns.as_deref(),
+        at: "",
+    };
+    Ok(PySchema::new(decrypt_batch(&RecordBatch::new_empty(schema), 0, &work)?.schema()))
+}
+
+fn check_schema(schema: &Schema, known: &[&'static str], key_column: Option<&str>) -> PyResult<()> {
+    if let Some(name) = key_column {
+        let field = schema.field_with_name(name);
+        let missing = |_| usage(format!("key_column names {name}, and the table has no such column"));
+        check_key_column(field.map_err(missing)?)?;
+    }
+    Columns::check(schema, known)
+}
+
+fn check_wanted(columns: Option<&[String]>) -> PyResult<()> {
+    match columns.unwrap_or_default().iter().find(|name| !PLAIN.contains(&name.as_str())) {
+        Some(name) => Err(usage(format!(
+            "columns names {name}, which no record has: choose among {}; what else a table holds is named in keep",
+            PLAIN.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A key's name is no secret, and who opens the rows needs it.
+fn with_key_column(mut keep: Vec<String>, key_column: Option<&str>) -> Vec<String> {
+    if let Some(name) = key_column.filter(|name| !keep.iter().any(|one| one == name)) {
+        keep.push(name.to_owned());
+    }
+    keep
+}
+
+fn keys_of<'a>(ring: &'a Ring, key_column: Option<&'a str>) -> PyResult<Keys<'a>> {
+    match (key_column, ring.get("")) {
+        (None, Some(Key::Vault(key))) => Ok(Keys::One(Some(key))),
+        (None, Some(Key::Unencrypted)) => Ok(Keys::One(None)),
+        (None, None) => Err(usage("there are several keys: key_column says which column names them")),
+        (Some(_), Some(_)) => {
+            Err(usage("key_column names a column of keys, and one key is given: give a mapping of them"))
+        }
+        (Some(column), None) => Ok(Keys::Each(ring, column)),
+    }
+}
+
+pub fn tells_in_column(errors: &str) -> PyResult<bool> {
+    match errors {
+        "raise" => Ok(false),
+        "column" => Ok(true),
+        _ => Err(PyValueError::new_err("errors of a table is \"raise\" or \"column\"")),
+    }
 }
 
 /// Works on a table while other Python threads run. What comes back has its columns even where it has no rows.
@@ -75,6 +243,7 @@ fn batch_by_batch(
     py: Python<'_>,
     table: AnyRecordBatch,
     threads: Option<usize>,
+    mut row: usize,
     work: &Work<'_>,
     each: fn(&RecordBatch, usize, &Work<'_>) -> PyResult<RecordBatch>,
 ) -> PyResult<PyTable> {
@@ -85,7 +254,6 @@ fn batch_by_batch(
     let threads = Threads::new(threads)?;
     let made = py.detach(|| {
         threads.run(|| {
-            let mut row = 0;
             let results = groups(&batches).map(|batch| {
                 let first = row;
                 row += batch.num_rows();
@@ -98,64 +266,105 @@ fn batch_by_batch(
     PyTable::try_new(made, schema)
 }
 
-/// Which row an error is about. The table is the caller's, so its number says enough, and no name of a record goes into logs.
-fn at_row(error: keyferry_core::Error, row: usize) -> keyferry_core::Error {
-    error.at(Place::Record(format!("row {row}")))
-}
-
 /// Rows that are worked on at once, so that they stay in the cores' caches.
 const GROUP: usize = 4_096;
+/// The same of rows with files, which may have megabytes.
+const FILES: usize = 64;
+/// So many rows are named by an error; of others it is said how many they are.
+const NAMED: usize = 5;
 
 fn groups(batches: &[RecordBatch]) -> impl Iterator<Item = RecordBatch> {
     batches.iter().flat_map(|batch| {
-        let starts = (0..batch.num_rows().max(1)).step_by(GROUP);
-        starts.map(|start| batch.slice(start, GROUP.min(batch.num_rows() - start)))
+        let rows = if batch.column_by_name(ATTACHMENTS).is_some() { FILES } else { GROUP };
+        let starts = (0..batch.num_rows().max(1)).step_by(rows);
+        starts.map(move |start| batch.slice(start, rows.min(batch.num_rows() - start)))
     })
+}
+
+/// The place of a row. The table is the caller's, so its number says enough, and no name of a record goes into logs.
+fn row_place(at: &str, row: usize) -> Place {
+    Place::Record(format!("{at}row {row}"))
+}
+
+/// An error of a row.
+pub fn row_error(at: &str, row: usize, error: Error) -> Error {
+    error.at(row_place(at, row))
+}
+
+impl Work<'_> {
+    fn row(&self, row: usize) -> Place {
+        row_place(self.at, row)
+    }
+
+    /// The error of rows that failed together: the first one's, with the numbers of the others.
+    fn failed(&self, mut errors: Vec<(usize, Error)>) -> PyErr {
+        let rows: Vec<usize> = errors.iter().map(|(row, _)| *row).collect();
+        let (first, error) = errors.swap_remove(0);
+        if rows.len() == 1 {
+            return raised(&error.at(self.row(first)));
+        }
+        let named: Vec<String> = rows.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = rows.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        raised(&error.at(Place::Record(format!("{}rows {}{more}", self.at, named.join(", ")))))
+    }
+
+    /// Which key each row is under.
+    fn protections(&self, batch: &RecordBatch) -> PyResult<Vec<Result<Protection<'_>>>> {
+        let (ring, column) = match self.keys {
+            Keys::One(key) => return Ok((0..batch.num_rows()).map(|_| Ok(protection(key))).collect()),
+            Keys::Each(ring, column) => (ring, column),
+        };
+        let ids = key_ids(batch, column)?;
+        let ids = ids.as_string::<i32>();
+        let refused = |what: &str| {
+            // The cell itself is not repeated: who fills a column wrongly may have filled it with keys.
+            Error::new(ErrorKind::Usage, format!("column {column} names {what}"))
+        };
+        let each = (0..batch.num_rows()).map(|row| {
+            if ids.is_null(row) {
+                return Err(refused("no key"));
+            }
+            match ring.get(ids.value(row)) {
+                Some(Key::Vault(key)) => Ok(Protection::VaultKey(key)),
+                Some(Key::Unencrypted) => Ok(Protection::Unencrypted),
+                None => Err(refused("a key that was not given")),
+            }
+        });
+        Ok(each.collect())
+    }
+
+    fn makes(&self, name: &str) -> bool {
+        self.only.is_none_or(|only| only.iter().any(|one| one == name))
+    }
 }
 
 fn encrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult<RecordBatch> {
     let kept = work.kept.of(&batch.schema(), &PLAIN, &SEALED)?;
     let columns = Columns::new(batch, &PLAIN)?;
-    let protection = protection(work.vault_key);
-    let record = |row| {
-        let record = Record {
-            name: columns.text("name", row),
-            login: columns.text("login", row),
-            password: columns.optional("password", row).map(SecretString::from),
-            url: columns.text("url", row),
-            description: columns.text("description", row),
-            tags: columns.tags(row),
-            color: columns.number("color", row),
-            favorite: columns.is_set("favorite", row),
-            customs: columns.customs(row),
-            ..Record::default()
-        };
-        (record, protection)
-    };
-    let records: Vec<_> = (0..batch.num_rows()).map(record).collect();
-    let drafts = bulk::encrypt(&records).into_iter().enumerate();
-    let drafts = drafts.map(|(row, draft)| draft.map_err(|error| raised(&at_row(error, first + row))));
-    let drafts = drafts.collect::<PyResult<Vec<ItemDraft>>>()?;
-    let text = |of: fn(&ItemDraft) -> Option<&String>| -> ArrayRef {
-        Arc::new(drafts.iter().map(|draft| of(draft).map(String::as_str)).collect::<StringArray>())
-    };
-    let customs = customs_array(drafts.iter().map(|draft| {
-        let customs = draft.customs.as_deref().unwrap_or_default();
-        customs.iter().map(|one| [one.name.as_str(), one.kind.as_str(), one.value.as_str()])
-    }));
-    let made: Vec<(&str, ArrayRef)> = vec![
-        ("name", text(|draft| draft.name.as_ref())),
-        ("login", text(|draft| draft.login.as_ref())),
-        ("url", text(|draft| draft.url.as_ref())),
-        ("description", text(|draft| draft.description.as_ref())),
-        ("tags", tags_array(drafts.iter().map(|draft| draft.tags.as_deref().unwrap_or_default()))),
-        ("color", Arc::new(drafts.iter().map(|draft| draft.color).collect::<Int64Array>())),
-        ("isFavorite", Arc::new(drafts.iter().map(|draft| draft.is_favorite).collect::<BooleanArray>())),
-        ("passwordEncrypted", text(|draft| draft.password_encrypted.as_ref())),
-        ("keyEncrypted", text(|draft| draft.key_encrypted.as_ref())),
-        ("customs", Arc::new(customs)),
-    ];
-    beside(batch, &kept, made)
+    let (mut records, mut errors) = (Vec::with_capacity(batch.num_rows()), Vec::new());
+    for (row, protection) in work.protections(batch)?.into_iter().enumerate() {
+        match protection {
+            Ok(protection) => records.push((columns.record(row), protection)),
+            Err(error) => errors.push((first + row, error)),
+        }
+    }
+    let mut drafts: Vec<ItemDraft> = Vec::with_capacity(records.len());
+    // Of rows without a key none is sealed.
+    if errors.is_empty() {
+        for (row, draft) in bulk::encrypt(&records).into_iter().enumerate() {
+            match draft {
+                Ok(draft) => drafts.push(draft),
+                Err(error) => errors.push((first + row, error)),
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return Err(work.failed(errors));
+    }
+    let has_files = batch.column_by_name(ATTACHMENTS).is_some();
+    let made = SEALED.into_iter().filter(|name| has_files || *name != ATTACHMENTS);
+    beside(batch, &kept, made.map(|name| (name, cells::sealed(name, &drafts))).collect())
 }
 
 fn decrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult<RecordBatch> {
@@ -163,80 +372,127 @@ fn decrypt_batch(batch: &RecordBatch, first: usize, work: &Work<'_>) -> PyResult
     let makes: Vec<&str> = PLAIN.into_iter().chain(told).collect();
     let kept = work.kept.of(&batch.schema(), &SEALED, &makes)?;
     let columns = Columns::new(batch, &SEALED)?;
-    let item = |row| Item {
-        id: String::new(),
-        vault_id: String::new(),
-        folder_id: None,
-        name: columns.text("name", row),
-        login: columns.optional("login", row).map(str::to_owned),
-        url: columns.optional("url", row).map(str::to_owned),
-        description: columns.optional("description", row).map(str::to_owned),
-        tags: columns.tags(row),
-        color: columns.number("color", row),
-        is_favorite: columns.is_set("isFavorite", row),
-        is_deleted: false,
-        password_encrypted: columns.optional("passwordEncrypted", row).map(str::to_owned),
-        key_encrypted: columns.optional("keyEncrypted", row).map(str::to_owned),
-        customs: columns
-            .customs(row)
-            .into_iter()
-            .map(|custom| WireCustom {
-                name: custom.name,
-                kind: custom.kind.as_str().to_owned(),
-                value: custom.value.expose().to_owned(),
-                other: serde_json::Map::new(),
-            })
-            .collect(),
-        attachments: Vec::new(),
-        fields_order: None,
-        vault_master_key_encrypted: None,
-        created_at: None,
-        updated_at: None,
-        revision: None,
-    };
-    let items: Vec<_> = (0..batch.num_rows()).map(item).collect();
-    let opened = bulk::decrypt(&items, protection(work.vault_key), |_| RecordPath::default());
-    let mut records = Vec::with_capacity(items.len());
-    let mut errors = Vec::with_capacity(items.len());
-    for (row, record) in opened.into_iter().enumerate() {
-        match record.map_err(|error| at_row(error, first + row)) {
-            Ok(opened) => {
-                records.push(Some(opened.record));
-                errors.push(None);
-            }
-            Err(error) if work.tell_in_column => {
+    let (mut records, mut errors) = (Vec::with_capacity(batch.num_rows()), Vec::new());
+    for (row, record) in open_rows(batch, &columns, work)?.into_iter().enumerate() {
+        match record {
+            Ok(record) => records.push(Some(record)),
+            Err(error) => {
                 records.push(None);
-                errors.push(Some(error.to_string()));
+                errors.push((first + row, error));
             }
-            Err(error) => return Err(raised(&error)),
         }
     }
-    let text = |of: fn(&Record) -> &str| -> ArrayRef {
-        Arc::new(records.iter().map(|record| record.as_ref().map(of)).collect::<StringArray>())
-    };
-    let each = || records.iter().map(Option::as_ref);
-    let password = each().map(|record| record?.password.as_ref().map(SecretString::expose));
-    let customs = customs_array(each().map(|record| {
-        let customs = record.map(|record| record.customs.as_slice()).unwrap_or_default();
-        customs.iter().map(|one| [one.name.as_str(), one.kind.as_str(), one.value.expose()])
-    }));
-    let tags = each().map(|record| record.map(|record| record.tags.as_slice()).unwrap_or_default());
-    let favorite = each().map(|record| record.map(|record| record.favorite));
-    let mut made: Vec<(&str, ArrayRef)> = vec![
-        ("name", text(|record| &record.name)),
-        ("login", text(|record| &record.login)),
-        ("password", Arc::new(password.collect::<StringArray>())),
-        ("url", text(|record| &record.url)),
-        ("description", text(|record| &record.description)),
-        ("tags", tags_array(tags)),
-        ("color", Arc::new(each().map(|record| record?.color).collect::<Int64Array>())),
-        ("favorite", Arc::new(favorite.collect::<BooleanArray>())),
-        ("customs", Arc::new(customs)),
-    ];
+    if !work.tell_in_column && !errors.is_empty() {
+        return Err(work.failed(errors));
+    }
+    let has_files = batch.column_by_name(ATTACHMENTS).is_some();
+    let made = PLAIN.into_iter().filter(|name| work.makes(name) && (has_files || *name != ATTACHMENTS));
+    let mut made: Vec<(&str, ArrayRef)> = made.map(|name| (name, cells::plain(name, &records))).collect();
     if work.tell_in_column {
-        made.push((ERROR, Arc::new(errors.into_iter().collect::<StringArray>())));
+        let mut told = vec![None; records.len()];
+        for (row, error) in errors {
+            told[row - first] = Some(error.at(work.row(row)).to_string());
+        }
+        made.push((ERROR, Arc::new(told.into_iter().collect::<StringArray>())));
     }
     beside(batch, &kept, made)
+}
+
+/// Opens every row under its own key: those of one key together, since envelopes are cheaper together.
+fn open_rows(batch: &RecordBatch, columns: &Columns, work: &Work<'_>) -> PyResult<Vec<Result<Record>>> {
+    let mut opened: Vec<Option<Result<Record>>> = (0..batch.num_rows()).map(|_| None).collect();
+    let mut together: BTreeMap<*const SecretString, (Protection<'_>, Vec<usize>)> = BTreeMap::new();
+    for (row, protection) in work.protections(batch)?.into_iter().enumerate() {
+        match protection {
+            Ok(protection) => {
+                let key = match protection {
+                    Protection::VaultKey(key) => std::ptr::from_ref(key),
+                    Protection::Unencrypted => std::ptr::null(),
+                };
+                together.entry(key).or_insert_with(|| (protection, Vec::new())).1.push(row);
+            }
+            Err(error) => opened[row] = Some(Err(error)),
+        }
+    }
+    for (protection, rows) in together.into_values() {
+        let items: Vec<Item> = rows.iter().map(|row| columns.item(*row, work)).collect();
+        let records = bulk::decrypt(&items, protection, |_| RecordPath::default());
+        for (row, record) in rows.into_iter().zip(records) {
+            opened[row] = Some(record.and_then(|one| with_files(one, columns, row, protection, work)));
+        }
+    }
+    let missing = || Err(Error::new(ErrorKind::Internal, "a row was left out"));
+    Ok(opened.into_iter().map(|row| row.unwrap_or_else(missing)).collect())
+}
+
+fn with_files(
+    opened: Opened,
+    columns: &Columns,
+    row: usize,
+    protection: Protection<'_>,
+    work: &Work<'_>,
+) -> Result<Record> {
+    let files = if work.makes(ATTACHMENTS) { columns.sealed_attachments(row) } else { Vec::new() };
+    // Without its key a file would be taken for one that was never sealed.
+    if !files.is_empty() && opened.key.is_none() && matches!(protection, Protection::VaultKey(_)) {
+        return Err(Error::new(ErrorKind::Decrypt, "it was stored without its record key"));
+    }
+    opened.with_attachments(&files)
+}
+
+impl Columns {
+    /// The plain record of a row, without its place.
+    pub fn record(&self, row: usize) -> Record {
+        Record {
+            name: self.text("name", row),
+            login: self.text("login", row),
+            password: self.optional("password", row).map(SecretString::from),
+            url: self.text("url", row),
+            description: self.text("description", row),
+            tags: self.tags(row),
+            color: self.number("color", row),
+            favorite: self.is_set("favorite", row),
+            customs: self.customs(row),
+            attachments: self.attachments(row),
+            ..Record::default()
+        }
+    }
+
+    /// Without what nobody asks for.
+    fn item(&self, row: usize, work: &Work<'_>) -> Item {
+        let text = |name| self.optional(name, row).map(str::to_owned);
+        let customs = if work.makes("customs") { self.customs(row) } else { Vec::new() };
+        Item {
+            id: String::new(),
+            vault_id: String::new(),
+            folder_id: None,
+            name: self.text("name", row),
+            login: text("login"),
+            url: text("url"),
+            description: text("description"),
+            tags: self.tags(row),
+            color: self.number("color", row),
+            is_favorite: self.is_set("isFavorite", row),
+            is_deleted: false,
+            password_encrypted: text("passwordEncrypted").filter(|_| work.makes("password")),
+            key_encrypted: text("keyEncrypted"),
+            customs: customs
+                .into_iter()
+                .map(|custom| WireCustom {
+                    name: custom.name,
+                    kind: custom.kind.as_str().to_owned(),
+                    value: custom.value.expose().to_owned(),
+                    other: serde_json::Map::new(),
+                })
+                .collect(),
+            attachments: Vec::new(),
+            fields_order: None,
+            vault_master_key_encrypted: None,
+            created_at: None,
+            updated_at: None,
+            revision: None,
+        }
+    }
 }
 
 /// The columns that go through, by their places, and those that were made.
@@ -250,31 +506,4 @@ fn beside(batch: &RecordBatch, kept: &[usize], made: Vec<(&str, ArrayRef)>) -> P
         columns.push(column);
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|error| usage(error.to_string()))
-}
-
-fn tags_array<'a>(rows: impl Iterator<Item = &'a [String]>) -> ArrayRef {
-    let mut list = ListBuilder::new(StringBuilder::new());
-    for tags in rows {
-        for tag in tags {
-            list.values().append_value(tag);
-        }
-        list.append(true);
-    }
-    Arc::new(list.finish())
-}
-
-fn customs_array<'a, C: Iterator<Item = [&'a str; 3]>>(rows: impl Iterator<Item = C>) -> ListArray {
-    let mut list = ListBuilder::new(StructBuilder::from_fields(custom_fields(), 0));
-    for customs in rows {
-        for custom in customs {
-            for (index, text) in custom.into_iter().enumerate() {
-                if let Some(field) = list.values().field_builder::<StringBuilder>(index) {
-                    field.append_value(text);
-                }
-            }
-            list.values().append(true);
-        }
-        list.append(true);
-    }
-    list.finish()
 }

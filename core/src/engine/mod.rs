@@ -62,7 +62,7 @@ pub use rights::people::UserMap;
 pub use sink::work::{Worked, work};
 pub use source::filter::Filter;
 pub use source::stdin::Spool;
-pub use source::{Repeatable, records};
+pub use source::{Repeatable, records, records_in};
 pub use transfer::pair::sync_pair;
 pub use transfer::sync::{Base, MaxDelete, Sync};
 pub use transfer::{job, transfer};

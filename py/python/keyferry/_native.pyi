@@ -88,14 +88,62 @@ class Environment:
     def location(self) -> str: ...
     @property
     def encrypts(self) -> bool: ...
+    @staticmethod
+    def open_by(
+        location: str,
+        token: tuple[str, list[str]] | None = None,
+        master_key: tuple[str, list[str]] | None = None,
+        master_password: tuple[str, list[str]] | None = None,
+        timeout: int = 120,
+    ) -> Environment: ...
     def tree_json(self) -> str: ...
     def tokens(self) -> tuple[str | None, str | None]: ...
     def records(self, path: list[str], **select: Any) -> Records: ...
+    def rows(
+        self,
+        places: list[list[str]],
+        columns: list[str],
+        errors: Literal["raise", "column"] = "raise",
+        encrypted: bool = True,
+        **select: Any,
+    ) -> Rows: ...
+    def public_key(self) -> str: ...
+    def ring(self) -> Ring: ...
 
 @final
 class Records(Iterator[Record]):
     def __iter__(self) -> Records: ...
     def __next__(self) -> Record: ...
+
+@final
+class Rows(Iterator[Table]):
+    """An environment's records as tables, one after the other."""
+
+    def __iter__(self) -> Rows: ...
+    def __next__(self) -> Table: ...
+
+@final
+class Ring:
+    """Keys of vaults by id, in memory that is wiped; it is not pickled."""
+
+    def __init__(
+        self, references: list[tuple[str, str, list[str]]], given: list[tuple[str, Ring]] | None = None
+    ) -> None: ...
+    def __len__(self) -> int: ...
+
+@final
+class Pack:
+    """An archive for whoever has the private key of a public one."""
+
+    def __init__(self, path: PathLike[str], public_key: str, vault: str | None = None, at: str = "") -> None: ...
+    def add(self, table: Any) -> None: ...
+    def finish(self) -> int: ...
+
+@final
+class Schema:
+    """The schema of an Arrow table: ``pyarrow.schema(...)`` takes it."""
+
+    def __arrow_c_schema__(self) -> object: ...
 
 @final
 class Table:
@@ -137,6 +185,39 @@ def decrypt_table(
     errors: Literal["raise", "column"] = "raise",
     keep: list[str] | None = None,
 ) -> Table: ...
+def seal_table(
+    table: Any,
+    ring: Ring,
+    key_column: str | None = None,
+    threads: int | None = None,
+    keep: list[str] | None = None,
+    at: str = "",
+    first: int = 0,
+) -> Table: ...
+def open_table(
+    table: Any,
+    ring: Ring,
+    key_column: str | None = None,
+    threads: int | None = None,
+    errors: Literal["raise", "column"] = "raise",
+    keep: list[str] | None = None,
+    columns: list[str] | None = None,
+    at: str = "",
+    first: int = 0,
+) -> Table: ...
+def sealed_schema(schema: Any, key_column: str | None = None, keep: list[str] | None = None) -> Schema: ...
+def opened_schema(
+    schema: Any,
+    key_column: str | None = None,
+    errors: Literal["raise", "column"] = "raise",
+    keep: list[str] | None = None,
+    columns: list[str] | None = None,
+) -> Schema: ...
+def record_columns() -> list[str]: ...
+def item_columns() -> list[str]: ...
+def rows_columns() -> list[str]: ...
+def rows_schema(columns: list[str], errors: Literal["raise", "column"] = "raise") -> Schema: ...
+def check_rows(schema: Any, has_vault: bool) -> None: ...
 def default_journal() -> Path: ...
 def disable_core_dumps() -> None:
     """Keeps this process's memory out of core dumps and from debuggers of the same user; never done unasked."""

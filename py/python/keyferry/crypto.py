@@ -21,6 +21,7 @@ from typing import Any, Callable, Iterable, Literal, Mapping, Sequence, overload
 from urllib.parse import quote
 
 from . import _native
+from ._arrow import aligned
 from .errors import UsageError
 
 __all__ = [
@@ -350,7 +351,7 @@ def encrypt_records(
     """
     kept = None if keep is None else list(keep)
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
-        return _native.encrypt_table(records, vault_key, threads, kept)
+        return _native.encrypt_table(aligned(records), vault_key, threads, kept)
     return _native.encrypt_records(records, vault_key, threads, kept)
 
 
@@ -371,7 +372,7 @@ def decrypt_records(
     if hasattr(items, "__arrow_c_stream__") or hasattr(items, "__arrow_c_array__"):
         if errors == "return":
             raise UsageError("a table holds no exceptions: errors=\"column\" puts them into a column")
-        return _native.decrypt_table(items, vault_key, threads, errors, None if keep is None else list(keep))
+        return _native.decrypt_table(aligned(items), vault_key, threads, errors, None if keep is None else list(keep))
     if errors == "column" or keep is not None:
         raise UsageError("errors=\"column\" and keep are for tables")
     return _native.decrypt_records(items, vault_key, threads, errors)

@@ -399,6 +399,51 @@ impl Environment {
         Ok(trees)
     }
 
+    /// The keys of all vaults by name, for who encrypts records of several vaults without asking again; `None` of a vault
+    /// that is not encrypted.
+    ///
+    /// # Errors
+    /// A vault whose key does not open or is not the one that was seen before; two vaults of one name, since a name would not
+    /// say whose key it means.
+    pub async fn vault_keys(&self) -> Result<Vec<(String, Option<SecretString>)>> {
+        self.stays_encrypted()?;
+        let vaults = self.client.vaults().await?;
+        self.check_names(&vaults)?;
+        let mut keys: Vec<(String, Option<SecretString>)> = Vec::with_capacity(vaults.len());
+        for vault in &vaults {
+            if keys.iter().any(|(name, _)| *name == vault.name) {
+                let what =
+                    format!("two vaults are called {}: a name does not say whose key is meant", vault.name);
+                return Err(Error::new(ErrorKind::Conflict, what).next_step("rename one of them"));
+            }
+            let key = self.vault_key(vault)?;
+            self.vault_agrees(&vault.id, key.as_deref())?;
+            keys.push((vault.name.clone(), key.as_deref().cloned()));
+        }
+        Ok(keys)
+    }
+
+    /// Whether all of these places are there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] with the first that is not.
+    pub(crate) async fn has_places(&self, places: &[RecordPath]) -> Result<()> {
+        let wanted: HashSet<&str> = places.iter().filter_map(|place| place.vault.as_deref()).collect();
+        let mut there = HashSet::new();
+        for vault in self.client.vaults().await? {
+            if wanted.contains(vault.name.as_str()) {
+                let folders = self.client.folders(Some(&vault.id)).await?;
+                there.extend(paths(&vault, &folders)?.into_values());
+                there.insert(RecordPath { vault: Some(vault.name), folders: Vec::new() });
+            }
+        }
+        match places.iter().find(|place| !there.contains(*place)) {
+            None => Ok(()),
+            Some(place) => Err(Error::new(ErrorKind::NotFound, format!("{place} is not there any more"))
+                .next_step("read again: it was renamed or moved since the reading began")),
+        }
+    }
+
     pub(crate) fn keychain(&self) -> Result<&Keychain> {
         self.keychain.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Locked, format!("{} is encrypted and no key is at hand", self.label()))

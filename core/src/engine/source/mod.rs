@@ -8,6 +8,7 @@ pub mod stdin;
 
 use crate::archive;
 use crate::engine::endpoint::Endpoint;
+use crate::engine::environment::Environment;
 use crate::engine::environment::scope::Scope;
 use crate::engine::options::Options;
 use crate::engine::placement::DEFAULT_VAULT;
@@ -21,7 +22,7 @@ use crate::files;
 use crate::files::folder::is_folder;
 use crate::formats;
 use crate::formats::detect;
-use crate::model::Entry;
+use crate::model::{Entry, RecordPath};
 use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -343,6 +344,36 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
 pub fn records(from: &Endpoint, options: &Options) -> Receiver<Result<Vec<Entry>>> {
     // Whoever shows records one by one sees that there are none.
     open(from, &Options { allow_empty: true, ..options.clone() }).entries
+}
+
+/// The same of records that stand right in these places of an environment, and not below them: for who divides a reading among
+/// machines. A place that is not there any more is an error, since its records may stand elsewhere by now.
+#[must_use]
+pub fn records_in(
+    environment: &Arc<Environment>,
+    places: &[RecordPath],
+    options: &Options,
+) -> Receiver<Result<Vec<Entry>>> {
+    let mut scope = Scope::default();
+    for place in places {
+        scope.name(place);
+    }
+    let (to, entries) = mpsc::channel(QUEUE);
+    let (environment, places, options) = (environment.clone(), places.to_vec(), options.clone());
+    tokio::spawn(async move {
+        let seen = Seen::new(options.filter.clone());
+        let only = Only { items: None, places: Some(Arc::new(scope)) };
+        let how = (options.keys, options.attachments);
+        let read = match environment.has_places(&places).await {
+            Ok(()) => Reading::run(&environment, &RecordPath::default(), &seen, &only, how, &to).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = read {
+            // Nobody listens any more only where the reading has ended already.
+            let _ = to.send(Err(error)).await;
+        }
+    });
+    entries
 }
 
 #[cfg(test)]
