@@ -83,11 +83,27 @@ FORCE:
 
 # What runs in this process, and not in a command line's: only that is accelerated.
 SDK := $(addprefix tests/official/test_,methods.py refusals.py round_trip.py zero_knowledge.py)
+# What imports an engine is checked where the engines are.
+TYPED := $(filter-out $(addprefix py/python/keyferry/,spark.py _spark_source.py ray.py dask.py),$(wildcard py/python/keyferry/*.py py/python/keyferry/*.pyi))
 test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
-	.venv-wheel/bin/mypy --strict py/python/keyferry
-	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python py/python/keyferry
+	.venv-wheel/bin/mypy --strict $(TYPED)
+	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python $(TYPED)
 	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
 	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q $(SDK)
+
+# Engines are large: an environment and a step of their own, so that `make test` stays within its minutes. The wheel is the one
+# that test-py takes.
+.venv-engines/ready: py/tests/engines/requirements.txt
+	[ -e .venv-engines/bin/pip ] || python3 -m venv .venv-engines
+	.venv-engines/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+ENGINES = .venv-engines/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall
+test-engines: .venv-wheel/ready .venv-engines/ready ## the wheel in real Spark, Ray and Dask: types, tests, and a search for planted secrets in what they leave; needs Java
+	$(ENGINES) .cache/wheel/keyferry-*-abi3-*.whl
+	.venv-engines/bin/mypy --strict py/python/keyferry
+	.venv-engines/bin/pyright --pythonpath .venv-engines/bin/python py/python/keyferry
+	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-engines/bin/pytest tests/engines
 
 STATIC := target/static/x86_64-unknown-linux-gnu/release/keyferry
 static: ## the command line for Linux as one file that needs no library, and no /dev: its randomness is a system call
@@ -204,3 +220,7 @@ bench-peers: .venv/ready ## the same work by the official client and by openssl,
 	.venv/bin/python benches/peers/whole_process.py $(TARGET)/release/keyferry .venv/bin/passwork-cli
 	$(MAKE) .venv-wheel/ready
 	.venv-wheel/bin/python benches/peers/python_module.py $(TARGET)/release/native $(TARGET)/release/keyferry
+
+bench-engines: wheel .venv-engines/ready ## records sealed in Spark, Ray and Dask, beside the module alone and beside the official client in the same Spark job
+	$(ENGINES) dist/keyferry-*-abi3-*.whl
+	.venv-engines/bin/python benches/engines/engines.py

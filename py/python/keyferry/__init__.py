@@ -7,7 +7,8 @@
 
 ``keyferry.crypto`` has Passwork's cryptography, one value or a million at a time; ``keyferry.passwork.accelerate()`` makes
 the official SDK run on it; :func:`connect`, :func:`plan`, :func:`import_file`, :func:`export_file`, :func:`migrate`,
-:func:`sync`, :func:`verify` and :func:`undo` move records and prove it, :func:`audit` looks at their health; ``keyferry.aio`` has the same for asyncio.
+:func:`sync`, :func:`verify` and :func:`undo` move records and prove it, :func:`audit` looks at their health; ``keyferry.aio`` has the
+same for asyncio; ``keyferry.spark``, ``keyferry.ray`` and ``keyferry.dask`` do the bulk of it where data engines have their tables.
 """
 
 from __future__ import annotations
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
         undo,
         verify,
     )
+    from .keys import KeyRef
 
 __all__ = [
     "Attachment",
     "Custom",
     "Difference",
     "Environment",
+    "KeyRef",
     "KeyferryError",
     "Plan",
     "Progress",
@@ -91,6 +94,7 @@ _PARTS = {
         "undo",
         "verify",
     ),
+    "keys": ("KeyRef",),
 }
 _PART_OF = {name: part for part, names in _PARTS.items() for name in names}
 
