@@ -150,8 +150,8 @@ impl Refusal {
 
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let (status, code) = (StatusCode::UNPROCESSABLE_ENTITY, code::VALIDATION_ERROR);
-        let field = Some(field.into());
-        Self::Answer(Answer { status, code, field, message: message.into(), header: None, made: None })
+        let (field, message) = (Some(field.into()), message.into());
+        Self::Answer(Answer { status, code, field, message, header: None, made: None })
     }
 
     pub fn malformed(message: impl Into<String>) -> Self {

@@ -169,7 +169,12 @@ impl Client {
         let mut writer = Writer::new();
         for id in ids {
             let relative_url = format!("{BASE_PATH}/items/{id}");
-            writer.push(&Part::<()> { method: "GET", relative_url: &relative_url, headers: None, body: None })?;
+            writer.push(&Part::<()> {
+                method: "GET",
+                relative_url: &relative_url,
+                headers: None,
+                body: None,
+            })?;
         }
         self.batch(writer.finish(), ids.len(), Repeat::Always).await
     }
@@ -198,7 +203,7 @@ impl Client {
             (these, rest) = rest.split_at(count);
             (under, keys) = keys.split_at(count.min(keys.len()));
             batches.push(async move {
-            if !self.shared.batched_creates.load(Relaxed) || these.len() < 2 {
+                if !self.shared.batched_creates.load(Relaxed) || these.len() < 2 {
                     return self.create_one_by_one(these, under).await;
                 }
                 match batch {
@@ -295,7 +300,8 @@ impl Client {
     }
 
     async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<Response>> {
-        let body = self.call(&Call { method: Method::POST, path: PATH, body: Some(body), repeat, key: None }).await?;
+        let call = Call { method: Method::POST, path: PATH, body: Some(body), repeat, key: None };
+        let body = self.call(&call).await?;
         let answer: BatchAnswer<'_> = answer::parse(&Method::POST, PATH, &body)?;
         if answer.responses.len() == count {
             let responses = answer.responses.into_iter().map(|one| Response {

@@ -256,7 +256,8 @@ impl Client {
 
     /// Asks for tokens. Sent again only where the server did not act: a refresh token works once.
     async fn tokens(&self, path: &str, body: Bytes, bearer: bool) -> Result<Tokens> {
-        let call = Call { method: Method::POST, path, body: Some(body), repeat: Repeat::IfNotActed, key: None };
+        let call =
+            Call { method: Method::POST, path, body: Some(body), repeat: Repeat::IfNotActed, key: None };
         let mut tries = 0;
         loop {
             let credentials = bearer.then(|| self.shared.keeper.credentials());

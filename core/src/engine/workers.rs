@@ -24,6 +24,9 @@ pub struct Workers {
 
 impl fmt::Debug for Workers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Workers").field("count", &self.count).field("lease", &self.lease).finish_non_exhaustive()
+        f.debug_struct("Workers")
+            .field("count", &self.count)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,12 @@ pub(super) struct Key {
 
 impl Key {
     /// The key in a request's headers, if there is one.
-    pub fn of_headers(headers: &HeaderMap, method: &Method, target: &str, body: &Body) -> Result<Option<Self>> {
+    pub fn of_headers(
+        headers: &HeaderMap,
+        method: &Method,
+        target: &str,
+        body: &Body,
+    ) -> Result<Option<Self>> {
         let mut given = headers.get_all(IDEMPOTENCY_KEY_HEADER).iter();
         let Some(value) = given.next() else { return Ok(None) };
         let value = value.to_str().ok().filter(|_| given.next().is_none()).ok_or_else(malformed)?;

@@ -350,7 +350,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         app::additional,
     ),
     get::<List<api::vault::Vault>>("/vaults", "The vaults that the user may see", vault::list).sliced(),
-    post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create).once(Makes::Vault),
+    post::<api::vault::NewVault, Created>("/vaults", "Make a vault (vault:create)", vault::create)
+        .once(Makes::Vault),
     get::<api::vault::Vault>("/vaults/{id}", "A vault, with the user's copy of its key", vault::get),
     post::<api::vault::Rename, Empty>("/vaults/{id}", "Rename a vault", vault::rename).once(Makes::Nothing),
     delete::<Empty>("/vaults/{id}", "Delete a vault and all in it", vault::delete).once(Makes::Nothing),
@@ -360,7 +361,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vaults/{id}/users",
         "Give a user a role in a vault, or none",
         vault::grant,
-    ).once(Makes::Nothing),
+    )
+    .once(Makes::Nothing),
     get::<List<api::vault::GroupRight>>(
         "/vaults/{id}/groups",
         "Which groups may do what in a vault",
@@ -371,7 +373,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/vaults/{id}/groups",
         "Give a group a role in a vault, or none; with copies of the key for its members",
         vault::grant_group,
-    ).once(Makes::Nothing),
+    )
+    .once(Makes::Nothing),
     get::<List<api::vault::WithoutKey>>(
         "/vaults/{id}/users-without-key",
         "Who has a right in an encrypted vault and no copy of its key yet; for its administrators",
@@ -408,17 +411,20 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         ]),
     post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create).once(Makes::Folder),
     get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
-    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename).once(Makes::Nothing),
+    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename)
+        .once(Makes::Nothing),
     post::<api::folder::MoveFolder, Empty>(
         "/folders/{id}/move",
         "Move a folder within its vault",
         folder::relocate,
-    ).once(Makes::Nothing),
+    )
+    .once(Makes::Nothing),
     delete::<api::folder::Binned>(
         "/folders/{id}",
         "Put a folder and all below it into the bin",
         folder::delete,
-    ).once(Makes::Nothing),
+    )
+    .once(Makes::Nothing),
     get::<List<api::vault::VaultUser>>(
         "/folders/{id}/users",
         "Who has a role in a folder that differs from what is above",
@@ -466,10 +472,14 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     .query(SEARCH),
     post::<api::item::ItemDraft, Created>("/items", "Make an item", item::create).once(Makes::Item),
     get::<api::item::Item>("/items/{id}", "An item whole; also by a shortcut's id", item::get),
-    patch::<api::item::ItemDraft>("/items/{id}", "Change what is named; attachments are added", item::update).once(Makes::Nothing),
-    delete::<api::folder::Binned>("/items/{id}", "Put an item into the bin", item::delete).once(Makes::Nothing),
-    post::<api::item::MoveItem, Empty>("/items/{id}/move", "Move an item", item::relocate).once(Makes::Nothing),
-    post::<api::item::MoveItem, Created>("/items/{id}/copy", "Copy an item without its history", item::copy).once(Makes::Item),
+    patch::<api::item::ItemDraft>("/items/{id}", "Change what is named; attachments are added", item::update)
+        .once(Makes::Nothing),
+    delete::<api::folder::Binned>("/items/{id}", "Put an item into the bin", item::delete)
+        .once(Makes::Nothing),
+    post::<api::item::MoveItem, Empty>("/items/{id}/move", "Move an item", item::relocate)
+        .once(Makes::Nothing),
+    post::<api::item::MoveItem, Created>("/items/{id}/copy", "Copy an item without its history", item::copy)
+        .once(Makes::Item),
     get::<api::item::Attachment>(
         "/items/{id}/attachment/{attachmentId}",
         "An attachment with its content; also by the id of a shortcut or an inbox item",
@@ -479,7 +489,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "/items/{id}/attachment/{attachmentId}",
         "Take an attachment off an item; snapshots keep it",
         item::remove_attachment,
-    ).once(Makes::Nothing),
+    )
+    .once(Makes::Nothing),
     get::<List<api::item::SnapshotInfo>>(
         "/items/{id}/snapshots",
         "What an item was before each change, the newest first",
@@ -496,7 +507,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "An attachment that an item had",
         snapshot::attachment,
     ),
-    post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create).once(Makes::Nothing),
+    post::<api::shortcut::NewShortcut, Created>("/shortcuts", "Make a shortcut to an item", shortcut::create)
+        .once(Makes::Nothing),
     get::<List<api::shortcut::ItemShortcut>>(
         "/shortcuts",
         "The shortcuts to an item, or to all in a vault, for whoever administers it",
@@ -515,8 +527,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "The item that a shortcut leads to, seen from its place",
         shortcut::get,
     ),
-    patch::<api::item::ItemDraft>("/shortcuts/{id}", "Change the item of a shortcut", shortcut::update).once(Makes::Nothing),
-    delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete).once(Makes::Nothing),
+    patch::<api::item::ItemDraft>("/shortcuts/{id}", "Change the item of a shortcut", shortcut::update)
+        .once(Makes::Nothing),
+    delete::<Empty>("/shortcuts/{id}", "Remove a shortcut; the item stays", shortcut::delete)
+        .once(Makes::Nothing),
     post::<api::link::NewLink, api::link::LinkMade>(
         "/links",
         "Make a link for somebody without an account (link:create)",
@@ -543,13 +557,16 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     )
     .query(&[Param::Text("itemId"), Param::Text("vaultId")])
     .sliced(),
-    post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create).once(Makes::Nothing),
+    post::<api::inbox::NewInboxItem, Created>("/inbox-items", "Send an item to a user", inbox::create)
+        .once(Makes::Nothing),
     get::<api::inbox::InboxItem>("/inbox-items/{id}", "An item that was sent, as it is now", inbox::get),
     delete::<Empty>("/inbox-items/{id}", "Take an item out of an inbox", inbox::delete).once(Makes::Nothing),
     get::<List<api::bin::BinItem>>("/bin-items", "What was deleted and can be restored", bin::list)
         .query(&[Param::Text("vaultId")])
         .sliced(),
-    post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore).once(Makes::Nothing).or_nothing(),
+    post::<Empty, Empty>("/bin-items/{id}/restore", "Put back what was deleted", bin::restore)
+        .once(Makes::Nothing)
+        .or_nothing(),
     delete::<Empty>("/bin-items/{id}", "Delete for good", bin::purge).once(Makes::Nothing),
     get::<List<api::activity::Activity>>(
         "/activity-log",

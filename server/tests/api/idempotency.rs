@@ -153,11 +153,25 @@ async fn changes_and_removals_happen_once_as_well() {
     assert_eq!(keyed(&world, patch, &alice, "p", &json!({"login": "by the job"})).await.0, 200);
     let now = world.ok("GET", &path, &alice, Value::Null).await;
     assert_eq!(now["login"], "by its user", "a late change undoes nothing");
-    assert_eq!(keyed(&world, patch, &alice, "p", &json!({"login": "x"})).await.1["errors"][0]["code"], REUSED);
+    assert_eq!(
+        keyed(&world, patch, &alice, "p", &json!({"login": "x"})).await.1["errors"][0]["code"],
+        REUSED
+    );
     let (_, binned) = keyed(&world, ("DELETE", &path), &alice, "d", &Value::Null).await;
-    world.ok("POST", &format!("/bin-items/{}/restore", binned["binItemId"].as_str().unwrap()), &alice, Value::Null).await;
+    world
+        .ok(
+            "POST",
+            &format!("/bin-items/{}/restore", binned["binItemId"].as_str().unwrap()),
+            &alice,
+            Value::Null,
+        )
+        .await;
     assert_eq!(keyed(&world, ("DELETE", &path), &alice, "d", &Value::Null).await.1, binned);
-    assert_eq!(items(&world, &alice, &vault).await, 1, "a late removal removes nothing that was brought back");
+    assert_eq!(
+        items(&world, &alice, &vault).await,
+        1,
+        "a late removal removes nothing that was brought back"
+    );
 }
 
 #[tokio::test]
@@ -179,7 +193,11 @@ async fn a_malformed_key_is_told_and_one_where_none_counts_is_ignored() {
     let draft = json!({"vaultId": vault, "name": "n"});
     for wrong in ["", "\"open", "\"a\"b", &"x".repeat(256)] {
         let (status, answer) = keyed(&world, ("POST", "/items"), &alice, wrong, &draft).await;
-        assert_eq!((status.as_u16(), &answer["errors"][0]["code"]), (422, &json!("validationError")), "{wrong}");
+        assert_eq!(
+            (status.as_u16(), &answer["errors"][0]["code"]),
+            (422, &json!("validationError")),
+            "{wrong}"
+        );
     }
     // Answers with tokens are kept nowhere.
     let login = json!({"username": "alice", "password": "correct horse"});
@@ -190,7 +208,10 @@ async fn a_malformed_key_is_told_and_one_where_none_counts_is_ignored() {
     for (path, body) in [("/api/v1/users", user), ("/api/v1/links?x=1", json!({"itemId": vault}))] {
         let batch = json!({"requests": [{"method": "post", "relativeUrl": path, "body": body}]});
         let (status, answer) = keyed(&world, ("POST", "/batch"), &alice, "b", &batch).await;
-        assert!(status == 422 && answer["errors"][0]["message"].as_str().unwrap().contains("heeds no"), "{answer}");
+        assert!(
+            status == 422 && answer["errors"][0]["message"].as_str().unwrap().contains("heeds no"),
+            "{answer}"
+        );
     }
     assert_eq!(items(&world, &alice, &vault).await, 0);
     let kept: i64 =
@@ -215,7 +236,10 @@ async fn keys_are_kept_for_seven_days() {
     assert_eq!(keyed(&world, create, &alice, "k", &draft).await.1, first);
     age(7);
     let (status, second) = keyed(&world, create, &alice, "k", &draft).await;
-    assert!(status == 200 && second != first, "beyond its time it counts no longer, also before it is taken out");
+    assert!(
+        status == 200 && second != first,
+        "beyond its time it counts no longer, also before it is taken out"
+    );
     age(7);
     world.environment.keep_house().unwrap();
     let kept: i64 =
@@ -240,8 +264,7 @@ fn of_many_servers_that_are_asked_at_once_one_acts() {
             let key = format!("k{round}");
             let draft = json!({"vaultId": vault, "name": "n"});
             let ask = |world| keyed(world, ("POST", "/items"), &alice, &key, &draft);
-            let answers: [_; 4] =
-                tokio::join!(ask(&world), ask(&other), ask(&world), ask(&other)).into();
+            let answers: [_; 4] = tokio::join!(ask(&world), ask(&other), ask(&world), ask(&other)).into();
             assert!(answers.iter().all(|answer| *answer == answers[0] && answer.0 == 200), "{answers:?}");
         }
         assert_eq!(items(&world, &alice, &vault).await, 20);

@@ -92,7 +92,12 @@ fn under_its_key_each_thing_is_made_once_whatever_happens_to_the_request() {
             assert!(!report["notes"].to_string().contains("delivered twice"), "{fault:?} {report}");
             assert_eq!(report["created"], 180, "{fault:?}");
         }
-        for fault in [Fault::DropAfter, Fault::GatewayAfter(502), Fault::TooLate(Duration::from_millis(2500)), Fault::Twice] {
+        for fault in [
+            Fault::DropAfter,
+            Fault::GatewayAfter(502),
+            Fault::TooLate(Duration::from_millis(2500)),
+            Fault::Twice,
+        ] {
             imports_once_in_spite_of(mode, at("POST", "/api/v1/vaults", 1, fault));
             imports_once_in_spite_of(mode, at("POST", "/api/v1/folders", 2, fault));
         }

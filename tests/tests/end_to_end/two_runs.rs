@@ -31,7 +31,16 @@ fn raced(before: &str, mode: &str, makes_once: bool, flags: &[&str]) -> (Option<
     }
     let mut other: Command = served.command(
         &scene,
-        &["--journal", "other.db", "import", "new.jsonl", &served.url, "--on-conflict", "duplicate"],
+        &[
+            "--journal",
+            "other.db",
+            "import",
+            "new.jsonl",
+            &served.url,
+            "--on-conflict",
+            "duplicate",
+            "--allow-unencrypted-target",
+        ],
     );
     let other = Mutex::new(Some(move || other.output().unwrap()));
     let proxy = if makes_once { Proxy::new } else { Proxy::before_another_server };
@@ -126,7 +135,8 @@ fn two_processes_with_journals_of_their_own_race_and_nothing_stands_twice() {
         // Vaults and folders as well.
         let tree = scene.run(&["tree", "embedded:a"]);
         let lines: Vec<String> = tree.succeeds().stdout().lines().map(str::to_owned).collect();
-        let vaults: Vec<&String> = lines.iter().filter(|line| !line.starts_with([' ', '│', '├', '└'])).collect();
+        let vaults: Vec<&String> =
+            lines.iter().filter(|line| !line.starts_with([' ', '│', '├', '└'])).collect();
         let names: HashSet<&String> = vaults.iter().copied().collect();
         assert_eq!(vaults.len(), names.len(), "SEED={seed} {lines:?}");
     }

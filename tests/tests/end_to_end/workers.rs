@@ -21,9 +21,9 @@ fn children(of: u32) -> Vec<u32> {
         let mut rest = stat.rsplit_once(')')?.1.split_whitespace();
         (rest.next()? != "Z").then(|| rest.next()?.parse().ok()).flatten()
     };
-    let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        entry.ok()?.file_name().to_str()?.parse::<u32>().ok()
-    });
+    let all = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     all.filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
@@ -72,9 +72,8 @@ fn disturbed(seed: u64, rules: &Rules) {
     };
     let proxy = if rules.makes_once { Proxy::new } else { Proxy::before_another_server };
     let proxy = proxy(&served.url, Box::new(plan));
-    let import = [
-        "--timeout", "1", "import", "people.jsonl", &proxy.url, "--workers", WORKERS, "--lease", "1",
-    ];
+    let import =
+        ["--timeout", "1", "import", "people.jsonl", &proxy.url, "--workers", WORKERS, "--lease", "1"];
     let mut main = started(&served, &scene, &import, "log");
     let (mut kills, mut stops, mut ends) = (0, 0, 0);
     let mut asleep: Vec<(u32, Instant)> = Vec::new();
@@ -128,7 +127,12 @@ fn disturbed(seed: u64, rules: &Rules) {
     let story = std::fs::read_to_string(scene.path("log")).unwrap();
     assert!(kills > 0, "SEED={seed}: it ended before anything was disturbed");
     let compared = scene.run(&["--json", "verify", "--exact", "people.jsonl", "embedded:a"]);
-    assert_eq!(compared.code(), Some(0), "SEED={seed} {kills} kills, {stops} stops, {ends} ends\n{story}\n{}", compared.whole());
+    assert_eq!(
+        compared.code(),
+        Some(0),
+        "SEED={seed} {kills} kills, {stops} stops, {ends} ends\n{story}\n{}",
+        compared.whole()
+    );
     assert_eq!(compared.json()["verified"], rules.records, "SEED={seed}");
     let job = &scene.run(&["--json", "jobs"]).succeeds().json()[0];
     assert_eq!((&job["state"], &job["open"]), (&"done".into(), &0.into()), "SEED={seed} {job}");
@@ -172,9 +176,8 @@ fn another_terminal_lends_a_hand() {
     let scene = Scene::new();
     write_jsonl(&lifelike(1500, 3), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", "on");
-    let slow = |asked: &Asked| {
-        asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(150)))
-    };
+    let slow =
+        |asked: &Asked| asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(150)));
     let proxy = Proxy::new(&served.url, Box::new(slow));
     let import = ["import", "people.jsonl", &proxy.url, "--workers", "1"];
     let refused = served.command(&scene, &["work", "1"]).output().unwrap();
@@ -199,15 +202,13 @@ fn what_waits_for_workers_is_sealed_and_gone_when_it_was_sent() {
     let line = r#"{"vault":"V","name":"planted-name","login":"planted-login","password":"planted-password"}"#;
     let _ = scene.file("people.jsonl", line);
     let served = Served::new(&scene, "a", "on");
-    let slow = |asked: &Asked| {
-        asked.path.ends_with("/items").then_some(Fault::Delay(Duration::from_millis(1500)))
-    };
+    let slow =
+        |asked: &Asked| asked.path.ends_with("/items").then_some(Fault::Delay(Duration::from_millis(1500)));
     let proxy = Proxy::new(&served.url, Box::new(slow));
     let import = ["--journal", "j.db", "import", "people.jsonl", &proxy.url, "--workers", "1"];
     let mut main = started(&served, &scene, &import, "log");
-    let journal = || {
-        ["j.db", "j.db-wal"].map(|name| std::fs::read(scene.path(name)).unwrap_or_default()).concat()
-    };
+    let journal =
+        || ["j.db", "j.db-wal"].map(|name| std::fs::read(scene.path(name)).unwrap_or_default()).concat();
     let holds = |text: &str| journal().windows(text.len()).any(|window| window == text.as_bytes());
     while main.try_wait().unwrap().is_none() {
         assert!(!holds("planted-name") && !holds("planted-login") && !holds("planted-password"));

@@ -99,8 +99,7 @@ impl Board for Job {
         crash::point("before intent");
         self.needed_key()?;
         let offered = self.try_change(|db| {
-            let numbers =
-                self.insert_intents(db, drafts).map_err(|error| self.journal().failed(error))?;
+            let numbers = self.insert_intents(db, drafts).map_err(|error| self.journal().failed(error))?;
             let parcel = Parcel { numbers, drafts: drafts.to_vec(), keys: keys.to_vec() };
             let sealed = self.seal_json("parcel", &parcel)?;
             let records = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
@@ -198,7 +197,10 @@ impl Board for Job {
             }
             let mut query = db.prepare_cached("SELECT item FROM creations WHERE seq = ?1")?;
             let items = claim.parcel.numbers.iter().map(|number| {
-                query.query_row([number], |row| row.get::<_, Option<String>>(0)).optional().map(Option::flatten)
+                query
+                    .query_row([number], |row| row.get::<_, Option<String>>(0))
+                    .optional()
+                    .map(Option::flatten)
             });
             Ok((state, items.collect::<rusqlite::Result<Vec<_>>>()?))
         };

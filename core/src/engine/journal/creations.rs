@@ -35,11 +35,7 @@ impl Job {
     }
 
     /// Writes down what records will be known by; their numbers.
-    pub(crate) fn insert_intents(
-        &self,
-        db: &Connection,
-        drafts: &[ItemDraft],
-    ) -> rusqlite::Result<Vec<i64>> {
+    pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> rusqlite::Result<Vec<i64>> {
         let sent = now();
         let mut insert =
             db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
@@ -113,7 +109,9 @@ impl Job {
     pub(crate) fn intend_again(&self, numbers: &[i64]) -> Result<()> {
         let sent = now();
         self.change(|db| {
-            let mut update = db.prepare_cached("UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1")?;
+            // What another worker has settled meanwhile stays so.
+            let mut update = db
+                .prepare_cached("UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1 AND item IS NULL")?;
             numbers.iter().try_for_each(|number| update.execute(params![number, sent]).map(drop))
         })
     }

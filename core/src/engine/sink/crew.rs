@@ -80,8 +80,9 @@ impl Drop for Crew {
 
 /// Why there are no workers where nothing is encrypted by clients.
 pub(super) fn unsealed() -> Error {
-    Error::new(ErrorKind::Usage, "several workers need an environment with client-side encryption")
-        .next_step("leave --workers out: what they send waits in the journal, which holds nothing in the clear")
+    Error::new(ErrorKind::Usage, "several workers need an environment with client-side encryption").next_step(
+        "leave --workers out: what they send waits in the journal, which holds nothing in the clear",
+    )
 }
 
 /// What came of a record, as if this process had sent it.

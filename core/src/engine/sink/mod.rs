@@ -9,6 +9,7 @@ use crate::client::{Client, Made, OnceKey};
 use crate::crypto::keychain::{PublicKey, vault_key_hash};
 use crate::crypto::record::Protection;
 use crate::crypto::{bulk, envelope, generate, record};
+use crate::engine::compare::digest::{Digester, RecordDigest};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, paths};
@@ -18,7 +19,6 @@ use crate::engine::options::Options;
 use crate::engine::recipients::{self, Recipient};
 use crate::engine::report::WrappedFor;
 use crate::engine::report::progress::Progress;
-use crate::engine::compare::digest::{Digester, RecordDigest};
 use crate::engine::sink::crew::Crew;
 use crate::engine::sink::lost_answers::Mark;
 use crate::engine::sink::once::{Keys, Slot, Slots};
@@ -520,7 +520,8 @@ impl Writer {
         let mut marks = HashMap::new();
         if self.journal(|job| job.map_or(Ok(false), Job::has_sent_in_vain)).await? {
             for (id, item) in there.iter().zip(self.client().items(&there).await) {
-                if let Some(mark) = item.ok().and_then(|item| wrapped_key_hash(item.key_encrypted.as_deref())) {
+                if let Some(mark) = item.ok().and_then(|item| wrapped_key_hash(item.key_encrypted.as_deref()))
+                {
                     marks.insert(id.clone(), mark);
                 }
             }

@@ -40,10 +40,7 @@ pub(crate) struct Slots {
 }
 
 /// `None` where the environment does not heed keys.
-pub(crate) async fn prepare(
-    environment: &Environment,
-    digester: &Digester,
-) -> Result<Option<(Keys, Slots)>> {
+pub(crate) async fn prepare(environment: &Environment, digester: &Digester) -> Result<Option<(Keys, Slots)>> {
     if !environment.client().features().await?.iter().any(|feature| feature.name == IDEMPOTENCY_FEATURE) {
         return Ok(None);
     }
@@ -76,7 +73,8 @@ impl Slots {
         };
         let [a, b, c, d, e, f, g, h, ..] = content.1;
         let [i, j, k, l, m, n, o, p, ..] = content.0;
-        let word = u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p]);
+        let word =
+            u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p]);
         let number = if self.seen.insert(word) {
             0
         } else {

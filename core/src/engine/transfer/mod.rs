@@ -140,9 +140,16 @@ async fn into_environment(
     }
     let allow_unencrypted =
         options.allow_unencrypted_target || !(from.encrypts() || environment.must_encrypt());
-    let sink =
-        Sink::open(environment.clone(), allow_unencrypted, options, before, named.as_deref(), &digester, progress)
-            .await?;
+    let sink = Sink::open(
+        environment.clone(),
+        allow_unencrypted,
+        options,
+        before,
+        named.as_deref(),
+        &digester,
+        progress,
+    )
+    .await?;
     progress.begin(Step::Writing, plan.as_ref().map(|plan| plan.read));
     let verdicts = plan.map(|plan| plan.verdicts);
     let expected = DigestStore::new();
