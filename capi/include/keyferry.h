@@ -339,6 +339,7 @@ kf_status kf_attachment_decrypt(const void *encrypted_key,
 // Opens `https://…` or `embedded:DIR`. `credentials` may be NULL. Close it with `kf_environment_close`. Any number of
 // threads may use it at once. Its keys are compared with those that `KEYFERRY_PINS`, the file that `KEYFERRY_PINS_FILE`
 // names, or the journal that `KEYFERRY_JOURNAL` names have seen before; `KEYFERRY_REQUIRE_PINS` refuses new ones.
+// `KEYFERRY_MARKS=write` has what is written carry marks, `require` refuses records without.
 kf_status kf_environment_open(const char *location,
                               const struct kf_credentials *credentials,
                               kf_environment *environment);

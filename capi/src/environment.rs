@@ -48,6 +48,7 @@ const SMALLEST: usize = size_of::<kf_credentials>();
 /// Opens `https://…` or `embedded:DIR`. `credentials` may be NULL. Close it with `kf_environment_close`. Any number of
 /// threads may use it at once. Its keys are compared with those that `KEYFERRY_PINS`, the file that `KEYFERRY_PINS_FILE`
 /// names, or the journal that `KEYFERRY_JOURNAL` names have seen before; `KEYFERRY_REQUIRE_PINS` refuses new ones.
+/// `KEYFERRY_MARKS=write` has what is written carry marks, `require` refuses records without.
 #[unsafe(no_mangle)]
 pub extern "C" fn kf_environment_open(
     location: *const c_char,
@@ -77,7 +78,9 @@ pub extern "C" fn kf_environment_open(
             let memory = engine::memory_of_process(&place)?;
             let opened = Environment::open_known(client, unlock, memory).await?;
             let advice = "give kf_environment_open a master_key or master_password";
-            Ok::<_, Error>(opened.with_advice(advice).with_place(place))
+            Ok::<_, Error>(
+                opened.with_advice(advice).with_place(place).with_marks(engine::marks_of_process()?),
+            )
         })?;
         out.set(ENVIRONMENTS.open(Arc::new(opened)));
         Ok(())

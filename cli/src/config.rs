@@ -3,6 +3,7 @@
 use crate::exit::usage;
 use crate::output::Output;
 use etcetera::BaseStrategy as _;
+use keyferry_core::crypto::mark::Marks;
 use keyferry_core::engine::names;
 use keyferry_core::error::Place;
 use keyferry_core::files::sink;
@@ -34,6 +35,9 @@ pub struct Config {
     /// Where keys are remembered; typed as well.
     #[serde(skip)]
     pub pins: PinSource,
+    /// Whether records carry marks; typed as well.
+    #[serde(skip)]
+    pub marks: Marks,
     /// Where remarks go; typed as well.
     #[serde(skip)]
     pub output: Output,

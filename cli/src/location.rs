@@ -200,7 +200,8 @@ pub async fn environment_with(
         other => other?,
     };
     let advice = format!("set {prefix}_MASTER_PASSWORD or {prefix}_MASTER_KEY");
-    Ok((opened.with_advice(advice).with_place(target.canonical), target.path))
+    let opened = opened.with_advice(advice).with_place(target.canonical).with_marks(config.marks);
+    Ok((opened, target.path))
 }
 
 /// Names below another place.

@@ -129,19 +129,36 @@ pub fn connect(location: &str, session: Session, timeout: Duration) -> Result<(C
         let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
         return Ok((client, format!("embedded:{}", whole.display())));
     }
-    let wrong = |what: &str| Error::new(ErrorKind::Usage, what).next_step("write https://… or embedded:DIR");
-    let url = Url::parse(location).map_err(|_| wrong("this is not the location of an environment"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("this is not the address of an environment"));
-    }
+    let url = address(location)?;
     check_scheme(&url, std::env::var_os("KEYFERRY_INSECURE_HTTP").is_some_and(|value| value == "1"))?;
     if session.access_token.is_none() && session.refresh_token.is_none() {
         return Err(Error::new(ErrorKind::NotAuthenticated, format!("{location}: no token is at hand"))
             .next_step("give a token with the location"));
     }
-    let place = url.as_str().trim_end_matches('/').to_owned();
+    let place = place_of(&url);
     let client = Client::new(http_transport(&url, timeout)?, location.to_owned(), session);
     Ok((client.with_request_timeout(2 * timeout), place))
+}
+
+/// The canonical name of the environment at an address, by which it is remembered.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] where this is no address.
+pub fn place(address_of: &str) -> Result<String> {
+    address(address_of).map(|url| place_of(&url))
+}
+
+fn address(location: &str) -> Result<Url> {
+    let wrong = |what: &str| Error::new(ErrorKind::Usage, what).next_step("write https://… or embedded:DIR");
+    let url = Url::parse(location).map_err(|_| wrong("this is not the location of an environment"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("this is not the address of an environment"));
+    }
+    Ok(url)
+}
+
+fn place_of(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// A signed-in client of an open environment.

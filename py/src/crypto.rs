@@ -107,7 +107,7 @@ pub fn forget_keys() {
 
 /// What `data` (base64) holds. Vault keys are kept with their private key, so that each is unwrapped
 /// once; anything else is unwrapped anew.
-fn unwrap(data: &str, pem: &str) -> PyResult<Arc<SecretString>> {
+pub fn unwrap(data: &str, pem: &str) -> PyResult<Arc<SecretString>> {
     let keychain = keychain(pem)?;
     keychain.vault_key(data, None).or_else(|_| keychain.unwrap(data).map(Arc::new)).raise()
 }

@@ -150,7 +150,8 @@ impl Environment {
                     engine::Environment::open_known(client, unlock, engine::memory_of_process(&place)?)
                         .await?;
                 let advice = "give connect() a master_key or master_password";
-                Ok(Self { inner: Arc::new(opened.with_advice(advice).with_place(place)) })
+                let opened = opened.with_advice(advice).with_place(place);
+                Ok(Self { inner: Arc::new(opened.with_marks(engine::marks_of_process()?)) })
             })
         })
         .raise()

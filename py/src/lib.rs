@@ -3,8 +3,8 @@
 //!
 //! `error` turns errors into exceptions, `crypto` has one value at a time, `records` many as
 //! dictionaries, `table` many as Arrow, read by `columns` and written by `cells`; `record` is what an environment yields,
-//! `environment` opens one, `job` moves records. For data engines there are `keys`, the rings that workers open, `rows`, an
-//! environment as tables, and `pack`, tables as an archive.
+//! `environment` opens one, `job` moves records, `pins` has what is remembered of keys. For data engines there are `keys`,
+//! the rings that workers open, `rows`, an environment as tables, and `pack`, tables as an archive.
 
 mod cells;
 mod columns;
@@ -14,6 +14,7 @@ mod error;
 mod job;
 mod keys;
 mod pack;
+mod pins;
 mod record;
 mod records;
 mod rows;
@@ -47,6 +48,8 @@ mod _native {
     use crate::keys::Ring;
     #[pymodule_export]
     use crate::pack::{Pack, check_rows};
+    #[pymodule_export]
+    use crate::pins::Pins;
     #[pymodule_export]
     use crate::record::{Attachment, Custom, Record};
     #[pymodule_export]

@@ -19,6 +19,8 @@ pub enum Fault {
     MidBody,
     /// An answer of the proxy's own; the server hears nothing. 429 and 503 ask for a second's pause.
     Status(u16),
+    /// An answer of the proxy's own, with this body; the server hears nothing.
+    Refuses(u16, &'static str),
     /// The server acts, and a gateway answers that it failed.
     GatewayAfter(u16),
     /// The request arrives later.
@@ -148,6 +150,7 @@ fn serve(
                 return to_client.write_all(&answer.body[..answer.body.len() / 2]);
             }
             Some(Fault::Status(status)) => own(status, "").write(&mut to_client)?,
+            Some(Fault::Refuses(status, body)) => own(status, body).write(&mut to_client)?,
             Some(Fault::GatewayAfter(status)) => {
                 forward(&request, server)?;
                 own(status, "").write(&mut to_client)?;

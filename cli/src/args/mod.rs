@@ -26,6 +26,7 @@ pub use transfer::{
 };
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use keyferry_core::crypto::mark::Marks;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -87,6 +88,34 @@ pub struct Global {
     /// Refuse every key that is not pinned here or in `KEYFERRY_PINS`: believe nothing for the first time
     #[arg(long, global = true, env = "KEYFERRY_REQUIRE_PINS", value_parser = clap::builder::FalseyValueParser::new())]
     pub require_pins: bool,
+    /// Have what is written carry a mark that its fields belong together, or refuse records without it as well
+    #[arg(
+        long,
+        global = true,
+        env = "KEYFERRY_MARKS",
+        value_enum,
+        value_name = "write|require",
+        hide_possible_values = true
+    )]
+    pub marks: Option<WhichMarks>,
+}
+
+/// `--marks`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum WhichMarks {
+    /// What is written carries one.
+    Write,
+    /// What is read has to carry one as well.
+    Require,
+}
+
+impl From<WhichMarks> for Marks {
+    fn from(which: WhichMarks) -> Self {
+        match which {
+            WhichMarks::Write => Marks::Write,
+            WhichMarks::Require => Marks::Require,
+        }
+    }
 }
 
 impl Arguments {

@@ -255,7 +255,13 @@ fn place(location: &str, config: &Config) -> Result<String> {
 
 fn unpin(location: &str, subject: &str, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     let place = place(location, config)?;
-    if subject.starts_with("second:") {
+    if let Some(id) = subject.strip_prefix("second:") {
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
+            return Err(usage(
+                format!("`{subject}` names no vault"),
+                "write second: and the id that the error has",
+            ));
+        }
         // Not a pin that goes but one that comes: the known vault keeps its own.
         jobs.journal()?.pin(&place, &[(subject.to_owned(), [1; 32])])?;
     } else if !jobs.journal()?.unpin(&place, subject)? {

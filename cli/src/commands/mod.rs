@@ -42,6 +42,7 @@ use crate::output::Output;
 use crate::output::progress::Shown;
 use jiff::Timestamp;
 use keyferry_core::Result;
+use keyferry_core::crypto::mark::Marks;
 use keyferry_core::engine::{
     self, ArchiveKeys, Conflict, Endpoint, Filter, Options, Page, PageFormat, Report, Structure, Verify,
     names,
@@ -66,6 +67,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         config.allow_weak_kdf = global.allow_weak_kdf;
         config.insecure_http = global.insecure_http;
         config.pins = PinSource { journal: global.journal.clone(), required: global.require_pins };
+        config.marks = global.marks.map_or(Marks::Free, Marks::from);
         Ok::<_, keyferry_core::Error>(config)
     };
     match arguments.command {

@@ -9,6 +9,7 @@ use crate::output::{Output, clean};
 use crate::secrets::environments::Opened;
 use crate::secrets::reference::Wanted;
 use keyferry_core::crypto::generate;
+use keyferry_core::crypto::mark::Marks;
 use keyferry_core::engine::Change;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, Result};
@@ -20,7 +21,7 @@ const LONGEST: u64 = 16 << 20;
 
 /// Makes the change.
 pub async fn run(update: Update, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
-    let change = change(&update, output)?;
+    let change = change(&update, config, output)?;
     let mut opened = Opened::new(&update.access, config, output);
     opened.write_with(jobs.journal()?, update.allow_unencrypted_target);
     let (environment, picked, wanted) = pick(&update.record, &mut opened).await?;
@@ -40,7 +41,7 @@ pub async fn run(update: Update, config: &Config, jobs: &Jobs, output: Output) -
 }
 
 /// What was typed, as a change.
-fn change(update: &Update, output: Output) -> Result<Change> {
+fn change(update: &Update, config: &Config, output: Output) -> Result<Change> {
     if update.password.is_some() || !update.custom.is_empty() {
         output
             .warn("values that are typed can be read by other users of this machine: --stdin FIELD is safer");
@@ -79,7 +80,8 @@ fn change(update: &Update, output: Output) -> Result<Change> {
         && change.description.is_none()
         && change.tags.is_none()
         && change.customs.is_empty();
-    if nothing {
+    // A mark can be left on a record as it stands.
+    if nothing && config.marks == Marks::Free {
         return Err(usage("there is nothing to change", "keyferry update --help lists what can be"));
     }
     Ok(change)

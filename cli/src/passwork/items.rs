@@ -35,7 +35,7 @@ impl Client {
         memory: Option<Memory>,
     ) -> Result<Self> {
         let Some(key) = master_key.filter(|key| !key.is_empty()) else {
-            return Ok(Self { server: Arc::new(server), keychain: None, memory: None });
+            return Ok(Self { server: Arc::new(server), keychain: None, memory });
         };
         server.set_key_hash(master_key::hash(&key));
         let answer = server.get("/api/v1/users/keys", &Value::None).await?;
@@ -180,6 +180,18 @@ impl Client {
         let first = memory.record(id, vault, Some(vault_key)).map_err(told)?;
         // Whoever cannot remember goes on, as the official command does.
         let _ = memory.pin_vault(vault, Some(vault_key)).and_then(|()| memory.pin_all(first.as_slice()));
+        Ok(())
+    }
+
+    /// Makes sure that secrets which are sent without a master key go to no vault that is known to encrypt.
+    pub fn may_be_clear(&self, vault: &str) -> Result<()> {
+        let known = self.memory.as_ref().map(|memory| memory.knows_vault(vault)).transpose();
+        let known = known.map_err(|error| Failure::other(error.what().to_owned()))?;
+        if self.keychain.is_none() && known == Some(true) {
+            return Err(Failure::other(format!(
+                "vault {vault} encrypts, and no master key is given: its server could read what is written; give --master-key"
+            )));
+        }
         Ok(())
     }
 

@@ -66,6 +66,9 @@ pub async fn run(client: &Client, parsed: &Parsed, typed: Vec<Typed>) -> Result<
         ))
     };
     let password = parsed.text("--password").map(SecretString::new);
+    if password.is_some() || !customs.is_empty() {
+        client.may_be_clear(text(vault_id)?)?;
+    }
     match (&key, &password) {
         (Some(_), _) => change.set("keyEncrypted", member(&item, "keyEncrypted")?.clone()),
         (None, Some(_)) => change.set("keyEncrypted", "".into()),

@@ -6,6 +6,7 @@
 
 use crate::error::damaged;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mark::{self, Marks};
 use crate::model::Attachment;
 use crate::secret::{SecretBytes, SecretString, wiped};
 use crate::{envelope, generate};
@@ -23,6 +24,18 @@ const NO_KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 /// # Errors
 /// [`ErrorKind::Input`] for more than [`Attachment::MAX`] bytes.
 pub fn encrypt(attachment: &Attachment, record_key: Option<&SecretString>) -> Result<WireAttachment> {
+    encrypt_marked(attachment, record_key, Marks::Free)
+}
+
+/// The same, with its [mark] or without.
+///
+/// # Errors
+/// As [`encrypt`].
+pub fn encrypt_marked(
+    attachment: &Attachment,
+    record_key: Option<&SecretString>,
+    marks: Marks,
+) -> Result<WireAttachment> {
     let content = attachment.content.expose();
     if content.len() > Attachment::MAX {
         return Err(Error::new(
@@ -39,7 +52,13 @@ pub fn encrypt(attachment: &Attachment, record_key: Option<&SecretString>) -> Re
     let (encrypted_key, encrypted_data) = match record_key {
         Some(record_key) => {
             let key = generate::key()?;
-            (envelope::encrypt_text(key.expose(), record_key)?, envelope::encrypt_text(text.expose(), &key)?)
+            let wrapped = if marks == Marks::Free {
+                envelope::encrypt_text(key.expose(), record_key)?
+            } else {
+                let mark = mark::of_attachment(attachment, record_key);
+                envelope::encrypt_with_salt(key.expose().as_bytes(), record_key, mark)?
+            };
+            (wrapped, envelope::encrypt_text(text.expose(), &key)?)
         }
         None => (NO_KEY.to_owned(), envelope::encode_plain(text.expose().as_bytes())),
     };
@@ -54,9 +73,24 @@ pub fn encrypt(attachment: &Attachment, record_key: Option<&SecretString>) -> Re
 
 /// Decrypts a file and checks its hash.
 pub fn decrypt(attachment: &WireAttachment, record_key: Option<&SecretString>) -> Result<Attachment> {
+    decrypt_marked(attachment, record_key, Marks::Free)
+}
+
+/// The same, and checks its [mark] where that is required.
+///
+/// # Errors
+/// [`ErrorKind::NotAllowed`] where its mark is missing.
+pub fn decrypt_marked(
+    attachment: &WireAttachment,
+    record_key: Option<&SecretString>,
+    marks: Marks,
+) -> Result<Attachment> {
     let opened = decrypt_unchecked(attachment, record_key)?;
     if !is_genuine(&opened, &attachment.hash) {
         return Err(damaged("an attachment's content does not match its hash"));
+    }
+    if let (Marks::Require, Some(key)) = (marks, record_key) {
+        mark::check(Some(&attachment.encrypted_key), mark::of_attachment(&opened, key))?;
     }
     Ok(opened)
 }

@@ -52,8 +52,21 @@ fn encrypt_bytes(plaintext: &[u8], passphrase: &SecretString) -> Result<String> 
 /// Encrypts many texts, each under its own passphrase and a fresh salt: several times as fast as
 /// one by one, because keys from passphrases of one length are derived together.
 pub fn encrypt_texts(texts: &[(&str, &SecretString)]) -> Result<Vec<String>> {
+    encrypt_texts_salted(texts, &[])
+}
+
+/// The same, with some of the salts chosen, by the number of their text.
+pub(crate) fn encrypt_texts_salted(
+    texts: &[(&str, &SecretString)],
+    chosen: &[(usize, [u8; 8])],
+) -> Result<Vec<String>> {
     let mut salts = vec![[0; 8]; texts.len()];
     generate::random_bytes(salts.as_flattened_mut())?;
+    for (number, salt) in chosen {
+        if let Some(place) = salts.get_mut(*number) {
+            *place = *salt;
+        }
+    }
     let secrets: Vec<_> =
         texts.iter().zip(salts).map(|((_, passphrase), salt)| (*passphrase, salt)).collect();
     let keys = kdf::derive(&secrets);
@@ -64,7 +77,7 @@ pub fn encrypt_texts(texts: &[(&str, &SecretString)]) -> Result<Vec<String>> {
     })
 }
 
-/// Encrypts under a given salt, which makes the result repeatable: for test vectors.
+/// Encrypts under a given salt, which makes the result repeatable: for test vectors, and for [marks](crate::mark).
 pub fn encrypt_with_salt(plaintext: &[u8], passphrase: &SecretString, salt: [u8; 8]) -> Result<String> {
     wiped(|| seal(plaintext, salt, &derive_key(passphrase, salt), &mut Scratch::default()))
 }
@@ -117,6 +130,14 @@ pub fn decrypt(text: &str, passphrase: &SecretString) -> Result<SecretBytes> {
 /// [`crate::ErrorKind::Decrypt`] where no key could open it.
 pub fn check(text: &str) -> Result<()> {
     Sealed::parse(text, &mut Vec::new()).map(drop)
+}
+
+/// The salt of an envelope, which is in the clear.
+///
+/// # Errors
+/// [`crate::ErrorKind::Decrypt`] where it is none.
+pub fn salt(text: &str) -> Result<[u8; 8]> {
+    Sealed::parse(text, &mut Vec::new()).map(|sealed| sealed.salt)
 }
 
 /// Decrypts many envelopes of text, each under its own passphrase: several times as fast as one by

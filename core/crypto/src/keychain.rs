@@ -28,7 +28,8 @@ const OAEP_OVERHEAD: usize = 2 * 32 + 2;
 /// Bytes of the shortest modulus that [`PublicKey::wrap_bytes`] takes: 2048 bits.
 const WRAP_MODULUS: usize = 256;
 
-/// What is wrong with a vault key that opens and is not what the vault's own hash says: the server contradicts itself.
+/// What is wrong with a vault key that opens and is not what the vault's own hash says: the server contradicts itself, or
+/// whoever shared the vault gave another's.
 pub const NOT_THE_VAULTS: &str = "the vault key is not the one the vault was made with";
 
 fn not_opened() -> Error {

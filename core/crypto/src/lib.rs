@@ -17,6 +17,7 @@
 //! | [`envelope`], [`base32`] | one encrypted text in Passwork's format |
 //! | [`master_key`], [`keychain`], [`account`] | from a password to the user's keys, and the keys of a new user |
 //! | [`record`], [`attachment`], [`bulk`] | whole records, one by one or many on every core |
+//! | [`mark`] | what shows whoever holds a record's key that its fields belong together |
 //! | [`totp`], [`generate`], [`password`] | one-time codes; new keys, salts and passwords |
 //! | [`session_file`] | the official client's encrypted session file |
 //!
@@ -40,6 +41,7 @@ pub mod error;
 pub mod generate;
 mod kdf;
 pub mod keychain;
+pub mod mark;
 pub mod master_key;
 mod md5_lanes;
 pub mod model;

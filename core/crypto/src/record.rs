@@ -9,6 +9,7 @@
 
 use crate::error::damaged;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mark::{self, Marks};
 use crate::model::{Custom, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
 use crate::{attachment, envelope, generate};
@@ -19,8 +20,24 @@ use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Ite
 pub enum Protection<'a> {
     /// Client-side encryption under this vault key.
     VaultKey(&'a SecretString),
+    /// The same; what is encrypted carries a [mark], and what is decrypted has to.
+    Marked(&'a SecretString),
     /// None: base64.
     Unencrypted,
+}
+
+impl<'a> Protection<'a> {
+    /// The vault key, where there is one.
+    fn vault_key(self) -> Option<&'a SecretString> {
+        match self {
+            Protection::VaultKey(key) | Protection::Marked(key) => Some(key),
+            Protection::Unencrypted => None,
+        }
+    }
+
+    fn is_marked(self) -> bool {
+        matches!(self, Protection::Marked(_))
+    }
 }
 
 /// Encrypts records, each for its own vault. Vault and folder ids are the caller's to fill in.
@@ -32,17 +49,22 @@ pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
     let seal_all = || -> Result<_> {
         let keys = generate::keys(records.len())?;
         let mut texts = Vec::new();
+        let mut marks = Vec::new();
         for ((record, protection), key) in records.iter().zip(&keys) {
-            if let Protection::VaultKey(vault_key) = protection {
+            if let Some(vault_key) = protection.vault_key() {
                 if let Some(kept) = &record.sealed_under {
-                    texts.push((kept.expose(), *vault_key));
+                    texts.push((kept.expose(), vault_key));
                 } else {
-                    texts.push((key.expose(), *vault_key));
+                    texts.push((key.expose(), vault_key));
+                    let before = texts.len();
                     texts.extend(secret_texts(record).map(|text| (text, key)));
+                    if protection.is_marked() && texts.len() > before {
+                        marks.push((texts.len() - 1, mark::of(record, key)));
+                    }
                 }
             }
         }
-        let sealed = envelope::encrypt_texts(&texts)?;
+        let sealed = envelope::encrypt_texts_salted(&texts, &marks)?;
         Ok((keys, sealed.into_iter()))
     };
     let (keys, mut sealed) = match seal_all() {
@@ -51,17 +73,24 @@ pub fn encrypt(records: &[(Record, Protection<'_>)]) -> Vec<Result<ItemDraft>> {
         Err(error) => return records.iter().map(|_| Err(error.again())).collect(),
     };
     let drafts = records.iter().zip(&keys).map(|((record, protection), key)| match protection {
-        Protection::VaultKey(_) => {
+        Protection::VaultKey(_) | Protection::Marked(_) => {
             let key_encrypted = sealed.next().unwrap_or_default();
             if record.sealed_under.is_some() {
-                return draft(record, None, key_encrypted, &mut secret_texts(record).map(str::to_owned));
+                return draft(
+                    record,
+                    None,
+                    key_encrypted,
+                    &mut secret_texts(record).map(str::to_owned),
+                    Marks::Free,
+                );
             }
-            draft(record, Some(key), key_encrypted, &mut sealed)
+            let marks = if protection.is_marked() { Marks::Write } else { Marks::Free };
+            draft(record, Some(key), key_encrypted, &mut sealed, marks)
         }
         Protection::Unencrypted if record.sealed_under.is_some() => {
             Err(Error::new(ErrorKind::NotAllowed, "a sealed record cannot go where nothing is encrypted"))
         }
-        Protection::Unencrypted => draft(record, None, String::new(), &mut encoded(record)),
+        Protection::Unencrypted => draft(record, None, String::new(), &mut encoded(record), Marks::Free),
     });
     drafts.collect()
 }
@@ -71,13 +100,17 @@ pub fn encrypt_under(
     record: &Record,
     key: Option<&SecretString>,
     key_encrypted: String,
+    marks: Marks,
 ) -> Result<ItemDraft> {
     match key {
         Some(key) => {
             let texts: Vec<_> = secret_texts(record).map(|text| (text, key)).collect();
-            draft(record, Some(key), key_encrypted, &mut envelope::encrypt_texts(&texts)?.into_iter())
+            let mark =
+                (marks != Marks::Free && !texts.is_empty()).then(|| (texts.len() - 1, mark::of(record, key)));
+            let sealed = envelope::encrypt_texts_salted(&texts, mark.as_slice())?;
+            draft(record, Some(key), key_encrypted, &mut sealed.into_iter(), marks)
         }
-        None => draft(record, None, key_encrypted, &mut encoded(record)),
+        None => draft(record, None, key_encrypted, &mut encoded(record), Marks::Free),
     }
 }
 
@@ -98,6 +131,7 @@ fn draft(
     key: Option<&SecretString>,
     key_encrypted: String,
     sealed: &mut impl Iterator<Item = String>,
+    marks: Marks,
 ) -> Result<ItemDraft> {
     let mut next = || sealed.next().unwrap_or_default();
     let mut customs = Vec::with_capacity(record.customs.len());
@@ -108,7 +142,7 @@ fn draft(
     // After the texts, so that they are taken also where this fails.
     let attach = |one| match record.sealed_under {
         Some(_) => attachment::unpack(one),
-        None => attachment::encrypt(one, key),
+        None => attachment::encrypt_marked(one, key, marks),
     };
     let attachments = record.attachments.iter().map(attach).collect::<Result<Vec<_>>>()?;
     let filled = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -199,7 +233,15 @@ pub fn decrypt(
         // All of them first, so that the next item finds its own.
         let texts: Vec<Result<SecretString>> = sealed_texts(item).map(next).collect();
         let texts: Vec<SecretString> = texts.into_iter().collect::<Result<_>>()?;
-        Ok(Opened { record: assemble(item, texts, path(item)), key })
+        let record = assemble(item, texts, path(item));
+        match &key {
+            Some(key) if protection.is_marked() => {
+                mark::check(sealed_texts(item).last(), mark::of(&record, key))?;
+            }
+            None if protection.is_marked() => return Err(mark::missing()),
+            _ => {}
+        }
+        Ok(Opened { record, key })
     });
     records.collect()
 }
@@ -249,7 +291,7 @@ pub fn record_key(item: &Item, protection: Protection<'_>) -> Result<Option<Secr
 }
 
 fn record_keys(items: &[Item], protection: Protection<'_>) -> Vec<Result<Option<SecretString>>> {
-    let Protection::VaultKey(vault_key) = protection else {
+    let Some(vault_key) = protection.vault_key() else {
         return items.iter().map(|_| Ok(None)).collect();
     };
     let wrapped = |item: &Item| !item.key_encrypted.as_deref().unwrap_or_default().is_empty();

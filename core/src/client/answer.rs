@@ -210,8 +210,9 @@ fn clean(text: &str) -> String {
 /// What `Retry-After` asks for: seconds, or a date (RFC 9110 §10.2.3), which counts from now on.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than a number holds is longer than anybody waits, and no reason to ask again at once.
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let at = httpdate::parse_http_date(text).ok()?;
     Some(at.duration_since(SystemTime::now()).unwrap_or_default())
@@ -230,6 +231,9 @@ mod tests {
         assert!(asked(&soon).is_some_and(|pause| (28..=30).contains(&pause.as_secs())));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         assert_eq!(asked("Sunday, 06-Nov-94 08:49:37 GMT"), Some(Duration::ZERO));
-        assert_eq!(asked("soon"), None);
+        assert_eq!(asked("99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        for text in ["soon", "", "-5", "1e9"] {
+            assert_eq!(asked(text), None, "{text}");
+        }
     }
 }

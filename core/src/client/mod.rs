@@ -323,6 +323,13 @@ impl Client {
         let _ = self.shared.tell.set(Box::new(tell));
     }
 
+    /// Says something to whom remarks go, if to anybody.
+    pub(crate) fn remark(&self, what: &str) {
+        if let Some(tell) = self.shared.tell.get() {
+            tell(what);
+        }
+    }
+
     /// One request, one answer, read whole.
     async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
         let pace = &self.shared.pace;

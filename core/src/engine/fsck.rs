@@ -38,6 +38,9 @@ macro_rules! kinds {
 kinds! {
     /// The vault key does not open under the user's private key, or is not the vault's.
     VaultKey = "vault-key", "ask an administrator of the vault to take you out of it and in again";
+    /// The vault came beside a known one of its name.
+    SecondVault = "second-vault",
+        "ask its owner over another way; if there are two of that name now: keyferry env unpin PLACE second:ID";
     /// Secrets were stored without the record key; the official client does so where there is no password.
     NoRecordKey = "no-record-key", "nobody can read these secrets: enter them anew from where they came from";
     /// The record key does not open under the vault key.
@@ -133,8 +136,14 @@ pub async fn fsck(environment: &Environment, inside: &RecordPath, progress: &dyn
         walk.health.add(Kind::WeakPrivateKeyGuard, format!("user {}", user.username), &user.id, None, what);
     }
     let mut found = inside.vault.is_none();
-    for vault in environment.vaults(inside).await? {
-        found |= walk.vault(&vault).await?;
+    let vaults = environment.vaults(inside).await?;
+    let strangers = environment.strangers(&vaults)?;
+    for vault in vaults {
+        if let Some(why) = strangers.get(&vault.id) {
+            walk.health.add(Kind::SecondVault, vault.name.clone(), &vault.id, None, why.what());
+        } else {
+            found |= walk.vault(&vault).await?;
+        }
     }
     if !found {
         return Err(Error::new(ErrorKind::NotFound, format!("there is no {inside}"))
@@ -156,7 +165,6 @@ impl Walk<'_> {
     async fn vault(&mut self, vault: &Vault) -> Result<bool> {
         let (environment, inside) = (self.environment, self.inside);
         let client = environment.client();
-        environment.check_name(vault)?;
         let folders = client.folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders)?;
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -171,8 +179,9 @@ impl Walk<'_> {
         self.health.vaults += 1;
         self.health.folders += here.len() as u64;
         self.folders(&here, &paths);
-        let key = match environment.vault_key(vault) {
-            Ok(key) => key,
+        // As it is shown: that it is not the one of before is told of one that opens.
+        let key = match environment.unpinned_vault_key(vault) {
+            Ok(_) => environment.vault_key(vault)?,
             Err(error) if error.kind() == ErrorKind::Decrypt => {
                 let what = format!("{}: none of its {} records can be read", error.what(), wanted.len());
                 self.health.add(Kind::VaultKey, vault.name.clone(), &vault.id, None, what);

@@ -42,7 +42,7 @@ pub use compare::verify::verify;
 pub use endpoint::Endpoint;
 pub use environment::identity::Identity;
 pub use environment::pins::{self as pins, Brought, Known, Memory, Pins};
-pub use environment::process_memory::memory_of_process;
+pub use environment::process_memory::{marks_of_process, memory_of_process};
 pub use environment::record::{Change, FetchedRecord, is_id};
 pub use environment::{Environment, Unlock};
 pub use fsck::{Finding, Health, fsck};

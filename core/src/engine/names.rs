@@ -15,6 +15,26 @@ pub(crate) fn decomposed(text: &str) -> String {
     text.nfd().collect()
 }
 
+/// Every spelling of a name, each of its letters with its marks apart, on or half so; none where there would be more than
+/// `most`.
+pub(crate) fn spellings(name: &str, most: usize) -> Vec<String> {
+    let mut all = vec![String::new()];
+    for letter in canonical(name).chars() {
+        let apart: Vec<char> = std::iter::once(letter).nfd().collect();
+        // The first so many of its parts put together, and the others as they are.
+        let ways: Vec<String> = (1..=apart.len())
+            .map(|joined| {
+                apart[..joined].iter().copied().nfc().chain(apart[joined..].iter().copied()).collect()
+            })
+            .collect();
+        if all.len() * ways.len() > most {
+            return Vec::new();
+        }
+        all = all.iter().flat_map(|start| ways.iter().map(move |way| format!("{start}{way}"))).collect();
+    }
+    all
+}
+
 /// Whether two names are canonically equivalent.
 pub(crate) fn same(one: &str, other: &str) -> bool {
     one == other || (!(one.is_ascii() && other.is_ascii()) && one.nfc().eq(other.nfc()))
@@ -62,6 +82,16 @@ mod tests {
         }
         let path = ["V".to_owned(), "Bu\u{308}ro".to_owned()];
         assert!(begins_with(&path, &["V".to_owned(), "Büro".to_owned()]) && !begins_with(&path[..1], &path));
+    }
+
+    #[test]
+    fn a_name_has_as_many_spellings_as_its_letters_have_together() {
+        assert_eq!(spellings("ab", 8), ["ab"]);
+        let mut both = spellings("B\u{fc}\u{fc}", 8);
+        both.sort();
+        assert_eq!(both, ["Bu\u{308}u\u{308}", "Bu\u{308}\u{fc}", "B\u{fc}u\u{308}", "B\u{fc}\u{fc}"]);
+        assert_eq!(spellings("\u{1ebf}", 8).len(), 3);
+        assert!(spellings(&"\u{fc}".repeat(13), 1 << 12).is_empty());
     }
 
     #[test]

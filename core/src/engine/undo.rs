@@ -76,6 +76,7 @@ pub async fn undo(
     progress: &dyn Progress,
 ) -> Result<Undone> {
     let start = Instant::now();
+    environment.stays_encrypted()?;
     let job = tokio::task::block_in_place(|| journal.reopen(id, environment))?;
     if !job.can_be_undone() {
         return Err(Error::new(ErrorKind::Usage, format!("job {id} cannot be undone")).next_step(

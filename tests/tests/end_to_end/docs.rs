@@ -51,6 +51,73 @@ fn every_guarantee_names_tests_that_exist() {
     }
 }
 
+/// The cells of a table's row.
+fn cells(line: &str) -> Vec<&str> {
+    line.trim().trim_matches('|').split(" | ").map(str::trim).collect()
+}
+
+/// The tests that a cell names, each with the file that it names before it.
+fn tests_of(cell: &str) -> Vec<(String, String)> {
+    let mut file = String::new();
+    let mut found = Vec::new();
+    for word in quoted(cell) {
+        if word.ends_with(".rs") || word.ends_with(".py") {
+            word.clone_into(&mut file);
+        } else if word.matches('_').count() > 2
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        {
+            found.push((file.clone(), word.to_owned()));
+        }
+    }
+    found
+}
+
+/// Row by row: what is promised names a test that stands in the file which is named, or says why there can be none.
+#[test]
+fn every_row_of_the_guarantees_and_the_threat_model_names_its_test() {
+    let mut files = Vec::new();
+    for folder in ["cli", "core", "rotate", "server", "tests"] {
+        sources(&Path::new(ROOT).join(folder), &mut files);
+    }
+    let mut rows = 0;
+    for document in ["docs/guarantees.md", "docs/threat-model.md"] {
+        let text = read(document);
+        let mut header: Option<Vec<&str>> = None;
+        for line in text.lines() {
+            if !line.starts_with('|') {
+                header = None;
+                continue;
+            }
+            let row = cells(line);
+            let Some(names) = &header else {
+                header = Some(row);
+                continue;
+            };
+            let tested = matches!(names.last(), Some(&"tried by" | &"tested by"));
+            if row[0].chars().all(|letter| letter == '-' || letter == '|') || !tested {
+                continue;
+            }
+            assert_eq!(row.len(), names.len(), "{document}: {line}");
+            let (last, before) = row.split_last().unwrap();
+            rows += 1;
+            if *last == "–" {
+                assert!(before.last().unwrap().len() > 30, "{document}: neither a test nor a reason: {line}");
+                continue;
+            }
+            let tests = tests_of(last);
+            assert!(!tests.is_empty(), "{document}: no test is named: {line}");
+            for (file, test) in tests {
+                let there = files.iter().filter(|path| path.ends_with(&file)).any(|path| {
+                    let code = std::fs::read_to_string(path).unwrap();
+                    code.contains(&format!("fn {test}(")) || code.contains(&format!("def {test}("))
+                });
+                assert!(there, "{document}: there is no {test} in {file:?}: {line}");
+            }
+        }
+    }
+    assert!(rows > 60, "the tables were read: {rows}");
+}
+
 #[test]
 fn every_make_target_that_is_named_exists() {
     let makefile = read("Makefile");

@@ -25,6 +25,27 @@ fn a_named_environment_works_like_its_address() {
 }
 
 #[test]
+fn every_change_of_names_is_one_document_for_scripts() {
+    let scene = Scene::with_environments(&["a"]);
+    let added = scene.run(&["--json", "env", "add", "prod", "embedded:a"]).succeeds().json();
+    assert_eq!(added["added"], "prod");
+    let list = scene.run(&["--json", "env", "list"]).succeeds().json();
+    assert_eq!(list["prod"]["location"], added["location"]);
+    let file = scene.file("a.csv", "vault,name,password\nV,n,p\n");
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    let pins = scene.run(&["--json", "env", "pins", "export", "prod"]).succeeds().json();
+    let line =
+        pins["pins"].as_array().unwrap().iter().find(|line| line.as_str().unwrap().contains(" vault:"));
+    let subject = line.unwrap().as_str().unwrap().split(' ').nth(1).unwrap();
+    let unpinned = scene.run(&["--json", "env", "unpin", "prod", subject]).succeeds().json();
+    assert_eq!(unpinned, serde_json::json!({ "unpinned": subject, "place": pins["place"] }));
+    let again = scene.run(&["--json", "env", "unpin", "prod", subject]).exits(1).json();
+    assert_eq!(again["error"]["kind"], "not-found");
+    let removed = scene.run(&["--json", "env", "remove", "prod"]).succeeds().json();
+    assert_eq!(removed, serde_json::json!({ "removed": "prod" }));
+}
+
+#[test]
 fn a_named_environments_own_variable_goes_before_the_general_one() {
     let scene = Scene::with_environments(&["a"]);
     scene.run(&["env", "add", "prod", "embedded:a"]).succeeds();

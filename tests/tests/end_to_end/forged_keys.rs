@@ -143,6 +143,28 @@ fn a_vault_key_seen_first_must_open_what_is_there() {
     scene.run(&["get", "--from", "embedded:a", "V/new"]).exits(1);
 }
 
+/// Of a vault that is empty nothing tells the key from one that the server made up: it is believed, and that is told.
+#[test]
+fn a_key_that_nothing_proves_is_told_when_it_is_first_believed() {
+    let (scene, served, proxy, _) = world();
+    let forged = FORGED.get().unwrap();
+    let vault = serde_json::json!({
+        "name": "Empty", "masterKeyEncrypted": forged.wrapped, "masterKeyHash": forged.hash, "salt": forged.salt,
+    });
+    let params = vault.to_string();
+    let made =
+        ["api", "--from", "embedded:a", "--method", "POST", "--endpoint", "v1/vaults", "--params", &params];
+    scene.run(&made).succeeds();
+    let into_it = r#"{"vault":"Empty","name":"new","login":"u","password":"planted"}"#;
+    let _ = scene.file("empty.jsonl", into_it);
+    let (code, told) = run(&scene, &served, &proxy, &["import", "new.jsonl", "URL"]);
+    assert!(code == Some(0) && !told.contains("for the first time"), "V proves itself: {told}");
+    let (code, told) = run(&scene, &served, &proxy, &["import", "empty.jsonl", "URL"]);
+    assert!(code == Some(0) && told.matches("seen for the first time").count() == 1, "{told}");
+    let (code, told) = run(&scene, &served, &proxy, &["import", "empty.jsonl", "URL"]);
+    assert!(code == Some(0) && !told.contains("for the first time"), "{told}");
+}
+
 /// Leave to write in the clear is no leave to write under a stranger's key; and what a job does not write to is not looked
 /// at, and so not pinned: the forged key is found out by the first job that would use it.
 #[test]

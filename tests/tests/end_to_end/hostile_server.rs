@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's own helper may fail it")]
 
-use keyferry_core::crypto::keychain::Keychain;
-use keyferry_core::secret::SecretString;
+use keyferry_core::crypto::generate;
+use keyferry_core::crypto::keychain::{Keychain, PublicKey, vault_key_hash};
+use keyferry_core::model::{Attachment, Record, RecordPath};
+use keyferry_core::secret::{SecretBytes, SecretString};
 use keyferry_tests::Scene;
 use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
@@ -63,6 +65,35 @@ fn weak_and_absurd_key_derivation_is_refused() {
     refuses(path, Fault::Lie(|answer| options("none")(answer)), 1, "make no sense");
 }
 
+/// The hash of a master key that is weakly derived is as good as the password to whoever tries: no server is sent it that
+/// has not shown the private key which it opens.
+#[test]
+fn what_a_weak_derivation_makes_is_told_to_nobody() {
+    const WEAK: &str = "pbkdf:sha256:1000:64:a-salt-of-the-server";
+    let scene = Scene::new();
+    let served = Served::new(&scene, "a", "on");
+    let proxy = Proxy::new(
+        &served.url,
+        Box::new(|asked: &Asked| match asked.path.as_str() {
+            "/api/v1/users/master-key/options" => {
+                Some(Fault::Lie(|answer| answer["masterKeyOptions"] = json!(WEAK)))
+            }
+            "/api/v1/users/keys" => Some(Fault::Refuses(
+                401,
+                r#"{"errors":[{"code":"masterKeyHashInvalid","message":"show the hash"}]}"#,
+            )),
+            _ => None,
+        }),
+    );
+    for flags in [&[][..], &["--allow-weak-kdf"]] {
+        let words = [flags, &["get", "--from", &proxy.url, "V/one"]].concat();
+        scene.finish(served.command(&scene, &words)).exits(5);
+        let heard = String::from_utf8_lossy(&proxy.received()).to_ascii_lowercase();
+        assert!(heard.contains("/users/keys") || flags.is_empty(), "it was asked for");
+        assert!(!heard.contains("x-master-key-hash"), "{heard}");
+    }
+}
+
 #[test]
 fn a_vault_key_that_is_not_the_vaults_is_refused() {
     // Two vaults change their keys: each opens, and neither is what its vault was made with.
@@ -72,7 +103,53 @@ fn a_vault_key_that_is_not_the_vaults_is_refused() {
         vaults[0]["masterKeyEncrypted"] = vaults[1]["masterKeyEncrypted"].take();
         vaults[1]["masterKeyEncrypted"] = first;
     });
-    refuses("/api/v1/vaults", swap, 1, "not the one the vault was made with");
+    let (_, output) = against("/api/v1/vaults", swap, &EXPORT);
+    let told = String::from_utf8_lossy(&output.stderr);
+    // Whoever shares a vault gives the copy of its key: that of one vault keeps no other back.
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("not the one the vault was made with"), "{told}");
+}
+
+/// A vault that somebody shared with a copy of its key that is another's: no other vault is kept back by it, and what
+/// reads it says so.
+#[test]
+fn a_vault_shared_with_a_copy_of_another_key_leaves_the_others_to_be_read() {
+    let scene = Scene::with_environments(&["a", "b"]);
+    let _ = scene.file("one.jsonl", r#"{"vault":"Good","name":"one","password":"x"}"#);
+    scene.run(&["import", "one.jsonl", "embedded:a"]).succeeds();
+    let pem = scene.run(&["env", "public-key", "embedded:a"]).succeeds().stdout();
+    let wrapped = PublicKey::from_pem(&pem).unwrap().wrap(&generate::key().unwrap()).unwrap();
+    let (made_with, salt) = (generate::key().unwrap(), generate::salt(32).unwrap());
+    let vault = json!({
+        "name": "Bad", "masterKeyEncrypted": wrapped, "salt": salt,
+        "masterKeyHash": vault_key_hash(&made_with, &salt),
+    });
+    let params = vault.to_string();
+    let made =
+        ["api", "--from", "embedded:a", "--method", "POST", "--endpoint", "v1/vaults", "--params", &params];
+    let id = scene.run(&made).succeeds().json()["id"].as_str().unwrap().to_owned();
+    // It is not empty, so that there is something to be left out.
+    let item = json!({ "vaultId": id, "name": "theirs", "keyEncrypted": "", "customs": [] }).to_string();
+    let made =
+        ["api", "--from", "embedded:a", "--method", "POST", "--endpoint", "v1/items", "--params", &item];
+    scene.run(&made).succeeds();
+    for words in [
+        &["export", "embedded:a", "out.jsonl", "--allow-plaintext"][..],
+        &["migrate", "embedded:a", "embedded:b"],
+        &["archive", "create", "embedded:a", "out.kfa"],
+    ] {
+        scene.run(words).exits(3).says("Bad").says("not the one the vault was made with");
+    }
+    assert!(scene.read("out.jsonl").contains("one"));
+    scene.run(&["get", "--from", "embedded:b", "Good/one"]).succeeds();
+    scene.run(&["get", "--from", "embedded:a", "Good/one"]).succeeds();
+    scene.run(&["fsck", "embedded:a"]).exits(4).prints("vault-key");
+    scene.run(&["import", "one.jsonl", "embedded:a"]).succeeds();
+    // Where something is to be written into it, it is an error.
+    scene
+        .run(&["import", "one.jsonl", "embedded:a//Bad"])
+        .exits(5)
+        .says("not the one the vault was made with");
 }
 
 #[test]
@@ -135,6 +212,50 @@ fn folders_that_form_a_cycle_do_not_hold_anyone_up() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let records = scene.read("out.jsonl").lines().filter(|line| !line.contains("\"folder\":true")).count();
     assert_eq!(records, 60, "every record is there, wherever its folder stands");
+}
+
+#[test]
+fn folders_without_a_bottom_keep_no_other_vault_back() {
+    let deep = Fault::Lie(|answer| {
+        let folders = answer["items"].as_array_mut().unwrap();
+        let Some(first) = folders.first().cloned() else { return };
+        for number in 0..130 {
+            let mut folder = first.clone();
+            folder["id"] = json!(format!("f{number}"));
+            folder["parentFolderId"] =
+                if number == 0 { Value::Null } else { json!(format!("f{}", number - 1)) };
+            folders.push(folder);
+        }
+    });
+    let (scene, output) = against("/api/v1/folders", deep, &EXPORT);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("nested more than 128 deep"), "{told}");
+    assert!(scene.path("out.jsonl").exists(), "what can be read was");
+}
+
+#[test]
+fn an_attachment_under_anothers_id_is_refused() {
+    let scene = Scene::new();
+    let served = Served::new(&scene, "a", "on");
+    let file = Attachment { name: "key.pem".into(), content: SecretBytes::new(b"content".to_vec()) };
+    let path = RecordPath { vault: Some("V".into()), folders: Vec::new() };
+    let one = Record { path, name: "one".into(), attachments: vec![file], ..Record::default() };
+    write_jsonl(&[one], &scene.path("one.jsonl"));
+    scene.run(&["import", "one.jsonl", "embedded:a"]).succeeds();
+    let lie = Fault::Lie(|answer| answer["id"] = json!("0123456789abcdef01234567"));
+    let proxy = Proxy::new(
+        &served.url,
+        Box::new(move |asked: &Asked| asked.path.contains("/attachment/").then_some(lie)),
+    );
+    let get = |from: &str| {
+        let words = ["get", "--from", from, "V/one", "--attachment", "key.pem"];
+        scene.finish(served.command(&scene, &words))
+    };
+    get(&served.url).succeeds().prints("content");
+    get(&proxy.url).exits(1).says("another attachment");
+    let export = ["export", &proxy.url, "out.jsonl", "--allow-plaintext"];
+    scene.finish(served.command(&scene, &export)).exits(1).says("another attachment");
 }
 
 #[test]

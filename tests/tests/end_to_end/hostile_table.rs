@@ -97,7 +97,53 @@ const LIES: &[(&str, &[&str], Lie, &str)] = &[
         moved,
         "was found in vault",
     ),
+    (
+        "there is no key derivation any more",
+        &["/master-key/options"],
+        |answer| set(answer, "masterKeyOptions", &Value::Null),
+        "says now that there is none",
+    ),
+    (
+        "the vaults changed their keys with each other",
+        &["/vaults", "/items", "/batch"],
+        |answer| changed_over(answer, &["masterKeyEncrypted", "vaultMasterKeyEncrypted"]),
+        "not the one that was seen before",
+    ),
+    (
+        "the vaults changed their keys, hashes and salts with each other",
+        &["/vaults", "/items", "/batch"],
+        |answer| {
+            let all = ["masterKeyEncrypted", "vaultMasterKeyEncrypted", "masterKeyHash", "salt"];
+            changed_over(answer, &all);
+        },
+        "not the one that was seen before",
+    ),
+    (
+        "vaults that were known have no key any more, and their records neither",
+        &["/vaults", "/items", "/batch"],
+        |answer| {
+            no_vault_keys(answer);
+            in_the_clear(answer);
+        },
+        "in the clear",
+    ),
 ];
+
+/// What is said of the keys of two vaults, each beside the other's.
+static KEYS: OnceLock<Vec<[String; 2]>> = OnceLock::new();
+
+/// Each of two vaults is said to have what the other has.
+fn changed_over(answer: &mut Value, members: &[&str]) {
+    for member in members {
+        let other = |value: &Value| {
+            let pairs = KEYS.get().unwrap().iter();
+            let both = pairs.flat_map(|[one, two]| [(one, two), (two, one)]);
+            let found = both.into_iter().find(|(one, _)| value.as_str() == Some(one.as_str()));
+            found.map_or_else(|| value.clone(), |(_, other)| Value::from(other.as_str()))
+        };
+        replace(answer, member, &other);
+    }
+}
 
 /// The ciphertext of a record beside the one that is asked for: its key and its password.
 static ANOTHER: OnceLock<[String; 2]> = OnceLock::new();
@@ -211,8 +257,8 @@ struct Command {
     lies: &'static [usize],
 }
 
-const WRITES: &[usize] = &[0, 1, 2, 4, 6, 8, 9, 13];
-const READS: &[usize] = &[0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13];
+const WRITES: &[usize] = &[0, 1, 2, 4, 6, 8, 9, 13, 15, 16, 17];
+const READS: &[usize] = &[0, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17, 18];
 
 const COMMANDS: &[Command] = &[
     Command { words: &["import", "new.jsonl", "there:"], lies: WRITES },
@@ -231,12 +277,12 @@ const COMMANDS: &[Command] = &[
     Command { words: &["inject", "-i", "template", "-o", "-"], lies: READS },
     Command {
         words: &["rotate", "there:V/old", "--exec", "./target.sh"],
-        lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13],
+        lies: &[0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 16, 17, 18],
     },
     Command { words: &["migrate", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["sync", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["export", "there:", "whole.jsonl", "--allow-plaintext"], lies: SOURCES },
-    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: &[1, 4, 6, 11, 12, 13] },
+    Command { words: &["archive", "create", "there:", "whole.kfa"], lies: &[1, 4, 6, 11, 12, 13, 16, 17] },
     Command { words: &["verify", "there:", "embedded:b"], lies: SOURCES },
     Command { words: &["audit", "there:"], lies: SOURCES },
     Command { words: &["fsck", "there:"], lies: &[6, 12, 13] },
@@ -254,10 +300,16 @@ const COMMANDS: &[Command] = &[
         lies: &[14],
     },
     Command { words: &["rotate", "there:Never/read", "--exec", "./target.sh"], lies: &[14] },
+    Command { words: &["migrate", "embedded:b", "there:", "--rights"], lies: WRITES },
+    Command { words: &["migrate", "new.jsonl", "there:", "--on-conflict", "duplicate"], lies: WRITES },
+    Command { words: &["env", "test", "there:"], lies: &[0, 2, 8, 9, 15] },
+    Command { words: &["env", "give-keys", "there:"], lies: &[0, 4, 8, 9, 15, 17] },
+    Command { words: &["diff", "there:", "embedded:b", "--exact"], lies: SOURCES },
+    Command { words: &["export", "there:V", "one.jsonl", "--allow-plaintext"], lies: &[0, 1, 4, 6, 11] },
 ];
 
 /// What reads an environment as a source.
-const SOURCES: &[usize] = &[0, 1, 4, 6, 11, 12, 13];
+const SOURCES: &[usize] = &[0, 1, 4, 6, 11, 12, 13, 15, 16, 17];
 
 /// What lies, if anything does.
 type Told = Arc<Mutex<Option<usize>>>;
@@ -351,10 +403,18 @@ fn no_lie_is_believed_by_any_command() {
     let item = api(&format!("v1/items/{}", found["items"][0]["id"].as_str().unwrap()));
     let text = |member: &str| item[member].as_str().unwrap().to_owned();
     ANOTHER.get_or_init(|| [text("keyEncrypted"), text("passwordEncrypted")]);
+    let vaults = api("v1/vaults");
+    let vault = |name: &str| {
+        let all = vaults["items"].as_array().unwrap().iter();
+        all.cloned().find(|vault| vault["name"] == name).unwrap()
+    };
+    let said = |member: &str| ["V", "Kunden"].map(|name| vault(name)[member].as_str().unwrap().to_owned());
+    KEYS.get_or_init(|| ["masterKeyEncrypted", "masterKeyHash", "salt"].map(said).to_vec());
     let opens = |command: &&Command| {
-        !matches!(command.words[0], "rotate" | "update" | "audit" | "verify")
-            && (command.lies.len() > WRITES.len()
-                || command.lies.len() == SOURCES.len()
+        ["get", "exec", "inject", "migrate", "sync", "export", "archive"].contains(&command.words[0])
+            && (command.lies == READS
+                || command.lies == SOURCES
+                || command.words[0] == "archive"
                 || command.words == ["get", "there:Kunden/far"])
     };
     for command in COMMANDS.iter().filter(opens) {
@@ -372,7 +432,7 @@ fn no_lie_is_believed_by_any_command() {
         for (at, command) in COMMANDS.iter().enumerate().filter(|(_, command)| command.lies.contains(&number))
         {
             // Some in the short form, others for another lie.
-            if !whole && (at + number) % 3 != 0 && number < 11 {
+            if !whole && (at + number) % 3 != 0 && !(11..15).contains(&number) {
                 continue;
             }
             let before = std::fs::read(&journal).unwrap();
@@ -413,6 +473,128 @@ fn no_lie_is_believed_by_any_command() {
         assert_eq!(code, Some(0), "{said}");
     }
     scene.run(&["get", "--from", "embedded:a", "V/old"]).prints(SECRET);
+}
+
+/// The known vaults, each with one of the server's before it that has its name.
+fn doubled(answer: &mut Value) {
+    let Some(items) = answer.get_mut("items").and_then(Value::as_array_mut) else { return };
+    if !items.iter().all(|one| one.get("masterKeyHash").is_some()) {
+        return;
+    }
+    let mut others = serde_json::json!({ "items": items.clone() });
+    renumbered(&mut others);
+    let mut all = others["items"].as_array().cloned().unwrap_or_default();
+    all.append(items);
+    *items = all;
+}
+
+/// Whoever may make a vault can give it a name that is known, and share it: that keeps nobody from the known one, and takes
+/// nothing in that was meant for it.
+#[test]
+fn a_second_vault_of_a_known_name_is_left_out_and_told() {
+    let (scene, served, _, _) = world();
+    let doubling = Arc::new(Mutex::new(false));
+    let now = doubling.clone();
+    let proxy = Proxy::new(
+        &served.url,
+        Box::new(move |asked: &Asked| {
+            let lists = asked.method == "GET" && asked.path == "/api/v1/vaults";
+            (lists && *now.lock().unwrap()).then_some(Fault::Lie(doubled))
+        }),
+    );
+    scene.run(&["env", "remove", "there"]).succeeds();
+    scene.run(&["env", "add", "there", &proxy.url]).succeeds();
+    for words in [&["get", "there:V/old"][..], &["archive", "create", "there:", "true.kfa"]] {
+        let (code, said) = run(&scene, &served, words);
+        assert_eq!(code, Some(0), "the truth: {said}");
+    }
+    *doubling.lock().unwrap() = true;
+    let (code, said) = run(&scene, &served, &["get", "there:V/old"]);
+    assert!(code == Some(0) && said.contains(PRESENT) && said.contains("left out: vault `V`"), "{said}");
+    for words in [
+        &["exec", "--env", "A=there:V/old", "--", "sh", "-c", "echo ran $A"][..],
+        &["exec", "--folder", "there:V", "--prefix", "A_", "--", "sh", "-c", "echo ran"],
+        &["inject", "-i", "template", "-o", "-"],
+        &["import", "new.jsonl", "there:"],
+        &["sync", "new.jsonl", "there:"],
+        &["migrate", "embedded:b", "there:", "--rights"],
+        &["update", "there:V/old", "--stdin", "another field"],
+    ] {
+        let (code, said) = run(&scene, &served, words);
+        assert!(code == Some(0) && said.contains("left out: vault `V`"), "{words:?}: {code:?} {said}");
+    }
+    assert!(!holds(&proxy.received(), SECRET), "what was written went to the server's own vault");
+    scene.run(&["get", "--from", "embedded:a", "V/new"]).succeeds().prints(SECRET);
+    // Whoever reads everything does not go on as if it were whole.
+    let (code, said) = run(&scene, &served, &["export", "there:", "whole.jsonl", "--allow-plaintext"]);
+    assert!(code == Some(3) && said.contains("is not the one that was seen before"), "{code:?} {said}");
+    assert!(scene.read("whole.jsonl").contains(PRESENT));
+    let (code, said) = run(&scene, &served, &["fsck", "there:"]);
+    assert!(code == Some(4) && said.contains("is not the one that was seen before"), "{code:?} {said}");
+    // A person may say that there are two now.
+    let vaults = scene.run(&["api", "--from", "embedded:a", "--endpoint", "v1/vaults"]).succeeds().json();
+    let known = vaults["items"].as_array().unwrap().iter().find(|vault| vault["name"] == "V").unwrap();
+    let second = format!("second:f0f0{}", &known["id"].as_str().unwrap()[4..]);
+    let unpinned = scene.run(&["--json", "env", "unpin", "there", &second]).succeeds().json();
+    assert_eq!(unpinned["unpinned"], second.as_str());
+    scene.run(&["env", "pins", "export", "there"]).succeeds().prints(&second);
+    let (_, said) = run(&scene, &served, &["get", "there:V/old"]);
+    assert!(!said.contains("left out: vault `V`"), "{said}");
+    // The known one is still known: forgetting it is another thing.
+    scene.run(&["--json", "env", "unpin", "there", "second:nobody/else"]).exits(2);
+}
+
+/// The key of a record that is shown in a second place goes under the key of that place's vault: of the known one, whenever
+/// the server begins to show another of its name.
+#[test]
+fn no_record_key_goes_under_a_key_of_the_servers() {
+    let mut through = 0;
+    for first in 1..=8 {
+        let scene = Scene::new();
+        // Without vaults, so that all are made by the job.
+        let served = Served::new(&scene, "a", "on");
+        let pem = scene.run(&["env", "public-key", "embedded:a"]).succeeds().stdout();
+        let forged = FORGED.get_or_init(|| forge(&PublicKey::from_pem(&pem).unwrap()));
+        scene.make("b");
+        let both = r#"{"vault":"V","name":"new","password":"p"}
+{"vault":"Shared","name":"theirs","password":"q"}
+"#;
+        let _ = scene.file("both.jsonl", both);
+        let _ = scene.file("secret", SECRET);
+        scene.run(&["import", "both.jsonl", "embedded:b"]).succeeds();
+        let api = |words: &[&str]| {
+            scene.run(&[&["api", "--from", "embedded:b", "--endpoint"], words].concat()).succeeds().json()
+        };
+        let vaults = api(&["v1/vaults"]);
+        let shared =
+            vaults["items"].as_array().unwrap().iter().find(|vault| vault["name"] == "Shared").unwrap();
+        let item = &api(&["v1/items/search?query=new"])["items"][0];
+        let shortcut =
+            serde_json::json!({ "vaultId": shared["id"], "itemId": item["id"], "keyEncrypted": "x" });
+        api(&["v1/shortcuts", "--method", "POST", "--params", &shortcut.to_string()]);
+        let lists = Mutex::new(0);
+        let proxy = Proxy::new(
+            &served.url,
+            Box::new(move |asked: &Asked| {
+                if asked.method != "GET" || asked.path != "/api/v1/vaults" {
+                    return None;
+                }
+                let mut lists = lists.lock().unwrap();
+                *lists += 1;
+                (*lists >= first).then_some(Fault::Lie(doubled))
+            }),
+        );
+        scene.run(&["env", "add", "there", &proxy.url]).succeeds();
+        let (code, said) = run(&scene, &served, &["migrate", "embedded:b", "there:", "--rights"]);
+        assert!(matches!(code, Some(0 | 3)), "{first}: {code:?} {said}");
+        let heard = proxy.received();
+        let text = String::from_utf8_lossy(&heard);
+        let words = text.split('"').filter(|word| word.len() > 40);
+        let under = words.filter(|word| envelope::decrypt_text(word, &forged.keys[0]).is_ok()).count();
+        assert_eq!(under, 0, "{first}: something went under the server's own key\n{said}");
+        through += usize::from(text.contains("POST /api/v1/shortcuts"));
+    }
+    assert!(through > 4, "the shortcut was made: {through}");
 }
 
 /// A machine that keeps nothing brings what another knows.

@@ -27,6 +27,7 @@ mod journal;
 mod kill;
 mod main_job;
 mod managers;
+mod marks;
 mod names;
 mod one_time_codes;
 mod pages;

@@ -56,8 +56,7 @@ impl Environment {
         let mut ids = Vec::new();
         let mut places = Vec::new();
         let mut there = false;
-        let vaults = self.vaults(place).await?;
-        self.check_names(&vaults)?;
+        let vaults = self.without_strangers(self.vaults(place).await?, |_| true)?;
         for vault in vaults {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders)?;
@@ -104,8 +103,7 @@ impl Environment {
     ) -> Result<Vec<Result<FetchedRecord>>> {
         let inside = &self.settled(inside).await?;
         let mut all = Vec::new();
-        let vaults = self.vaults(inside).await?;
-        self.check_names(&vaults)?;
+        let vaults = self.without_strangers(self.vaults(inside).await?, |_| true)?;
         for vault in vaults {
             let folders = self.client().folders(Some(&vault.id)).await?;
             let paths = paths(&vault, &folders)?;
@@ -169,12 +167,11 @@ impl Environment {
             }
             if vaults.is_none() {
                 let all = self.vaults(&RecordPath::default()).await?;
-                let is_named = |vault: &&Vault| {
+                let is_named = |vault: &Vault| {
                     let mut first = wanted.iter().filter_map(|names| names.first());
                     first.any(|name| names::same(name, &vault.name))
                 };
-                self.check_names(all.iter().filter(is_named))?;
-                vaults = Some(all);
+                vaults = Some(self.without_strangers(all, is_named)?);
             }
             for vault in vaults.iter().flatten() {
                 let here = open

@@ -8,7 +8,8 @@ pub mod record;
 pub(crate) mod scope;
 
 use crate::client::Client;
-use crate::crypto::keychain::{Keychain, PublicKey, VaultProof};
+use crate::crypto::keychain::{Keychain, NOT_THE_VAULTS, PublicKey, VaultProof};
+use crate::crypto::mark::Marks;
 use crate::crypto::master_key;
 use crate::engine::environment::pins::{Memory, Pins};
 use crate::engine::names;
@@ -75,6 +76,10 @@ pub struct Environment {
     unencrypted_permitted: OnceLock<bool>,
     /// The vault that an item was found in by its name, of those that were looked for.
     found_in: Mutex<HashMap<String, String>>,
+    /// Whether its records carry marks.
+    marks: Marks,
+    /// Vaults of which something was told already.
+    told: Mutex<HashSet<String>>,
 }
 
 impl fmt::Debug for Environment {
@@ -128,6 +133,7 @@ impl Environment {
         let key_given = unlock.is_some();
         let mut password = None;
         let mut derivation = None;
+        let mut weak = false;
         let key = match unlock {
             None => None,
             Some(Unlock::MasterKey(key)) => Some(key),
@@ -141,22 +147,32 @@ impl Environment {
                 let options = client.master_key_options().await?.master_key_options;
                 let given = password.insert(given).clone();
                 match options.filter(|options| !options.is_empty()) {
-                    None => None,
+                    None => {
+                        memory.as_ref().map_or(Ok(()), Memory::no_derivation)?;
+                        None
+                    }
                     Some(options) => {
                         let options = check(options.parse::<master_key::Options>()?)?;
                         // Before anything is derived: the password's only guard is how it is.
                         let known =
                             memory.as_ref().map(|memory| memory.derivation_agrees(&options)).transpose()?;
                         derivation = Some(options.clone()).filter(|_| known == Some(false));
+                        weak = known != Some(true) && options.clone().check().is_err();
                         Some(blocking(move || master_key::derive(&given, &options)).await?)
                     }
                 }
             }
         };
-        if let Some(key) = &key {
+        // What a weak derivation that nobody knows makes of the password is told to nobody: it could be tried at ease.
+        if let Some(key) = key.as_ref().filter(|_| !weak) {
             client.withhold_master_key_hash(master_key::hash(key));
         }
-        let pair = client.user_keys().await?.keys.filter(|pair| !pair.private_encrypted.is_empty());
+        let hash = key.as_ref().map(master_key::hash);
+        let keys = client.user_keys().await.map_err(|error| match error.kind() {
+            ErrorKind::Locked if weak => weakly_asked(client.label(), error),
+            _ => error,
+        });
+        let pair = keys?.keys.filter(|pair| !pair.private_encrypted.is_empty());
         let encrypts = pair.is_some();
         let mut weakly_guarded = false;
         let keychain = match (pair, key) {
@@ -173,6 +189,10 @@ impl Environment {
         };
         if let (Some(memory), Some(options), Some(_)) = (&memory, &derivation, &keychain) {
             memory.pin_derivation(options)?;
+        }
+        // It has opened the private key, so it is the one that the user chose.
+        if let (true, Some(hash), Some(_)) = (weak, hash, &keychain) {
+            client.withhold_master_key_hash(hash);
         }
         let advice = "give its master password or its master key".to_owned();
         let place = memory.as_ref().map_or_else(|| client.label(), Memory::place).to_owned();
@@ -194,6 +214,8 @@ impl Environment {
             memory,
             unencrypted_permitted,
             found_in: Mutex::default(),
+            marks: Marks::Free,
+            told: Mutex::default(),
         })
     }
 
@@ -240,19 +262,41 @@ impl Environment {
         }
     }
 
-    /// Makes sure that a vault's name does not lead to another vault than before, where keys are in use.
-    pub(crate) fn check_name(&self, vault: &Vault) -> Result<()> {
+    /// Makes sure, of those vaults that are used under their names, that none leads to another than before, where keys are
+    /// in use. Answers the strangers: vaults that came beside a known one of their name, which is there as before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where a known vault has given its name up to another.
+    pub(crate) fn strangers<'a>(
+        &self,
+        vaults: impl IntoIterator<Item = &'a Vault>,
+    ) -> Result<HashMap<String, Error>> {
         match self.memory.get() {
-            Some(memory) if self.encrypts => memory.vault_name(vault),
-            _ => Ok(()),
+            Some(memory) if self.encrypts => memory.vault_names(&vaults.into_iter().collect::<Vec<_>>()),
+            _ => Ok(HashMap::new()),
         }
     }
 
-    /// The same of all vaults that are looked at together.
-    pub(crate) fn check_names<'a>(&self, vaults: impl IntoIterator<Item = &'a Vault>) -> Result<()> {
-        match self.memory.get() {
-            Some(memory) if self.encrypts => memory.vault_names(vaults),
-            _ => Ok(()),
+    /// Leaves strangers out, for whoever goes by a name and means the vault that it knows, and tells each once. What is not
+    /// `named` is not asked for.
+    pub(crate) fn without_strangers(
+        &self,
+        mut vaults: Vec<Vault>,
+        named: impl Fn(&Vault) -> bool,
+    ) -> Result<Vec<Vault>> {
+        let strangers = self.strangers(vaults.iter().filter(|vault| named(vault)))?;
+        vaults.retain(|vault| !strangers.contains_key(&vault.id));
+        for (id, why) in strangers {
+            let next = why.next().map(|next| format!("; {next}")).unwrap_or_default();
+            self.tell_once(id, &format!("left out: {}{next}", why.what()));
+        }
+        Ok(vaults)
+    }
+
+    /// Says something of a vault, by its id, the first time.
+    pub(crate) fn tell_once(&self, vault: String, what: &str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(vault) {
+            self.client.remark(what);
         }
     }
 
@@ -318,6 +362,17 @@ impl Environment {
     pub fn with_place(mut self, place: impl Into<String>) -> Self {
         self.place = place.into();
         self
+    }
+
+    /// Has what is written here carry [marks](crate::crypto::mark), or insists on them in what is read as well.
+    #[must_use]
+    pub fn with_marks(mut self, marks: Marks) -> Self {
+        self.marks = marks;
+        self
+    }
+
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Its canonical name; its label where none was given.
@@ -453,7 +508,15 @@ impl Environment {
 
     /// A vault's key, which is not another than before where somebody remembers; `None` where it has none.
     pub(crate) fn vault_key(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
-        let key = self.unpinned_vault_key(vault)?;
+        let key = match self.unpinned_vault_key(vault) {
+            Err(error) if error.kind() == ErrorKind::Decrypt => {
+                return Err(match self.memory.get() {
+                    Some(memory) if memory.knows_vault(&vault.id)? => memory.not_the_key(&vault.id, error),
+                    _ => contradicted(error),
+                });
+            }
+            key => key?,
+        };
         match self.memory.get() {
             Some(memory) if key.is_some() || !self.unencrypted_permitted() => {
                 memory.vault_agrees(&vault.id, key.as_deref())?;
@@ -482,7 +545,9 @@ impl Environment {
         let vaults = self.vaults(inside).await?;
         // Nothing is asked by an id that the server shows for a known name. Whether a job may write there is said where it
         // is known which vaults it writes to.
-        if vaults.len() > FEW_VAULTS || self.check_names(&vaults).is_err() {
+        if vaults.len() > FEW_VAULTS
+            || self.strangers(&vaults).map_or(true, |strangers| !strangers.is_empty())
+        {
             return Ok(false);
         }
         for vault in vaults {
@@ -548,6 +613,26 @@ impl Environment {
         }
         Ok(vaults)
     }
+}
+
+/// A key that opens and is not what its vault says of it is no damage: somebody put it there.
+fn contradicted(error: Error) -> Error {
+    if error.what() != NOT_THE_VAULTS {
+        return error;
+    }
+    Error::new(ErrorKind::NotAllowed, NOT_THE_VAULTS)
+        .next_step("ask the vault's administrator over another way who gave this user its key; keyferry fsck looks at all vaults")
+        .because(error)
+}
+
+/// Why a server is not told what a weak key derivation makes of a master password.
+fn weakly_asked(label: &str, error: Error) -> Error {
+    let what = format!(
+        "{label} asks for the hash of a master key that is weakly derived, before it has shown the private key which that opens"
+    );
+    Error::new(ErrorKind::NotAllowed, what)
+        .next_step("give the master key itself, or bring the derivation's pin from a machine that knows it")
+        .because(error)
 }
 
 pub(crate) fn is_encrypted(vault: &Vault) -> bool {

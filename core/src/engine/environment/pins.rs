@@ -51,6 +51,12 @@ pub trait Pins: Send + Sync {
     /// Where the memory cannot be read.
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>>;
 
+    /// The subjects that begin so, each with its digest.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    fn all(&self, place: &str, beginning: &str) -> Result<Vec<(String, Digest)>>;
+
     /// The hash of the wrapped record key that an item was written with here; `None` where it was written elsewhere.
     ///
     /// # Errors
@@ -151,6 +157,16 @@ impl Pins for Known {
         let mut all: Vec<String> = brought.map(|((_, subject), _)| subject.clone()).collect();
         if let Some(own) = self.own.get() {
             all.extend(own.subjects(place, beginning, digest)?);
+        }
+        Ok(all)
+    }
+
+    fn all(&self, place: &str, beginning: &str) -> Result<Vec<(String, Digest)>> {
+        let brought =
+            self.brought.0.iter().filter(|((at, one), _)| at == place && one.starts_with(beginning));
+        let mut all: Vec<_> = brought.map(|((_, subject), digest)| (subject.clone(), *digest)).collect();
+        if let Some(own) = self.own.get() {
+            all.extend(own.all(place, beginning)?);
         }
         Ok(all)
     }
@@ -277,6 +293,22 @@ impl Memory {
         self.agrees(KEY_DERIVATION, &derivation(options), "the key derivation", remedy)
     }
 
+    /// Makes sure that a user who had a way to the master key is not without one all at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it was seen before.
+    pub(crate) fn no_derivation(&self) -> Result<()> {
+        if self.pins.pinned(&self.place, KEY_DERIVATION)?.is_none() {
+            return Ok(());
+        }
+        let what = format!("{} named a key derivation before, and says now that there is none", self.place);
+        Err(self.refuse(
+            KEY_DERIVATION,
+            &what,
+            "ask its administrator over another way; if encryption was given up",
+        ))
+    }
+
     /// Remembers the way to the master key, once it has opened the private key.
     pub(crate) fn pin_derivation(&self, options: &master_key::Options) -> Result<()> {
         self.first(KEY_DERIVATION.to_owned(), derivation(options))
@@ -313,6 +345,13 @@ impl Memory {
         Ok(())
     }
 
+    /// What there is to say of a copy of a known vault's key that does not open, or is not what the vault itself says.
+    pub(crate) fn not_the_key(&self, id: &str, error: Error) -> Error {
+        let what = format!("the key of vault {id} of {} is not the one that was seen before", self.place);
+        let remedy = "ask the vault's administrator over another way; if it was changed";
+        self.refuse(&format!("vault:{id}"), &what, remedy).because(error)
+    }
+
     /// Whether a vault's key was seen before.
     ///
     /// # Errors
@@ -323,34 +362,45 @@ impl Memory {
 
     /// Makes sure that names which lead to vaults do not lead to others all at once. All that are looked at together are
     /// asked for together: two of one name that were never seen before are both known by it from then on, and one that comes
-    /// later beside a known one is a stranger.
+    /// later beside a known one is a stranger. Answers these, by their ids, with what there is to say: whoever may make a
+    /// vault and share it can make one, and the known one is there as before.
     ///
     /// # Errors
-    /// [`ErrorKind::NotAllowed`] where a name was another vault's.
-    pub(crate) fn vault_names<'a>(&self, vaults: impl IntoIterator<Item = &'a Vault>) -> Result<()> {
-        let mut first = Vec::new();
+    /// [`ErrorKind::NotAllowed`] where a name was another vault's that has it no more.
+    pub(crate) fn vault_names(&self, vaults: &[&Vault]) -> Result<HashMap<String, Error>> {
+        let (mut first, mut strangers) = (Vec::new(), HashMap::new());
         for vault in vaults {
             let (subject, digest) = name_pin(vault);
             if self.pins.pinned(&self.place, &subject)?.is_some() {
                 continue;
             }
             let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
-            for (_, earlier) in earlier_name_pins(vault) {
-                others.extend(self.pins.subjects(&self.place, "name:", &earlier)?);
+            let earlier = earlier_name_pins(vault);
+            if !earlier.is_empty() {
+                let all = self.pins.all(&self.place, "name:")?.into_iter();
+                others.extend(all.filter(|(_, held)| earlier.contains(held)).map(|(subject, _)| subject));
             }
-            let mut ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
+            let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
+            let others: Vec<&str> = ids.filter(|id| *id != vault.id).collect();
             let second = format!("second:{}", vault.id);
-            if let Some(other) = ids.find(|id| *id != vault.id)
+            if let Some(other) = others.first()
                 && self.pins.pinned(&self.place, &second)?.is_none()
             {
                 let what = format!(
                     "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
                     vault.name, self.place, vault.id
                 );
-                return Err(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                let error = Error::new(ErrorKind::NotAllowed, what).next_step(format!(
                     "ask its owner over another way; if it was made anew or renamed: keyferry env unpin {0} vault:{other}; if there are two of that name now: keyferry env unpin {0} {second}",
                     self.place
-                )));
+                ));
+                let has_it_still =
+                    |one: &&Vault| others.contains(&one.id.as_str()) && names::same(&one.name, &vault.name);
+                if !vaults.iter().any(has_it_still) {
+                    return Err(error);
+                }
+                strangers.insert(vault.id.clone(), error);
+                continue;
             }
             if self.required && !self.knows_vault(&vault.id)? {
                 let what =
@@ -360,16 +410,22 @@ impl Memory {
             }
             first.push((subject, digest));
         }
-        self.pin_all(&first)
-    }
-
-    /// The same of one vault.
-    pub(crate) fn vault_name(&self, vault: &Vault) -> Result<()> {
-        self.vault_names([vault])
+        self.pin_all(&first)?;
+        Ok(strangers)
     }
 
     /// Remembers a vault that was made here: its key and its name come from no server.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where a vault of this id was known before.
     pub(crate) fn own_vault(&self, id: &str, name: &str, key: Option<&SecretString>) -> Result<()> {
+        if self.knows_vault(id)? {
+            let what =
+                format!("{} answers that a new vault is {id}, which is another that is known", self.place);
+            return Err(Error::new(ErrorKind::NotAllowed, what).next_step(
+                "nothing was written to it: ask the environment's administrator over another way",
+            ));
+        }
         let vault = Vault { id: id.to_owned(), name: name.to_owned(), ..Vault::default() };
         let mut subjects = vec![name_pin(&vault)];
         subjects.extend(key.map(|key| (format!("vault:{id}"), vault_key_pin(key, id))));
@@ -437,6 +493,22 @@ impl Memory {
         );
         Err(Error::new(ErrorKind::NotAllowed, what).at(Place::Record(item.name.clone())).next_step(
             "its secrets are another record's: ask the environment's administrator over another way",
+        ))
+    }
+
+    /// Makes sure that an item which was written here with a record key is not answered without one: what was in it would
+    /// be gone, and what is written next would hide that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it is.
+    pub(crate) fn keeps_its_key(&self, item: &Item) -> Result<()> {
+        let has_one = item.key_encrypted.as_deref().is_some_and(|key| !key.is_empty());
+        if has_one || self.pins.written_key(&item.id)?.is_none() {
+            return Ok(());
+        }
+        let what = format!("it was written here with a key, and has none by the word of {}", self.place);
+        Err(Error::new(ErrorKind::NotAllowed, what).at(Place::Record(item.name.clone())).next_step(
+            "ask its administrator over another way; its history, or a backup, has what was in it",
         ))
     }
 
@@ -515,12 +587,17 @@ fn name_pin(vault: &Vault) -> (String, Digest) {
     name_pin_of(&vault.id, &names::canonical(&vault.name))
 }
 
-/// The same of the spellings that earlier versions pinned as they were given.
-fn earlier_name_pins(vault: &Vault) -> impl Iterator<Item = (String, Digest)> {
-    let canonical = names::canonical(&vault.name).into_owned();
-    let spellings = [vault.name.clone(), names::decomposed(&vault.name)];
-    spellings.into_iter().filter(move |name| *name != canonical).map(|name| name_pin_of(&vault.id, &name))
+/// The digests of the spellings that earlier versions pinned as they were given.
+fn earlier_name_pins(vault: &Vault) -> HashSet<Digest> {
+    let canonical = names::canonical(&vault.name);
+    let mut spellings = names::spellings(&canonical, MOST_SPELLINGS);
+    spellings.extend([vault.name.clone(), names::decomposed(&vault.name)]);
+    let others = spellings.iter().filter(|name| **name != canonical);
+    others.map(|name| name_pin_of(&vault.id, name).1).collect()
 }
+
+/// A name of more letters with marks than make so many spellings is known in its whole forms alone.
+const MOST_SPELLINGS: usize = 1 << 12;
 
 fn name_pin_of(id: &str, name: &str) -> (String, Digest) {
     let digest: Digest = Sha256::digest(name).into();
@@ -546,6 +623,11 @@ mod tests {
             );
             Ok(())
         }
+        fn all(&self, place: &str, beginning: &str) -> Result<Vec<(String, Digest)>> {
+            let kept = self.0.lock().unwrap();
+            let found = kept.iter().filter(|((at, one), _)| at == place && one.starts_with(beginning));
+            Ok(found.map(|((_, subject), digest)| (subject.clone(), *digest)).collect())
+        }
         fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
             let kept = self.0.lock().unwrap();
             let found = kept.iter().filter(|((at, subject), held)| {
@@ -563,27 +645,65 @@ mod tests {
         result.unwrap_err().kind() == ErrorKind::NotAllowed
     }
 
+    /// What is said of one vault alone.
+    fn named(memory: &Memory, vault: &Vault) -> Result<()> {
+        assert!(memory.vault_names(&[vault])?.is_empty(), "nobody has that name beside it");
+        Ok(())
+    }
+
     #[test]
     fn a_name_leads_to_the_vault_that_it_led_to_before() {
         let pins = Arc::new(Kept::default());
         let run = || Memory::new(pins.clone(), "p", false);
         // Two of one name at the first look are two known vaults.
         let first = run();
-        first.vault_names([&vault("1", "V"), &vault("2", "V")]).unwrap();
+        first.vault_names(&[&vault("1", "V"), &vault("2", "V")]).unwrap();
         let second = run();
-        second.vault_name(&vault("2", "V")).unwrap();
-        assert!(refused(second.vault_name(&vault("3", "V"))));
-        second.vault_name(&vault("1", "renamed")).unwrap();
-        assert!(refused(run().vault_name(&vault("3", "V"))), "a name that a vault lost is still known");
-        // Nor does it free its name by taking another, in whatever order the two are shown.
-        let archive = [vault("1", "Archive"), vault("3", "V")];
-        assert!(refused(run().vault_names(&archive)) && refused(run().vault_names(archive.iter().rev())));
+        named(&second, &vault("2", "V")).unwrap();
+        assert!(refused(named(&second, &vault("3", "V"))));
+        // Beside one that is known and has the name still, it is a stranger, in whatever order the two are shown.
+        let (known, stranger) = (vault("2", "V"), vault("3", "V"));
+        for both in [[&known, &stranger], [&stranger, &known]] {
+            let strangers = second.vault_names(&both).unwrap();
+            assert_eq!(strangers.keys().collect::<Vec<_>>(), ["3"]);
+            assert!(strangers["3"].next().unwrap().contains("second:3"));
+        }
+        named(&second, &vault("1", "renamed")).unwrap();
+        assert!(refused(named(&run(), &vault("3", "V"))), "a name that a vault lost is still known");
+        // Nor does it free its name by taking another.
+        let (renamed, taker) = (vault("1", "Archive"), vault("3", "V"));
+        for both in [[&renamed, &taker], [&taker, &renamed]] {
+            assert!(refused(run().vault_names(&both)));
+        }
         // A person may say that there are two now.
         run().pin_all(&[("second:5".to_owned(), [1; 32])]).unwrap();
-        run().vault_name(&vault("5", "V")).unwrap();
-        run().own_vault("4", "V", None).unwrap();
-        run().vault_name(&vault("4", "V")).unwrap();
-        Memory::new(pins, "elsewhere", false).vault_name(&vault("3", "V")).unwrap();
+        named(&run(), &vault("5", "V")).unwrap();
+        run().own_vault("4", "V", Some(&"k".into())).unwrap();
+        named(&run(), &vault("4", "V")).unwrap();
+        assert!(
+            refused(run().own_vault("4", "W", Some(&"another".into()))),
+            "a new one is none that is known"
+        );
+        named(&Memory::new(pins, "elsewhere", false), &vault("3", "V")).unwrap();
+    }
+
+    #[test]
+    fn a_name_that_an_earlier_version_pinned_as_it_was_given_is_known_in_every_spelling() {
+        for given in [
+            "B\u{fc}rotu\u{308}r",
+            "Bu\u{308}rot\u{fc}r",
+            "Bu\u{308}rotu\u{308}r",
+            "e\u{302}\u{301}\u{ea}\u{301}",
+        ] {
+            let pins = Arc::new(Kept::default());
+            let run = || Memory::new(pins.clone(), "p", false);
+            run().pin_all(&[name_pin_of("1", given)]).unwrap();
+            for now in [given.to_owned(), names::canonical(given).into_owned(), names::decomposed(given)] {
+                assert!(refused(named(&run(), &vault("2", &now))), "{given} {now}");
+                named(&run(), &vault("3", &format!("{now}s"))).unwrap();
+            }
+            named(&run(), &vault("1", &names::canonical(given))).unwrap();
+        }
     }
 
     #[test]
@@ -608,6 +728,9 @@ mod tests {
         }
         fn pin(&self, _: &str, _: &[(String, Digest)]) -> Result<()> {
             Ok(())
+        }
+        fn all(&self, _: &str, _: &str) -> Result<Vec<(String, Digest)>> {
+            Ok(Vec::new())
         }
         fn subjects(&self, _: &str, _: &str, _: &Digest) -> Result<Vec<String>> {
             Ok(Vec::new())
@@ -648,7 +771,7 @@ mod tests {
         for text in ["", "# nothing"] {
             assert!(refused(memory(text).pin_vault("v", Some(&key))));
             assert!(refused(memory(text).record("r", "v", Some(&key))));
-            assert!(refused(memory(text).vault_name(&vault("v", "V"))));
+            assert!(refused(named(&memory(text), &vault("v", "V"))));
             assert!(refused(memory(text).encryption(true)) && refused(memory(text).encryption(false)));
         }
         assert!(Brought::parse("abc vault:v p").is_err() && Brought::parse(&brought[..68]).is_err());

@@ -1,6 +1,7 @@
 //! What a process's variables bring of an environment, for faces whose process is somebody else's: a program in Python or C
 //! keeps nothing by itself, so its first use of every key would be believed anew each time.
 
+use crate::crypto::mark::Marks;
 use crate::engine::environment::pins::{Brought, Memory, Pins};
 use crate::engine::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,6 +24,15 @@ use std::sync::Arc;
 /// named is meant to be there.
 pub fn memory_of_process(place: &str) -> Result<Option<Memory>> {
     memory_of(place, |name| std::env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+/// Whether records carry marks, as `KEYFERRY_MARKS` says it: `write` or `require`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for any other word.
+pub fn marks_of_process() -> Result<Marks> {
+    let word = std::env::var_os("KEYFERRY_MARKS").filter(|word| !word.is_empty());
+    word.map_or(Ok(Marks::Free), |word| Marks::from_name(&word.to_string_lossy()))
 }
 
 fn memory_of(place: &str, variable: impl Fn(&str) -> Option<OsString>) -> Result<Option<Memory>> {

@@ -3,6 +3,7 @@
 //! A transfer reads whole vaults; whoever fetches one password asks for one item. A change re-encrypts what
 //! changes and sends the rest of the item as the ciphertext that it was.
 
+use crate::crypto::mark::{self, Marks};
 use crate::crypto::record;
 use crate::crypto::record::Protection;
 use crate::crypto::{attachment, bulk, envelope, generate};
@@ -10,7 +11,7 @@ use crate::engine::environment::{Environment, blocking};
 use crate::engine::names;
 use crate::engine::sink::one_opens;
 use crate::error::{Error, ErrorKind, Place, Result};
-use crate::model::{Attachment, CustomKind, Record, RecordPath};
+use crate::model::{Attachment, Custom, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft, ItemSummary};
 use keyferry_api::vault::Vault;
@@ -154,7 +155,9 @@ impl Environment {
         };
         let wire = self.client().attachment(&picked.id, &info.id).await?;
         let key = picked.key.clone();
-        blocking(move || attachment::decrypt(&wire, key.as_ref())).await?.map_err(|error| error.at(place()))
+        let marks = self.marks();
+        let opened = blocking(move || attachment::decrypt_marked(&wire, key.as_ref(), marks)).await?;
+        opened.map_err(|error| error.at(place()))
     }
 
     /// Changes a record where it stands.
@@ -177,8 +180,10 @@ impl Environment {
             revision: item.revision.filter(|_| !change.regardless),
             ..ItemDraft::default()
         };
+        let mut under = picked.key.clone();
         if change.password.is_some() || !change.customs.is_empty() {
             let key = self.key_to_write(picked, &mut draft).await?;
+            under.clone_from(&key);
             let seal = |text: &str| match &key {
                 Some(key) => envelope::encrypt_text(text, key),
                 None => Ok(envelope::encode_plain(text.as_bytes())),
@@ -201,6 +206,9 @@ impl Environment {
                 }
                 draft.customs = Some(customs);
             }
+        }
+        if let (true, Some(key)) = (self.marks() != Marks::Free, &under) {
+            leave_mark(picked, change, key, &mut draft)?;
         }
         let place = || Place::Record(picked.label());
         self.client().patch_item(&picked.id, &draft).await.map_err(|error| match error.kind() {
@@ -225,6 +233,22 @@ impl Environment {
         self.key_to_write(picked, &mut ItemDraft::default()).await.map(drop)
     }
 
+    /// A vault's key for what will be written under it: not another than before, and where it was never seen, one that
+    /// opens a record that is there. `None` where the vault has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] for another key.
+    pub(crate) async fn key_to_write_under(&self, vault: &Vault) -> Result<Option<Arc<SecretString>>> {
+        let key = self.vault_key(vault)?;
+        if let Some(key) = &key
+            && !self.knows_vault(&vault.id)?
+        {
+            one_opens(self, &vault.id, key).await?;
+            self.pin_vault(&vault.id, Some(key))?;
+        }
+        Ok(key)
+    }
+
     /// The record key; a new one, named in `draft`, for a record that has secrets for the first time.
     async fn key_to_write(
         &self,
@@ -243,16 +267,12 @@ impl Environment {
                 .at(Place::Record(picked.label()))
                 .next_step("change it where it stands, by its own path or id"));
         }
-        let Some(vault_key) = self.vault_key(&vault)? else {
+        let Some(vault_key) = self.key_to_write_under(&vault).await? else {
             if self.must_encrypt() {
                 return Err(self.downgraded("the vault of this record").at(Place::Record(picked.label())));
             }
             return Ok(None);
         };
-        if !self.knows_vault(&vault.id)? {
-            one_opens(self, &vault.id, &vault_key).await?;
-            self.pin_vault(&vault.id, Some(&vault_key))?;
-        }
         let key = generate::key()?;
         draft.key_encrypted = Some(envelope::encrypt_text(key.expose(), &vault_key)?);
         Ok(Some(key))
@@ -279,7 +299,7 @@ impl Environment {
                     continue;
                 }
             };
-            let group = open(group, key.clone(), path.clone()).await;
+            let group = open(group, key.clone(), path.clone(), self.marks()).await;
             for (number, one) in numbers.into_iter().zip(self.known(&vault, key.as_deref(), group)) {
                 opened[number] = Some(one);
             }
@@ -308,6 +328,7 @@ impl Environment {
                 let one = one?;
                 let used = key.filter(|_| one.key.is_some());
                 let place = |error: Error| error.at(Place::Record(one.label()));
+                memory.keeps_its_key(&one.item).map_err(place)?;
                 let must_have_a_key = memory.knows_vault(vault)? || memory.requires_pins() && self.encrypts;
                 if used.is_none() && one.holds_secrets() && must_have_a_key {
                     let what = "its vault encrypts, and it is in the clear by the word of the server";
@@ -366,10 +387,14 @@ async fn open(
     items: Vec<Item>,
     key: Option<Arc<SecretString>>,
     path: RecordPath,
+    marks: Marks,
 ) -> Vec<Result<FetchedRecord>> {
     let count = items.len();
     let work = move || {
-        let protection = key.as_deref().map_or(Protection::Unencrypted, Protection::VaultKey);
+        let protection = match key.as_deref() {
+            Some(key) if marks == Marks::Require => Protection::Marked(key),
+            key => key.map_or(Protection::Unencrypted, Protection::VaultKey),
+        };
         let place = |_: &Item| path.clone();
         // One is not worth waking every core for.
         let opened = match items.as_slice() {
@@ -386,6 +411,51 @@ async fn open(
         Ok(picked) => picked,
         Err(error) => (0..count).map(|_| Err(error.again())).collect(),
     }
+}
+
+/// Has a changed record carry its mark: the envelope that does is made anew, whether or not its text changes.
+fn leave_mark(
+    picked: &FetchedRecord,
+    change: &Change,
+    key: &SecretString,
+    draft: &mut ItemDraft,
+) -> Result<()> {
+    let mut after = picked.record.clone();
+    for (field, new) in [
+        (&mut after.name, &change.name),
+        (&mut after.login, &change.login),
+        (&mut after.url, &change.url),
+        (&mut after.description, &change.description),
+    ] {
+        if let Some(new) = new {
+            field.clone_from(new);
+        }
+    }
+    if let Some(password) = &change.password {
+        after.password = Some(password.clone());
+    }
+    for (name, value) in &change.customs {
+        let there = names::find(&picked.record.customs, name, |custom| &custom.name);
+        match there.and_then(|number| after.customs.get_mut(number)) {
+            Some(custom) => custom.value = value.clone(),
+            None => after.customs.push(Custom {
+                name: name.clone(),
+                kind: CustomKind::Password,
+                value: value.clone(),
+            }),
+        }
+    }
+    let mark = mark::of(&after, key);
+    let seal = |text: &SecretString| envelope::encrypt_with_salt(text.expose().as_bytes(), key, mark);
+    if let Some(password) = &after.password {
+        draft.password_encrypted = Some(seal(password)?);
+    } else if let Some(last) = after.customs.last() {
+        let customs = draft.customs.get_or_insert_with(|| picked.item.customs.clone());
+        if let Some(custom) = customs.last_mut() {
+            custom.value = seal(&last.value)?;
+        }
+    }
+    Ok(())
 }
 
 fn vanished(id: &str) -> Error {

@@ -38,6 +38,12 @@ impl Journal {
 }
 
 impl Pins for Journal {
+    fn all(&self, place: &str, beginning: &str) -> Result<Vec<(String, Digest)>> {
+        let mut all = self.pins(place)?;
+        all.retain(|(subject, _)| subject.starts_with(beginning));
+        Ok(all)
+    }
+
     fn written_key(&self, item: &str) -> Result<Option<Digest>> {
         let run = || {
             let db = self.db();

@@ -542,7 +542,8 @@ async fn held(
     let Endpoint::Environment(environment, _) = to else { return Ok(held) };
     let scope = options.sync.is_none().then(|| plan.scope.clone());
     // What the server says of its vaults comes before anything that is built on it.
-    prove_new_keys(environment, |name| scope.as_ref().is_none_or(|scope| scope.names_vault(name))).await?;
+    let named = |name: &str| scope.as_ref().is_none_or(|scope| scope.names_vault(name));
+    prove_new_keys(environment, named).await?;
     let mut chunks = source::open_whole(to, options, scope.as_ref());
     while let Some(chunk) = chunks.recv().await {
         for entry in chunk? {

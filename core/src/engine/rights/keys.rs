@@ -67,8 +67,11 @@ pub async fn give_missing(
             Err(error) if matches!(error.kind(), ErrorKind::NotAllowed | ErrorKind::NotFound) => continue,
             Err(error) => return Err(error),
         };
-        let key = match environment.vault_key(&one) {
-            Ok(Some(key)) => key,
+        let key = match environment.unpinned_vault_key(&one) {
+            Ok(Some(key)) => {
+                environment.vault_agrees(&one.id, Some(&key))?;
+                key
+            }
             Ok(None) => continue,
             // One vault whose key nobody can use here keeps no other waiting.
             Err(error) if error.kind() == ErrorKind::Decrypt => {

@@ -173,7 +173,7 @@ impl<'a> Work<'a> {
 
     async fn look_at_places(&mut self) -> Result<()> {
         let client = self.sink.client();
-        for vault in client.vaults().await? {
+        for vault in self.sink.without_strangers(client.vaults().await?, |_| true)? {
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             // As the records go: of several vaults of one name into the first.
             if !self.spots.contains_key(&root) {

@@ -110,9 +110,12 @@ async fn make_group(work: &mut Work<'_>, job: Option<&Job>, group: &GroupWork) -
     Ok(Some(id))
 }
 
-/// The key of a vault, where it has one.
-fn key_of(work: &Work<'_>, vault: &str) -> Result<Option<Arc<SecretString>>> {
-    work.vaults.get(vault).map_or(Ok(None), |vault| work.sink.vault_key(vault))
+/// The key of a vault, where it has one: what is put under it, or wrapped with it, others will read.
+async fn key_of(work: &Work<'_>, vault: &str) -> Result<Option<Arc<SecretString>>> {
+    match work.vaults.get(vault) {
+        Some(vault) => work.sink.key_to_write_under(vault).await,
+        None => Ok(None),
+    }
 }
 
 /// Gives a role.
@@ -131,7 +134,7 @@ async fn give(
     let answer = match &grant.holder {
         Holder::User(user) => {
             let mut right = VaultUser { user_id: user.clone(), role: grant.role, master_key_encrypted: None };
-            if let (true, Some(key)) = (grant.role > Role::None, key_of(work, &spot.vault)?) {
+            if let (true, Some(key)) = (grant.role > Role::None, key_of(work, &spot.vault).await?) {
                 // Whoever has no key in the sink was told already; whoever has a copy needs none.
                 let public = work.keys.get(user).map(|(_, public)| public.strong()).transpose()?;
                 right.master_key_encrypted = public.map(|public| public.wrap(&key)).transpose()?;
@@ -190,7 +193,7 @@ async fn hand_out_keys(work: &mut Work<'_>) -> Result<()> {
     let reach = std::mem::take(&mut work.reach);
     for (path, users) in reach {
         let Some(spot) = work.spots.get(&path).cloned() else { continue };
-        let Some(key) = key_of(work, &spot.vault)? else { continue };
+        let Some(key) = key_of(work, &spot.vault).await? else { continue };
         let mut keys = BTreeMap::new();
         for lacking in client.users_without_key(&spot.vault).await? {
             let wanted = users.contains(&lacking.user_id);
@@ -252,7 +255,7 @@ async fn show(
 
 /// A record's key under the key of the vault that a shortcut to it stands in.
 async fn wrapped_for(work: &Work<'_>, item: &str, place: &Spot, at: &Spot) -> Result<Option<String>> {
-    let (Some(from), Some(to)) = (key_of(work, &place.vault)?, key_of(work, &at.vault)?) else {
+    let (Some(from), Some(to)) = (key_of(work, &place.vault).await?, key_of(work, &at.vault).await?) else {
         return Ok(None);
     };
     let item = work.sink.client().item(item).await?;

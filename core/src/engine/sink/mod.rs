@@ -7,6 +7,7 @@ pub(crate) mod work;
 
 use crate::client::{Client, Made, OnceKey};
 use crate::crypto::keychain::{PublicKey, vault_key_hash};
+use crate::crypto::mark::Marks;
 use crate::crypto::record::Protection;
 use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::compare::digest::{Digester, RecordDigest};
@@ -121,11 +122,12 @@ impl<'a> Sink<'a> {
         digester: &Digester,
         progress: &'a dyn Progress,
     ) -> Result<Self> {
+        let needed = |name: &String| named.is_none_or(|scope| scope.names_vault(name));
         let mut unopened = HashMap::new();
-        for vault in environment.client().vaults().await? {
+        let vaults = environment.client().vaults().await?;
+        for vault in environment.without_strangers(vaults, |vault| needed(&vault.name))? {
             unopened.entry(vault.name.clone()).or_insert(vault);
         }
-        let needed = |name: &String| named.is_none_or(|scope| scope.names_vault(name));
         let needed: Vec<String> = unopened.keys().filter(|name| needed(name)).cloned().collect();
         let (keys, slots) = once::prepare(&environment, digester).await?.unzip();
         let crew = match (&options.workers, &options.job) {
@@ -157,7 +159,6 @@ impl<'a> Sink<'a> {
     async fn open_vault(&mut self, name: &str) -> Result<()> {
         let Some(vault) = self.unopened.remove(name) else { return Ok(()) };
         let environment = &self.writer.environment;
-        environment.check_name(&vault)?;
         let key = environment.vault_key(&vault)?;
         environment.pin_vault(&vault.id, key.as_deref())?;
         let folders = environment.client().folders(Some(&vault.id)).await?;
@@ -197,7 +198,11 @@ impl<'a> Sink<'a> {
             if let Some(name) = &path.vault
                 && self.unopened.contains_key(name)
             {
-                prove_new_keys(&self.writer.environment, |one| one == name).await?;
+                let proved = prove_new_keys(&self.writer.environment, |one| one == name).await?;
+                // The first of that name may have been a stranger.
+                if let Some(vault) = proved.into_iter().find(|vault| vault.name == *name) {
+                    self.unopened.insert(name.clone(), vault);
+                }
                 self.open_vault(name).await?;
             }
             let mut path = path.clone();
@@ -281,7 +286,8 @@ impl<'a> Sink<'a> {
         }
         let writer = self.writer.clone();
         Ok(tokio::spawn(async move {
-            let drafts = blocking(move || encrypt(records, &spots)).await??;
+            let marks = writer.environment.marks();
+            let drafts = blocking(move || encrypt(records, &spots, marks)).await??;
             writer.create_items(drafts, &slots).await
         }))
     }
@@ -783,7 +789,10 @@ impl Writer {
     async fn update_once(&self, id: &str, record: &Record, slot: Option<&Slot>, spot: &Spot) -> Result<()> {
         let client = self.client();
         let item = client.item(id).await?;
-        let mut draft = changes(&item, record, spot)?;
+        if let Some(memory) = self.environment.memory() {
+            memory.keeps_its_key(&item)?;
+        }
+        let mut draft = changes(&item, record, spot, self.environment.marks())?;
         let mut held = HashSet::new();
         for info in &item.attachments {
             held.insert((info.name.clone(), client.attachment(id, &info.id).await?.hash));
@@ -834,23 +843,27 @@ pub(crate) async fn in_journal<T: Send + 'static>(
 }
 
 /// Looks at vaults whose keys are seen for the first time, before anything is written there: see [`one_opens`]. At those
-/// that `named` takes by name: what is not looked at is neither pinned nor written to.
-pub(crate) async fn prove_new_keys(environment: &Environment, named: impl Fn(&str) -> bool) -> Result<()> {
+/// that `named` takes by name, which it answers: what is not looked at is neither pinned nor written to.
+pub(crate) async fn prove_new_keys(
+    environment: &Environment,
+    named: impl Fn(&str) -> bool,
+) -> Result<Vec<Vault>> {
     let vaults = environment.client().vaults().await?;
     // In any spelling: one that is only equivalent would have the job make a vault of that name anew.
-    let is_named = |vault: &&Vault| {
+    let is_named = |vault: &Vault| {
         let name = vault.name.as_str();
         named(name) || named(&names::canonical(name)) || named(&names::decomposed(name))
     };
-    environment.check_names(vaults.iter().filter(is_named))?;
-    for vault in vaults.into_iter().filter(|vault| named(&vault.name)) {
+    let mut vaults = environment.without_strangers(vaults, is_named)?;
+    vaults.retain(|vault| named(&vault.name));
+    for vault in &vaults {
         if !environment.knows_vault(&vault.id)?
-            && let Some(key) = environment.unpinned_vault_key(&vault)?
+            && let Some(key) = environment.unpinned_vault_key(vault)?
         {
             one_opens(environment, &vault.id, &key).await?;
         }
     }
-    Ok(())
+    Ok(vaults)
 }
 
 /// Makes sure that a vault's key, seen for the first time, opens one of the records that are there: a key that the server
@@ -866,6 +879,12 @@ pub(crate) async fn one_opens(environment: &Environment, vault_id: &str, key: &S
         }
     }
     if !sealed {
+        // Nothing there tells the vault's key from one that the server made up.
+        let what = format!(
+            "vault {vault_id} was not made here, holds nothing yet, and its key is seen for the first time: {} is believed",
+            environment.label()
+        );
+        environment.tell_once(vault_id.to_owned(), &what);
         return Ok(());
     }
     Err(Error::new(
@@ -876,7 +895,7 @@ pub(crate) async fn one_opens(environment: &Environment, vault_id: &str, key: &S
 }
 
 /// What turns an item into a record: every field said, under the item's own record key.
-fn changes(item: &Item, record: &Record, spot: &Spot) -> Result<ItemDraft> {
+fn changes(item: &Item, record: &Record, spot: &Spot, marks: Marks) -> Result<ItemDraft> {
     let key = record::record_key(item, protection(spot))?;
     let (key, wrapped) = match (key, &spot.key) {
         (None, Some(vault_key)) => {
@@ -886,7 +905,7 @@ fn changes(item: &Item, record: &Record, spot: &Spot) -> Result<ItemDraft> {
         }
         (key, _) => (key, item.key_encrypted.clone().unwrap_or_default()),
     };
-    let mut draft = record::encrypt_under(record, key.as_ref(), wrapped)?;
+    let mut draft = record::encrypt_under(record, key.as_ref(), wrapped, marks)?;
     draft.vault_id = Some(spot.vault_id.clone());
     // A member left out keeps its old value, so what is now empty is said.
     for (member, text) in [
@@ -904,7 +923,11 @@ fn changes(item: &Item, record: &Record, spot: &Spot) -> Result<ItemDraft> {
 /// Records on their way: one result for each, in order.
 pub(crate) type Creation = tokio::task::JoinHandle<Result<Vec<Result<Made>>>>;
 
-fn encrypt(records: Vec<Record>, spots: &[Spot]) -> Result<Vec<ItemDraft>> {
+fn encrypt(records: Vec<Record>, spots: &[Spot], marks: Marks) -> Result<Vec<ItemDraft>> {
+    let protection = |spot| match protection(spot) {
+        Protection::VaultKey(key) if marks != Marks::Free => Protection::Marked(key),
+        protection => protection,
+    };
     let paired: Vec<_> =
         records.into_iter().zip(spots).map(|(record, spot)| (record, protection(spot))).collect();
     let placed = bulk::encrypt(&paired).into_iter().zip(spots).map(|(draft, spot)| {

@@ -1,6 +1,6 @@
 //! An environment as a source: its records in chunks, decrypted or carried sealed.
 
-use crate::crypto::keychain::NOT_THE_VAULTS;
+use crate::crypto::mark::{self, Marks};
 use crate::crypto::record::{Opened, Protection};
 use crate::crypto::{attachment, bulk};
 use crate::engine::environment::scope::Scope;
@@ -30,6 +30,18 @@ pub(crate) struct Only {
     pub items: Option<Arc<HashSet<String>>>,
     /// Where only these places are looked at; folders without records are none of the reader's affair then.
     pub places: Option<Arc<Scope>>,
+    /// What it is read for.
+    pub side: Side,
+}
+
+/// What an environment is read for.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Its records count as they stand: for a transfer's source, a comparison, an audit.
+    #[default]
+    Source,
+    /// To find out what is there to be written to, or what became of what was.
+    Sink,
 }
 
 /// Why a vault was not read.
@@ -87,8 +99,15 @@ impl<'a> Reading<'a> {
                 && filter.takes_vault(&vault.name)
                 && filter.excluding(&root, None).is_none()
         };
-        environment.check_names(vaults.iter().filter(is_read))?;
+        let strangers = environment.strangers(vaults.iter().filter(is_read))?;
         for vault in vaults {
+            if let Some(why) = strangers.get(&vault.id) {
+                // A sink's own records stand in the vault that is known.
+                if only.side == Side::Source && !reading.leaves_out(&vault, why.what()).await {
+                    break;
+                }
+                continue;
+            }
             seen.vault(&vault.name);
             let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
             let named = only.places.as_ref().is_none_or(|places| places.names_vault(&vault.name));
@@ -107,11 +126,7 @@ impl<'a> Reading<'a> {
                     Ok(false) => break,
                     // Anybody can make a vault for others under a key that does not open: it keeps no other back.
                     Err(Unread::Whole(why)) => {
-                        seen.reject();
-                        let at = Position::pointer(vault.id.clone());
-                        let why = format!("none of its records can be read: {why}");
-                        let reject = Reject { at, label: vault.name.clone(), why };
-                        if to.send(Ok(vec![Entry::Reject(reject)])).await.is_err() {
+                        if !reading.leaves_out(&vault, &why).await {
                             break;
                         }
                     }
@@ -138,20 +153,25 @@ impl<'a> Reading<'a> {
         Ok(reading.taken)
     }
 
+    /// Tells that a vault is not read; `false` once nobody listens any more.
+    async fn leaves_out(&self, vault: &Vault, why: &str) -> bool {
+        self.seen.reject();
+        let at = Position::pointer(vault.id.clone());
+        let why = format!("none of its records can be read: {why}");
+        let reject = Reject { at, label: vault.name.clone(), why };
+        self.to.send(Ok(vec![Entry::Reject(reject)])).await.is_ok()
+    }
+
     /// Sends one vault's records; `false` once nobody listens any more.
     async fn vault(&mut self, vault: &Vault) -> std::result::Result<bool, Unread> {
         let client = self.environment.client();
         let (inside, filter, only) = (self.inside, self.filter, self.only);
-        let key = match self.environment.vault_key(vault) {
-            // Of a vault that was read before, or where the server contradicts itself, it is nothing to pass over.
-            Err(error)
-                if error.kind() == ErrorKind::Decrypt
-                    && error.what() != NOT_THE_VAULTS
-                    && !self.knows(vault)? =>
-            {
+        let key = match self.environment.unpinned_vault_key(vault) {
+            // Whoever shares a vault gives the copy of its key. Of one that was read before it is nothing to pass over.
+            Err(error) if error.kind() == ErrorKind::Decrypt && !self.was_read(vault)? => {
                 return Err(Unread::Whole(error.what().to_owned()));
             }
-            key => key?,
+            _ => self.environment.vault_key(vault)?,
         };
         self.environment.vault_agrees(&vault.id, key.as_deref())?;
         let folders = client.folders(Some(&vault.id)).await?;
@@ -226,11 +246,6 @@ impl<'a> Reading<'a> {
         Ok(true)
     }
 
-    /// Whether a vault's key was seen before, by whoever remembers.
-    fn knows(&self, vault: &Vault) -> Result<bool> {
-        self.environment.memory().map_or(Ok(false), |memory| memory.knows_vault(&vault.id))
-    }
-
     /// Opens the items that the filter takes and fetches their attachments. What is damaged becomes
     /// a reject; what stops the whole reading is an error.
     async fn open<'p>(
@@ -258,15 +273,23 @@ impl<'a> Reading<'a> {
             }
         }
         // What a job reads back is compared with what it sent.
-        if let Some(memory) = self.environment.memory().filter(|_| self.only.items.is_none()) {
+        let memory = self.environment.memory().filter(|_| self.only.items.is_none());
+        if let Some(memory) = memory {
             self.rekeyed += tokio::task::block_in_place(|| memory.exchanged(&items))?.len();
         }
         let path = |item: &Item| place(item.folder_id.as_deref()).clone();
         // On this thread, which belongs to the job: rayon's workers do the work.
+        let protection = match key {
+            Some(key) if self.marks() == Marks::Require => Protection::Marked(key),
+            key => key.map_or(Protection::Unencrypted, Protection::VaultKey),
+        };
         let opened = tokio::task::block_in_place(|| match (self.keys, key) {
-            (Keys::Fresh, key) => {
-                Ok(bulk::decrypt(&items, key.map_or(Protection::Unencrypted, Protection::VaultKey), path))
-            }
+            (Keys::Kept, _) if self.marks() == Marks::Require => Err(Error::new(
+                ErrorKind::Usage,
+                "records that are carried sealed are not opened, so nobody sees their marks",
+            )
+            .next_step("leave --rewrap out, or do not require marks")),
+            (Keys::Fresh, _) => Ok(bulk::decrypt(&items, protection, path)),
             (Keys::Kept, Some(key)) => Ok(bulk::carry(&items, key, path)),
             (Keys::Kept, None) if items.is_empty() => Ok(Vec::new()),
             (Keys::Kept, None) => Err(Error::new(
@@ -286,9 +309,16 @@ impl<'a> Reading<'a> {
         let mut whole = stream::iter(whole.collect::<Vec<_>>()).buffered(FILES);
         for item in &items {
             let at = Position::pointer(item.id.clone());
+            if let Some(Err(why)) = memory.filter(|_| key.is_some()).map(|memory| memory.keeps_its_key(item))
+            {
+                let _ = whole.next().await;
+                let label = format!("{} / {}", path(item), item.name);
+                entries.push(Entry::Reject(Reject { at, label, why: why.what().to_owned() }));
+                continue;
+            }
             entries.push(match whole.next().await {
                 Some(Ok(record)) => Entry::Record(record, at),
-                Some(Err(error)) if error.kind() == ErrorKind::Decrypt => {
+                Some(Err(error)) if error.kind() == ErrorKind::Decrypt || mark::is_missing(&error) => {
                     let label = format!("{} / {}", path(item), item.name);
                     Entry::Reject(Reject { at, label, why: error.what().to_owned() })
                 }
@@ -297,6 +327,16 @@ impl<'a> Reading<'a> {
             });
         }
         Ok(entries)
+    }
+
+    /// Whether a vault's key was seen before, by whoever remembers.
+    fn was_read(&self, vault: &Vault) -> Result<bool> {
+        self.environment.memory().map_or(Ok(false), |memory| memory.knows_vault(&vault.id))
+    }
+
+    /// What is asked of the records that are read.
+    fn marks(&self) -> Marks {
+        if self.only.side == Side::Source { self.environment.marks() } else { Marks::Free }
     }
 
     async fn with_attachments(&self, item: &Item, opened: Opened) -> Result<Record> {
@@ -322,7 +362,7 @@ impl<'a> Reading<'a> {
             wire.name.clone_from(&info.name);
         }
         match self.keys {
-            Keys::Fresh => attachment::decrypt(&wire, key),
+            Keys::Fresh => attachment::decrypt_marked(&wire, key, self.marks()),
             Keys::Kept => attachment::pack(&wire),
         }
     }

@@ -13,7 +13,7 @@ use crate::engine::environment::scope::Scope;
 use crate::engine::options::Options;
 use crate::engine::placement::DEFAULT_VAULT;
 use crate::engine::report::progress::{Progress, patiently};
-use crate::engine::source::environment::{Only, Reading};
+use crate::engine::source::environment::{Only, Reading, Side};
 use crate::engine::source::filter::Filter;
 use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
@@ -90,7 +90,13 @@ pub(crate) fn open(from: &Endpoint, options: &Options) -> Chunks {
 
 /// Starts reading what a sink holds, whatever a filter takes of the source: everything, or in these places alone.
 pub(crate) fn open_whole(from: &Endpoint, options: &Options, places: Option<&Arc<Scope>>) -> Chunks {
-    start(from, options, Filter::default(), Only { items: None, places: places.cloned() }, true)
+    start(
+        from,
+        options,
+        Filter::default(),
+        Only { places: places.cloned(), side: Side::Sink, ..Only::default() },
+        true,
+    )
 }
 
 /// Starts reading these items of an environment, which stand in these places where any are named.
@@ -100,7 +106,7 @@ pub(crate) fn open_items(
     items: HashSet<String>,
     places: Option<&Arc<Scope>>,
 ) -> Chunks {
-    let only = Only { items: Some(Arc::new(items)), places: places.cloned() };
+    let only = Only { items: Some(Arc::new(items)), places: places.cloned(), side: Side::Sink };
     start(from, options, Filter::default(), only, true)
 }
 
