@@ -190,7 +190,7 @@ fmt: ## put the formatting right
 	$(CARGO) fmt --all
 
 bench: ## what users wait for, by criterion
-	$(CARGO) bench --locked -p keyferry-benches
+	$(CARGO) bench --locked -p keyferry-benches -p keyferry-formats
 
 bench-scale: ## a million records against a hundred thousand; a small import beside a million; files of a million; concurrency against a slow server
 	$(CARGO) build --release --locked --bin keyferry

@@ -11,6 +11,7 @@ use keyferry_api::item::{Attachment as WireAttachment, Custom as WireCustom, Ite
 use keyferry_core::crypto::bulk;
 use keyferry_core::crypto::record::Protection;
 use keyferry_core::error::Place;
+use keyferry_core::formats::MEMBERS;
 use keyferry_core::model::{Attachment, Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::{SecretBytes, SecretString};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -35,9 +36,10 @@ pub fn encrypt_records<'py>(
     let threads = Threads::new(threads)?;
     let vault_key = key(vault_key)?;
     let keep = keep.unwrap_or_default();
-    if let Some(name) =
-        keep.iter().find(|name| RECORD.contains(&name.as_str()) || ITEM.contains(&name.as_str()))
-    {
+    if let Some(name) = keep.iter().find(|name| {
+        let name = name.as_str();
+        name == ID || MEMBERS.contains(&name) || ITEM.contains(&name)
+    }) {
         return Err(usage(format!("keep names {name}, which is a member of records itself")));
     }
     let items = PyList::empty(py);
@@ -47,7 +49,7 @@ pub fn encrypt_records<'py>(
         for record in records.by_ref().take(GROUP) {
             let record = record?;
             let record = record.cast::<PyDict>()?;
-            only(record, &RECORD, &keep)?;
+            only(record, &[&[ID], MEMBERS.as_slice()].concat(), &keep)?;
             pairs.push((record_of(record)?, protection(vault_key.as_ref())));
             if !keep.is_empty() {
                 kept.push(record.clone().unbind());
@@ -133,22 +135,8 @@ pub fn decrypt_records<'py>(
     Ok(records)
 }
 
-/// The members of a plain record; the first three say where it stands.
-const RECORD: [&str; 13] = [
-    "id",
-    "vault",
-    "path",
-    "name",
-    "login",
-    "password",
-    "url",
-    "description",
-    "tags",
-    "color",
-    "favorite",
-    "customs",
-    "attachments",
-];
+/// What a plain record may have beside the members of a record.
+const ID: &str = "id";
 /// Those of an item that a record does not have under the same name.
 const ITEM: [&str; 3] = ["passwordEncrypted", "keyEncrypted", "isFavorite"];
 

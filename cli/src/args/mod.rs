@@ -21,8 +21,8 @@ pub use archive::{Archive, ArchiveCreate, ArchiveExtract, ArchiveFile};
 pub use environment::Env;
 pub use serve::{Activity, Log, Serve};
 pub use transfer::{
-    Apply, Approved, Columns, Export, ExtraColumns, HtmlEntities, Import, Into, Managed, Migrate, OnConflict,
-    Select, StructureHow, SyncArguments, Table, Two, VerifyHow,
+    Apply, Approved, Columns, Export, ExtraColumns, Html, HtmlEntities, Import, Into, Managed, Migrate,
+    OnConflict, Select, StructureHow, SyncArguments, Table, Two, VerifyHow,
 };
 
 use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};

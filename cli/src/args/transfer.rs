@@ -54,6 +54,15 @@ pub enum HtmlEntities {
     Keep,
 }
 
+/// See `Html` of the formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Html {
+    /// Leave it as it is
+    Keep,
+    /// Its words, line by line
+    Text,
+}
+
 /// How to read a CSV, for every command that reads files.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading CSV")]
@@ -106,6 +115,9 @@ pub struct Managed {
     /// Bring what lies in the recycle bin along, into a folder Trash
     #[arg(long)]
     pub include_trash: bool,
+    /// HTML in descriptions and fields, as managers of teams keep it
+    #[arg(long, value_enum, default_value = "keep", value_name = "HOW")]
+    pub html: Html,
     /// Let gpg open the entries of a store of pass, with your keyring and its agent
     #[arg(long)]
     pub gpg: bool,

@@ -1,6 +1,6 @@
 //! What opens files that other programs encrypted: a passphrase, a key file, or both.
 
-use crate::args::Managed;
+use crate::args::{Html, Managed};
 use crate::credentials;
 use crate::exit::usage;
 use crate::journal::Jobs;
@@ -11,7 +11,7 @@ use keyferry_core::engine::source::several::files_of;
 use keyferry_core::files::folder::{Kind, Member};
 use keyferry_core::files::locked::{beginning, key_file};
 use keyferry_core::files::source;
-use keyferry_core::formats::{Format, ReadOptions, WriteOptions, detect};
+use keyferry_core::formats::{self, Format, ReadOptions, WriteOptions, detect};
 use std::path::Path;
 
 /// How much of a file tells whether it is encrypted.
@@ -26,6 +26,10 @@ pub fn unlocked<const N: usize>(
     jobs: &Jobs,
 ) -> Result<ReadOptions> {
     read.include_trash = managed.include_trash;
+    read.html = match managed.html {
+        Html::Keep => formats::Html::Keep,
+        Html::Text => formats::Html::Text,
+    };
     read.gpg = managed.gpg;
     read.heavy_kdf = jobs.allow_heavy_kdf;
     read.key_file = managed.key_file.as_deref().map(key_file).transpose()?;

@@ -3,7 +3,7 @@
 use crate::ReadOptions;
 use keyferry_crypto::model::{Record, RecordPath};
 
-/// Where what lies in a bin goes, at the top of its vault.
+/// Where what lies in a bin goes: at the top of its vault, which is the first folder where none is named.
 pub(crate) const TRASH: &str = "Trash";
 
 /// Why what lies in a bin stays there.
@@ -24,7 +24,13 @@ impl Bin {
 
 /// Brings a record into the folder, with the folders that it stood in: bins remember them, to restore what they hold.
 pub(crate) fn into_trash(record: &mut Record) {
-    let into = |path: &mut RecordPath| path.folders.insert(0, TRASH.to_owned());
+    let into = |path: &mut RecordPath| {
+        let at = usize::from(path.vault.is_none() && !path.folders.is_empty());
+        if path.vault.is_none() && path.folders.is_empty() {
+            path.vault = Some(RecordPath::DEFAULT_VAULT.to_owned());
+        }
+        path.folders.insert(at, TRASH.to_owned());
+    };
     into(&mut record.path);
     record.also_in.iter_mut().for_each(into);
 }

@@ -33,7 +33,11 @@ pub fn needs_passphrase(head: &[u8], format: Option<Format>) -> bool {
 
 /// The same of a format of which some files are sealed and others not.
 fn asks(format: Format, head: &Head<'_>) -> bool {
-    matches!(format.name(), "ansible-vault" | "sops") || authenticators::is_sealed(format.name(), head)
+    match format.name() {
+        "ansible-vault" | "sops" => true,
+        "protonpass-zip" => head.members().iter().any(|name| name.ends_with("data.pgp")),
+        name => authenticators::is_sealed(name, head),
+    }
 }
 
 /// Makes sure that a file which is to be read as `format` has no signature of another.
@@ -41,10 +45,10 @@ fn asks(format: Format, head: &Head<'_>) -> bool {
 /// # Errors
 /// [`ErrorKind::Input`] names the other.
 pub(crate) fn check(format: Format, head: &[u8]) -> Result<()> {
-    if !format.is_general() {
-        return Ok(());
-    }
     let head = Head::of(head, "");
+    if !format.is_general() {
+        return unsealed(format, &head);
+    }
     let (fit, found) = best(&head, |other| !other.is_general());
     match found.as_slice() {
         [other, ..] if fit >= Fit::Signature => Err(Error::new(
@@ -53,6 +57,21 @@ pub(crate) fn check(format: Format, head: &[u8]) -> Result<()> {
         )
         .next_step(format!("leave --format out, or write --format {}", other.name()))),
         _ => foreign::refuse_text(head.bytes),
+    }
+}
+
+/// Makes sure that a tree of secrets which is named outright is not sealed by another format: its ciphertexts would pass for values.
+fn unsealed(format: Format, head: &Head<'_>) -> Result<()> {
+    if !format.is_tree() {
+        return Ok(());
+    }
+    let sealed = Format::all().find(|other| *other != format && other.fits(head) == Fit::Seal);
+    match sealed {
+        Some(other) if format.fits(head) < Fit::Seal => {
+            Err(Error::new(ErrorKind::Input, format!("its values are sealed: {}", other.from()))
+                .next_step(format!("leave --format out, or write --format {}", other.name())))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,11 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
         "a zip archive, perhaps a workbook or a manager's export",
         "name its format where it is an export: --format 1pux; save a workbook as CSV (UTF-8); unpack anything else",
     ),
-    (b"\xd0\xcf\x11\xe0", "an old workbook (.xls)", "save it as CSV (UTF-8) and import that"),
+    (
+        b"\xd0\xcf\x11\xe0",
+        "a document of Microsoft Office, perhaps a workbook (.xls)",
+        "leave --format out where it is a workbook; save anything else as CSV (UTF-8)",
+    ),
     (b"\x1f\x8b", "a gzip archive", "unpack it first: gunzip -c FILE | keyferry import FORMAT:- …"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "unpack it first"),
     (b"BZh", "a bzip2 archive", "unpack it first"),
@@ -31,8 +35,11 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
         "a file encrypted with age",
         "decrypt it first: age -d FILE | keyferry import FORMAT:- …",
     ),
-    (b"-----BEGIN PGP", "an OpenPGP message", "decrypt it first: gpg -d FILE | keyferry import FORMAT:- …"),
-    (b"b~>buttercup/", "a Buttercup vault", "export it in Buttercup: Vault > Export > CSV"),
+    (
+        b"-----BEGIN PGP",
+        "a part of OpenPGP that holds no secrets, or a message for a key",
+        "decrypt it first: gpg -d FILE | keyferry import FORMAT:- …",
+    ),
     (
         b"KWALLET\n\r\0\r\n",
         "a wallet of KDE, which is encrypted",
@@ -145,6 +152,11 @@ const JSON: &[Foreign] = &[
         what: "the keys of a 1Password vault (.agilekeychain)",
         next: ONE_PASSWORD,
         is: |doc| any_in(doc, &["list"], |one| one.has("validation") && one.has("iterations")),
+    },
+    Foreign {
+        what: "an encrypted backup of Nextcloud Passwords",
+        next: "export it there without a password, as JSON or CSV; shred the file afterwards",
+        is: |doc| doc.has("challenge") && matches!(doc.get("encrypted"), Some(Value::Bool(true))),
     },
     Foreign {
         what: "logins of Firefox, which are encrypted",

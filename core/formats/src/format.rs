@@ -9,7 +9,7 @@ use crate::head::{Fit, Head};
 use crate::held::{self, Export, Losses};
 use crate::managers as foreign_managers;
 use crate::managers::keepass;
-use crate::{Entries, ReadOptions, authenticators, csv, jsonl, passwork_json, trees};
+use crate::{Entries, ReadOptions, authenticators, csv, jsonl, openpgp, passwork_json, trees, workbook};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::Record;
 use std::fmt;
@@ -116,6 +116,36 @@ static ROWS: &[&Row] = &[
     &CSV,
     &PASSWORK_JSON,
     &JSON_LINES,
+    &Row {
+        name: "xlsx",
+        aliases: &["excel"],
+        from: "Excel, and what else saves workbooks as `.xlsx`",
+        known_by: "members under `xl/`",
+        left: "sheets that are no tables, comments of cells, formulas (their results are read)",
+        fits: workbook::fits_xlsx,
+        read: workbook::read_xlsx,
+        write: None,
+    },
+    &Row {
+        name: "xls",
+        aliases: &[],
+        from: "Excel 97 to 2003, ManageEngine Password Manager Pro, PAM360",
+        known_by: "its first eight bytes",
+        left: "sheets that are no tables, comments of cells, formulas (their results are read)",
+        fits: workbook::fits_xls,
+        read: workbook::read_xls,
+        write: None,
+    },
+    &Row {
+        name: "ods",
+        aliases: &[],
+        from: "LibreOffice, and what else saves spreadsheets as `.ods`",
+        known_by: "its media type, which is its first member",
+        left: "sheets that are no tables, comments of cells, formulas (their results are read)",
+        fits: workbook::fits_ods,
+        read: workbook::read_ods,
+        write: None,
+    },
     &Row {
         name: "bitwarden-json",
         aliases: &["vaultwarden-json"],
@@ -329,7 +359,7 @@ static ROWS: &[&Row] = &[
     &Row {
         name: "andotp",
         aliases: &[],
-        from: "andOTP",
+        from: "andOTP, Raivo, and others that keep such a list",
         known_by: "a list of objects with `secret`, `digits`, `algorithm`; encrypted (`.json.aes`), its number of rounds or the ending of its name",
         left: "thumbnails, when a code was used",
         fits: authenticators::and_otp::fits,
@@ -364,6 +394,26 @@ static ROWS: &[&Row] = &[
         left: "nothing",
         fits: authenticators::proton::fits,
         read: authenticators::proton::read,
+        write: None,
+    },
+    &Row {
+        name: "duo",
+        aliases: &[],
+        from: "Duo Mobile",
+        known_by: "a list of objects with `otpGenerator`",
+        left: "logos",
+        fits: authenticators::others::fits_duo,
+        read: authenticators::others::read_duo,
+        write: None,
+    },
+    &Row {
+        name: "steam",
+        aliases: &["mafile"],
+        from: "Steam's authenticator (`.maFile`, and dumps of it)",
+        known_by: "`shared_secret`, alone or in `accounts`",
+        left: "its session, ids, states",
+        fits: authenticators::others::fits_steam,
+        read: authenticators::others::read_steam,
         write: None,
     },
     &Row {
@@ -637,6 +687,36 @@ static ROWS: &[&Row] = &[
         write: None,
     },
     &Row {
+        name: "buttercup",
+        aliases: &["bcup"],
+        from: "Buttercup's own vaults (`.bcup`)",
+        known_by: "its first characters, `b~>buttercup/`",
+        left: "the trash (`--include-trash`), dates, earlier and deleted values; attachments, which stand beside the vault",
+        fits: foreign_managers::buttercup_vault::fits,
+        read: foreign_managers::buttercup_vault::read,
+        write: None,
+    },
+    &Row {
+        name: "padloc",
+        aliases: &["padlock"],
+        from: "Padloc, Padlock (encrypted exports)",
+        known_by: "`cipher`, `mode`, `iter` and `ct`, or `encryptedData` with `keyParams`",
+        left: "what was removed (`--include-trash`), dates; attachments, in the source already",
+        fits: foreign_managers::padloc::fits,
+        read: foreign_managers::padloc::read,
+        write: None,
+    },
+    &Row {
+        name: "openpgp",
+        aliases: &["pgp", "gpg"],
+        from: "whatever a passphrase seals with OpenPGP (`gpg --symmetric`, Proton Pass)",
+        known_by: "`-----BEGIN PGP MESSAGE-----`, or a first packet with a passphrase, bare or in base64",
+        left: "nothing beyond what the format inside leaves",
+        fits: openpgp::fits,
+        read: openpgp::read,
+        write: None,
+    },
+    &Row {
         name: "buttercup-csv",
         aliases: &[],
         from: "Buttercup",
@@ -704,6 +784,16 @@ static ROWS: &[&Row] = &[
         left: "how the answer came; passwords, where the listing has none",
         fits: foreign_managers::teams::fits_pmp,
         read: foreign_managers::teams::read_pmp,
+        write: None,
+    },
+    &Row {
+        name: "cyberark-json",
+        aliases: &[],
+        from: "CyberArk (`/PasswordVault/API/Accounts`)",
+        known_by: "`safeName` beside `platformId`",
+        left: "dates, how the answer came; passwords, which its listing has not",
+        fits: foreign_managers::teams::fits_cyberark,
+        read: foreign_managers::teams::read_cyberark,
         write: None,
     },
     &Row {
@@ -872,7 +962,11 @@ static ROWS: &[&Row] = &[
 ];
 
 /// Formats whose files are encrypted, all of them.
-const ENCRYPTED: &[&str] = &["kdbx", "kdb", "psafe3"];
+const ENCRYPTED: &[&str] = &["kdbx", "kdb", "psafe3", "buttercup", "padloc", "openpgp"];
+
+/// Formats whose values SOPS and Ansible Vault seal in place.
+const TREES: &[&str] =
+    &["dotenv", "k8s-secret", "kv-json", "kv-yaml", "vault-kv", "infisical", "doppler", "my-cnf"];
 
 /// A file format: one row of the table of formats.
 #[derive(Clone, Copy)]
@@ -1001,6 +1095,11 @@ impl Format {
     /// Whether its form is one that other tools' files have too: where another format's signature is there, it is not meant.
     pub(crate) fn is_general(self) -> bool {
         matches!(self.0, Kind::Table(_)) || [Self::CSV, Self::PASSWORK_JSON, Self::JSON_LINES].contains(&self)
+    }
+
+    /// Whether any text of its form is a file of it: names and values, which may be sealed in place.
+    pub(crate) fn is_tree(self) -> bool {
+        TREES.contains(&self.name())
     }
 
     pub(crate) fn read(self, input: Input, options: &ReadOptions) -> Result<Entries> {

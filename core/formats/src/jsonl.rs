@@ -216,30 +216,26 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
+/// The members of a record that programs write; the first two say where it stands.
+pub const MEMBERS: [&str; 12] = [
+    "vault",
+    "path",
+    "name",
+    "login",
+    "password",
+    "url",
+    "description",
+    "tags",
+    "color",
+    "favorite",
+    "customs",
+    "attachments",
+];
+
 /// A member stands twice in one object. Only names that mean something are shown: others come out of the file.
 pub(super) fn twice(name: &str) -> String {
-    let known = [
-        "vault",
-        "path",
-        "name",
-        "login",
-        "password",
-        "url",
-        "description",
-        "tags",
-        "color",
-        "favorite",
-        "customs",
-        "attachments",
-        "type",
-        "value",
-        "data",
-        "items",
-        "folders",
-        "vaults",
-        "id",
-    ];
-    if known.contains(&name) {
+    let inside = ["type", "value", "data", "items", "folders", "vaults", "id"];
+    if MEMBERS.contains(&name) || inside.contains(&name) {
         format!("member {name} twice")
     } else {
         "a member stands twice in one object".to_owned()

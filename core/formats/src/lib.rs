@@ -43,17 +43,20 @@ mod gzip;
 mod head;
 mod held;
 mod holding;
+mod html;
 pub mod items;
 mod json;
 mod json_stream;
 mod jsonl;
 mod managers;
+mod openpgp;
 mod passwork_json;
 mod sealed;
 mod spool;
 mod tally;
 mod trees;
 mod wiped;
+mod workbook;
 mod xml;
 mod yaml;
 mod zip;
@@ -68,6 +71,7 @@ use zeroize::Zeroizing;
 pub use format::Format;
 pub use held::{Fate, Kind, Losses};
 pub use holding::Holding;
+pub use jsonl::MEMBERS;
 pub use spool::{Spool, Spools};
 use trees::inside::Inside;
 pub use wiped::WipedReader;
@@ -94,6 +98,16 @@ pub enum Entities {
     Decode,
     /// Left as they are.
     Keep,
+}
+
+/// What becomes of HTML in descriptions and fields, which managers of teams keep there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Html {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// Its words, line by line.
+    Text,
 }
 
 /// How to read. The default suits files that describe themselves.
@@ -132,6 +146,8 @@ pub struct ReadOptions {
     pub heavy_kdf: bool,
     /// Managers' files: what lies in the recycle bin comes along, in a folder `Trash`.
     pub include_trash: bool,
+    /// What becomes of HTML in descriptions and plain fields.
+    pub html: Html,
     /// Stores of pass: whoever walks one lets `gpg` open its entries. Nothing here starts a program.
     pub gpg: bool,
     /// Passwork's JSON: where records wait until the names of their folders are known.
@@ -157,6 +173,7 @@ impl Default for ReadOptions {
             key_file: None,
             heavy_kdf: false,
             include_trash: false,
+            html: Html::Keep,
             gpg: false,
             spools: Spools::default(),
         }
@@ -210,15 +227,49 @@ pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOpt
     let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
     detect::check(format, &head)?;
-    format.read(Box::new(io::Cursor::new(head).chain(input)), options)
+    let entries = format.read(Box::new(io::Cursor::new(head).chain(input)), options)?;
+    Ok(if options.html == Html::Text { Box::new(as_text(entries)) } else { entries })
 }
 
-/// What stood sealed in a file: read, where it is another format's as its own tool wrote it; not what is sealed once more, or
-/// only looks like a table. Here, and not beside the readers that open seals: this asks the table that knows them.
-fn read_inside(bytes: Zeroizing<Vec<u8>>, name: Option<&str>, options: &ReadOptions) -> Result<Inside> {
+/// The same entries with HTML as plain text, and at the end how much of it there was.
+fn as_text(entries: Entries) -> impl Iterator<Item = Result<Entry>> + Send {
+    let (mut entries, mut count, mut has_ended) = (entries, 0, false);
+    std::iter::from_fn(move || match entries.next() {
+        Some(entry) => Some(entry.map(|entry| {
+            let (entry, found) = html::plain_entry(entry);
+            count += found;
+            entry
+        })),
+        None if count > 0 && !has_ended => {
+            has_ended = true;
+            let texts = counted(count, "text was HTML, and is plain", "texts were HTML, and are plain");
+            Some(Ok(Entry::Note(format!("{texts} now (--html text)"))))
+        }
+        None => None,
+    })
+}
+
+/// What becomes of a table that stood sealed in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// It is read: who seals a table means one.
+    Read,
+    /// It is a text like any other: a secret of several lines may look like a table.
+    Kept,
+}
+
+/// What stood sealed in a file: read, where it is another format's as its own tool wrote it; not what is sealed once more.
+/// Here, and not beside the readers that open seals: this asks the table that knows them.
+fn read_inside(
+    bytes: Zeroizing<Vec<u8>>,
+    name: Option<&str>,
+    options: &ReadOptions,
+    tables: Tables,
+) -> Result<Inside> {
     let head = bytes.get(..bytes.len().min(HEAD)).unwrap_or_default();
-    let is_sealed = |format: &Format| matches!(format.name(), "ansible-vault" | "sops");
-    match detect::detect(head, name).ok().filter(|format| !format.is_general() && !is_sealed(format)) {
+    let is_sealed = |format: &Format| matches!(format.name(), "ansible-vault" | "openpgp" | "sops");
+    let is_taken = |format: &Format| tables == Tables::Read || !format.is_general();
+    match detect::detect(head, name).ok().filter(|format| is_taken(format) && !is_sealed(format)) {
         Some(format) => format.read(Box::new(io::Cursor::new(bytes)), options).map(Inside::Read),
         None => Ok(Inside::Bytes(bytes)),
     }

@@ -8,7 +8,9 @@ use aes::Aes256;
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
 use aes_gcm::aead::AeadInOut as _;
-use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce, Tag};
+use aes_gcm::aead::array::ArraySize;
+use aes_gcm::aead::consts::{U12, U16};
+use aes_gcm::{AesGcm, KeyInit as _, Nonce, Tag};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::master_key::Options;
 use keyferry_crypto::secret::{SecretString, wiped};
@@ -180,13 +182,30 @@ impl Scrypt {
 
 /// `AES-256-GCM[key, nonce](sealed)`, whose tag stands at its end; `None` where it does not open.
 pub(crate) fn gcm(key: &Key, nonce: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    gcm_beside(key, nonce, &[], sealed)
+}
+
+/// The same of what was sealed beside bytes that stand in the clear, under a nonce of 12 or 16 bytes.
+pub(crate) fn gcm_beside(
+    key: &Key,
+    nonce: &[u8],
+    beside: &[u8],
+    sealed: &[u8],
+) -> Option<Zeroizing<Vec<u8>>> {
+    match nonce.len() {
+        12 => gcm_of::<U12>(key, nonce, beside, sealed),
+        16 => gcm_of::<U16>(key, nonce, beside, sealed),
+        _ => None,
+    }
+}
+
+fn gcm_of<N: ArraySize>(key: &Key, nonce: &[u8], beside: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
-    let (nonce, tag) = (<[u8; 12]>::try_from(nonce).ok()?, <[u8; TAG]>::try_from(tag).ok()?);
-    let mut body = Zeroizing::new(body.to_vec());
-    let (nonce, tag) = (Nonce::from(nonce), Tag::from(tag));
+    let (nonce, tag) = (Nonce::<N>::try_from(nonce).ok()?, <[u8; TAG]>::try_from(tag).ok()?);
+    let (mut body, tag) = (Zeroizing::new(body.to_vec()), Tag::from(tag));
     wiped(|| {
-        let cipher = Aes256Gcm::new((&**key).into());
-        cipher.decrypt_inout_detached(&nonce, &[], body.as_mut_slice().into(), &tag)
+        let cipher = AesGcm::<Aes256, N>::new((&**key).into());
+        cipher.decrypt_inout_detached(&nonce, beside, body.as_mut_slice().into(), &tag)
     })
     .ok()?;
     Some(body)

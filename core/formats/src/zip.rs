@@ -174,7 +174,7 @@ pub(crate) fn sniff(mut input: Box<dyn Read + Send>) -> Result<(bool, Box<dyn Re
 }
 
 /// Unpacks into one allocation after the other, each overwritten before it is given back; at most `most` bytes.
-fn inflate(packed: &[u8], most: usize) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn inflate(packed: &[u8], most: usize) -> Option<Zeroizing<Vec<u8>>> {
     let mut state = Box::<DecompressorOxide>::default();
     let mut out = Zeroizing::new(vec![0; most.min((packed.len() * 4).max(1 << 12))]);
     let (mut read, mut written) = (0, 0);

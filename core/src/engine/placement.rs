@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::RecordPath;
 
 /// Where records go that name neither vault nor folder.
-pub(crate) const DEFAULT_VAULT: &str = "Imported";
+pub(crate) const DEFAULT_VAULT: &str = RecordPath::DEFAULT_VAULT;
 
 /// Places above the one that a comparison names, below which what is compared may have been brought.
 const MOST_BACK: usize = 8;

@@ -83,6 +83,9 @@ pub struct RecordPath {
 }
 
 impl RecordPath {
+    /// Where records go that name neither vault nor folder.
+    pub const DEFAULT_VAULT: &str = "Imported";
+
     /// `Vault/folder/folder`, as users type it; see [`RecordPath::names`].
     #[must_use]
     pub fn parse(text: &str) -> Self {

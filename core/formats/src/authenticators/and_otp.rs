@@ -104,20 +104,32 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     Ok(document.entries(Box::new(fill)))
 }
 
+/// What stands under the first of these names that is filled: others of its kind call the same things otherwise.
+fn first(item: &mut Item<'_>, members: &mut Members, names: &[&str], is_mark: bool) -> String {
+    let mut found = String::new();
+    for name in names {
+        if found.is_empty() {
+            found = if is_mark { item.mark(members, name) } else { item.simple(members, name) };
+        }
+    }
+    found
+}
+
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     let code = Code {
         issuer: item.simple(&mut members, "issuer"),
-        account: item.simple(&mut members, "label"),
+        account: first(item, &mut members, &["label", "account"], false),
         secret: item.simple(&mut members, "secret"),
         algorithm: item.mark(&mut members, "algorithm"),
         digits: item.mark(&mut members, "digits"),
-        period: item.mark(&mut members, "period"),
+        period: first(item, &mut members, &["period", "timer"], true),
         counter: item.mark(&mut members, "counter"),
-        kind: item.mark(&mut members, "type"),
+        kind: first(item, &mut members, &["type", "kind"], true),
     };
     code.fill(item);
     item.tags(take(&mut members, "tags"), &["name"]);
-    item.leave("", &mut members, &["thumbnail", "last_used", "used_frequency"], OWN);
+    item.favorite(&mut members, "pinned");
+    item.leave("", &mut members, &["thumbnail", "last_used", "used_frequency", "iconType", "iconValue"], OWN);
     item.unknown("", members);
     Kept::Record
 }

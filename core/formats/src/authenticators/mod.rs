@@ -3,6 +3,7 @@
 pub(crate) mod aegis;
 pub(crate) mod and_otp;
 pub(crate) mod free_otp;
+pub(crate) mod others;
 pub(crate) mod otpauth;
 pub(crate) mod proton;
 pub(crate) mod stratum;

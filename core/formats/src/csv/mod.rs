@@ -18,8 +18,9 @@ mod writer;
 
 pub(crate) use entities::decoded;
 pub(crate) use header::fits;
+pub(crate) use managers::is_header_row;
 pub(crate) use paths::split as split_path;
-pub(crate) use reader::{read, read_table};
+pub(crate) use reader::{open_rows, read, read_table};
 pub use rows::rows;
 pub use survey::{Column, Survey, survey};
 pub(crate) use writer::EXPORT;

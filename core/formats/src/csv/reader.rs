@@ -62,40 +62,21 @@ pub(super) fn open(
     let mut splitter = Splitter::new(Dialect { delimiter, escape });
     splitter.line = first_line;
     splitter.row.line = first_line;
-    let mut reader = Reader {
-        queue: VecDeque::new(),
-        columns: Vec::new(),
-        header: Vec::new(),
-        password: None,
-        manager: None,
-        rest: None,
-        decodes: options.entities == Entities::Decode,
-        separator: options.folder_separator,
-        bin: Bin::of(options),
-        flexible: options.flexible,
-        splitter,
-        chunk,
-        at,
-        source,
-        tally: Tally::default(),
-        ended: false,
-    };
-    if reader.source.guessed {
-        reader.queue.push_back(Entry::Note(format!("the encoding was taken to be {}", reader.source.name)));
-    }
-    if options.no_header && options.columns.is_none() {
-        return Err(Error::new(ErrorKind::Usage, "without a header the columns need names")
-            .next_step("name them with --columns, for instance --columns name,login,password"));
-    }
-    let (header, line) = reader.read_header(options, wanted)?;
-    if let Some(manager) = reader.manager {
-        reader.read_as(manager, escape, options)?;
-    }
-    if !header.is_empty() {
-        reader.map_columns(header, line, options)?;
-    }
-    Ok(reader)
+    Reader::new(options, splitter, source, (chunk, at)).begun(options, wanted, escape)
 }
+
+/// Opens a table that is no text: rows with their numbers. A manager's table is known by its header.
+pub(crate) fn open_rows(rows: Vec<Given>, options: &ReadOptions) -> Result<Entries> {
+    let splitter = Splitter::new(Dialect { delimiter: b',', escape: None });
+    let source = Decode::raw(Box::new(std::io::empty()));
+    let mut reader = Reader::new(options, splitter, source, (Zeroizing::default(), 0));
+    reader.width = rows.first().map_or(0, |(_, row)| row.len());
+    reader.given = Some(rows.into());
+    Ok(Box::new(reader.begun(options, None, None)?))
+}
+
+/// A row that is no text, and its number.
+type Given = (u64, Vec<Zeroizing<String>>);
 
 /// A column, and where its cells go.
 pub(super) struct Column {
@@ -126,6 +107,10 @@ pub(super) struct Reader {
     pub(super) source: Decode,
     tally: Tally,
     ended: bool,
+    /// Rows that are no text, where the table is none.
+    given: Option<VecDeque<Given>>,
+    /// Cells of their header: what is left out at the end of such a row is empty.
+    width: usize,
 }
 
 /// Whether a row holds names of columns, where records are expected.
@@ -142,8 +127,72 @@ const HEADER: usize = 5;
 const SAMPLE: usize = 50;
 
 impl Reader {
+    /// A table of which nothing is known yet.
+    fn new(
+        options: &ReadOptions,
+        splitter: Splitter,
+        source: Decode,
+        (chunk, at): (Zeroizing<Vec<u8>>, usize),
+    ) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            columns: Vec::new(),
+            header: Vec::new(),
+            password: None,
+            manager: None,
+            rest: None,
+            decodes: options.entities == Entities::Decode,
+            separator: options.folder_separator,
+            bin: Bin::of(options),
+            flexible: options.flexible,
+            splitter,
+            chunk,
+            at,
+            source,
+            tally: Tally::default(),
+            ended: false,
+            given: None,
+            width: 0,
+        }
+    }
+
+    /// Reads the header, and what it says of the columns.
+    fn begun(
+        mut self,
+        options: &ReadOptions,
+        wanted: Option<&'static Manager>,
+        escape: Option<u8>,
+    ) -> Result<Self> {
+        if self.source.guessed {
+            self.queue.push_back(Entry::Note(format!("the encoding was taken to be {}", self.source.name)));
+        }
+        if options.no_header && options.columns.is_none() {
+            return Err(Error::new(ErrorKind::Usage, "without a header the columns need names")
+                .next_step("name them with --columns, for instance --columns name,login,password"));
+        }
+        let (header, line) = self.read_header(options, wanted)?;
+        if let Some(manager) = self.manager {
+            self.read_as(manager, escape, options)?;
+        }
+        if !header.is_empty() {
+            self.map_columns(header, line, options)?;
+        }
+        Ok(self)
+    }
+
     /// Brings the next row; `false` at the end.
     pub(super) fn advance(&mut self) -> Result<bool> {
+        if let Some(given) = &mut self.given {
+            let Some((line, mut row)) = given.pop_front() else {
+                self.ended = true;
+                return Ok(false);
+            };
+            if row.len() < self.width {
+                row.resize_with(self.width, Zeroizing::default);
+            }
+            self.splitter.put(line, &row);
+            return Ok(true);
+        }
         loop {
             let rest = self.chunk.get(self.at..).unwrap_or_default();
             let (used, whole) = self.splitter.feed(rest);
@@ -162,6 +211,13 @@ impl Reader {
 
     /// Cells of the rows that come next, without taking them.
     fn sample(&self, columns: usize) -> Sample {
+        if let Some(given) = &self.given {
+            return given
+                .iter()
+                .take(SAMPLE)
+                .map(|(_, row)| row.iter().take(columns).cloned().collect())
+                .collect();
+        }
         let mut splitter = Splitter::new(self.splitter.dialect);
         let mut rest = self.chunk.get(self.at..).unwrap_or_default();
         let mut rows = Vec::new();
@@ -261,7 +317,7 @@ impl Reader {
         })?;
         let is_ours = |name: &str| manager.is_some_and(|manager| manager.knows(name));
         self.queue.push_back(Entry::Note(columns::mapping(&header, &targets, is_ours)));
-        self.propose(&targets, &sample);
+        self.propose(&header, &targets, &sample);
         let from = targets.iter().position(|target| *target == Target::Rest).unwrap_or(targets.len());
         self.rest = rest.map(|rest| (from, rest));
         self.password = targets.iter().position(|target| *target == Target::Field(Field::Password));
@@ -271,11 +327,14 @@ impl Reader {
     }
 
     /// Says what the sample looks like. Nothing is read otherwise for it: a second file might look different.
-    fn propose(&mut self, targets: &[Target], sample: &Sample) {
+    fn propose(&mut self, header: &[String], targets: &[Target], sample: &Sample) {
         for (index, target) in targets.iter().enumerate() {
             let column = index + 1;
+            // What a manager's row says of a column is not guessed at.
+            let named = self.manager.zip(header.get(index));
+            let is_known = named.is_some_and(|(manager, name)| manager.knows(name));
             match target {
-                Target::Custom(_, CustomKind::Text) if columns::looks_secret(sample, index) => {
+                Target::Custom(_, CustomKind::Text) if !is_known && columns::looks_secret(sample, index) => {
                     self.queue.push_back(Entry::Note(format!(
                         "column {column} looks like a secret, but its name does not say so: --map {column}=password:NAME would hide it"
                     )));

@@ -277,6 +277,16 @@ impl Splitter {
         true
     }
 
+    /// A row that was never a text.
+    pub(super) fn put(&mut self, line: u64, cells: &[Zeroizing<String>]) {
+        self.row.clear(line);
+        self.row.data.reserve(cells.iter().map(|cell| cell.len()).sum());
+        for cell in cells {
+            self.row.data.extend_from_slice(cell.as_bytes());
+            self.row.end_cell();
+        }
+    }
+
     pub(super) fn next_row(&mut self) {
         let line = self.line;
         self.row.clear(line);

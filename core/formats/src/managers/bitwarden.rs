@@ -41,10 +41,11 @@ fn is_own(document: &Value) -> bool {
     };
     let is_object = |item: &Value, kind: &str| matches!(item.get(kind), Some(Value::Object(_)));
     let is_item = |item: &Value| kinds.iter().any(|kind| is_object(item, kind));
+    let is_single = |one: &Value| is_printed(one) || is_item(one) && one.has("type") && one.has("name");
     match document {
         // As `bw list items` and `bw get item` print them.
         Value::List(items) => items.iter().any(|item| is_printed(item) || is_item(item) && item.has("type")),
-        one if is_printed(one) => true,
+        one if is_single(one) => true,
         _ => {
             matches!(document.get("encrypted"), Some(Value::Bool(_)))
                 && (items.is_some() || document.has("data"))
@@ -68,7 +69,10 @@ pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let document = match document(input)? {
         Value::List(items) => Value::Object(vec![("items".to_owned(), Value::List(items))]),
-        one if is_printed(&one) => Value::Object(vec![("items".to_owned(), Value::List(vec![one]))]),
+        // One item, as the command line prints it or as somebody copied it.
+        one @ Value::Object(_) if !one.has("items") && !one.has("encrypted") && is_own(&one) => {
+            Value::Object(vec![("items".to_owned(), Value::List(vec![one]))])
+        }
         whole => whole,
     };
     of_document(document, None, options)
@@ -86,8 +90,7 @@ fn of_document(document: Value, zip: Option<Zip>, options: &ReadOptions) -> Resu
     let mut encrypted = take(&mut members, "encrypted");
     if matches!(encrypted, Value::Bool(true)) {
         if !matches!(take(&mut members, "passwordProtected"), Value::Bool(true)) {
-            let what = "this export of Bitwarden is encrypted for its account alone";
-            return Err(Error::new(ErrorKind::Input, what).next_step(super::bitwarden_protected::OTHER));
+            return Ok(for_its_account(&members));
         }
         let inside = super::bitwarden_protected::open(&members, options)?;
         // Of the file itself nothing is a record's; what counts is inside.
@@ -115,6 +118,19 @@ fn of_document(document: Value, zip: Option<Zip>, options: &ReadOptions) -> Resu
     }
     reader.items = items.into_iter().enumerate();
     Ok(Box::new(reader))
+}
+
+/// Of an export that is encrypted for its account nothing can be taken: all of it is one reject.
+fn for_its_account(members: &Members) -> Entries {
+    let mut tally = Tally::default();
+    let leaves = json::leaves(members);
+    tally.read(leaves);
+    let why = format!(
+        "this export of Bitwarden is encrypted with the account's own key; export again as password protected or plain: {}",
+        super::bitwarden_protected::OTHER
+    );
+    let reject = tally.refuse(tally.mark(), leaves, Position::pointer(""), why);
+    Box::new(std::iter::once(reject).chain(tally.finish()).map(Ok))
 }
 
 /// The members of the document.

@@ -278,6 +278,9 @@ fn credential(item: &mut Item<'_>, kind: &str, members: &mut Members, at: &str) 
         }
         "ssh-key" => {
             named(item, members, "privateKey", "Private key", CustomKind::Password);
+            named(item, members, "publicKey", "Public key", CustomKind::Text);
+            named(item, members, "keyType", "Key type", CustomKind::Text);
+            named(item, members, "keyComment", "Comment", CustomKind::Text);
         }
         "wifi" => {
             let (password, _) = editable(item, members, "passphrase");

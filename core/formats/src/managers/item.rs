@@ -13,6 +13,7 @@ use crate::zip::Zip;
 use keyferry_crypto::error::Position;
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
+use std::collections::HashMap;
 
 /// Why dates are told though a record knows them.
 pub(crate) const DATES: &str = "an environment keeps its own dates";
@@ -36,12 +37,15 @@ pub(crate) struct Item<'a> {
     pub(crate) include_trash: bool,
     /// It lies there.
     pub(crate) in_bin: bool,
+    /// Labels that were numbered, with how many fields were looked at and how many of them have it.
+    pub(crate) numbers: HashMap<String, (usize, usize)>,
 }
 
 impl<'a> Item<'a> {
     /// An item of which nothing is known yet.
     pub(crate) fn new(at: &'a str, tally: &'a mut Tally) -> Self {
-        Self { record: Record::default(), at, tally, zip: None, include_trash: false, in_bin: false }
+        let (record, numbers) = (Record::default(), HashMap::new());
+        Self { record, at, tally, zip: None, include_trash: false, in_bin: false, numbers }
     }
 }
 
@@ -178,7 +182,7 @@ impl Item<'_> {
     }
 
     /// `URL 2` for the second, and so on.
-    fn numbered(&self, label: &str) -> String {
+    fn numbered(&mut self, label: &str) -> String {
         let further = |custom: &&Custom| {
             custom
                 .name
@@ -186,7 +190,11 @@ impl Item<'_> {
                 .and_then(|rest| rest.strip_prefix(' '))
                 .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        format!("{label} {}", self.record.customs.iter().filter(further).count() + 2)
+        // Each field is looked at once, however many addresses a record has.
+        let (seen, count) = self.numbers.entry(label.to_owned()).or_default();
+        *count += self.record.customs.iter().skip(*seen).filter(further).count();
+        *seen = self.record.customs.len();
+        format!("{label} {}", *count + 2)
     }
 
     /// A passkey: its JSON, hidden.

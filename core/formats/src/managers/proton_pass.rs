@@ -4,16 +4,16 @@
 //! Mapping: a user name is the login and the e-mail address a field, or the login where there is no other; own fields by
 //! their labels and types; cards, identities, keys and networks member by member; a pinned item is a favourite.
 //! Resolved: ids, kinds, versions. Told: the bin (where it is not asked for), dates, how a vault looks, what belongs to apps.
-//! Not read: `data.pgp`, which is encrypted. The whole archive is kept in memory.
+//! `data.pgp` in its place is a message of `OpenPGP`, which its passphrase opens. The whole archive is kept in memory.
 
 use super::item::{Item, OWN, list, object};
 use super::items::{BIN, Document, Kept};
 use crate::columns::kind_of;
-use crate::document::{NO_RECORD, take};
+use crate::document::{NO_RECORD, parsed, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
 use crate::zip::Zip;
-use crate::{Entries, ReadOptions, date};
+use crate::{Entries, ReadOptions, date, openpgp};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
 use std::io::Read;
@@ -42,9 +42,13 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
 }
 
 pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    let zip = Zip::open(input)?;
-    if zip.names().any(|name| name.ends_with("data.pgp")) {
-        return Err(encrypted());
+    let mut zip = Zip::open(input)?;
+    let sealed = zip.names().find(|name| name.ends_with("data.pgp")).map(str::to_owned);
+    if let Some(sealed) = sealed.and_then(|name| zip.take(&name).transpose()) {
+        let plain = openpgp::open(&sealed?, options, "this export of Proton Pass")?;
+        let (mut document, members) = Document::of(parsed(&plain)?, WHOSE)?;
+        document.zip = Some(zip);
+        return entries(document, members, options);
     }
     let name =
         if zip.names().any(|name| name == "data.json") { "data.json" } else { "Proton Pass/data.json" };
@@ -53,8 +57,9 @@ pub(crate) fn read_zip(input: Box<dyn Read + Send>, options: &ReadOptions) -> Re
 }
 
 fn encrypted() -> Error {
-    Error::new(ErrorKind::Input, "this export of Proton Pass is encrypted with a passphrase (data.pgp)")
-        .next_step("decrypt it with gpg -d and import the JSON, or export it there without encryption; shred the file afterwards")
+    Error::new(ErrorKind::Input, "this export of Proton Pass says that its items are encrypted").next_step(
+        "export it there with a passphrase (PGP), or without encryption; shred the file afterwards",
+    )
 }
 
 fn entries(mut document: Document, mut members: Members, options: &ReadOptions) -> Result<Entries> {

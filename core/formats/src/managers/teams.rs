@@ -1,7 +1,7 @@
-//! JSON of what teams and companies use, mostly answers of its API: `ManageEngine` Password Manager Pro and PAM360, IT Glue, Hudu, Pleasant
+//! JSON of what teams and companies use, mostly answers of its API: `ManageEngine` Password Manager Pro and PAM360, `CyberArk`, IT Glue, Hudu, Pleasant
 //! Password Server.
 //!
-//! Signatures: `operation` with `Details`; `data` with objects of type `passwords`, or that have `attributes` with a `password`;
+//! Signatures: `operation` with `Details`; `safeName` beside `platformId`; `data` with objects of type `passwords`, or that have `attributes` with a `password`;
 //! `asset_passwords`; `Credentials` or `Children` with `CustomUserFields` or `GroupId`.
 //! Mapping: a resource is a folder, organisations and companies are vaults, a category is a tag, groups of Pleasant nest. `N/A` of
 //! `ManageEngine` is nothing, and so is what hides a password; a listing without passwords is told.
@@ -27,6 +27,16 @@ use std::io::Read;
 pub(crate) fn fits_pmp(head: &Head<'_>) -> Fit {
     let operation = head.json().and_then(|document| document.get("operation"));
     operation.is_some_and(|operation| operation.has("Details")).into()
+}
+
+/// Whether it is `CyberArk`'s: one account, a list of them, or an answer with one.
+pub(crate) fn fits_cyberark(head: &Head<'_>) -> Fit {
+    let own = |one: &Value| one.has("safeName") && one.has("platformId");
+    let is_own = |document: &Value| match (document, document.get("value")) {
+        (Value::List(list), _) | (_, Some(Value::List(list))) => list.iter().any(own),
+        _ => own(document),
+    };
+    head.json().is_some_and(is_own).into()
 }
 
 /// Whether it is IT Glue's.
@@ -165,6 +175,59 @@ fn share(document: &mut Document, accounts: &mut [Value], name: &str, value: &Va
     } else {
         document.tally.read(copies - 1);
     }
+}
+
+const CYBERARK: Map = Map {
+    name: &["name"],
+    login: &["userName"],
+    // Whoever asks for the secrets one by one puts them beside their accounts.
+    password: &["secret", "password"],
+    url: &["address"],
+    vault: &["safeName"],
+    created: &["createdTime"],
+    changed: &["categoryModificationTime"],
+    resolved: &["id", "secretType"],
+    own: &["secretManagement", "remoteMachinesAccess", "categoryModificationTime"],
+    ..NOTHING
+};
+
+pub(crate) fn read_cyberark(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let value = match document(input)? {
+        one if one.has("safeName") => Value::List(vec![one]),
+        other => other,
+    };
+    let document = match value {
+        Value::List(list) => {
+            let mut document = Document::default();
+            document.tally.read(list.iter().map(Value::leaves).sum());
+            document.items(list, "", &RecordPath::default());
+            document
+        }
+        other => {
+            let (mut document, mut members) = Document::of(other, "CyberArk")?;
+            document.items(list(&mut members, "value"), "/value", &RecordPath::default());
+            document.resolve(&mut members, &["count", "total", "nextLink"]);
+            document.leave_rest(members, "");
+            document
+        }
+    };
+    Ok(document.entries(Box::new(|item, mut members| {
+        CYBERARK.fill(item, &mut members);
+        without_password(item);
+        // What its platform asks for beyond that is a field by its own name.
+        let properties = object(&mut members, "platformAccountProperties");
+        let (plain, rest): (Members, Members) = properties
+            .into_iter()
+            .partition(|(_, value)| !matches!(value, Value::List(_) | Value::Object(_)));
+        for (label, value) in plain {
+            item.tally.carried(value.leaves());
+            let text = value.into_text().unwrap_or_default();
+            item.labelled(label, text);
+        }
+        item.unknown("platformAccountProperties", rest);
+        item.unknown("", members);
+        Kept::Record
+    })))
 }
 
 const IT_GLUE: Map = Map {

@@ -211,7 +211,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     }
     let bytes = vault.open(text.expose())?.map_err(|fault| fault.told(None))?;
     vault.opened += 1;
-    let bytes = match crate::read_inside(bytes, within.name.as_deref(), &within)? {
+    let bytes = match crate::read_inside(bytes, within.name.as_deref(), &within, crate::Tables::Kept)? {
         Inside::Read(entries) => return Ok(entries),
         Inside::Bytes(bytes) => bytes,
     };

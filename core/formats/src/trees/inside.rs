@@ -34,7 +34,7 @@ pub(crate) enum Inside {
 }
 
 /// A record of the file's name: one line is its password, anything else its attachment.
-pub(super) fn file(mut bytes: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Entries {
+pub(crate) fn file(mut bytes: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Entries {
     let (mut tally, mut entries) = (Tally::default(), Vec::new());
     let name = options.name.clone().unwrap_or_else(|| "secret".to_owned());
     let mut record = Record { name: stem(options.name.as_deref()), ..Record::default() };

@@ -381,7 +381,7 @@ fn tree(
         && let Some((bytes, _)) = opener.bytes(text, "data:", "/data")?
     {
         opener.finish(&metadata)?;
-        return Ok(match crate::read_inside(bytes, within.name.as_deref(), within)? {
+        return Ok(match crate::read_inside(bytes, within.name.as_deref(), within, crate::Tables::Kept)? {
             Inside::Read(entries) => entries,
             Inside::Bytes(bytes) => inside::file(bytes, within),
         });
@@ -400,7 +400,7 @@ fn tree(
         crate::wiped::append(&mut whole, json::text(value).expose().as_bytes());
         crate::wiped::append(&mut whole, b"\n");
     }
-    match crate::read_inside(whole, None, within)? {
+    match crate::read_inside(whole, None, within, crate::Tables::Kept)? {
         Inside::Read(entries) => {
             let told = document.tally.finish().into_iter().filter(|entry| matches!(entry, Entry::Note(_)));
             Ok(Box::new(entries.chain(told.map(Ok))))

@@ -6,6 +6,7 @@
 
 use super::documents::shapes;
 use super::markup;
+use super::wrapping;
 use keyferry_crypto::model::{Entry, Record, Values};
 use keyferry_crypto::secret::SecretString;
 use keyferry_formats::{Format, ReadOptions, detect::detect, json_line, reader};
@@ -29,6 +30,13 @@ struct Planted {
 
 impl Planted {
     fn bytes(&self) -> Vec<u8> {
+        match self.format.name() {
+            "padloc" => return wrapping::padloc(&self.text),
+            "buttercup" => return wrapping::buttercup('b', &self.text),
+            "xlsx" => return wrapping::xlsx(&self.text),
+            "ods" => return wrapping::ods(&self.text),
+            _ => {}
+        }
         self.member
             .map_or_else(|| self.text.clone().into_bytes(), |member| zipped(member, self.text.as_bytes()))
     }
@@ -89,7 +97,17 @@ fn samples(format: Format) -> Vec<Planted> {
         }
         "bitwarden-json" | "bitwarden-protected" => exports_of_bitwarden(format),
         // Their values stand in no text: `keepass_conservation`, `kdb`, `psafe` and `sealed`.
-        "keepass-xml" | "kdbx" | "kdb" | "psafe3" | "ansible-vault" | "sops" => Vec::new(),
+        // `openpgp` holds other formats, and `xls` goes the way of its neighbours: `containers`.
+        "keepass-xml" | "kdbx" | "kdb" | "psafe3" | "ansible-vault" | "sops" | "openpgp" | "xls" => {
+            Vec::new()
+        }
+        "xlsx" | "ods" => {
+            vec![table(
+                format,
+                "vault,folder,name,login,password,url,description,tags,totp,color,favorite,Own",
+                3,
+            )]
+        }
         name => {
             let tables: Vec<_> = TABLES.iter().filter(|(of, ..)| *of == name).collect();
             if tables.is_empty() {
@@ -115,6 +133,11 @@ fn tables() -> Vec<Planted> {
 
 /// Whose table, its header, and how many rows it gets: one where more would be told of the first alone.
 const TABLES: &[(&str, &str, usize)] = &[
+    (
+        "chrome-sqlite-csv",
+        "origin_url,action_url,username_value,password_value,display_name,date_created,times_used,more",
+        1,
+    ),
     (
         "firefox-csv",
         "url,username,password,httpRealm,formActionOrigin,guid,timeCreated,timeLastUsed,timePasswordChanged",
@@ -298,13 +321,20 @@ const BITWARDEN_IDS: &[&str] = &["id", "organizationId", "type"];
 
 /// An archive of one member.
 pub(super) fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
+    zipped_all(&[(name, content)])
+}
+
+/// An archive of these members.
+pub(super) fn zipped_all(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut archive = rawzip::ZipArchiveWriter::new(&mut out);
-    let (mut entry, config) = archive.new_file(name).start().unwrap();
-    let mut writer = config.wrap(&mut entry);
-    writer.write_all(content).unwrap();
-    let (_, descriptor) = writer.finish().unwrap();
-    entry.finish(descriptor).unwrap();
+    for (name, content) in members {
+        let (mut entry, config) = archive.new_file(name).start().unwrap();
+        let mut writer = config.wrap(&mut entry);
+        writer.write_all(content).unwrap();
+        let (_, descriptor) = writer.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    }
     archive.finish().unwrap();
     out
 }
@@ -789,7 +819,7 @@ fn lost(planted: &Planted, read: &Read) -> Vec<String> {
 }
 
 fn options() -> ReadOptions {
-    ReadOptions { no_password: true, ..ReadOptions::default() }
+    ReadOptions { no_password: true, passphrase: Some(wrapping::PASSPHRASE.into()), ..ReadOptions::default() }
 }
 
 fn open(planted: &Planted) -> keyferry_formats::Entries {

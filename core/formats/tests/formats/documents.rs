@@ -81,6 +81,34 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             ],
             &["AuthenticatorSecret", "Name"],
         ),
+        "duo" => shape(
+            vec![
+                json!([{"name": "", "otpGenerator": {"otpSecret": "=GEZDGNBVGY3TQOJQ", "counter": ""}, "accountType": "", "pkey": "", "logoUri": ""}, {"name": "", "otpGenerator": {"otpSecret": "=GEZDGNBVGY3TQOJQ"}}, ""]),
+            ],
+            &["accountType", "pkey"],
+        ),
+        "steam" => shape(
+            vec![
+                json!({"accounts": {"a": {"shared_secret": "=MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "account_name": "", "identity_secret": "", "revocation_code": "", "steamid": "", "uri": "", "server_time": "", "Session": {"x": ""}}, "b": ""}}),
+                json!({"shared_secret": "=MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=", "account_name": ""}),
+            ],
+            &["steamid", "uri"],
+        ),
+        "buttercup" => shape(
+            vec![
+                json!({"id": "", "a": {"x": {"value": ""}}, "c": "", "del": {"e": {"y": ""}}, "g": [{"id": "=g", "g": "=0", "t": "", "a": {"own": {"value": ""}}, "permissions": [""]}, ""], "e": [
+                    {"id": "", "g": "=g", "p": {"title": {"value": "", "created": "", "updated": ""}, "username": {"value": ""}, "password": {"value": "", "history": [{"value": "", "updated": ""}]}, "URL": {"value": ""}, "note": {"value": ""}, "more": {"value": ""}, "old": {"value": "", "deleted": 1}}, "a": {"BC_ENTRY_FIELD_TYPE:more": {"value": "=password"}, "BC_ENTRY_TAGS": {"value": ""}, "BC_ENTRY_ATTACHMENT:1": {"value": ""}, "x": {"value": ""}}, "permissions": [""]},
+                    {"id": "", "g": "=0", "p": {"title": "", "password": {"value": ""}, "cvv": {"value": ""}}, "a": {"BC_ENTRY_FACADE_TYPE": {"value": "=credit_card"}}}, ""]}),
+            ],
+            &["id"],
+        ),
+        "padloc" => shape(
+            vec![
+                json!({"id": "", "items": [{"id": "", "name": "", "icon": "", "category": "", "tags": [""], "note": "", "updated": "", "attachments": [{"name": ""}], "history": [{"name": ""}], "fields": [{"name": "", "type": "=username", "value": ""}, {"name": "", "type": "=password", "value": ""}, {"name": "", "type": "=url", "value": ""}, {"name": "", "type": "=note", "value": ""}, {"name": "", "type": "=pin", "value": ""}, {"name": "", "value": "", "masked": true}, {"name": "=x", "value": "=", "more": ""}, ""]}, ""]}),
+                json!([{"uuid": "", "name": "", "fields": []}]),
+            ],
+            &["id", "icon", "uuid", "name"],
+        ),
         "proton-authenticator" => shape(
             vec![
                 json!({"version": "", "entries": [{"id": "", "content": {"uri": "", "entry_type": "", "name": ""}, "note": ""}]}),
@@ -205,6 +233,13 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
                 json!({"operation": {"name": "", "result": {"status": ""}, "Details": [{"RESOURCE ID": "", "RESOURCE NAME": "", "RESOURCE TYPE": "", "DNS NAME": "", "ACCOUNT LIST": [{"ACCOUNT NAME": "", "ACCOUNT ID": "", "PASSWORD": "", "PASSWORD STATUS": "", "NOTES": "=N/A"}, ""]}, {"RESOURCE NAME": "", "RESOURCE URL": "", "ACCOUNT LIST": []}, ""]}}),
             ],
             &["RESOURCE ID", "ACCOUNT ID"],
+        ),
+        "cyberark-json" => shape(
+            vec![
+                json!({"value": [{"id": "", "name": "", "address": "", "userName": "", "platformId": "", "safeName": "", "secretType": "", "secret": "", "platformAccountProperties": {"Port": "", "deep": [""]}, "secretManagement": {"x": ""}, "createdTime": ""}, ""], "count": ""}),
+                json!([{"safeName": "", "platformId": "", "name": ""}]),
+            ],
+            &["id", "secretType", "count"],
         ),
         "itglue-json" => shape(
             vec![

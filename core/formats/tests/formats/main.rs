@@ -3,6 +3,7 @@
 mod archive;
 mod bin;
 mod conservation;
+mod containers;
 mod documents;
 mod hostile;
 mod kdb;
@@ -15,6 +16,7 @@ mod psafe;
 mod samples;
 mod sealed;
 mod table;
+mod wrapping;
 mod writers;
 
 #[path = "../support/any_format.rs"]

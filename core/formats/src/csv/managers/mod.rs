@@ -12,10 +12,11 @@ mod table;
 pub(crate) use table::{DASHLANE, MANAGERS};
 
 use super::header::rows_of;
-use crate::columns::normal;
+use crate::columns::{self, normal};
 use crate::head::{Fit, Head};
 use crate::tally::Tally;
 use keyferry_crypto::model::Record;
+use zeroize::Zeroizing;
 
 /// One manager's table.
 pub(crate) struct Manager {
@@ -101,6 +102,13 @@ pub(crate) fn fits(manager: &Manager, head: &Head<'_>) -> Fit {
         Some(found) => (found.format == manager.format).into(),
         None => (manager.is)(rows).into(),
     }
+}
+
+/// Whether a row of cells may be a header: a manager's, or one with a column that is known among several.
+pub(crate) fn is_header_row(row: &[Zeroizing<String>]) -> bool {
+    let names: Vec<String> = row.iter().map(|cell| cell.trim().to_owned()).collect();
+    let filled = names.iter().filter(|name| !name.is_empty()).count();
+    filled > 1 && (names.iter().any(|name| columns::is_known(name)) || find(&names).is_some())
 }
 
 impl Manager {

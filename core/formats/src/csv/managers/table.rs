@@ -27,6 +27,28 @@ pub(crate) const MANAGERS: &[Manager] = &[
         ..PLAIN
     },
     Manager {
+        format: "chrome-sqlite-csv",
+        name: "Chrome and its kin: the table `logins` of their database, decrypted",
+        left: "dates, what its forms are called",
+        signatures: &[&["origin_url", "username_value", "password_value"]],
+        map: &[
+            ("origin_url", "url"),
+            ("username_value", "login"),
+            ("password_value", "password"),
+            ("display_name", "name"),
+            ("action_url", OWN),
+            ("username_element", OWN),
+            ("password_element", OWN),
+            ("submit_element", OWN),
+            ("signon_realm", OWN),
+            ("date_created", DATES),
+            ("date_last_used", DATES),
+            ("date_password_modified", DATES),
+            ("times_used", OWN),
+        ],
+        ..PLAIN
+    },
+    Manager {
         format: "firefox-csv",
         name: "Firefox, Waterfox, LibreWolf",
         left: "the browser's own login, `guid`, `formActionOrigin`, dates",
@@ -59,7 +81,10 @@ pub(crate) const MANAGERS: &[Manager] = &[
         format: "safari-csv",
         name: "Safari, Apple Passwords, iCloud Keychain",
         left: NOTHING,
-        signatures: &[&["Title", "URL", "Username", "Password", "Notes", "OTPAuth"]],
+        signatures: &[
+            &["Title", "URL", "Username", "Password", "Notes", "OTPAuth"],
+            &["Title", "URL", "Username", "Password", "OTPAuth"],
+        ],
         map: &[("OTPAuth", CODE)],
         ..PLAIN
     },

@@ -1,8 +1,8 @@
 //! Delinea (Thycotic) Secret Server's XML.
 //!
 //! Signature: `ImportFile` with `Secrets` or `Folders`. Mapping: `\` nests; items of a secret by their slugs: user name, password,
-//! address and notes fill the record, `machine`, `server` or `host` the address where there is no other; every other one is a field by
-//! its name. Backup codes are a hidden field.
+//! address and notes fill the record; every other one, a machine or server too, is a field by its name. Backup codes are a
+//! hidden field.
 //! Resolved: templates. Told: groups, sites, templates, rights of folders; files, of which the export has only names, are fields.
 //! The whole document is kept in memory.
 
@@ -48,23 +48,12 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     let path = item.text(&mut members, "FolderPath");
     item.record.path = folders(&path, '\\');
     item.resolve(&mut members, &["SecretTemplateName", "SecretTemplateId", "SecretId", "SiteId", "FolderId"]);
-    let mut hosts = Vec::new();
     for (_, list) in each(&mut members, "SecretItems") {
         let mut list = inner(list);
         for (at, value) in each(&mut list, "SecretItem") {
-            hosts.extend(secret_item(item, inner(value), &format!("SecretItems/{at}")));
+            secret_item(item, inner(value), &format!("SecretItems/{at}"));
         }
         item.unknown("SecretItems", list);
-    }
-    for (label, host) in hosts {
-        if item.record.url.is_empty() {
-            if !label.is_empty() {
-                item.tally.turned_out_resolved();
-            }
-            item.record.url = host;
-        } else {
-            item.labelled(label, host);
-        }
     }
     let code = item.text(&mut members, "TotpKey");
     item.code("TOTP", code);
@@ -75,8 +64,8 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     Kept::Record
 }
 
-/// One item; of a machine its label and name, which may be the record's address.
-fn secret_item(item: &mut Item<'_>, mut members: Members, at: &str) -> Option<(String, String)> {
+/// One item.
+fn secret_item(item: &mut Item<'_>, mut members: Members, at: &str) {
     let slug = item.mark(&mut members, "Slug").to_ascii_lowercase();
     item.resolve(&mut members, &["FieldId"]);
     let value = item.text(&mut members, "Value");
@@ -96,19 +85,14 @@ fn secret_item(item: &mut Item<'_>, mut members: Members, at: &str) -> Option<(S
             "url" => item.url(value),
             _ => item.note(&value),
         }
-        item.unknown(at, members);
-        return None;
+        return item.unknown(at, members);
     }
     let mut label = item.text(&mut members, "FieldName");
     item.unknown(at, members);
-    if matches!(slug.as_str(), "server" | "machine" | "host" | "hostname") {
-        return Some((label, value));
-    }
     // A label in another language says less than its slug.
     let hidden = [kind_of(&label), kind_of(&slug.replace('-', " "))].contains(&CustomKind::Password);
     if label.is_empty() {
         label = slug;
     }
     item.field(label, if hidden { CustomKind::Password } else { CustomKind::Text }, value);
-    None
 }
