@@ -57,6 +57,15 @@ test-go: ## a client in Go, written from what is known of the API and not from t
 		test -z "$$(gofmt -l .)" && go vet . && go run . $(abspath $(TARGET))/debug/keyferry ../../docs/compatibility.md ../../README.md; \
 	else echo "skipped: the client in Go (make setup installs go)"; fi
 
+# The server's own core, HTTP API and KV engine from the Go module proxy, built once: the first time takes ten minutes or more.
+VAULT_SERVER := .cache/vault-server
+$(VAULT_SERVER): tests/vault-server/main.go tests/vault-server/go.mod tests/vault-server/go.sum
+	cd tests/vault-server && GOCACHE=$(abspath .cache/go) GOTOOLCHAIN=local GOFLAGS=-buildvcs=false go build -o $(abspath $@) .
+
+test-vault: $(VAULT_SERVER) ## live import from a real server of HashiCorp Vault; not part of `make test`, which has its answers recorded
+	$(BUILD)
+	KEYFERRY_VAULT_SERVER=$(abspath $(VAULT_SERVER)) $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kv:: --nocapture
+
 record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed
 	$(BUILD)
 	KEYFERRY_RECORD=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official/test_drop_in.py

@@ -391,8 +391,9 @@ kf_status kf_job_set_archive_passphrase(kf_job job,
 // runs the job returns `KF_INTERRUPTED`. A cancelled handle stays cancelled.
 kf_status kf_job_cancel(kf_job job);
 
-// Brings a file's records into an environment, then reads back and compares. `file` is CSV, Passwork's or Bitwarden's JSON, JSON lines
-// or an archive (`.kfa`), found by content and ending, or named: "csv:people.txt". `path` is a vault and folder to put
+// Brings a file's records into an environment, then reads back and compares. `file` is whatever `keyferry formats` lists or an
+// archive (`.kfa`), found by content and ending, or named: "csv:people.txt"; or a folder; or a server of HashiCorp Vault or OpenBao,
+// "vault://HOST:8200/secret", with the token of the variable `KEYFERRY_VAULT_TOKEN`. `path` is a vault and folder to put
 // them in, or NULL. `options` is NULL or JSON; see `kf_migrate`. `report`, where it is not NULL, gets JSON: counts, names
 // and reasons, no secrets.
 kf_status kf_import(kf_job job,
@@ -428,6 +429,7 @@ kf_status kf_export(kf_job job,
 // - `key_file`: the key file of a KDBX; its passphrase, and that of every file that another program encrypted, comes from the
 //   variable `KEYFERRY_FILE_PASSPHRASE`, or from the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names;
 // - `map`: an object of CSV columns and the fields that they are;
+// - `more_files`: a list of files and folders that are read as one source with the one that was given;
 // - `rejects`: a file for a list of what could not be taken;
 // - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`
 //   know this job too.

@@ -1,6 +1,6 @@
 //! Jobs: records moved or compared, with progress told and a wish to stop heard.
 
-use crate::boundary::{Context, Out, Outcome, call, call_with_outcome, name, secret};
+use crate::boundary::{Context, Out, Outcome, call, call_with_outcome, name, secret, usage};
 use crate::buffer::kf_buffer;
 use crate::environment::{ENVIRONMENTS, at, kf_environment, to_json};
 use crate::handle::Table;
@@ -13,6 +13,7 @@ use keyferry_core::engine::{self, ArchiveKeys, Endpoint, Journal, Options, Progr
 use keyferry_core::secret::SecretString;
 use std::ffi::{c_char, c_void};
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -105,8 +106,9 @@ pub extern "C" fn kf_job_cancel(job: kf_job) -> kf_status {
     })
 }
 
-/// Brings a file's records into an environment, then reads back and compares. `file` is CSV, Passwork's or Bitwarden's JSON, JSON lines
-/// or an archive (`.kfa`), found by content and ending, or named: "csv:people.txt". `path` is a vault and folder to put
+/// Brings a file's records into an environment, then reads back and compares. `file` is whatever `keyferry formats` lists or an
+/// archive (`.kfa`), found by content and ending, or named: "csv:people.txt"; or a folder; or a server of HashiCorp Vault or OpenBao,
+/// "vault://HOST:8200/secret", with the token of the variable `KEYFERRY_VAULT_TOKEN`. `path` is a vault and folder to put
 /// them in, or NULL. `options` is NULL or JSON; see `kf_migrate`. `report`, where it is not NULL, gets JSON: counts, names
 /// and reasons, no secrets.
 #[unsafe(no_mangle)]
@@ -152,6 +154,7 @@ pub extern "C" fn kf_export(
 /// - `key_file`: the key file of a KDBX; its passphrase, and that of every file that another program encrypted, comes from the
 ///   variable `KEYFERRY_FILE_PASSPHRASE`, or from the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names;
 /// - `map`: an object of CSV columns and the fields that they are;
+/// - `more_files`: a list of files and folders that are read as one source with the one that was given;
 /// - `rejects`: a file for a list of what could not be taken;
 /// - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`
 ///   know this job too.
@@ -202,9 +205,10 @@ pub extern "C" fn kf_verify(
 ) -> kf_status {
     call_with_outcome(|| {
         let out = Out::optional(report);
-        let (a, b) = (endpoint((a, a_path), "a_path")?, endpoint((b, b_path), "b_path")?);
         let handle = handle(job)?;
         let choice = Choice::parse(options)?;
+        let a = endpoint((a, a_path), &choice.more_files, "a_path")?;
+        let b = endpoint((b, b_path), &[], "b_path")?;
         let archive = ArchiveKeys::of([&a, &b], handle.given().archive_passphrase.clone());
         let options = Options { archive, ..choice.into_options()? };
         let work = async move |watched: &ProgressQueue| engine::verify(&a, &b, &options, watched).await;
@@ -225,9 +229,10 @@ fn transfer(
 ) -> kf_status {
     call_with_outcome(|| {
         let out = Out::optional(report);
-        let (from, to) = (endpoint(source, "the source's path")?, endpoint(sink, "the sink's path")?);
         let handle = handle(job)?;
         let choice = Choice::parse(options)?;
+        let from = endpoint(source, &choice.more_files, "the source's path")?;
+        let to = endpoint(sink, &[], "the sink's path")?;
         let journal = choice.journal.clone();
         let mut options = choice.into_options()?;
         options.archive = ArchiveKeys::of([&from, &to], handle.given().archive_passphrase.clone());
@@ -244,9 +249,13 @@ fn transfer(
     })
 }
 
-fn endpoint((environment, path): Side, what: &str) -> Outcome<Endpoint> {
+fn endpoint((environment, path): Side, more: &[PathBuf], what: &str) -> Outcome<Endpoint> {
     if environment == 0 {
-        return Ok(Endpoint::file(name(path, what)?));
+        let first = PathBuf::from(name(path, what)?);
+        return Ok(Endpoint::several(std::iter::once(first).chain(more.iter().cloned()).collect())?);
+    }
+    if !more.is_empty() {
+        return Err(usage("options: more_files stand beside a file, and the source is an environment"));
     }
     at(&*ENVIRONMENTS.get(environment)?, path)
 }
@@ -256,7 +265,11 @@ fn word(side: &Endpoint) -> String {
     match side {
         Endpoint::Environment(environment, _) => environment.label().to_owned(),
         Endpoint::File { path, .. } => path.display().to_string(),
-        Endpoint::Files(..) | Endpoint::Spooled(..) => "-".to_owned(),
+        Endpoint::Kv(server) => server.address().to_string(),
+        Endpoint::Files(paths, _) => {
+            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+        }
+        Endpoint::Spooled(..) => "-".to_owned(),
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Choice {
     exclude: Vec<String>,
     structure: Option<String>,
     map: BTreeMap<String, String>,
+    pub more_files: Vec<PathBuf>,
     rejects: Option<PathBuf>,
     pub journal: Option<PathBuf>,
 }

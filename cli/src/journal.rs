@@ -42,6 +42,17 @@ impl Jobs {
         self
     }
 
+    /// As if these words had been typed besides.
+    pub fn with_more(&self, more: Vec<String>) -> Self {
+        Self {
+            path: self.path.clone(),
+            words: self.words.iter().cloned().chain(more).collect(),
+            resumed: self.resumed,
+            started: self.started,
+            allow_heavy_kdf: self.allow_heavy_kdf,
+        }
+    }
+
     /// As if these words had been typed, whose options of every command are `global`; the same journal unless they name one.
     pub fn typed(self, words: Vec<String>, global: &Global) -> Self {
         let typed = Self::new(global, words);

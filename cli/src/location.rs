@@ -6,7 +6,7 @@ use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use crate::pins;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, http_transport_trusting};
+use keyferry_core::client::{Client, Session, http_transport_trusting, kv};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -25,6 +25,8 @@ pub enum Location {
     Server(Url),
     /// An embedded environment in a folder, and a place in it: `embedded:DIR//Vault/folder`.
     Embedded(PathBuf, RecordPath),
+    /// A server of HashiCorp Vault or OpenBao: `vault://HOST:PORT/MOUNT/FOLDER`.
+    Secrets(Box<kv::Address>),
     /// A file; `-` is standard input or output.
     File(PathBuf, Option<Format>),
 }
@@ -42,6 +44,9 @@ impl Location {
             // Two slashes end the folder: no name of a folder has them.
             let (folder, place) = folder.split_once("//").unwrap_or((folder, ""));
             return Ok(Self::Embedded(folder.into(), RecordPath::parse(place)));
+        }
+        if kv::address::is_address(word) {
+            return Ok(Self::Secrets(Box::new(kv::Address::parse(word)?)));
         }
         if word.starts_with("https://") || word.starts_with("http://") {
             let url = Url::parse(word).map_err(|error| {
@@ -92,12 +97,29 @@ pub enum Need {
 
 /// Opens an endpoint: a file as it is, an environment unlocked.
 pub async fn endpoint(word: &str, side: Side, config: &Config) -> Result<Endpoint> {
-    if let Location::File(path, format) = Location::parse(word)? {
-        Ok(Endpoint::File { path, format })
-    } else {
-        let (environment, path) = environment(word, side, Need::Contents, config).await?;
-        Ok(Endpoint::Environment(Arc::new(environment), path))
+    match Location::parse(word)? {
+        Location::File(path, format) => Ok(Endpoint::File { path, format }),
+        Location::Secrets(address) => secrets(*address, config),
+        Location::Named(..) | Location::Server(_) | Location::Embedded(..) => {
+            let (environment, path) = environment(word, side, Need::Contents, config).await?;
+            Ok(Endpoint::Environment(Arc::new(environment), path))
+        }
     }
+}
+
+/// A server of secrets, with a token out of variables and files, or one that is asked for on a terminal.
+fn secrets(address: kv::Address, config: &Config) -> Result<Endpoint> {
+    check_scheme(&address.base, config)?;
+    let token = match kv::token::of_process(&address)? {
+        Some(token) => token,
+        None => credentials::ask_for(&format!("Token of {address}: "))?
+            .ok_or_else(|| kv::token::none_at_hand(&address))?,
+    };
+    let trust = kv::token::trust_of_process()?;
+    let server = kv::Server::new(address, token, config.timeout, config.insecure_http, &trust)?;
+    let output = config.output;
+    server.tell_with(move |remark| output.say(&crate::output::clean(remark)));
+    Ok(Endpoint::Kv(Arc::new(server)))
 }
 
 /// Opens a location that must be an environment.
@@ -167,6 +189,10 @@ pub async fn environment_with(
                 "keyferry env list shows those that have names; others are written https://… or embedded:DIR"
                     .to_owned()
             },
+        )),
+        Location::Secrets(_) => Err(usage(
+            format!("`{word}` is a server of secrets where an environment is meant"),
+            "keyferry import, migrate, sync and verify read it as a source",
         )),
         Location::File(..) | Location::Named(..) => Err(usage(
             format!("`{word}` is a file where an environment is meant"),
@@ -293,6 +319,7 @@ pub fn canonical(location: &Location) -> String {
         }
         Location::Server(url) => url.as_str().trim_end_matches('/').to_owned(),
         Location::Named(name, _) => format!("{name}:"),
+        Location::Secrets(address) => address.to_string(),
         Location::File(path, _) => path.display().to_string(),
     }
 }

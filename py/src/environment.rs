@@ -96,7 +96,7 @@ impl Environment {
         self.inner.unlocked().raise()?;
         let _entered = runtime()?.enter();
         let chunks = engine::records(&self.at(path), &options);
-        Ok(Records { state: Mutex::new(Stream { chunks, ready: VecDeque::new() }) })
+        Ok(Records::new(chunks, ErrorKind::Decrypt))
     }
 
     /// The records right in these places, as tables with these columns. `encrypted` says whether the places' vaults are.
@@ -179,9 +179,17 @@ pub struct Records {
     state: Mutex<Stream>,
 }
 
+impl Records {
+    /// What is read, and the kind of error that a record which cannot be taken is.
+    pub fn new(chunks: Receiver<Result<Vec<Entry>>>, rejected: ErrorKind) -> Self {
+        Self { state: Mutex::new(Stream { chunks, ready: VecDeque::new(), rejected }) }
+    }
+}
+
 struct Stream {
     chunks: Receiver<Result<Vec<Entry>>>,
     ready: VecDeque<Result<Record>>,
+    rejected: ErrorKind,
 }
 
 #[pymethods]
@@ -211,7 +219,7 @@ impl Stream {
                     // Whoever iterates must hear of what cannot be read.
                     Entry::Reject(reject) => {
                         let at = Place::Record(format!("{} ({})", reject.label, reject.at));
-                        self.ready.push_back(Err(Error::new(ErrorKind::Decrypt, reject.why).at(at)));
+                        self.ready.push_back(Err(Error::new(self.rejected, reject.why).at(at)));
                     }
                     Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
                 }

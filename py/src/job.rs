@@ -1,10 +1,9 @@
 //! Jobs: records moved or compared, with progress shown and interruption heard.
 
-use crate::environment::Environment;
+use crate::environment::{Environment, Records};
 use crate::error::{Raise, usage};
 use crate::runtime;
 use crate::select::{filter, option};
-use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
 use keyferry_core::engine::{
     self, ArchiveKeys, Base, Conflict, Endpoint, Journal, Keys, MaxDelete, Options, Page, PageFormat,
@@ -12,6 +11,7 @@ use keyferry_core::engine::{
 };
 use keyferry_core::files::{self, locked};
 use keyferry_core::secret::SecretString;
+use keyferry_core::{ErrorKind, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
@@ -98,17 +98,16 @@ fn tell(watched: &ProgressQueue, callback: &Bound<'_, PyAny>) -> PyResult<()> {
 pub enum Place<'py> {
     Environment(Bound<'py, Environment>, Vec<String>),
     File(PathBuf),
+    Files(Vec<PathBuf>),
 }
 
 impl Place<'_> {
-    fn endpoint(self) -> Endpoint {
+    fn endpoint(self) -> PyResult<Endpoint> {
         match self {
-            Place::Environment(environment, path) => environment.get().at(path),
+            Place::Environment(environment, path) => Ok(environment.get().at(path)),
             // A name that is no text names no format either.
-            Place::File(path) => match path.to_str() {
-                Some(word) => Endpoint::file(word),
-                None => Endpoint::File { path, format: None },
-            },
+            Place::File(path) => Endpoint::several(vec![path]).raise(),
+            Place::Files(paths) => Endpoint::several(paths).raise(),
         }
     }
 }
@@ -171,7 +170,7 @@ pub fn transfer(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (from, to) = (source.endpoint(), sink.endpoint());
+    let (from, to) = (source.endpoint()?, sink.endpoint()?);
     let options = options(given, [&from, &to])?;
     let page = ReportPage::of(given, &words)?;
     run(py, progress, stop, async move |shown| {
@@ -181,6 +180,17 @@ pub fn transfer(
         page.write(&report, &from, &to).await?;
         Ok(report)
     })
+}
+
+/// The records of any source, one by one.
+#[pyfunction]
+#[pyo3(signature = (source, **given))]
+pub fn read(source: Place<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Records> {
+    let from = source.endpoint()?;
+    let options = options(given, [&from, &from])?;
+    options.filter.check(&from).raise()?;
+    let _entered = runtime()?.enter();
+    Ok(Records::new(engine::records(&from, &options), ErrorKind::Input))
 }
 
 /// Keeps `sink` in step with `source`; the report as JSON.
@@ -199,7 +209,7 @@ pub fn sync(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (from, to) = (source.endpoint(), sink.endpoint());
+    let (from, to) = (source.endpoint()?, sink.endpoint()?);
     let mut options = options(given, [&from, &to])?;
     let max_delete = max_delete.map(|word| word.parse::<MaxDelete>()).transpose().raise()?;
     let page = ReportPage::of(given, &words)?;
@@ -227,7 +237,7 @@ pub fn plan(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (from, to) = (source.endpoint(), sink.endpoint());
+    let (from, to) = (source.endpoint()?, sink.endpoint()?);
     let options = options(given, [&from, &to])?;
     run(py, progress, stop, async move |shown| engine::plan(&from, &to, &options, shown).await)
 }
@@ -270,7 +280,7 @@ pub fn audit(
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
     const DAY: i64 = 24 * 60 * 60;
-    let location = location.endpoint();
+    let location = location.endpoint()?;
     let options = options(given, [&location, &location])?;
     let rules = Rules {
         min_score,
@@ -337,7 +347,7 @@ pub fn verify(
     stop: Option<&Stop>,
     given: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<String> {
-    let (a, b) = (a.endpoint(), b.endpoint());
+    let (a, b) = (a.endpoint()?, b.endpoint()?);
     let options = options(given, [&a, &b])?;
     let words: Option<Vec<String>> = option!(given, "words");
     let page = ReportPage::of(given, &words.unwrap_or_default())?;

@@ -43,7 +43,7 @@ mod _native {
     #[pymodule_export]
     use crate::error::{KeyferryError, error_kinds, flags_as_parameters};
     #[pymodule_export]
-    use crate::job::{Stop, audit, default_journal, plan, sync, transfer, undo, verify};
+    use crate::job::{Stop, audit, default_journal, plan, read, sync, transfer, undo, verify};
     #[pymodule_export]
     use crate::keys::Ring;
     #[pymodule_export]

@@ -31,3 +31,42 @@ def test_what_lies_in_a_bin_comes_along_where_it_is_asked_for(embedded):
     assert keyferry.plan("bitwarden.json", a).create == 1
     assert keyferry.import_file("bitwarden.json", a, include_trash=True).created == 2
     assert sum("Trash" in str(record) for record in keyferry.connect(a).records()) == 1
+
+
+def test_any_source_is_read_record_by_record(embedded, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("name,login,password\none,u,p\n")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "app.env").write_text("TOKEN=x\n")
+    assert [record.name for record in keyferry.read("a.csv")] == ["one"]
+    both = list(keyferry.read(["a.csv", tmp_path / "more"]))
+    assert [(record.name, record.vault) for record in both] == [("one", "Imported"), ("app", "Imported")]
+    assert both[0].password == "p"
+    a = embedded("a")
+    assert keyferry.import_file(["a.csv", "more"], a).created == 2
+    assert keyferry.verify(["a.csv", "more"], a).complete
+    assert len(list(keyferry.read(a))) == 2
+    (tmp_path / "bad.csv").write_text("name,login,password\none,u,p\ntwo,u\nthree,u,p\n")
+    stream, seen = keyferry.read("bad.csv"), []
+    assert next(stream).name == "one"
+    with pytest.raises(keyferry.errors.InputError, match="line 3"):
+        next(stream)
+    seen = [record.name for record in stream]
+    assert seen == ["three"]
+    for wrong in ([], ["a.csv", "csv:bad.csv"], ["a.csv", "vault://h/secret"]):
+        with pytest.raises(keyferry.errors.UsageError):
+            keyferry.read(wrong)
+    with pytest.raises(TypeError):
+        keyferry.read("a.csv", on_conflict="skip")
+
+
+def test_a_server_of_secrets_wants_a_token_of_the_process(monkeypatch, tmp_path):
+    for name in ("KEYFERRY_VAULT_TOKEN", "VAULT_TOKEN", "VAULT_ADDR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(keyferry.errors.AuthenticationError, match="token"):
+        keyferry.read("vault://vault.example.com/secret")
+    monkeypatch.setenv("KEYFERRY_VAULT_TOKEN", "planted")
+    with pytest.raises(keyferry.errors.PermissionDeniedError) as refused:
+        keyferry.read("vault+http://vault.example.com/secret")
+    assert "planted" not in str(refused.value)

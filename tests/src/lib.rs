@@ -8,6 +8,7 @@
 )]
 
 pub mod gate;
+pub mod kv;
 pub mod lab;
 pub mod proxy;
 pub mod records;

@@ -44,6 +44,11 @@ pub const ALL: &[(&str, Examples)] = &[
                 "Say what columns are",
                 "keyferry import people.csv prod: --map 'Kennwort=password' --map 'Ort=folder'",
             ),
+            ("Codes of an authenticator, into their records", "keyferry import aegis.json prod: --match"),
+            (
+                "A server of HashiCorp Vault or OpenBao",
+                "keyferry import vault://vault.example.com:8200/secret prod:Secrets",
+            ),
         ],
     ),
     (

@@ -121,6 +121,9 @@ pub struct Managed {
     /// Let gpg open the entries of a store of pass, with your keyring and its agent
     #[arg(long)]
     pub gpg: bool,
+    /// Join one-time codes of an authenticator's file to the records that are there, by issuer and account; none is guessed
+    #[arg(long = "match")]
+    pub match_codes: bool,
 }
 
 /// Which records count, for every command that reads them.
@@ -215,7 +218,8 @@ pub struct Into {
 /// `import`
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The file; - or FORMAT:- for standard input; several files, or a folder with all in it, are read as one
+    /// The file; - or FORMAT:- for standard input; several files, or a folder or zip with all in it, are read as one; or
+    /// vault://HOST:PORT/MOUNT
     #[arg(required = true, num_args = 1.., value_name = "FILE")]
     pub files: Vec<String>,
     /// The environment, and a vault and folder in it

@@ -31,10 +31,11 @@ pub fn run(asked: &Columns, output: Output) -> Result<u8> {
     let (names, meanings, reasons) =
         (width(|one| &one.name), width(|one| &one.becomes), width(|one| &one.why));
     for column in &survey.columns {
-        let csv::Column { number, name, becomes, why, filled, samples } = column;
+        let csv::Column { number, name, becomes, why, filled, samples, looks_like } = column;
+        let looks = looks_like.map_or_else(String::new, |field| format!("  looks like a {field}"));
         lines.push(format!(
             "{number:>3} {name:names$} → {becomes:meanings$}  {why:reasons$}  {filled} filled  {}",
-            samples.join(", ")
+            samples.join(", ") + &looks
         ));
     }
     output.lines(lines.iter().map(String::as_str))?;

@@ -1,8 +1,8 @@
 //! `import FILE ENV`.
 
 use crate::args::Import;
+use crate::commands::dialogue::completed;
 use crate::commands::locked::unlocked;
-use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options, with_format};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -24,6 +24,10 @@ fn together(mut all: Vec<Endpoint>) -> Result<Endpoint> {
     }
     let paths = all.into_iter().map(|one| match one {
         Endpoint::File { path, format: None } => Ok(path),
+        Endpoint::Kv(server) => Err(usage(
+            format!("{} is a source by itself", server.address()),
+            "read it without other files beside it",
+        )),
         _ => Err(usage(
             "a format before a file's name is for one file",
             "--format names the format of all of them, or read them one by one",
@@ -48,7 +52,9 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     let named = import.files.join(" ");
     let from = together(all)?;
     let from = with_format(from, import.format.as_deref())?;
-    let read = unlocked(read_options(&import.table)?, &import.managed, [&from], jobs)?;
+    let (read, jobs) = completed(&import.table, &from, &import.managed, jobs, output)?;
+    let jobs = &*jobs;
+    let read = unlocked(read, &import.managed, [&from], jobs)?;
     let (sink, inside) =
         location::environment(&import.environment, Side::Only, Need::Contents, config).await?;
     let to = Endpoint::Environment(Arc::new(sink), inside);
@@ -63,5 +69,6 @@ pub async fn run(import: Import, config: &Config, jobs: &Jobs, output: Output) -
     };
     let mut options = options(import.into, import.select, jobs);
     options.read = read;
+    options.match_codes = import.managed.match_codes;
     carry(&typed, &from, &to, &options, jobs, output).await
 }

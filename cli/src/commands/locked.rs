@@ -38,7 +38,7 @@ pub fn unlocked<const N: usize>(
         let (paths, format) = match endpoint {
             Endpoint::File { path, format } => (std::slice::from_ref(path), *format),
             Endpoint::Files(paths, format) => (&**paths, *format),
-            Endpoint::Environment(..) | Endpoint::Spooled(..) => continue,
+            Endpoint::Environment(..) | Endpoint::Kv(..) | Endpoint::Spooled(..) => continue,
         };
         for (Member { path, kind, .. }, _) in files_of(paths)?.files {
             if read.passphrase.is_some() || kind != Kind::File || source::is_stream(&path)? {

@@ -1,8 +1,8 @@
 //! `migrate FROM TO`.
 
 use crate::args::Migrate;
+use crate::commands::dialogue::completed;
 use crate::commands::locked::{sealing, unlocked};
-use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -28,7 +28,10 @@ pub async fn run(migrate: Migrate, config: &Config, jobs: &Jobs, output: Output)
         report: report.as_deref(),
     };
     let mut options = options(migrate.into, migrate.select, jobs);
-    options.read = unlocked(read_options(&migrate.table)?, &migrate.managed, [&from], jobs)?;
+    let (read, jobs) = completed(&migrate.table, &from, &migrate.managed, jobs, output)?;
+    let jobs = &*jobs;
+    options.read = unlocked(read, &migrate.managed, [&from], jobs)?;
+    options.match_codes = migrate.managed.match_codes;
     options.allow_plaintext = migrate.allow_plaintext;
     sealing(&mut options.write, migrate.managed.key_file.as_deref(), &to)?;
     if migrate.rewrap {

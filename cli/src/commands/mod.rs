@@ -8,6 +8,7 @@ mod audit;
 mod columns;
 pub mod completions;
 mod demo;
+mod dialogue;
 mod doctor;
 mod env;
 mod exec;
@@ -332,7 +333,7 @@ fn shortened(plan: &str, cut: bool) -> Vec<String> {
 /// Whether a source is gone once it was read.
 fn is_read_once(from: &Endpoint) -> Result<bool> {
     match from {
-        Endpoint::Environment(..) | Endpoint::Files(..) => Ok(false),
+        Endpoint::Environment(..) | Endpoint::Files(..) | Endpoint::Kv(..) => Ok(false),
         Endpoint::File { path, .. } => files::source::is_stream(path),
         Endpoint::Spooled(..) => Ok(true),
     }

@@ -1,8 +1,8 @@
 //! `sync FROM TO`.
 
 use crate::args::{Into, SyncArguments};
+use crate::commands::dialogue::completed;
 use crate::commands::locked::unlocked;
-use crate::commands::table::read_options;
 use crate::commands::{Typed, carry, options};
 use crate::config::Config;
 use crate::credentials::Side;
@@ -51,7 +51,9 @@ pub async fn run(sync: SyncArguments, config: &Config, jobs: &Jobs, output: Outp
         lease: 0,
     };
     let mut options = options(into, sync.select, jobs);
-    options.read = unlocked(read_options(&sync.table)?, &sync.managed, [&from], jobs)?;
+    let (read, jobs) = completed(&sync.table, &from, &sync.managed, jobs, output)?;
+    let jobs = &*jobs;
+    options.read = unlocked(read, &sync.managed, [&from], jobs)?;
     let between = sync_pair(&sync.from, &from, &to, &options.filter)?;
     let base = Base::open(&jobs.journal()?, &between, &sink)?;
     options.sync = Some(Sync { delete: sync.delete, max_delete: sync.max_delete, base });

@@ -37,6 +37,7 @@ pub async fn run(two: Two, config: &Config, jobs: &Jobs, output: Output) -> Resu
         filter: filter(two.select, started),
         archive: archive_keys([&a, &b], jobs)?,
         read: unlocked(read_options(&two.table)?, &two.managed, [&a, &b], jobs)?,
+        match_codes: two.managed.match_codes,
         ..Options::default()
     };
     let progress = Shown::new(output);

@@ -205,6 +205,11 @@ fn map_target(column: &str, field: &str, name: &str) -> Result<Target> {
     }
 }
 
+/// Whether `--map` takes this word as a field.
+pub(super) fn is_field(word: &str) -> bool {
+    map_target("", word, "").is_ok()
+}
+
 /// A column as it can be shown: by its number, and by its name only where that is a word of ours.
 fn shown(index: usize, name: &str) -> String {
     let number = index + 1;
@@ -287,7 +292,8 @@ pub(super) fn resolve(
             }
         });
     }
-    if meanings.iter().all(Option::is_none)
+    if !options.any_header
+        && meanings.iter().all(Option::is_none)
         && !targets.iter().any(|target| matches!(target, Target::Field(_)))
     {
         return Err(unknown_header(header, line));

@@ -29,6 +29,7 @@ mod age;
 pub mod archive;
 mod authenticators;
 mod bin;
+mod bundle;
 mod codes;
 mod columns;
 mod costs;
@@ -68,12 +69,14 @@ use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::io::{self, Read as _};
 use zeroize::Zeroizing;
 
+pub use bundle::Bundle;
 pub use format::Format;
 pub use held::{Fate, Kind, Losses};
 pub use holding::Holding;
 pub use jsonl::MEMBERS;
 pub use spool::{Spool, Spools};
 use trees::inside::Inside;
+pub use trees::vault::{KvAnswers, KvVersion};
 pub use wiped::WipedReader;
 
 /// What becomes of columns that mean no field.
@@ -134,6 +137,8 @@ pub struct ReadOptions {
     pub flexible: bool,
     /// CSV: that no column is a secret is no mistake.
     pub no_password: bool,
+    /// CSV: that no column has a known name is no mistake, for whoever asks what they are.
+    pub any_header: bool,
     /// CSV: what becomes of `&amp;` and the like.
     pub entities: Entities,
     /// What the file is called: some formats name their record after it.
@@ -167,6 +172,7 @@ impl Default for ReadOptions {
             folder_separator: '/',
             flexible: false,
             no_password: false,
+            any_header: false,
             entities: Entities::Auto,
             name: None,
             passphrase: None,

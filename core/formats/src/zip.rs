@@ -127,6 +127,11 @@ impl Zip {
         self.names.iter().map(String::as_str).filter(|name| self.members.contains_key(*name))
     }
 
+    /// The members that no reader may have, as rejects.
+    pub(crate) fn take_refused(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Counts what nobody took and tells of it, `what` being a sentence without values; the members that were refused are rejects.
     pub(crate) fn left_over(&mut self, tally: &mut Tally, what: &str) -> Vec<Entry> {
         let refused = std::mem::take(&mut self.refused);

@@ -17,11 +17,11 @@ use std::time::{Duration, SystemTime};
 /// Characters of a server's text that get into a message.
 const MAX_MESSAGE: usize = 200;
 /// Bytes of an answer that is read whole: an item, an attachment.
-const MAX_ANSWER: usize = 64 << 20;
+pub(super) const MAX_ANSWER: usize = 64 << 20;
 /// Bytes of the answer to a batch.
 pub(super) const MAX_BATCH: usize = 512 << 20;
 /// Bytes of an error's body.
-const MAX_ERROR: usize = 1 << 20;
+pub(super) const MAX_ERROR: usize = 1 << 20;
 
 /// Where a request went; the query stays out, as it may hold search words.
 pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Option<String>) -> Place {
@@ -203,12 +203,12 @@ pub(super) fn status_and_code(error: &Error) -> (Option<u16>, Option<&str>) {
 }
 
 /// Text of a server, fit for a terminal.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(MAX_MESSAGE).flat_map(visible).collect()
 }
 
 /// What `Retry-After` asks for: seconds, or a date (RFC 9110 §10.2.3), which counts from now on.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More than a number holds is longer than anybody waits, and no reason to ask again at once.

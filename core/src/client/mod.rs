@@ -11,6 +11,7 @@
 //! | `places` | where a vault's items stand: a list that waits on the disk |
 //! | `batch` | many requests in one; the answer to each is looked at |
 //! | `user`, `group`, `vault`, `folder`, `item`, `sharing`, `history` | the endpoints |
+//! | [`kv`] | the one server that is no environment: HashiCorp Vault's or OpenBao's, read alone |
 //!
 //! A [`Client`] is cheap to clone; all clones share tokens and connections. Bodies are never
 //! logged and have no `Debug`. A write whose answer was lost is not sent again here: whether the
@@ -22,6 +23,7 @@ mod folder;
 mod group;
 mod history;
 mod item;
+pub mod kv;
 mod list;
 mod pace;
 mod places;

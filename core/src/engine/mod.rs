@@ -7,6 +7,7 @@
 //! | [`names`] | names that are canonically equivalent, and names nearby |
 //! | [`placement`] | where a source's vaults and folders stand in a sink |
 //! | [`source`] | one stream of entries from any location |
+//! | `matching`, `joins` | one-time codes of an authenticator's file join the records that they belong to |
 //! | [`mod@plan`] | what a transfer would do, found out before anything is written |
 //! | [`mod@transfer`] | writes what the plan says and reads it back; as a job; again and again as a sync |
 //! | `sink` | vaults, folders and records are made; requests whose answer was lost are settled |
@@ -23,7 +24,9 @@ pub mod crash;
 pub mod endpoint;
 pub mod environment;
 pub mod fsck;
+pub(crate) mod joins;
 pub mod journal;
+pub(crate) mod matching;
 pub mod names;
 pub mod options;
 pub mod placement;
@@ -46,6 +49,7 @@ pub use environment::process_memory::{marks_of_process, memory_of_process};
 pub use environment::record::{Change, FetchedRecord, is_id};
 pub use environment::{Environment, Unlock};
 pub use fsck::{Finding, Health, fsck};
+pub use joins::Joins;
 pub use journal::rotations::{Rotating, Secrets};
 pub use journal::{Job, Journal, NewJob};
 pub use options::{ArchiveKeys, Attachments, Conflict, Keys, Options, Verify};

@@ -4,6 +4,7 @@ use crate::archive::{self, Opener, Recipient};
 use crate::crypto::keychain::PublicKey;
 use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::Environment;
+use crate::engine::joins::Joins;
 use crate::engine::journal::{Job, Pace};
 use crate::engine::placement::Structure;
 use crate::engine::rights::people::UserMap;
@@ -174,6 +175,10 @@ pub struct Options {
     pub filter: Filter,
     /// How to read a file.
     pub read: ReadOptions,
+    /// One-time codes of the source join the sink's records of their issuer and account.
+    pub match_codes: bool,
+    /// What was found out about that; a transfer does so itself.
+    pub joins: Option<Arc<Joins>>,
     /// How to write one.
     pub write: WriteOptions,
     /// How to seal and open an archive.

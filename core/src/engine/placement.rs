@@ -61,8 +61,8 @@ impl Placement {
             )
             .next_step("name a vault, and a folder in it, as the sink: NAME:Vault/Folder"));
         }
-        let off = match (from, below.vault.is_some()) {
-            (Endpoint::Environment(_, inside), true) if structure == Structure::Keep => inside.clone(),
+        let off = match structure {
+            Structure::Keep if below.vault.is_some() => from.inside(),
             _ => RecordPath::default(),
         };
         Ok(Self { off, below: below.clone(), flat: structure == Structure::Flatten })
@@ -78,7 +78,8 @@ impl Placement {
             // A copy of the whole path: an export of this place, or of the other.
             (Some(Self::default()), None),
         ];
-        if let Endpoint::Environment(_, inside) = from {
+        if matches!(from, Endpoint::Environment(..) | Endpoint::Kv(..)) {
+            let inside = from.inside();
             // Back from below, or from deeper there: the first folder was a vault, in files by their own rule; one without any
             // stands in the default vault.
             let names: Vec<&String> = inside.vault.iter().chain(&inside.folders).collect();

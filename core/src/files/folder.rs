@@ -32,6 +32,7 @@ const PASSED_OVER: &[&str] = &[
     ".public-keys",
     ".extensions",
     ".DS_Store",
+    "__MACOSX",
     "Thumbs.db",
     "desktop.ini",
 ];
@@ -73,6 +74,12 @@ pub struct Members {
 #[must_use]
 pub fn is_folder(path: &Path) -> bool {
     path.is_dir() && !path.join("environment.db").exists()
+}
+
+/// Whether a path leads to what a program keeps for itself.
+#[must_use]
+pub fn is_passed_over(path: &str) -> bool {
+    path.split('/').any(|name| PASSED_OVER.contains(&name))
 }
 
 /// The files in a folder and below it, by their names.

@@ -227,14 +227,15 @@ def item_columns() -> list[str]: ...
 def rows_columns() -> list[str]: ...
 def rows_schema(columns: list[str], errors: Literal["raise", "column"] = "raise") -> Schema: ...
 def check_rows(schema: Any, has_vault: bool) -> None: ...
+def read(source: tuple[Any, Any] | str | list[str], **given: Any) -> Records: ...
 def default_journal() -> Path: ...
 def disable_core_dumps() -> None:
     """Keeps this process's memory out of core dumps and from debuggers of the same user; never done unasked."""
 
 def split_path(text: str) -> list[str]: ...
 def transfer(
-    source: tuple[Any, Any] | str,
-    sink: tuple[Any, Any] | str,
+    source: tuple[Any, Any] | str | list[str],
+    sink: tuple[Any, Any] | str | list[str],
     words: list[str],
     journal: PathLike[str],
     resume: int | None = None,
@@ -243,8 +244,8 @@ def transfer(
     **given: Any,
 ) -> str: ...
 def sync(
-    source: tuple[Any, Any] | str,
-    sink: tuple[Any, Any] | str,
+    source: tuple[Any, Any] | str | list[str],
+    sink: tuple[Any, Any] | str | list[str],
     words: list[str],
     journal: PathLike[str],
     delete: bool,
@@ -254,8 +255,8 @@ def sync(
     **given: Any,
 ) -> str: ...
 def plan(
-    source: tuple[Any, Any] | str,
-    sink: tuple[Any, Any] | str,
+    source: tuple[Any, Any] | str | list[str],
+    sink: tuple[Any, Any] | str | list[str],
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
     **given: Any,
@@ -268,7 +269,7 @@ def undo(
     stop: Stop | None = None,
 ) -> str: ...
 def audit(
-    location: tuple[Any, Any] | str,
+    location: tuple[Any, Any] | str | list[str],
     now: int,
     days_old: int,
     days_ahead: int,
@@ -280,8 +281,8 @@ def audit(
     **given: Any,
 ) -> str: ...
 def verify(
-    a: tuple[Any, Any] | str,
-    b: tuple[Any, Any] | str,
+    a: tuple[Any, Any] | str | list[str],
+    b: tuple[Any, Any] | str | list[str],
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
     **given: Any,

@@ -10,7 +10,7 @@ from typing import Any, AsyncIterator, Callable, TypeVar
 from . import environments, jobs
 from ._native import Record, Stop
 from .environments import Environment
-from .jobs import Location, Plan, Report, Undone
+from .jobs import Location, Plan, Report, Source, Undone
 
 __all__ = [
     "audit",
@@ -19,6 +19,7 @@ __all__ = [
     "import_file",
     "migrate",
     "plan",
+    "read",
     "records",
     "resume",
     "sync",
@@ -46,7 +47,7 @@ async def _job(call: Callable[..., T], *locations: Any, **options: Any) -> T:
         raise
 
 
-async def migrate(source: Location, sink: Location, **options: Any) -> Report:
+async def migrate(source: Source, sink: Location, **options: Any) -> Report:
     """See :func:`keyferry.migrate`."""
     return await _job(jobs.migrate, source, sink, **options)
 
@@ -61,22 +62,22 @@ async def export_file(environment: Location, file: Any, **options: Any) -> Repor
     return await _job(jobs.export_file, environment, file, **options)
 
 
-async def resume(job: int, source: Location, sink: Location, **options: Any) -> Report:
+async def resume(job: int, source: Source, sink: Location, **options: Any) -> Report:
     """See :func:`keyferry.resume`."""
     return await _job(jobs.resume, job, source, sink, **options)
 
 
-async def verify(a: Location, b: Location, **options: Any) -> Report:
+async def verify(a: Source, b: Source, **options: Any) -> Report:
     """See :func:`keyferry.verify`."""
     return await _job(jobs.verify, a, b, **options)
 
 
-async def plan(source: Location, sink: Location, **options: Any) -> Plan:
+async def plan(source: Source, sink: Location, **options: Any) -> Plan:
     """See :func:`keyferry.plan`."""
     return await _job(jobs.plan, source, sink, **options)
 
 
-async def sync(source: Location, sink: Location, **options: Any) -> Report:
+async def sync(source: Source, sink: Location, **options: Any) -> Report:
     """See :func:`keyferry.sync`."""
     return await _job(jobs.sync, source, sink, **options)
 
@@ -86,9 +87,16 @@ async def undo(job: int, environment: Location, **options: Any) -> Undone:
     return await _job(jobs.undo, job, environment, **options)
 
 
-async def audit(location: Location, **options: Any) -> dict[str, Any]:
+async def audit(location: Source, **options: Any) -> dict[str, Any]:
     """See :func:`keyferry.audit`."""
     return await _job(jobs.audit, location, **options)
+
+
+async def read(source: Source, **options: Any) -> AsyncIterator[Record]:
+    """Yields the records of any source one by one; see :func:`keyferry.read`."""
+    stream = jobs.read(source, **options)
+    while (record := await asyncio.to_thread(next, stream, None)) is not None:
+        yield record
 
 
 async def records(environment: Environment, path: Any = "", **select: Any) -> AsyncIterator[Record]:

@@ -7,10 +7,10 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Callable, Literal, Mapping, Sequence, Union
+from typing import Any, Callable, Iterator, Literal, Mapping, Sequence, Union
 
 from . import _native, errors
-from ._native import Stop
+from ._native import Record, Stop
 from .environments import Environment, Place, connect, split_path, unix_seconds, variable
 
 Location = Union[str, "os.PathLike[str]", Environment, Place]
@@ -147,12 +147,18 @@ def default_journal() -> Path:
     return Path(os.environ.get("KEYFERRY_JOURNAL") or _native.default_journal())
 
 
-def _place(location: Location) -> tuple[Any, Any] | str:
-    """What the native side takes: an environment with a path, or a file."""
+Source = Union[Location, Sequence[Union[str, "os.PathLike[str]"]]]
+"""A location, a server of secrets (``"vault://HOST:8200/secret"``), or several files and folders that are read as one."""
+
+
+def _place(location: Source) -> tuple[Any, Any] | str | list[str]:
+    """What the native side takes: an environment with a path, a file, or several."""
     if isinstance(location, Environment):
         return location._native, []
     if isinstance(location, Place):
         return location.environment._native, location.path
+    if not isinstance(location, (str, os.PathLike)):
+        return [os.fspath(path) for path in location]
     text = os.fspath(location)
     if text.startswith("embedded:"):
         # As on the command line: two slashes end the folder, and a place in the environment follows.
@@ -163,24 +169,26 @@ def _place(location: Location) -> tuple[Any, Any] | str:
     return text
 
 
-def _word(location: Location) -> str:
+def _word(location: Source) -> str:
     """As one would type it."""
     if isinstance(location, Environment):
         return location.location
     if isinstance(location, Place):
         return location.environment.location
+    if not isinstance(location, (str, os.PathLike)):
+        return " ".join(os.fspath(path) for path in location)
     return os.fspath(location)
 
 
-def _words(kind: str, source: Location, sink: Location) -> list[str]:
+def _words(kind: str, source: Source, sink: Location) -> list[str]:
     """What ``keyferry jobs`` shows, and where ``keyferry undo`` finds the sink. Options, filters and places are objects
     here, so words alone would move something else: ``keyferry resume`` leaves such a job to its program."""
     return ["program", kind, _word(source), _word(sink)]
 
 
-def _kind(source: Location, sink: Location) -> str:
+def _kind(source: Source, sink: Location) -> str:
     """What the command line calls it: records of a file are imported, or exported to one."""
-    from_file, to_file = isinstance(_place(source), str), isinstance(_place(sink), str)
+    from_file, to_file = not isinstance(_place(source), tuple), not isinstance(_place(sink), tuple)
     if from_file == to_file:
         return "migrate"
     return "import" if from_file else "export"
@@ -226,7 +234,7 @@ def _options(
 
 
 def migrate(
-    source: Location,
+    source: Source,
     sink: Location,
     *,
     on_conflict: Conflict = "fail",
@@ -324,9 +332,54 @@ def migrate(
     return Report._from_json(text)
 
 
-def import_file(file: str | os.PathLike[str], environment: Location, **options: Any) -> Report:
-    """Brings a file's records (CSV, Passwork's or Bitwarden's JSON, JSON lines, an archive) into an environment: :func:`migrate` with
-    a file as its source. Takes the same options."""
+def read(
+    source: Source,
+    *,
+    allow_empty: bool = True,
+    no_password: bool = False,
+    vaults: Sequence[str] | None = None,
+    folder: str | Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    query: str | None = None,
+    changed_since: datetime | int | None = None,
+    exclude: Sequence[str] | None = None,
+    map: Mapping[str, str] | None = None,
+    archive_passphrase: str | None = None,
+    file_passphrase: str | None = None,
+    key_file: str | os.PathLike[str] | None = None,
+    include_trash: bool = False,
+    gpg: bool = False,
+) -> Iterator[Record]:
+    """Yields the records of any source one by one: a file of a password manager, a folder, several of both, an archive, a server
+    of secrets, an environment. Options are those of :func:`migrate`.
+
+    Raises:
+        KeyferryError: a record cannot be taken; the iterator goes on after it. What stops the whole reading comes last.
+    """
+    options = _options(
+        allow_empty=allow_empty,
+        no_password=no_password,
+        vaults=vaults,
+        folder=folder,
+        tags=tags,
+        query=query,
+        changed_since=changed_since,
+        exclude=exclude,
+        map=map,
+        archive_passphrase=archive_passphrase,
+        file_passphrase=file_passphrase,
+        key_file=key_file,
+        include_trash=include_trash,
+        gpg=gpg,
+    )
+    return _native.read(_place(source), **options)
+
+
+def import_file(
+    file: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], environment: Location, **options: Any
+) -> Report:
+    """Brings a file's records into an environment, whatever manager wrote it (``keyferry formats`` lists them), or those of several
+    files and folders as one source: :func:`migrate` with a file as its source. Takes the same options."""
     return migrate(file, environment, **options)
 
 
@@ -336,14 +389,14 @@ def export_file(environment: Location, file: str | os.PathLike[str], **options: 
     return migrate(environment, file, **options)
 
 
-def resume(job: int, source: Location, sink: Location, **options: Any) -> Report:
+def resume(job: int, source: Source, sink: Location, **options: Any) -> Report:
     """Goes on with a job that stopped: :func:`migrate` with the places and options that it had."""
     return migrate(source, sink, resume=job, **options)
 
 
 def verify(
-    a: Location,
-    b: Location,
+    a: Source,
+    b: Source,
     *,
     exact: bool = False,
     vaults: Sequence[str] | None = None,
@@ -383,7 +436,7 @@ def verify(
 
 
 def plan(
-    source: Location,
+    source: Source,
     sink: Location,
     *,
     progress: Progress | None = None,
@@ -396,7 +449,7 @@ def plan(
 
 
 def sync(
-    source: Location,
+    source: Source,
     sink: Location,
     *,
     delete: bool = False,
@@ -442,14 +495,14 @@ def undo(
     """Takes back what a job created or overwrote in ``environment``, sparing what was edited since. ``Report.job`` is its
     number. Can be repeated, and goes on where it was cut off."""
     place = _place(environment)
-    if isinstance(place, str):
+    if not isinstance(place, tuple):
         raise errors.UsageError("a job is undone in an environment, not in a file")
     text = _native.undo(job, place[0], Path(journal) if journal else default_journal(), progress, stop)
     return Undone(**json.loads(text))
 
 
 def audit(
-    location: Location,
+    location: Source,
     *,
     older_than: int = 365,
     expires_within: int = 30,

@@ -108,3 +108,67 @@ fn an_export_says_before_it_writes_what_the_file_cannot_hold() {
     scene.run(&words).succeeds();
     assert!(scene.read("out.csv").contains("n,"), "{}", scene.read("out.csv"));
 }
+
+/// The file of the page, and the sample that it is here.
+const EXPORTS: &[(&str, &str)] = &[
+    ("Chrome Passwords.csv", "16-browsers/chrome.csv"),
+    ("bitwarden_encrypted_export.json", "13-bitwarden/protected-pbkdf2.json"),
+    ("bitwarden_export.zip", "13-bitwarden/export.zip"),
+    ("1PasswordExport.1pux", "14-1password/export.1pux"),
+    ("lastpass_export.csv", "15-lastpass/lastpass.csv"),
+    ("company.kdbx", "11-kdbx/company.kdbx"),
+    ("dashlane-export.zip", "17-dashlane/dashlane.zip"),
+    ("nordpass.csv", "18-nordpass/nordpass.csv"),
+    ("roboform.csv", "19-roboform/roboform.csv"),
+    ("keeper.json", "20-keeper/keeper.json"),
+    ("proton-pass-export.zip", "22-protonpass/protonpass.zip"),
+    ("enpass.json", "21-enpass/enpass.json"),
+    ("psono_export.json", "25-psono/psono.json"),
+    ("passwork.json", "06-passwork-json-nested/export.json"),
+    (".env", "26-secrets-trees/sample.env"),
+    ("secrets.yaml", "26-secrets-trees/k8s.yaml"),
+    ("aegis-export.json", "31-authenticators/aegis.json"),
+];
+
+#[test]
+fn every_command_of_the_page_for_newcomers_does_what_it_says() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/coming-from.md"));
+    let page = page.unwrap_or_else(|error| panic!("docs/coming-from.md: {error}"));
+    let blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let mut seen = Vec::new();
+    for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("keyferry ")) {
+        let line = line.split("  #").next().unwrap_or_default().trim_end();
+        // The page's own words for any file, and a server that is not there: tests of their own have both.
+        if line.contains(" EXPORT ") || line.contains("vault://") {
+            continue;
+        }
+        let Some((file, sample)) = EXPORTS.iter().find(|(file, _)| line.contains(file)) else {
+            panic!("no sample for {line}");
+        };
+        seen.push(*file);
+        let scene = Scene::with_environments(&["a"]);
+        let with_key = line.contains("--key-file");
+        let sample = if with_key { "11-kdbx/company-keyfile.kdbx" } else { sample };
+        let content = std::fs::read(self::sample(sample)).unwrap_or_else(|error| panic!("{sample}: {error}"));
+        let _ = scene.file(file, content);
+        copied(&scene, "11-kdbx/company.keyx");
+        let words = line.strip_prefix("keyferry ").unwrap_or_default().replace(&format!("\"{file}\""), file);
+        let words = words.replace(file, "FILE").replace("prod:", "embedded:a//");
+        let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> = words.iter().map(|word| if *word == "FILE" { file } else { *word }).collect();
+        let phrase = [("KEYFERRY_FILE_PASSPHRASE", Some(PHRASE))];
+        if words[0] == "verify" {
+            scene.run_with(&phrase, &["import", file, "embedded:a", "--match"]).succeeds();
+        }
+        let run = scene.run_with(&phrase, &words);
+        // What a sample holds on purpose that no record takes is rejected, and told.
+        assert!(matches!(run.code(), Some(0 | 3)), "{}", run.whole());
+        if !words.contains(&"--dry-run") && words[0] == "import" {
+            let records = scene.run(&["--json", "tree", "embedded:a"]).succeeds().json();
+            assert!(records.as_array().is_some_and(|vaults| !vaults.is_empty()), "{line}: {records}");
+        }
+    }
+    for (file, _) in EXPORTS {
+        assert!(seen.contains(file), "{file} is not on the page");
+    }
+}

@@ -53,7 +53,7 @@ pub async fn look(target: &Target, config: &Config, findings: &mut Findings) {
             }
             Err(error) => findings.failed(about, "location", &error),
         },
-        Location::File(..) | Location::Named(..) => {
+        Location::File(..) | Location::Named(..) | Location::Secrets(_) => {
             findings.fail(
                 about,
                 "location",

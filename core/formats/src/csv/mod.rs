@@ -22,6 +22,6 @@ pub(crate) use managers::is_header_row;
 pub(crate) use paths::split as split_path;
 pub(crate) use reader::{open_rows, read, read_table};
 pub use rows::rows;
-pub use survey::{Column, Survey, survey};
+pub use survey::{Column, Survey, is_field, survey};
 pub(crate) use writer::EXPORT;
 pub use writer::cell;

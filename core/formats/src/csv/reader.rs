@@ -210,7 +210,7 @@ impl Reader {
     }
 
     /// Cells of the rows that come next, without taking them.
-    fn sample(&self, columns: usize) -> Sample {
+    pub(super) fn sample(&self, columns: usize) -> Sample {
         if let Some(given) = &self.given {
             return given
                 .iter()

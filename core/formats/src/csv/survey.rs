@@ -2,7 +2,7 @@
 
 use super::reader;
 use crate::ReadOptions;
-use crate::columns::{self, Target};
+use crate::columns::{self, Field, Target};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::CustomKind;
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct Survey {
     pub delimiter: char,
     /// The encoding, a label of the Encoding Standard.
     pub encoding: String,
+    /// The first line may be a record already: cells of it look like values and not like names.
+    pub first_is_record: bool,
     /// Rows below the header, empty ones included.
     pub rows: u64,
     /// In their order.
@@ -34,6 +36,8 @@ pub struct Column {
     pub becomes: String,
     /// Why there.
     pub why: String,
+    /// The field that its cells look like, where its name says nothing: a guess for a person to look at.
+    pub looks_like: Option<&'static str>,
     /// Cells that are not empty.
     pub filled: u64,
     /// What some of them look like: their first characters, of secrets none, and their length.
@@ -65,10 +69,13 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
                 reader.manager.and_then(|one| one.meaning(&column.name)).and(table_of),
                 &options,
             ),
+            looks_like: None,
             filled: 0,
             samples: Vec::new(),
         })
         .collect();
+    look(&reader, &mut columns);
+    let first_is_record = !options.no_header && reader.columns.iter().any(|column| is_value(&column.name));
     let secret: Vec<bool> = reader.columns.iter().map(|column| is_secret(&column.target)).collect();
     let mut rows = 0;
     while reader.advance()? {
@@ -89,7 +96,65 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
         reader.splitter.next_row();
     }
     let delimiter = char::from(reader.splitter.dialect.delimiter);
-    Ok(Survey { table_of, delimiter, encoding: reader.source.name.to_owned(), rows, columns })
+    Ok(Survey {
+        table_of,
+        delimiter,
+        encoding: reader.source.name.to_owned(),
+        first_is_record,
+        rows,
+        columns,
+    })
+}
+
+/// Whether a word is a field that `--map` takes.
+#[must_use]
+pub fn is_field(word: &str) -> bool {
+    columns::is_field(word)
+}
+
+/// Whether a cell may be a value rather than the head of a column: asking once too often shows nobody a secret.
+fn is_value(cell: &str) -> bool {
+    cell.contains("://") || cell.contains('@') || cell.chars().any(char::is_numeric)
+}
+
+/// Guesses what the cells of columns are whose names say nothing, each field for one column.
+fn look(reader: &reader::Reader, columns: &mut [Column]) {
+    let sample = reader.sample(columns.len());
+    let is_open =
+        |index: usize| matches!(reader.columns.get(index).map(|one| &one.target), Some(Target::Custom(..)));
+    let mut taken: Vec<&str> = Vec::new();
+    let has = |field| reader.columns.iter().any(|column| column.target == Target::Field(field));
+    for (word, field) in
+        [("name", Field::Name), ("login", Field::Login), ("password", Field::Password), ("url", Field::Url)]
+    {
+        if has(field) {
+            taken.push(word);
+        }
+    }
+    let cells = |index: usize| {
+        let of = sample.iter().filter_map(move |row| row.get(index));
+        of.map(|cell| cell.as_str()).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+    };
+    let is_name = |cell: &str| cell.chars().any(char::is_alphabetic) && cell.chars().count() <= 100;
+    // In this order: what is told for certain first.
+    let looks: [(&'static str, &dyn Fn(usize) -> bool); 4] = [
+        ("url", &|index| cells(index).iter().all(|cell| cell.contains("://"))),
+        ("password", &|index| columns::looks_secret(&sample, index)),
+        ("login", &|index| cells(index).iter().all(|cell| cell.contains('@') && !cell.contains(' '))),
+        ("name", &|index| cells(index).iter().all(|cell| is_name(cell))),
+    ];
+    for (word, fits) in looks {
+        if taken.contains(&word) {
+            continue;
+        }
+        let found = (0..columns.len()).find(|index| {
+            let free = columns.get(*index).is_some_and(|column| column.looks_like.is_none());
+            free && is_open(*index) && !cells(*index).is_empty() && fits(*index)
+        });
+        if let Some(column) = found.and_then(|index| columns.get_mut(index)) {
+            column.looks_like = Some(word);
+        }
+    }
 }
 
 fn is_secret(target: &Target) -> bool {
@@ -148,12 +213,26 @@ mod tests {
             [(1, 1, "its name"), (2, 2, "its name"), (3, 1, "its name"), (4, 2, "its name")]
         );
         assert_eq!(told[4..], [(5, 1, "you said so"), (6, 1, "its name says that it is a secret")]);
+        assert_eq!(survey.columns[5].looks_like, None);
         assert_eq!(survey.columns[1].samples, ["pg… (10 characters)", "… (2 characters)"]);
         assert_eq!(survey.columns[3].samples, ["… (8 characters)"]);
         let whole = serde_json::to_string(&survey).unwrap();
         for value in ["s3cret", "abcdef", "primary", "4711"] {
             assert!(!whole.contains(value), "{whole}");
         }
+    }
+
+    #[test]
+    fn columns_of_unknown_names_are_guessed_by_their_cells_and_a_record_is_no_header() {
+        let options = ReadOptions { any_header: true, ..ReadOptions::default() };
+        let of = |file: &'static str| survey(Box::new(file.as_bytes()), &options).unwrap();
+        let guessed = of(
+            "Objekt;Wer;Was;Wo;Nr\npg;a@x.example;s3Cret-11;https://p.example;1\nmy;b@x.example;s3Cret-12;https://m.example;2\n",
+        );
+        let looks: Vec<_> = guessed.columns.iter().map(|column| column.looks_like).collect();
+        assert_eq!(looks, [Some("name"), Some("login"), Some("password"), Some("url"), None]);
+        assert!(!guessed.first_is_record);
+        assert!(of("pg,root,s3Cret-11\nmy,root,s3Cret-12\n").first_is_record);
     }
 
     #[test]

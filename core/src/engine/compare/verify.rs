@@ -3,6 +3,7 @@
 use crate::engine::compare::digest::{DigestStore, Digester, Ledger, RecordDigest, Short};
 use crate::engine::compare::set::SetDigest;
 use crate::engine::endpoint::Endpoint;
+use crate::engine::matching;
 use crate::engine::options::Options;
 use crate::engine::placement::Placement;
 use crate::engine::report::progress::{Progress, Step, Timed, check};
@@ -31,8 +32,11 @@ pub async fn verify(
     let progress = &timed;
     distinct(a, b)?;
     options.filter.check(a)?;
+    let prepared = matching::prepare(a, b, options, progress).await?;
+    let (a, options) = matching::in_use(prepared.as_ref(), a, options);
     let digester = lasting(b)?.map_or_else(Digester::new, Ok)?;
     let mut report = Report::default();
+    report.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
     let ways = match options.structure {
         Some(structure) => vec![(Placement::of(a, b, structure)?, None)],
         None => Placement::candidates(a, b),

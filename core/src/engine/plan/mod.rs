@@ -14,6 +14,7 @@ use crate::engine::compare::verify;
 use crate::engine::endpoint::{Endpoint, is_archive, written_format};
 use crate::engine::environment::MOST_FOLDERS;
 use crate::engine::environment::scope::Scope;
+use crate::engine::matching;
 use crate::engine::options::{Conflict, Keys, Options};
 use crate::engine::placement::{DEFAULT_VAULT, Placement};
 use crate::engine::plan::brake::Brake;
@@ -92,6 +93,9 @@ pub struct Plan {
     /// Drifted records, whose past the next sync has to know.
     #[serde(skip)]
     pub(crate) past: Vec<RecordDigest>,
+    /// Records that are there already and get a code of the source, by their numbers.
+    #[serde(skip)]
+    joined: HashSet<u64>,
     /// Where the source's records stand in the sink.
     #[serde(skip)]
     pub(crate) scope: Arc<Scope>,
@@ -198,8 +202,14 @@ impl Plan {
                 self.note("create", &noted.digest, None);
                 continue;
             };
-            self.note("conflict", &noted.digest, Some(&theirs));
             let id = split(&held).id;
+            if self.joined.contains(&noted.number) {
+                self.note("joins", &noted.digest, Some(&theirs));
+                self.update += 1;
+                self.overwrite(noted.number, id);
+                continue;
+            }
+            self.note("conflict", &noted.digest, Some(&theirs));
             self.conflicts.push(Difference { record: noted.note.into_string(), what });
             match on_conflict {
                 Conflict::Duplicate => self.create += 1,
@@ -372,6 +382,8 @@ pub async fn plan(
     can_keep_keys(from, to, options)?;
     let settled = to.settled().await?;
     let to = settled.as_ref().unwrap_or(to);
+    let prepared = matching::prepare(from, to, options, progress).await?;
+    let (from, options) = matching::in_use(prepared.as_ref(), from, options);
     let mut preflight = Preflight::look(from, to, options).await?;
     let asked = Instant::now();
     if let Some(environment) = to.environment() {
@@ -413,6 +425,7 @@ pub(crate) async fn make_plan(
 ) -> Result<Plan> {
     progress.begin(Step::Planning, None);
     let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
+    plan.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
     let mut vaults = Vaults::of(from, to).await?;
     let (wanted, places) = wanted(&mut plan, &mut vaults, (from, to), options, progress, digester).await?;
     let held = held(&mut plan, &mut vaults, to, options, progress, digester).await?;
@@ -497,6 +510,9 @@ async fn wanted(
                             }
                             scope.name(&record.path);
                             let digest = digester.digest(&record);
+                            if options.joins.as_ref().is_some_and(|joins| joins.holds(&record)) {
+                                plan.joined.insert(plan.verdicts.identities.len() as u64);
+                            }
                             plan.verdicts.identities.push(short(&digest));
                             places.record(&record.path);
                             wanted.add(&digest, &record.label())?;
@@ -596,12 +612,9 @@ impl Vaults {
             Endpoint::Environment(environment, inside) => {
                 Some(environment.vaults(inside).await?.into_iter().map(|vault| vault.name).collect())
             }
-            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => None,
+            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Kv(..) | Endpoint::Spooled(..) => None,
         };
-        let beneath = match to {
-            Endpoint::Environment(_, inside) => inside.clone(),
-            Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => RecordPath::default(),
-        };
+        let beneath = to.inside();
         let (read, names, numbers) = (HashSet::new(), Vec::new(), HashMap::new());
         Ok(Self { beneath, listed, read, names, numbers })
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod environment;
 pub mod filter;
+mod kv;
 mod seen;
 pub mod several;
 pub mod stdin;
@@ -17,11 +18,11 @@ use crate::engine::source::environment::{Only, Reading, Side};
 use crate::engine::source::filter::Filter;
 use crate::engine::source::seen::Seen;
 use crate::engine::source::stdin::Spool;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, ErrorKind, Place, Result};
 use crate::files;
 use crate::files::folder::is_folder;
 use crate::formats;
-use crate::formats::detect;
+use crate::formats::{Bundle, detect};
 use crate::model::{Entry, RecordPath};
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -125,6 +126,16 @@ fn start(from: &Endpoint, options: &Options, filter: Filter, only: Only, allow_e
                 };
                 if let Some(end) = end(taken, &seen, allow_empty) {
                     // Nobody listens any more only where the job has ended already.
+                    let _ = to.send(end).await;
+                }
+            });
+        }
+        Endpoint::Kv(server) => {
+            let server = server.clone();
+            tokio::spawn(async move {
+                let seen = Seen::new(filter);
+                let taken = kv::read(&server, &seen, &to).await;
+                if let Some(end) = end(taken, &seen, allow_empty) {
                     let _ = to.send(end).await;
                 }
             });
@@ -247,7 +258,6 @@ fn read_file(
     to: &Sender<Result<Vec<Entry>>>,
     member: Option<&several::Here>,
 ) -> Result<u64> {
-    let filter = seen.filter();
     let failed = |error| Error::io(path, error);
     let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
     input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
@@ -263,6 +273,10 @@ fn read_file(
             Some(format) => format,
             None => match (detect::detect(&head, path.to_str()), member) {
                 (Ok(format), _) => format,
+                (Err(_), here) if Bundle::begins(&head) && !here.is_some_and(several::Here::in_archive) => {
+                    let whole = Box::new(io::Cursor::new(head).chain(input));
+                    return read_bundle(path, whole, options, seen, to, here);
+                }
                 // What else lies in a folder stops nothing, and is told.
                 (Err(error), Some(here)) if here.in_folder() => {
                     seen.reject();
@@ -286,25 +300,11 @@ fn read_file(
             None => entry,
         });
         entries_read += 1;
-        let wanted = match &entry {
-            Entry::Record(record, _) => {
-                seen.record(&record.path, &record.tags);
-                let excluding = filter.excluding(&record.path, Some(&record.name));
-                excluding.inspect(|number| seen.excluded(*number, 1));
-                excluding.is_none() && filter.takes(record)
-            }
-            Entry::Folder(path) => {
-                filter.excluding(path, None).inspect(|number| seen.excluded(*number, 0));
-                filter.takes_bare(path)
-            }
-            // What cannot be read might have been wanted.
-            Entry::Reject(_) => {
-                seen.reject();
-                true
-            }
-            Entry::Note(_) | Entry::Values(_) => true,
-        };
-        if wanted {
+        if wanted(&entry, seen) {
+            let entry = match (entry, &options.joins) {
+                (Entry::Record(record, at), Some(joins)) => Entry::Record(joins.in_place_of(record), at),
+                (entry, _) => entry,
+            };
             if let Entry::Record(record, _) = &entry {
                 weight += record.weight();
                 taken += 1;
@@ -321,6 +321,67 @@ fn read_file(
     }
     let _ = to.blocking_send(Ok(chunk));
     Ok(taken)
+}
+
+/// Files in an archive that is nobody's export: each by its own format, as those of a folder.
+fn read_bundle(
+    path: &Path,
+    whole: Box<dyn Read + Send>,
+    options: &Options,
+    seen: &Seen,
+    to: &Sender<Result<Vec<Entry>>>,
+    outer: Option<&several::Here>,
+) -> Result<u64> {
+    let mut bundle = Bundle::open(whole)?;
+    let refused = bundle.refused();
+    refused.iter().for_each(|_| seen.reject());
+    let _ = to.blocking_send(Ok(refused));
+    let mut taken = 0;
+    for name in bundle.names().into_iter().filter(|name| !files::folder::is_passed_over(name)) {
+        let here = several::Here::inside(outer, path, &name);
+        let read = bundle.take(&name).and_then(|content| {
+            let Some(content) = content else { return Ok(0) };
+            let input = Box::new(io::Cursor::new(several::Exposed(content)));
+            read_file(&path.join(&name), input, None, options, seen, to, Some(&here))
+        });
+        match read {
+            Ok(count) => taken += count,
+            // One file that cannot be read keeps no other back.
+            Err(error) if matches!(error.kind(), ErrorKind::Input | ErrorKind::Decrypt) => {
+                seen.reject();
+                let _ = to.blocking_send(Ok(vec![here.rejected(&error)]));
+            }
+            Err(error) => return Err(error.at(Place::File { path: path.join(&name), at: None })),
+        }
+        if to.is_closed() {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+/// Whether the filter takes an entry; what was met is kept in mind.
+fn wanted(entry: &Entry, seen: &Seen) -> bool {
+    let filter = seen.filter();
+    match entry {
+        Entry::Record(record, _) => {
+            seen.record(&record.path, &record.tags);
+            let excluding = filter.excluding(&record.path, Some(&record.name));
+            excluding.inspect(|number| seen.excluded(*number, 1));
+            let since = filter.changed_since.zip(record.changed_at);
+            excluding.is_none() && since.is_none_or(|(since, at)| at >= since) && filter.takes(record)
+        }
+        Entry::Folder(path) => {
+            filter.excluding(path, None).inspect(|number| seen.excluded(*number, 0));
+            filter.takes_bare(path)
+        }
+        // What cannot be read might have been wanted.
+        Entry::Reject(_) => {
+            seen.reject();
+            true
+        }
+        Entry::Note(_) | Entry::Values(_) => true,
+    }
 }
 
 /// Without a vault the first folder is the vault.
@@ -340,7 +401,7 @@ pub(crate) fn file_path(endpoint: &Endpoint) -> Option<&Path> {
         Endpoint::File { path, .. } => Some(path),
         Endpoint::Spooled(spool, _) => Some(spool.path()),
         Endpoint::Files(paths, _) => paths.first().map(PathBuf::as_path),
-        Endpoint::Environment(..) => None,
+        Endpoint::Environment(..) | Endpoint::Kv(..) => None,
     }
 }
 

@@ -24,9 +24,24 @@ pub(crate) struct Here {
     below: Vec<String>,
     name: Arc<str>,
     in_folder: bool,
+    in_archive: bool,
 }
 
 impl Here {
+    /// A file in an archive, which may itself stand in a folder.
+    pub(crate) fn inside(outer: Option<&Self>, archive: &Path, member: &str) -> Self {
+        let mut below = outer.map(|outer| outer.below.clone()).unwrap_or_default();
+        let folders = member.rsplit_once('/').map_or("", |(folders, _)| folders);
+        below.extend(folders.split('/').filter(|name| !name.is_empty()).map(str::to_owned));
+        let name = archive.join(member).display().to_string().into();
+        Self { below, name, in_folder: true, in_archive: true }
+    }
+
+    /// Whether the file stands in an archive: one that is within it is not opened.
+    pub(crate) fn in_archive(&self) -> bool {
+        self.in_archive
+    }
+
     /// Whether the file was found, rather than named.
     pub(crate) fn in_folder(&self) -> bool {
         self.in_folder
@@ -131,8 +146,12 @@ fn read_all(
 ) -> Result<u64> {
     let mut taken = 0;
     for (member, in_folder) in found.files {
-        let here =
-            Here { below: member.below.clone(), name: member.path.display().to_string().into(), in_folder };
+        let here = Here {
+            below: member.below.clone(),
+            name: member.path.display().to_string().into(),
+            in_folder,
+            in_archive: false,
+        };
         let at = |error: Error| error.at(Place::File { path: member.path.clone(), at: None });
         let format = match member.kind {
             Kind::File => format,
@@ -179,7 +198,7 @@ fn open(member: &Member, options: &Options, read: &Arc<AtomicU64>) -> Result<Box
 }
 
 /// Bytes that are wiped when their reader is done with them.
-struct Exposed(crate::secret::SecretBytes);
+pub(crate) struct Exposed(pub(crate) crate::secret::SecretBytes);
 
 impl AsRef<[u8]> for Exposed {
     fn as_ref(&self) -> &[u8] {

@@ -16,6 +16,7 @@ use crate::engine::compare::verify;
 use crate::engine::endpoint::{Endpoint, is_archive, written_format};
 use crate::engine::environment::ended_early;
 use crate::engine::environment::scope::Scope;
+use crate::engine::matching;
 use crate::engine::options::{Options, Verify};
 use crate::engine::placement::Placement;
 use crate::engine::plan::brake::Brake;
@@ -61,6 +62,8 @@ pub async fn transfer(
     if let Some(path) = &options.rejects {
         sink::check(path)?;
     }
+    let prepared = matching::prepare(from, to, options, progress).await?;
+    let (from, options) = matching::in_use(prepared.as_ref(), from, options);
     let mut preflight = Preflight::look(from, to, options).await?;
     preflight.passes()?;
     let planned = rights::prepare(from, to, options, progress).await?;
@@ -73,10 +76,10 @@ pub async fn transfer(
             preflight.doubts().for_each(|doubt| progress.note(&doubt));
             into_file(from, path, *format, options, &timed).await?
         }
-        Endpoint::Files(..) | Endpoint::Spooled(..) => {
+        Endpoint::Files(..) | Endpoint::Kv(..) | Endpoint::Spooled(..) => {
             return Err(Error::new(
                 ErrorKind::Usage,
-                "several files, or input that was read already, take no records",
+                "several files, a server of secrets, or input that was read already take no records",
             ));
         }
     };
@@ -103,6 +106,7 @@ async fn into_environment(
     };
     let digester = digester(to, options)?;
     let mut report = Report::default();
+    report.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
     if let Some(job) = &options.job {
         let own = lost_answers::earlier_run(job, environment, progress).await?;
         if own > 0 {

@@ -15,6 +15,7 @@ pub fn sync_pair(word: &str, from: &Endpoint, to: &Endpoint, filter: &Filter) ->
     };
     let (source, place) = match from {
         Endpoint::Environment(source, place) => (source.place().to_owned(), place.to_string()),
+        Endpoint::Kv(server) => (server.address().to_string(), String::new()),
         Endpoint::File { .. } | Endpoint::Files(..) | Endpoint::Spooled(..) => {
             (std::path::absolute(word).unwrap_or_default().display().to_string(), String::new())
         }
