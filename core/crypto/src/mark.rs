@@ -89,8 +89,8 @@ pub fn of_attachment(attachment: &Attachment, key: &SecretString) -> [u8; 8] {
 /// # Errors
 /// [`ErrorKind::NotAllowed`] where it does not.
 pub fn check(carrier: Option<&str>, mark: [u8; 8]) -> Result<()> {
-    let carried = carrier.and_then(|text| envelope::salt(text).ok());
-    if carried.is_some_and(|carried| carried.ct_eq(&mark).into()) { Ok(()) } else { Err(missing()) }
+    let salt = carrier.and_then(|text| envelope::salt(text).ok());
+    if salt.is_some_and(|salt| salt.ct_eq(&mark).into()) { Ok(()) } else { Err(missing()) }
 }
 
 fn keyed(key: &SecretString, label: &[u8]) -> Hmac<Sha256> {
@@ -133,7 +133,7 @@ mod tests {
     use crate::record::{self, Protection};
     use crate::secret::SecretBytes;
     use crate::{attachment, generate};
-    use keyferry_api::item::Item;
+    use keyferry_api::item::{Attachment as WireAttachment, Item};
 
     fn record() -> Record {
         let pin = Custom { name: "pin".into(), kind: CustomKind::Password, value: "1234".into() };
@@ -217,7 +217,7 @@ mod tests {
         let key = generate::key().unwrap();
         let file = Attachment { name: "a".into(), content: SecretBytes::new(b"content".to_vec()) };
         let mut wire = attachment::encrypt_marked(&file, Some(&key), Marks::Write).unwrap();
-        let open = |wire, marks| attachment::decrypt_marked(wire, Some(&key), marks);
+        let open = |wire: &WireAttachment, marks| attachment::decrypt_marked(wire, Some(&key), marks);
         assert_eq!(open(&wire, Marks::Require).unwrap(), file);
         wire.name = "b".into();
         assert!(open(&wire, Marks::Write).is_ok());

@@ -968,41 +968,41 @@ async fn a_wrong_value_is_told_by_its_member() {
     let bob_id = id(&world.ok("GET", "/users/info", &bob, Value::Null).await);
     let vault = world.vault(&alice).await;
     let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
-    let word = "a-word-of-the-body";
+    let planted = "a-planted-of-the-body";
     let calls = [
-        ("POST", "/users".to_owned(), json!({"login": [word]}), "login"),
-        ("POST", "/users".to_owned(), json!({"login": "l", "keys": word}), "keys"),
+        ("POST", "/users".to_owned(), json!({"login": [planted]}), "login"),
+        ("POST", "/users".to_owned(), json!({"login": "l", "keys": planted}), "keys"),
         ("POST", "/users".to_owned(), json!({"login": "l", "keys": {"public": "p"}}), "keys"),
-        ("POST", "/vaults".to_owned(), json!({"name": {word: 1}}), "name"),
+        ("POST", "/vaults".to_owned(), json!({"name": {planted: 1}}), "name"),
         (
             "POST",
             "/vaults".to_owned(),
-            json!({"name": "v", "administratorsKeys": {word: 1}}),
+            json!({"name": "v", "administratorsKeys": {planted: 1}}),
             "administratorsKeys",
         ),
-        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "tags": word}), "tags"),
-        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "color": word}), "color"),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "tags": planted}), "tags"),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "color": planted}), "color"),
         (
             "POST",
             "/items".to_owned(),
-            json!({"vaultId": vault, "name": "n", "customs": [{"name": "a"}, {"name": [word]}]}),
+            json!({"vaultId": vault, "name": "n", "customs": [{"name": "a"}, {"name": [planted]}]}),
             "customs",
         ),
         ("PATCH", format!("/items/{item}"), json!({"tags": [1]}), "tags"),
-        ("PATCH", format!("/users/{bob_id}"), json!({"email": [word]}), "email"),
-        ("POST", "/user-groups".to_owned(), json!({"name": "g", "userIds": {word: 1}}), "userIds"),
+        ("PATCH", format!("/users/{bob_id}"), json!({"email": [planted]}), "email"),
+        ("POST", "/user-groups".to_owned(), json!({"name": "g", "userIds": {planted: 1}}), "userIds"),
         ("POST", "/user-groups".to_owned(), json!({"userIds": []}), "name"),
-        ("POST", "/user-roles".to_owned(), json!({"name": "r", "rights": [word]}), "rights"),
-        ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob_id, "role": word}), "role"),
+        ("POST", "/user-roles".to_owned(), json!({"name": "r", "rights": [planted]}), "rights"),
+        ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob_id, "role": planted}), "role"),
         ("POST", format!("/vaults/{vault}/users"), json!({"userId": bob_id, "role": 3}), "role"),
         ("POST", format!("/items/{item}/move"), json!({"folderId": 5}), "folderId"),
         (
             "POST",
             "/links".to_owned(),
-            json!({"itemId": item, "itemData": {}, "type": word, "expirationTime": "1 hour"}),
+            json!({"itemId": item, "itemData": {}, "type": planted, "expirationTime": "1 hour"}),
             "type",
         ),
-        ("POST", "/batch".to_owned(), json!({"requests": word}), "requests"),
+        ("POST", "/batch".to_owned(), json!({"requests": planted}), "requests"),
         ("POST", "/users/login".to_owned(), json!({"username": "alice", "password": 5}), "password"),
     ];
     for (method, path, body, field) in calls {
@@ -1018,7 +1018,7 @@ async fn a_wrong_value_is_told_by_its_member() {
             assert_eq!(error["field"], field, "{method} {path} {body}: {answer}");
             let message = error["message"].as_str().unwrap();
             assert!(message.contains(&format!("`{field}")), "{method} {path} {body}: {message}");
-            assert!(!message.contains(word), "it repeats the body: {message}");
+            assert!(!message.contains(planted), "it repeats the body: {message}");
         }
     }
     // In a list, by its number.

@@ -147,14 +147,14 @@ async fn changes_and_removals_happen_once_as_well() {
     let vault = world.vault(&alice).await;
     let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
     let path = format!("/items/{item}");
-    let patch = ("PATCH", path.as_str());
-    assert_eq!(keyed(&world, patch, &alice, "p", &json!({"login": "by the job"})).await.0, 200);
+    let change = ("PATCH", path.as_str());
+    assert_eq!(keyed(&world, change, &alice, "p", &json!({"login": "by the job"})).await.0, 200);
     world.ok("PATCH", &path, &alice, json!({"login": "by its user"})).await;
-    assert_eq!(keyed(&world, patch, &alice, "p", &json!({"login": "by the job"})).await.0, 200);
+    assert_eq!(keyed(&world, change, &alice, "p", &json!({"login": "by the job"})).await.0, 200);
     let now = world.ok("GET", &path, &alice, Value::Null).await;
     assert_eq!(now["login"], "by its user", "a late change undoes nothing");
     assert_eq!(
-        keyed(&world, patch, &alice, "p", &json!({"login": "x"})).await.1["errors"][0]["code"],
+        keyed(&world, change, &alice, "p", &json!({"login": "x"})).await.1["errors"][0]["code"],
         REUSED
     );
     let (_, binned) = keyed(&world, ("DELETE", &path), &alice, "d", &Value::Null).await;

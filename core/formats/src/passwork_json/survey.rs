@@ -113,7 +113,7 @@ impl Survey {
                 let mut outline = Outline::new(String::new(), None, 0);
                 survey.object(&mut outline)?;
                 // Lists without anything in them tell nothing; they are no one else's either.
-                outline.has_list && (outline.holds_records || !(survey.waits || !survey.nodes.is_empty()))
+                outline.has_list && (outline.holds_records || (!survey.waits && survey.nodes.is_empty()))
             }
             _ => {
                 survey.stream.value(0, In::List)?;

@@ -79,15 +79,16 @@ impl Waiting {
             (self.next, self.taken) = (self.next + 1, 0);
         }
         let lost = || Error::new(ErrorKind::Internal, "a record was lost while it waited");
-        let (list, index, length) = (self.number(), self.number(), self.number());
+        let (of_list, index, length) = (self.number(), self.number(), self.number());
         let end =
             usize::try_from(length.ok_or_else(lost)?).ok().and_then(|length| self.taken.checked_add(length));
         let text = self.piece.get(self.taken..end.ok_or_else(lost)?).ok_or_else(lost)?;
         let text = std::str::from_utf8(text).map_err(|_| lost())?;
         let value = json::parse(text).map_err(|_| lost())?;
-        let list = list.and_then(|list| self.lists.get(usize::try_from(list).ok()?)).ok_or_else(lost)?;
+        let from =
+            of_list.and_then(|number| self.lists.get(usize::try_from(number).ok()?)).ok_or_else(lost)?;
         let waited =
-            Waited { value, at: format!("{}/{}", list.at, index.ok_or_else(lost)?), inside: list.inside };
+            Waited { value, at: format!("{}/{}", from.at, index.ok_or_else(lost)?), inside: from.inside };
         self.taken = end.ok_or_else(lost)?;
         Ok(Some(waited))
     }

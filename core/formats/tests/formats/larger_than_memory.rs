@@ -5,6 +5,7 @@
 use keyferry_crypto::model::{Entry, Record, RecordPath};
 use keyferry_formats::{Format, ReadOptions, Spool, Spools, WriteOptions, reader, writer};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
@@ -62,7 +63,7 @@ impl Write for Shared {
 fn records() -> impl Iterator<Item = Record> {
     (0..30_000).map(|n: usize| Record {
         path: RecordPath {
-            vault: (n % 7 > 0).then(|| format!("Vault {}", n % 7)),
+            vault: (!n.is_multiple_of(7)).then(|| format!("Vault {}", n % 7)),
             folders: vec![format!("Team {}", n % 40), format!("Service {}", n % 3)],
         },
         name: format!("record \"{n}\""),
@@ -77,8 +78,7 @@ fn written(spools: Spools) -> Vec<u8> {
     let mut writer = writer(Format::PASSWORK_JSON, Box::new(out.clone()), &options).unwrap();
     records().for_each(|record| writer.take(record).unwrap());
     writer.finish().unwrap();
-    let bytes = std::mem::take(&mut *out.0.lock().unwrap());
-    bytes
+    std::mem::take(&mut *out.0.lock().unwrap())
 }
 
 fn read(file: &[u8], spools: Spools) -> Vec<Entry> {
@@ -118,15 +118,18 @@ fn names_of_folders_may_stand_after_a_million_bytes_of_records() {
     for n in 0..4000 {
         let gap = if n > 0 { "," } else { "" };
         let long = "x".repeat(500);
-        file +=
-            &format!(r#"{gap}{{"name":"r{n}","password":"{long}","folderId":"f{}","vaultId":"v"}}"#, n % 2);
+        let _ = write!(
+            file,
+            r#"{gap}{{"name":"r{n}","password":"{long}","folderId":"f{}","vaultId":"v"}}"#,
+            n % 2
+        );
     }
     file += r#"],"folders":[{"name":"One","id":"f0","vaultId":"v"},{"id":"f1","name":"Two","parentId":"f0"}],"vaults":[{"id":"v","name":"V"}]}"#;
     let spool = Counting::default();
     let mut count = 0_usize;
     for entry in read(file.as_bytes(), spool.spools()) {
         let Entry::Record(record, at) = entry else { continue };
-        let folders: &[&str] = if count % 2 == 0 { &["One"] } else { &["One", "Two"] };
+        let folders: &[&str] = if count.is_multiple_of(2) { &["One"] } else { &["One", "Two"] };
         assert_eq!(record.name, format!("r{count}"));
         assert_eq!(
             (record.path.vault.as_deref(), record.path.folders),

@@ -22,7 +22,7 @@ use crate::engine::report::WrappedFor;
 use crate::engine::report::progress::Progress;
 use crate::engine::sink::crew::Crew;
 use crate::engine::sink::lost_answers::Mark;
-use crate::engine::sink::once::{Keys, Slot, Slots};
+use crate::engine::sink::once::{Identities, Identity, Keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Record, RecordPath};
 use crate::secret::SecretString;
@@ -65,7 +65,7 @@ pub(crate) struct Sink<'a> {
     unopened: HashMap<String, Vault>,
     spots: HashMap<RecordPath, Spot>,
     /// Counts records alike, where the environment makes each thing once.
-    slots: Option<Slots>,
+    identities: Option<Identities>,
     allow_unencrypted: bool,
     pub(crate) folders_created: u64,
 }
@@ -129,7 +129,7 @@ impl<'a> Sink<'a> {
             unopened.entry(vault.name.clone()).or_insert(vault);
         }
         let needed: Vec<String> = unopened.keys().filter(|name| needed(name)).cloned().collect();
-        let (keys, slots) = once::prepare(&environment, digester).await?.unzip();
+        let (keys, identities) = once::prepare(&environment, digester).await?.unzip();
         let crew = match (&options.workers, &options.job) {
             (Some(workers), Some(job)) if job.can_be_undone() => Some(Crew::start(workers, job)),
             (Some(_), _) => return Err(crew::unsealed()),
@@ -145,7 +145,7 @@ impl<'a> Sink<'a> {
             wrapped_for: Vec::new(),
             unopened,
             spots: HashMap::new(),
-            slots,
+            identities,
             allow_unencrypted,
             folders_created: 0,
         };
@@ -272,13 +272,17 @@ impl<'a> Sink<'a> {
 
     /// What the source's next record is in the sink; `None` where the environment does not make each thing once. Asked for
     /// every record, also for those that are there already.
-    pub(crate) fn slot(&mut self, record: &Record, digest: &RecordDigest) -> Option<Slot> {
-        self.slots.as_mut().map(|slots| slots.next(record, digest))
+    pub(crate) fn identity(&mut self, record: &Record, digest: &RecordDigest) -> Option<Identity> {
+        self.identities.as_mut().map(|identities| identities.next(record, digest))
     }
 
     /// Finds or makes the places of records, then starts to encrypt and create them on a task of
-    /// its own; it ends with one result for each record, in order. `slots` are as many as the records, or none.
-    pub(crate) async fn start(&mut self, records: Vec<Record>, slots: Vec<Slot>) -> Result<Creation> {
+    /// its own; it ends with one result for each record, in order. `identities` are as many as the records, or none.
+    pub(crate) async fn start(
+        &mut self,
+        records: Vec<Record>,
+        identities: Vec<Identity>,
+    ) -> Result<Creation> {
         self.make(records.iter().map(|record| &record.path)).await?;
         let mut spots = Vec::with_capacity(records.len());
         for record in &records {
@@ -288,14 +292,19 @@ impl<'a> Sink<'a> {
         Ok(tokio::spawn(async move {
             let marks = writer.environment.marks();
             let drafts = blocking(move || encrypt(records, &spots, marks)).await??;
-            writer.create_items(drafts, &slots).await
+            writer.create_items(drafts, &identities).await
         }))
     }
 
     /// Overwrites an item's fields under its own record key; attachments that are there stay.
-    pub(crate) async fn update(&mut self, id: &str, record: &Record, slot: Option<&Slot>) -> Result<()> {
+    pub(crate) async fn update(
+        &mut self,
+        id: &str,
+        record: &Record,
+        identity: Option<&Identity>,
+    ) -> Result<()> {
         self.make([&record.path]).await?;
-        self.writer.update(id, record, slot, self.writable(&record.path)?).await
+        self.writer.update(id, record, identity, self.writable(&record.path)?).await
     }
 
     /// Looks, where this job's records stand, for items that neither were there before nor were made by this job, which
@@ -355,11 +364,17 @@ impl Writer {
     }
 
     /// Announces, sends, and settles what was left open; one result for each draft.
-    async fn create_items(&self, drafts: Vec<ItemDraft>, slots: &[Slot]) -> Result<Vec<Result<Made>>> {
+    async fn create_items(
+        &self,
+        drafts: Vec<ItemDraft>,
+        identities: &[Identity],
+    ) -> Result<Vec<Result<Made>>> {
         let mut keys: Vec<OnceKey> = match &self.keys {
-            Some(keys) if slots.len() == drafts.len() => {
-                let key = |(draft, slot): (&ItemDraft, &Slot)| key_of(keys, draft, slot, slot.number);
-                drafts.iter().zip(slots).map(key).collect()
+            Some(keys) if identities.len() == drafts.len() => {
+                let key = |(draft, identity): (&ItemDraft, &Identity)| {
+                    key_of(keys, draft, identity, identity.number)
+                };
+                drafts.iter().zip(identities).map(key).collect()
             }
             _ => Vec::new(),
         };
@@ -387,7 +402,7 @@ impl Writer {
             let results = self.deliver(&drafts, &keys, &numbers, false).await?;
             (drafts, numbers, results)
         };
-        self.another_slot(&drafts, slots, &mut keys, &numbers, &mut results).await?;
+        self.another_identity(&drafts, identities, &mut keys, &numbers, &mut results).await?;
         self.settle_open(&drafts, &keys, &numbers, &mut results, Instant::now()).await?;
         self.own_after_all(&mut results).await?;
         let outcomes: Vec<(i64, Option<String>)> = numbers
@@ -479,27 +494,27 @@ impl Writer {
 
     /// Sends anew, as another of those alike, what was answered with an item that the plan had counted: it is one of the
     /// others. From its own number down, so that runs that found different numbers of them there agree.
-    async fn another_slot(
+    async fn another_identity(
         &self,
         drafts: &[ItemDraft],
-        slots: &[Slot],
+        identities: &[Identity],
         keys: &mut [OnceKey],
         sent: &[i64],
         results: &mut [Result<Made>],
     ) -> Result<()> {
         let Some(own) = &self.keys else { return Ok(()) };
-        let mut numbers: Vec<Option<u32>> = slots.iter().map(|slot| Some(slot.number)).collect();
+        let mut numbers: Vec<Option<u32>> = identities.iter().map(|identity| Some(identity.number)).collect();
         loop {
             let counted = |made: &Result<Made>| matches!(made, Ok(Made::There(id)) if self.before.holds(id));
             let which: Vec<usize> =
-                (0..results.len().min(slots.len())).filter(|index| counted(&results[*index])).collect();
+                (0..results.len().min(identities.len())).filter(|index| counted(&results[*index])).collect();
             if which.is_empty() {
                 return Ok(());
             }
             for index in &which {
                 let next = numbers[*index].and_then(|number| number.checked_sub(1));
                 keys[*index] = match next {
-                    Some(number) => key_of(own, &drafts[*index], &slots[*index], number),
+                    Some(number) => key_of(own, &drafts[*index], &identities[*index], number),
                     None => own.fresh()?,
                 };
                 numbers[*index] = next;
@@ -727,7 +742,9 @@ impl Writer {
                 let vaults = self.client().vaults().await?;
                 let found = vaults.into_iter().find(|one| one.id == *id && one.name == name);
                 let found = found.ok_or_else(|| taken_elsewhere("vault", name))?;
-                environment.check_name(&found)?;
+                if let Some(stranger) = environment.strangers([&found])?.remove(id) {
+                    return Err(stranger);
+                }
                 key = environment.vault_key(&found)?;
                 if let Some(key) = key.as_deref() {
                     one_opens(environment, id, key).await?;
@@ -771,12 +788,18 @@ impl Writer {
         Ok(found)
     }
 
-    async fn update(&self, id: &str, record: &Record, slot: Option<&Slot>, spot: &Spot) -> Result<()> {
+    async fn update(
+        &self,
+        id: &str,
+        record: &Record,
+        identity: Option<&Identity>,
+        spot: &Spot,
+    ) -> Result<()> {
         let mut round = 1;
         loop {
             let sent = Instant::now();
             // Each round looks at the item anew, so what was added before is not added again.
-            let error = match self.update_once(id, record, slot, spot).await {
+            let error = match self.update_once(id, record, identity, spot).await {
                 Err(error) if lost_answers::is_open(&error) && round < ROUNDS => error,
                 other => return other,
             };
@@ -786,7 +809,13 @@ impl Writer {
         }
     }
 
-    async fn update_once(&self, id: &str, record: &Record, slot: Option<&Slot>, spot: &Spot) -> Result<()> {
+    async fn update_once(
+        &self,
+        id: &str,
+        record: &Record,
+        identity: Option<&Identity>,
+        spot: &Spot,
+    ) -> Result<()> {
         let client = self.client();
         let item = client.item(id).await?;
         if let Some(memory) = self.environment.memory() {
@@ -800,8 +829,8 @@ impl Writer {
         if let Some(new) = &mut draft.attachments {
             new.retain(|one| !held.contains(&(one.name.clone(), one.hash.clone())));
         }
-        let key = match (&self.keys, slot, item.revision) {
-            (Some(keys), Some(slot), Some(revision)) => Some(keys.change(id, revision, slot)),
+        let key = match (&self.keys, identity, item.revision) {
+            (Some(keys), Some(identity), Some(revision)) => Some(keys.change(id, revision, identity)),
             _ => None,
         };
         let (draft, number) = self
@@ -825,8 +854,8 @@ impl Writer {
 }
 
 /// The key of a draft as the `number`-th of those alike.
-fn key_of(keys: &Keys, draft: &ItemDraft, slot: &Slot, number: u32) -> OnceKey {
-    keys.item(draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref(), slot, number)
+fn key_of(keys: &Keys, draft: &ItemDraft, identity: &Identity, number: u32) -> OnceKey {
+    keys.item(draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref(), identity, number)
 }
 
 fn taken_elsewhere(what: &str, name: &str) -> Error {

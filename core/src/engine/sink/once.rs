@@ -27,20 +27,23 @@ pub(crate) struct Keys {
 
 /// What a record of the source is in the sink: its content, and its number among those alike in everything, from 0.
 #[derive(Clone, Debug)]
-pub(crate) struct Slot {
+pub(crate) struct Identity {
     content: (Short, Short),
     pub(crate) number: u32,
 }
 
 /// Counts records alike in everything: a word for each.
-pub(crate) struct Slots {
+pub(crate) struct Identities {
     digester: Option<Digester>,
     seen: HashSet<u64>,
     again: HashMap<u64, u32>,
 }
 
 /// `None` where the environment does not heed keys.
-pub(crate) async fn prepare(environment: &Environment, digester: &Digester) -> Result<Option<(Keys, Slots)>> {
+pub(crate) async fn prepare(
+    environment: &Environment,
+    digester: &Digester,
+) -> Result<Option<(Keys, Identities)>> {
     if !environment.client().features().await?.iter().any(|feature| feature.name == IDEMPOTENCY_FEATURE) {
         return Ok(None);
     }
@@ -54,7 +57,7 @@ pub(crate) async fn prepare(environment: &Environment, digester: &Digester) -> R
     let keys = Keys { mac: under(&*own), run: HEXLOWER.encode(&run) };
     // A key that lives as long as this run would give another run's records other digests.
     let digester = (!digester.is_lasting()).then(|| Digester::of_user(&*own));
-    Ok(Some((keys, Slots { digester, seen: HashSet::new(), again: HashMap::new() })))
+    Ok(Some((keys, Identities { digester, seen: HashSet::new(), again: HashMap::new() })))
 }
 
 fn under(key: &[u8]) -> Hmac<Sha256> {
@@ -64,17 +67,16 @@ fn under(key: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-impl Slots {
-    /// The slot of the source's next record; `digest` is the transfer's own.
-    pub(crate) fn next(&mut self, record: &Record, digest: &RecordDigest) -> Slot {
+impl Identities {
+    /// The identity of the source's next record; `digest` is the transfer's own.
+    pub(crate) fn next(&mut self, record: &Record, digest: &RecordDigest) -> Identity {
         let content = match &self.digester {
             Some(digester) => digester.digest(record).whole(),
             None => digest.whole(),
         };
-        let [a, b, c, d, e, f, g, h, ..] = content.1;
-        let [i, j, k, l, m, n, o, p, ..] = content.0;
-        let word =
-            u64::from_be_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_be_bytes([i, j, k, l, m, n, o, p]);
+        let folded =
+            |short: &Short| short.iter().take(8).fold(0, |word: u64, byte| word << 8 | u64::from(*byte));
+        let word = folded(&content.1) ^ folded(&content.0);
         let number = if self.seen.insert(word) {
             0
         } else {
@@ -82,7 +84,7 @@ impl Slots {
             *again += 1;
             *again
         };
-        Slot { content, number }
+        Identity { content, number }
     }
 }
 
@@ -97,10 +99,19 @@ impl Keys {
     }
 
     /// The key of a record in a place, as the `number`-th of those alike.
-    pub(crate) fn item(&self, vault: &str, folder: Option<&str>, slot: &Slot, number: u32) -> OnceKey {
+    pub(crate) fn item(
+        &self,
+        vault: &str,
+        folder: Option<&str>,
+        identity: &Identity,
+        number: u32,
+    ) -> OnceKey {
         let number = number.to_be_bytes();
         let folder = folder.unwrap_or_default();
-        self.key("item", [vault.as_bytes(), folder.as_bytes(), &slot.content.0, &slot.content.1, &number])
+        self.key(
+            "item",
+            [vault.as_bytes(), folder.as_bytes(), &identity.content.0, &identity.content.1, &number],
+        )
     }
 
     /// A key that nothing else has.
@@ -111,9 +122,9 @@ impl Keys {
     }
 
     /// The key of a change that makes an item of this revision what a record is.
-    pub(crate) fn change(&self, item: &str, revision: i64, slot: &Slot) -> OnceKey {
+    pub(crate) fn change(&self, item: &str, revision: i64, identity: &Identity) -> OnceKey {
         let revision = revision.to_be_bytes();
-        self.key("change", [item.as_bytes(), &revision, &slot.content.0, &slot.content.1])
+        self.key("change", [item.as_bytes(), &revision, &identity.content.0, &identity.content.1])
     }
 
     /// The key of a folder.

@@ -47,7 +47,7 @@ pub async fn work(
     ended: &AtomicBool,
 ) -> Result<Worked> {
     let job = tokio::task::block_in_place(|| journal.reopen(id, &sink))?;
-    let mut worked = Worked::default();
+    let mut done = Worked::default();
     if !at_work(&job, &sink).await? {
         return Err(Error::new(ErrorKind::Conflict, format!("job {id} is not running"))
             .next_step(format!("keyferry resume {id} goes on with it; then others may work on it")));
@@ -58,7 +58,7 @@ pub async fn work(
     while !ended.load(Ordering::Relaxed) {
         let claim = worker.board(|worker| worker.job.claim(&worker.name, worker.lease)).await?;
         match claim {
-            Some(claim) => worker.send(claim, &mut worked).await?,
+            Some(claim) => worker.send(claim, &mut done).await?,
             None => tokio::time::sleep(IDLE).await,
         }
         if looked.elapsed() >= LOOK {
@@ -68,7 +68,7 @@ pub async fn work(
             }
         }
     }
-    Ok(worked)
+    Ok(done)
 }
 
 /// Whether whoever began the job is still at it.

@@ -429,7 +429,7 @@ pub fn records_in(
     let (environment, places, options) = (environment.clone(), places.to_vec(), options.clone());
     tokio::spawn(async move {
         let seen = Seen::new(options.filter.clone());
-        let only = Only { items: None, places: Some(Arc::new(scope)) };
+        let only = Only { places: Some(Arc::new(scope)), ..Only::default() };
         let how = (options.keys, options.attachments);
         let read = match environment.has_places(&places).await {
             Ok(()) => Reading::run(&environment, &RecordPath::default(), &seen, &only, how, &to).await,

@@ -357,7 +357,7 @@ impl Writing<'_> {
     async fn take(&mut self, chunk: Vec<Entry>, from: &Endpoint) -> Result<()> {
         let mut facts = Vec::with_capacity(chunk.len());
         let mut fresh = Vec::with_capacity(chunk.len());
-        let mut slots = Vec::new();
+        let mut identities = Vec::new();
         for entry in chunk {
             match entry {
                 Entry::Record(record, at) => {
@@ -376,16 +376,16 @@ impl Writing<'_> {
                         None => Verdict::Create,
                     };
                     let vault = self.vault(&record.path);
-                    let slot = self.sink.slot(&record, &digest);
+                    let identity = self.sink.identity(&record, &digest);
                     match verdict {
                         Verdict::Create => {
-                            slots.extend(slot);
+                            identities.extend(identity);
                             facts.push(Identified { label: record.label(), vault, at, digest });
                             fresh.push(record);
                         }
                         Verdict::Update(id) => {
                             self.count(&vault).updated += 1;
-                            self.sink.update(&id, &record, slot.as_ref()).await?;
+                            self.sink.update(&id, &record, identity.as_ref()).await?;
                             self.report.updated += 1;
                             self.written(&id, &digest, &record.label())?;
                         }
@@ -420,7 +420,7 @@ impl Writing<'_> {
             self.settle_one().await?;
         }
         if !fresh.is_empty() {
-            let creation = self.sink.start(fresh, slots).await?;
+            let creation = self.sink.start(fresh, identities).await?;
             self.on_the_way.push_back(OnTheWay { facts, weight, creation });
         }
         Ok(())
