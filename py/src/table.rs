@@ -406,7 +406,7 @@ fn open_rows(batch: &RecordBatch, columns: &Columns, work: &Work<'_>) -> PyResul
         match protection {
             Ok(protection) => {
                 let key = match protection {
-                    Protection::VaultKey(key) => std::ptr::from_ref(key),
+                    Protection::VaultKey(key) | Protection::Marked(key) => std::ptr::from_ref(key),
                     Protection::Unencrypted => std::ptr::null(),
                 };
                 together.entry(key).or_insert_with(|| (protection, Vec::new())).1.push(row);
@@ -434,7 +434,7 @@ fn with_files(
 ) -> Result<Record> {
     let files = if work.makes(ATTACHMENTS) { columns.sealed_attachments(row) } else { Vec::new() };
     // Without its key a file would be taken for one that was never sealed.
-    if !files.is_empty() && opened.key.is_none() && matches!(protection, Protection::VaultKey(_)) {
+    if !files.is_empty() && opened.key.is_none() && !matches!(protection, Protection::Unencrypted) {
         return Err(Error::new(ErrorKind::Decrypt, "it was stored without its record key"));
     }
     opened.with_attachments(&files)
