@@ -9,7 +9,7 @@ shift
 case " $* " in
 *" --print="* | *" -vV "*) exec "$rustc" "$@" ;; # a question of cargo's, not a compilation
 esac
-clippy-driver "$rustc" "$@"
+clippy-driver "$rustc" "$@" -D warnings
 
 # Documented is what `cargo doc` would: libraries and programs, not tests. What rustdoc has no such option for is left out.
 case " $* " in
@@ -27,4 +27,4 @@ for argument; do
 done
 documentation=$(mktemp -d)
 trap 'rm -rf "$documentation"' EXIT
-rustdoc "$@" --out-dir "$documentation"
+rustdoc "$@" -D warnings --out-dir "$documentation"

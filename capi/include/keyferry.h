@@ -393,7 +393,7 @@ kf_status kf_job_cancel(kf_job job);
 
 // Brings a file's records into an environment, then reads back and compares. `file` is whatever `keyferry formats` lists or an
 // archive (`.kfa`), found by content and ending, or named: "csv:people.txt"; or a folder; or a server of HashiCorp Vault or OpenBao,
-// "vault://HOST:8200/secret", with the token of the variable `KEYFERRY_VAULT_TOKEN`. `path` is a vault and folder to put
+// `vault://HOST:8200/secret`, with the token of the variable `KEYFERRY_VAULT_TOKEN`. `path` is a vault and folder to put
 // them in, or NULL. `options` is NULL or JSON; see `kf_migrate`. `report`, where it is not NULL, gets JSON: counts, names
 // and reasons, no secrets.
 kf_status kf_import(kf_job job,

@@ -85,6 +85,12 @@ impl Lab {
         true
     }
 
+    /// Goes on after a crash: a job that had begun nothing is none, and the same command is typed again.
+    #[must_use]
+    pub fn go_on(&self, point: &str, what: &str, with: &[&str]) -> Run {
+        if point == "before rotation intent" { self.rotate(what, with) } else { self.resume() }
+    }
+
     /// Goes on with the newest job.
     #[must_use]
     pub fn resume(&self) -> Run {

@@ -299,7 +299,12 @@ fn main() {
     });
     row("read by id, over the API in process", ("raw SQLite, row by row", raw), read, records);
     row("the same bytes as JSON, written and read", ("a copy in memory", copy), written + read, records);
+    assert!(envelope::is_envelope(drafts[0].key_encrypted.as_deref().unwrap_or_default()));
+    key_derivation();
+}
 
+/// The one derivation of a run, beside OpenSSL's.
+fn key_derivation() {
     // A process that derives for a second and more: what it takes to start is below a hundredth of it.
     let rounds = 300_000;
     let spent = process(&[
@@ -340,5 +345,4 @@ fn main() {
         ours * 1e3,
         (spent - empty) / ours
     );
-    assert!(envelope::is_envelope(drafts[0].key_encrypted.as_deref().unwrap_or_default()));
 }

@@ -149,7 +149,7 @@ impl Client {
         let mut items = Vec::with_capacity(ids.len());
         for (id, response) in ids.iter().zip(responses) {
             let path = format!("/items/{id}");
-            let item = outcome(&Method::GET, &path, response);
+            let item = outcome(&Method::GET, &path, &response);
             let item = item.and_then(|item| crate::client::item::asked_for(item, id, &path));
             items.push(match item {
                 // Alone it gets the pauses and the renewal that a batch's part cannot have.
@@ -258,7 +258,7 @@ impl Client {
         }
         let mut all = Vec::with_capacity(drafts.len());
         for (index, (draft, response)) in drafts.iter().zip(responses).enumerate() {
-            all.push(match made(outcome(&Method::POST, "/items", response)) {
+            all.push(match made(outcome(&Method::POST, "/items", &response)) {
                 // The server did not act on this one.
                 Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Locked) => {
                     self.create_one(draft, keys.get(index)).await
@@ -318,7 +318,7 @@ impl Client {
     }
 }
 
-fn outcome<T: DeserializeOwned>(method: &Method, path: &str, response: Response) -> Result<T> {
+fn outcome<T: DeserializeOwned>(method: &Method, path: &str, response: &Response) -> Result<T> {
     if answer::is_success(response.status) {
         return answer::parse(method, path, &response.body);
     }

@@ -179,12 +179,9 @@ async fn decide(
             [] => told.add("no record is of that issuer and account", &record),
             [_] if times > 1 => told.add("the code stands in the source more than once", &record),
             [one] if is_several(one) => {
-                told.add("several records share the place and the name of its record", &record)
+                told.add("several records share the place and the name of its record", &record);
             }
-            [one] => {
-                claims.entry(one.clone()).or_default().push(record);
-                continue;
-            }
+            [one] => claims.entry(one.clone()).or_default().push(record),
             _ => told.add("several records are of that issuer and account", &record),
         }
     }

@@ -158,8 +158,8 @@ mod tests {
             assert_eq!(back.strip_prefix(b"before ").unwrap(), pieces[number]);
         };
         // What was put away can be had before the last piece is there.
-        for number in 0..pieces.len() {
-            spool.put(&pieces[number]).unwrap();
+        for (number, piece) in pieces.iter().enumerate() {
+            spool.put(piece).unwrap();
             check(&mut spool, number / 2);
         }
         for number in [3, 0, 6, 5, 5, 1, 2, 4] {

@@ -268,7 +268,10 @@ pub(super) fn missing(named: &Path) -> Error {
     }
     let near = near(there, wanted.file_name().unwrap_or_default());
     let error = error("there is no such file");
-    if near.is_empty() { error } else { error.next_step(format!("did you mean {}?", near.join(" or "))) }
+    error.next_step(match near.as_slice() {
+        [] => format!("{} holds nothing of a name like it", there.display()),
+        near => format!("did you mean {}?", near.join(" or ")),
+    })
 }
 
 /// What a folder holds under names like `name`: the same but for case, ending or a letter or two.

@@ -1,7 +1,5 @@
 //! Environments by name, their secrets from variables and files, and what scripts read.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
-
 use keyferry_tests::{MASTER_PASSWORD, Scene};
 
 #[test]

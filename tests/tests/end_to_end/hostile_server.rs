@@ -104,7 +104,7 @@ fn a_vault_key_that_is_not_the_vaults_is_refused() {
         vaults[1]["masterKeyEncrypted"] = first;
     });
     let (_, output) = against("/api/v1/vaults", swap, &EXPORT);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let told = String::from_utf8_lossy(&output.stdout);
     // Whoever shares a vault gives the copy of its key: that of one vault keeps no other back.
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("not the one the vault was made with"), "{told}");
@@ -138,7 +138,7 @@ fn a_vault_shared_with_a_copy_of_another_key_leaves_the_others_to_be_read() {
         &["migrate", "embedded:a", "embedded:b"],
         &["archive", "create", "embedded:a", "out.kfa"],
     ] {
-        scene.run(words).exits(3).says("Bad").says("not the one the vault was made with");
+        scene.run(words).exits(3).prints("Bad").prints("not the one the vault was made with");
     }
     assert!(scene.read("out.jsonl").contains("one"));
     scene.run(&["get", "--from", "embedded:b", "Good/one"]).succeeds();
@@ -228,7 +228,7 @@ fn folders_without_a_bottom_keep_no_other_vault_back() {
         }
     });
     let (scene, output) = against("/api/v1/folders", deep, &EXPORT);
-    let told = String::from_utf8_lossy(&output.stderr);
+    let told = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("nested more than 128 deep"), "{told}");
     assert!(scene.path("out.jsonl").exists(), "what can be read was");

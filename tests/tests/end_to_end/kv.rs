@@ -211,7 +211,7 @@ fn a_real_server_is_read_the_same_way() {
         false
     }));
     let put = |path: &str, data: Value| {
-        drop(server.does("POST", &format!("secret/data/{path}"), &json!({"data": data})))
+        drop(server.does("POST", &format!("secret/data/{path}"), &json!({"data": data})));
     };
     put("app", json!({"username": "root", "password": "planted-1", "port": 5432}));
     server.does("POST", "secret/metadata/app", &json!({"custom_metadata": {"owner": "ops"}}));
@@ -369,12 +369,11 @@ fn namespaces_are_folders_above_their_mounts() {
             ("top", "sys/internal/ui/mounts") => mounts(&[("kv/", "kv", "1")]),
             ("top/team%20a", "sys/internal/ui/mounts") => mounts(&[("kv/", "kv", "2")]),
             ("top", "sys/namespaces?list=true") => keys(&["shut/", "team a/"]),
-            ("top/team%20a" | "top/shut", "sys/namespaces?list=true") => denied(),
+            ("top/team%20a", "sys/namespaces?list=true") | ("top/shut", _) => denied(),
             ("top", "kv/?list=true") => keys(&["one"]),
             ("top", "kv/one") => first(&json!({"value": "1"})),
             ("top/team%20a", "kv/metadata/?list=true") => keys(&["two"]),
             ("top/team%20a", "kv/data/two") => second(&json!({"value": "2"}), &Value::Null),
-            ("top/shut", _) => denied(),
             _ => absent(),
         }
     });

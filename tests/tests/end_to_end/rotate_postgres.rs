@@ -131,11 +131,10 @@ fn a_crash_at_any_step_is_resumed_to_one_secret_that_works_and_is_held() {
         crashed.push(*point);
         let left_behind = lab.journal();
         if *point == "before rotation intent" {
-            // Nothing had begun; the job says so itself.
+            // Nothing had begun.
             assert!(target.lets_in(&login, &old) && lab.held("r") == old);
         }
-        let resumed = lab.resume();
-        resumed.succeeds().hides(&old);
+        lab.go_on(point, "r", WITH).succeeds().hides(&old);
         let new = agrees(&lab, &target, "r", &login, &old);
         assert_ne!(new, old, "{point}: going on means to the new secret");
         assert!(!contains(&left_behind, &new), "{point}: the crash left the secret in the clear");

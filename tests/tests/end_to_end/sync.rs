@@ -186,8 +186,9 @@ fn the_memory_holds_no_digest_that_a_guess_could_be_checked_against() {
     let before = columns("SELECT content FROM synced");
     // Equal twins share their digest.
     assert_eq!(before.len(), 3);
-    // Another sync of the same records has another key, and so other digests.
-    scene.run(&["sync", "first.jsonl", "embedded:b"]).succeeds();
+    // Another user's sync of the same records has another key, and so other digests.
+    scene.run(&["env", "init", "embedded:c", "--user", "admin"]).succeeds();
+    scene.run(&["sync", "first.jsonl", "embedded:c"]).succeeds();
     let all = columns("SELECT content FROM synced");
     assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 6);
 }

@@ -27,7 +27,7 @@ fn raced(before: &str, mode: &str, makes_once: bool, flags: &[&str]) -> (Option<
     let _ = scene.file("new.jsonl", lines.collect::<String>() + twin);
     let served = Served::new(&scene, "a", mode);
     if !before.is_empty() {
-        scene.run(&["import", "before.jsonl", "embedded:a"]).succeeds();
+        scene.run(&[&["import", "before.jsonl", "embedded:a"], flags].concat()).succeeds();
     }
     let mut other: Command = served.command(
         &scene,

@@ -5,7 +5,7 @@
 
 use keyferry_core::engine::crash;
 use keyferry_tests::Scene;
-use keyferry_tests::proxy::{Asked, Proxy};
+use keyferry_tests::proxy::{Asked, Plan, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
 use keyferry_tests::server::Served;
 use serde_json::Value;
@@ -55,24 +55,19 @@ fn an_undo_that_was_killed_is_told_and_gone_on_with() {
 }
 
 /// Lets whoever asks for such a request first wait, and tells of it.
-fn held(
-    wanted: &'static str,
-) -> (
-    mpsc::Receiver<()>,
-    mpsc::Sender<()>,
-    Box<dyn FnMut(&Asked) -> Option<keyferry_tests::proxy::Fault> + Send>,
-) {
-    let ((come, came), (go, gone)) = (mpsc::channel(), mpsc::channel::<()>());
+fn held(wanted: &'static str) -> (mpsc::Receiver<()>, mpsc::Sender<()>, Plan) {
+    let (arrive, arrived) = mpsc::channel();
+    let (go, gone) = mpsc::channel::<()>();
     let mut first = true;
     let plan = move |asked: &Asked| {
         if asked.method == wanted && std::mem::take(&mut first) {
-            come.send(()).unwrap();
+            arrive.send(()).unwrap();
             // Until the test says so, or has ended.
             let _ = gone.recv();
         }
         None
     };
-    (came, go, Box::new(plan))
+    (arrived, go, Box::new(plan))
 }
 
 #[test]

@@ -184,7 +184,10 @@ mod tests {
             (record.name, fields)
         };
         assert_eq!(read(KvVersion::One).1, ["data", "metadata", "keys"]);
-        assert_eq!(read(KvVersion::Two), ("a.b\\c".to_owned(), vec!["a".to_owned(), "data.keys".to_owned()]));
+        assert_eq!(
+            read(KvVersion::Two),
+            ("a.b\\c".to_owned(), vec!["a".to_owned(), "data.keys[0]".to_owned()])
+        );
     }
 
     #[test]

@@ -41,6 +41,9 @@ const MOST_NAMES: usize = 1_000_000;
 /// Bytes of a list of names.
 const MAX_LIST: usize = 256 << 20;
 
+/// Who hears a remark.
+type Tell = dyn Fn(&str) + Send + Sync;
+
 /// A server, and who asks it.
 pub struct Server {
     transport: Transport,
@@ -49,7 +52,7 @@ pub struct Server {
     pace: Pace,
     timeout: Duration,
     /// Who hears that it asks for a pause.
-    tell: OnceLock<Box<dyn Fn(&str) + Send + Sync>>,
+    tell: OnceLock<Box<Tell>>,
 }
 
 impl fmt::Debug for Server {
@@ -151,6 +154,7 @@ impl Server {
     }
 
     /// The same over another transport.
+    #[must_use]
     pub fn over(transport: Transport, address: Address, token: SecretString, timeout: Duration) -> Self {
         Self { transport, address, token, pace: Pace::new(), timeout, tell: OnceLock::new() }
     }

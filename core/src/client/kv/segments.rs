@@ -1,5 +1,7 @@
 //! Names of a path as they travel in an address: none of them leads anywhere else.
 
+use std::fmt::Write as _;
+
 /// The names of a path that nests by `/`.
 pub(super) fn names(path: &str) -> Vec<String> {
     path.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
@@ -16,7 +18,8 @@ pub(super) fn encoded(names: &[String]) -> String {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
                 path.push(char::from(byte));
             } else {
-                path.push_str(&format!("%{byte:02X}"));
+                // Writing into a text does not fail.
+                let _ = write!(path, "%{byte:02X}");
             }
         }
     }

@@ -61,7 +61,8 @@ impl Scope {
     /// The places that are in it, by the id of their vault, as the environment has them now.
     pub(crate) async fn in_environment(&self, environment: &Environment) -> Result<HashMap<String, Spots>> {
         let mut found = HashMap::new();
-        for vault in environment.client().vaults().await? {
+        let vaults = environment.client().vaults().await?;
+        for vault in environment.without_strangers(vaults, |vault| self.names_vault(&vault.name))? {
             if self.names_vault(&vault.name) {
                 let folders = environment.client().folders(Some(&vault.id)).await?;
                 let spots = self.of_vault(&vault, &paths(&vault, &folders)?);

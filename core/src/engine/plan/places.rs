@@ -5,6 +5,7 @@ use crate::engine::endpoint::Endpoint;
 use crate::engine::environment::paths;
 use crate::error::Result;
 use crate::model::RecordPath;
+use keyferry_api::vault::Vault;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -98,7 +99,9 @@ impl Places {
                 Outcome::LeftAlone => &mut vault.left_alone,
             } += 1;
         }
-        for there in environment.vaults(&RecordPath::default()).await? {
+        let there = environment.vaults(&RecordPath::default()).await?;
+        let is_named = |vault: &Vault| vaults.contains_key(vault.name.as_str());
+        for there in environment.without_strangers(there, is_named)? {
             let Some(vault) = vaults.get_mut(there.name.as_str()) else { continue };
             vault.new = false;
             let Some(wanted) = wanted.get_mut(there.name.as_str()).filter(|wanted| !wanted.is_empty()) else {

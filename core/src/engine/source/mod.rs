@@ -334,7 +334,9 @@ fn read_bundle(
 ) -> Result<u64> {
     let mut bundle = Bundle::open(whole)?;
     let refused = bundle.refused();
-    refused.iter().for_each(|_| seen.reject());
+    for _ in &refused {
+        seen.reject();
+    }
     let _ = to.blocking_send(Ok(refused));
     let mut taken = 0;
     for name in bundle.names().into_iter().filter(|name| !files::folder::is_passed_over(name)) {

@@ -36,7 +36,7 @@ impl Spool {
             if filled == 0 {
                 break;
             }
-            blocks.put(&block[..filled]).map_err(|error| Error::io(&std::env::temp_dir(), error))?;
+            blocks.put(&block[..filled]).map_err(|error| Error::io(std::env::temp_dir(), error))?;
             length += filled as u64;
         }
         Ok(Arc::new(Self { path: path.to_owned(), blocks: Mutex::new(blocks), length }))

@@ -14,8 +14,8 @@ use crate::engine::compare::digest::{DigestStore, Digester, RecordDigest};
 use crate::engine::compare::sample::Sample;
 use crate::engine::compare::verify;
 use crate::engine::endpoint::{Endpoint, is_archive, written_format};
-use crate::engine::environment::ended_early;
 use crate::engine::environment::scope::Scope;
+use crate::engine::environment::{Environment, ended_early};
 use crate::engine::matching;
 use crate::engine::options::{Options, Verify};
 use crate::engine::placement::Placement;
@@ -93,6 +93,19 @@ pub async fn transfer(
     Ok(report)
 }
 
+/// A report with what is known before anything is read: which codes join which records, and what an earlier run had sent.
+async fn begun(environment: &Environment, options: &Options, progress: &dyn Progress) -> Result<Report> {
+    let mut report = Report::default();
+    report.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
+    if let Some(job) = &options.job {
+        let own = lost_answers::earlier_run(job, environment, progress).await?;
+        if own > 0 {
+            report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
+        }
+    }
+    Ok(report)
+}
+
 async fn into_environment(
     from: &Endpoint,
     to: &Endpoint,
@@ -105,14 +118,7 @@ async fn into_environment(
         return Err(Error::new(ErrorKind::Internal, "the sink is no environment"));
     };
     let digester = digester(to, options)?;
-    let mut report = Report::default();
-    report.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
-    if let Some(job) = &options.job {
-        let own = lost_answers::earlier_run(job, environment, progress).await?;
-        if own > 0 {
-            report.notes.push(format!("{own} records of the earlier run had arrived though no answer came"));
-        }
-    }
+    let mut report = begun(environment, options, progress).await?;
     // Nothing can clash in an empty environment, so the source is read once only.
     let kept;
     // What a filter names is known to be there only once all of the source was read, and nothing is written before.
@@ -193,17 +199,14 @@ async fn into_environment(
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
     if !strangers.is_empty() {
-        report.notes.push(format!(
-            "{} records came in meanwhile that this job did not write: another run may be at work there",
-            strangers.len()
-        ));
+        let what = "records came in meanwhile that this job did not write: another run may be at work there";
+        report.notes.push(format!("{} {what}", strangers.len()));
         if options.verify != Verify::Full {
             let theirs = source::open_items(&whole, options, strangers.clone(), Some(&scope));
             written_twice(theirs, &mut expected, &digester, progress, &mut report).await?;
         }
     }
-    let back = to_read_back(options, sample, expected, (&whole, &scope), &mut report)?;
-    if let Some((back, expected)) = back {
+    if let Some((back, expected)) = to_read_back(options, sample, expected, (&whole, &scope), &mut report)? {
         let full = options.verify == Verify::Full;
         let strangers = if full { strangers } else { HashSet::new() };
         verify::check_off(back, expected, full, &digester, strangers, progress, &mut report).await?;
