@@ -615,7 +615,7 @@ impl Environment {
 }
 
 /// A key that opens and is not what its vault says of it is no damage: somebody put it there.
-fn contradicted(error: Error) -> Error {
+pub(crate) fn contradicted(error: Error) -> Error {
     if error.what() != NOT_THE_VAULTS {
         return error;
     }

@@ -13,7 +13,7 @@ use crate::crypto::{bulk, envelope, generate, record};
 use crate::engine::compare::digest::{Digester, RecordDigest};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
-use crate::engine::environment::{Environment, blocking, paths};
+use crate::engine::environment::{Environment, blocking, contradicted, paths};
 use crate::engine::journal::{Board as _, Intended, Job, wrapped_key_hash};
 use crate::engine::names;
 use crate::engine::options::Options;
@@ -887,7 +887,7 @@ pub(crate) async fn prove_new_keys(
     vaults.retain(|vault| named(&vault.name));
     for vault in &vaults {
         if !environment.knows_vault(&vault.id)?
-            && let Some(key) = environment.unpinned_vault_key(vault)?
+            && let Some(key) = environment.unpinned_vault_key(vault).map_err(contradicted)?
         {
             one_opens(environment, &vault.id, &key).await?;
         }
