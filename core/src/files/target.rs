@@ -269,7 +269,7 @@ pub(super) fn missing(named: &Path) -> Error {
     let near = near(there, wanted.file_name().unwrap_or_default());
     let error = error("there is no such file");
     error.next_step(match near.as_slice() {
-        [] => format!("{} holds nothing of a name like it", there.display()),
+        [] => "check its name and its folder".to_owned(),
         near => format!("did you mean {}?", near.join(" or ")),
     })
 }
@@ -365,7 +365,7 @@ mod tests {
         let next = |name: &str| missing(&path(name)).next().unwrap_or_default().to_owned();
         assert_eq!(next("people.csv"), "did you mean People.csv or people.json?");
         assert_eq!(next("poeple.csv"), "did you mean People.csv?");
-        assert_eq!(next("other"), "");
+        assert_eq!(next("other"), "check its name and its folder");
         assert!(next("no/such/file").contains("nothing called no in it"), "{}", next("no/such/file"));
     }
 }
