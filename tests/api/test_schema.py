@@ -103,7 +103,8 @@ def name_real_ones(document: dict, there: dict[str, list[str]]) -> dict:
         group = path.removeprefix("/api/v1/").split("/")[0]
         for call in methods.values():
             for parameter in call["parameters"]:
-                parameter["schema"] = values(parameter["name"], group) or parameter["schema"]
+                if "$ref" not in parameter:  # the header that all writes take, described once
+                    parameter["schema"] = values(parameter["name"], group) or parameter["schema"]
             rewrite(call.get("requestBody", {}))
     return document
 
