@@ -228,7 +228,7 @@ fn a_real_server_is_read_the_same_way() {
         &json!({"data": {"x": "planted-3"}, "metadata": {"version": 1}, "keys": ["k"]}),
     );
     let rules = r#"path "secret/*" { capabilities = ["read", "list"] } path "team/old/*" { capabilities = ["read", "list"] }
-        path "secret/data/hidden" { capabilities = ["deny"] } path "secret/metadata/locked/*" { capabilities = ["deny"] }"#;
+        path "secret/data/hidden" { capabilities = ["deny"] } path "secret/metadata/locked/" { capabilities = ["deny"] }"#;
     server.does("POST", "sys/policies/acl/most", &json!({"policy": rules}));
     let made = server.does("POST", "auth/token/create", &json!({"policies": ["most"]}));
     comes_whole(&server.address, made["auth"]["client_token"].as_str().unwrap());
