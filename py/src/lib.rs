@@ -6,6 +6,8 @@
 //! `environment` opens one, `job` moves records, `pins` has what is remembered of keys. For data engines there are `keys`,
 //! the rings that workers open, `rows`, an environment as tables, and `pack`, tables as an archive.
 
+#![expect(clippy::needless_pass_by_value, reason = "Python hands over what it gives")]
+
 mod cells;
 mod columns;
 mod crypto;
