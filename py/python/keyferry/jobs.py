@@ -180,7 +180,7 @@ def _word(location: Source) -> str:
     return os.fspath(location)
 
 
-def _words(kind: str, source: Source, sink: Location) -> list[str]:
+def _words(kind: str, source: Source, sink: Source) -> list[str]:
     """What ``keyferry jobs`` shows, and where ``keyferry undo`` finds the sink. Options, filters and places are objects
     here, so words alone would move something else: ``keyferry resume`` leaves such a job to its program."""
     return ["program", kind, _word(source), _word(sink)]
