@@ -40,7 +40,7 @@ def test_any_source_is_read_record_by_record(embedded, tmp_path, monkeypatch):
     (tmp_path / "more" / "app.env").write_text("TOKEN=x\n")
     assert [record.name for record in keyferry.read("a.csv")] == ["one"]
     both = list(keyferry.read(["a.csv", tmp_path / "more"]))
-    assert [(record.name, record.vault) for record in both] == [("one", "Imported"), ("app", "Imported")]
+    assert [(record.name, record.vault) for record in both] == [("one", "Imported"), ("app.env", "Imported")]
     assert both[0].password == "p"
     a = embedded("a")
     assert keyferry.import_file(["a.csv", "more"], a).created == 2

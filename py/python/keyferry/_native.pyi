@@ -151,6 +151,7 @@ class Table:
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
+@final
 class Pins:
     """What this process remembers of one environment's keys."""
 
