@@ -38,7 +38,7 @@ test: ## everything, and the seconds that each step took
 
 test-rust: ## unit tests, and the command line against real servers, databases and faults
 	$(BUILD)
-	$(LINTING) $(CARGO) test --locked
+	$(LINTING) $(CARGO) test --locked --no-fail-fast
 
 check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
 	$(CARGO) fmt --all --check

@@ -1,6 +1,7 @@
 //! `import`, `export`, `migrate`, `sync`, `verify`, and what they share.
 
 use crate::args::format::FormatName;
+use crate::args::number;
 use crate::time::When;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
@@ -208,10 +209,10 @@ pub struct Into {
     #[arg(long)]
     pub trust_administrators: bool,
     /// Let so many processes send what this one reads and encrypts; `keyferry work JOB` adds others
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", value_parser = number::within(1_u16..=64))]
     pub workers: Option<u16>,
     /// How long a worker keeps what it took without a sign of life, before another sends it
-    #[arg(long, value_name = "SECONDS", default_value = "30", requires = "workers", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value = "30", requires = "workers", value_parser = number::within(1_u64..=3600))]
     pub lease: u64,
 }
 
