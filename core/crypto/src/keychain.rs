@@ -6,13 +6,14 @@
 
 use crate::error::damaged;
 use crate::error::{Error, ErrorKind, Result};
+use crate::private_key::PrivateKey;
 use crate::secret::{SecretBytes, SecretString, wiped};
 use crate::{envelope, generate};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use getrandom::SysRng;
 use hmac::{Hmac, KeyInit, Mac};
-use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, LineEnding};
+use rsa::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, Pkcs1v15Encrypt};
 use sha2::{Digest, Sha256};
@@ -44,13 +45,9 @@ fn why_not_opened(error: &rsa::Error) -> Error {
     }
 }
 
-fn oaep(label: &str) -> Oaep<Sha256> {
-    Oaep::new_with_label(label.as_bytes())
-}
-
 /// An unlocked private key and every vault key unwrapped so far.
 pub struct Keychain {
-    private: rsa::PrivateKey,
+    private: PrivateKey,
     public: PublicKey,
     vault_keys: Mutex<HashMap<String, Arc<SecretString>>>,
 }
@@ -78,9 +75,8 @@ impl Keychain {
 
     /// Takes a private key in PKCS#8 PEM.
     pub fn from_pem(pem: &SecretString) -> Result<Self> {
-        let private = rsa::PrivateKey::from_pkcs8_pem(pem.expose())
-            .map_err(|_| damaged("not an RSA private key in PKCS#8 PEM"))?;
-        let public = PublicKey(rsa::PublicKey::from(&private));
+        let private = PrivateKey::from_pem(pem)?;
+        let public = PublicKey(private.public());
         Ok(Self { private, public, vault_keys: Mutex::default() })
     }
 
@@ -93,17 +89,14 @@ impl Keychain {
     /// Unwraps `base64(RSA(text))`. One error for every failure, so that nothing is learnt from it.
     pub fn unwrap(&self, wrapped: &str) -> Result<SecretString> {
         let ciphertext = STANDARD.decode(wrapped).map_err(|_| not_opened())?;
-        let opened = self
-            .private
-            .decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), &ciphertext)
-            .or_else(|_| self.private.decrypt_blinded(&mut SysRng, Pkcs1v15Encrypt, &ciphertext));
-        SecretBytes::new(opened.map_err(|error| why_not_opened(&error))?).into_text().ok_or_else(not_opened)
+        let opened =
+            self.private.open_oaep(&ciphertext, "").or_else(|_| self.private.open_pkcs1(&ciphertext));
+        opened.map_err(|error| why_not_opened(&error))?.into_text().ok_or_else(not_opened)
     }
 
     /// Unwraps what [`PublicKey::wrap_bytes`] wrapped under the same label: RSA-OAEP alone.
     pub fn unwrap_bytes(&self, wrapped: &[u8], label: &str) -> Result<SecretBytes> {
-        let opened = self.private.decrypt_blinded(&mut SysRng, oaep(label), wrapped);
-        opened.map(SecretBytes::new).map_err(|error| why_not_opened(&error))
+        self.private.open_oaep(wrapped, label).map_err(|error| why_not_opened(&error))
     }
 
     /// `HMAC-SHA-256[private key as PKCS#8 DER]("keyferry comparison" ‖ 0)`: what digests are taken under that this user
@@ -112,7 +105,7 @@ impl Keychain {
     /// # Errors
     /// Where the private key cannot be written down.
     pub fn comparison_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        let der = self.private.to_pkcs8_der().map_err(|_| damaged("the private key cannot be written"))?;
+        let der = self.private.to_der()?;
         Ok(wiped(|| {
             let mut mac = keyed_by(der.as_bytes());
             mac.update(b"keyferry comparison\0");
@@ -248,9 +241,11 @@ impl PublicKey {
             return Err(Error::new(ErrorKind::Refused, "the public key has fewer than 2048 bits")
                 .next_step("seal for a passphrase, or for a user with a longer key"));
         }
-        self.0.encrypt(&mut SysRng, oaep(label), bytes).map_err(|error| match error {
-            rsa::Error::Rng => generate::no_randomness(),
-            _ => Error::new(ErrorKind::Internal, "the public key does not take what is to be wrapped"),
-        })
+        self.0.encrypt(&mut SysRng, Oaep::<Sha256>::new_with_label(label.as_bytes()), bytes).map_err(
+            |error| match error {
+                rsa::Error::Rng => generate::no_randomness(),
+                _ => Error::new(ErrorKind::Internal, "the public key does not take what is to be wrapped"),
+            },
+        )
     }
 }
