@@ -5,6 +5,18 @@ pub type Examples = &'static [(&'static str, &'static str)];
 
 /// By the command's words: `env add`.
 pub const ALL: &[(&str, Examples)] = &[
+    (
+        "",
+        &[
+            ("See it at work on this machine", "keyferry demo"),
+            (
+                "Bring a table into an environment, and see it proved",
+                "keyferry import people.csv prod:Imported",
+            ),
+            ("Carry one environment into another", "keyferry migrate stage: prod: --report report.html"),
+            ("Look once more whether everything is there", "keyferry verify stage: prod:"),
+        ],
+    ),
     ("demo", &[("See the main job with 5,000 records", "keyferry demo --records 5000")]),
     (
         "env",

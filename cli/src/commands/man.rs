@@ -43,7 +43,7 @@ pub fn run(man: &Man, output: Output) -> Result<u8> {
     Ok(0)
 }
 
-/// Without examples in its texts: they have a section of their own.
+/// Every command with all that it inherits.
 fn definition() -> clap::Command {
     let mut command = Arguments::command();
     command.build();
@@ -61,7 +61,12 @@ fn page(command: &clap::Command, name: &str, out: &mut impl Write) -> io::Result
     let shown = clap_mangen::Man::new(command.clone());
     shown.render_title(out)?;
     shown.render_name_section(out)?;
-    shown.render_synopsis_section(out)?;
+    let mut roff = Roff::default();
+    roff.control("SH", ["SYNOPSIS"]);
+    // Options have their own section: dozens of them in a line are read by nobody.
+    let usage = command.clone().render_usage().to_string();
+    roff.text([roman(usage.trim_start_matches("Usage:").trim())]);
+    roff.to_writer(out)?;
     shown.render_description_section(out)?;
     shown.render_options_section(out)?;
     if command.has_subcommands() {
@@ -106,9 +111,10 @@ mod tests {
             let mut text = Vec::new();
             page(command, &name, &mut text).unwrap();
             let text = String::from_utf8(text).unwrap();
-            for section in ["NAME", "SYNOPSIS", "FILES", "SEE ALSO"] {
+            for section in ["NAME", "SYNOPSIS", "EXAMPLES", "FILES", "SEE ALSO"] {
                 assert!(text.contains(section), "{section} in {name}");
             }
+            assert!(!text.contains("Usage:"), "{name}: {text}");
             let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let first = own.split_whitespace().next().unwrap_or_default();
             assert!(text.contains(first), "what {name} says at the end of its help");

@@ -36,7 +36,8 @@ fn killed_fifty_times(seed: u64) {
         };
         let mut longest = 40;
         while kills < KILLS && state().as_deref() != Some("done") {
-            let mut child = scene.command(next()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let mut child =
+                scene.command(next()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(Duration::from_millis(rng.u64(1..longest)));
             kills += usize::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
