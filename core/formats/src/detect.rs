@@ -5,6 +5,7 @@ use crate::foreign;
 use crate::format::Format;
 use crate::head::{Fit, Head};
 use crate::json::Value;
+use crate::managers::psono;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 
 /// The format of a file that begins with `head` (some KiB) and is called `name`.
@@ -35,6 +36,7 @@ pub fn needs_passphrase(head: &[u8], format: Option<Format>) -> bool {
 fn asks(format: Format, head: &Head<'_>) -> bool {
     match format.name() {
         "ansible-vault" | "sops" => true,
+        "psono-json" => psono::asks(head),
         "protonpass-zip" => head.members().iter().any(|name| name.ends_with("data.pgp")),
         name => authenticators::is_sealed(name, head),
     }

@@ -240,7 +240,7 @@ static ROWS: &[&Row] = &[
         name: "psono-json",
         aliases: &[],
         from: "Psono",
-        known_by: "items with a `type` of its own, whose members begin with it",
+        known_by: "items with a `type` of its own, whose members begin with it; sealed, `nonce` and `text`",
         left: "the bin (`--include-trash`), dates; files, in the source already",
         fits: foreign_managers::psono::fits,
         read: foreign_managers::psono::read,

@@ -15,9 +15,13 @@ use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::master_key::Options;
 use keyferry_crypto::secret::{SecretString, wiped};
 use pbkdf2::pbkdf2_hmac;
+use poly1305::Poly1305;
+use salsa20::XSalsa20;
+use salsa20::cipher::StreamCipher as _;
 use sha1::Sha1;
 use sha2::Sha256;
 use std::io::Read;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// 32 bytes that are a secret.
@@ -171,10 +175,10 @@ impl Scrypt {
     }
 
     /// The key that a passphrase comes to, once [`Scrypt::check`] has let it pass.
-    pub(crate) fn derive(&self, passphrase: &[u8]) -> Result<Key> {
+    pub(crate) fn derive<const N: usize>(&self, passphrase: &[u8]) -> Result<Zeroizing<[u8; N]>> {
         let failed = || damaged("the parameters of its key derivation make no sense");
         let parameters = scrypt::Params::new(self.log_n, self.r, self.p).map_err(|_| failed())?;
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0; N]);
         wiped(|| scrypt::scrypt(passphrase, &self.salt, &parameters, &mut *key)).map_err(|_| failed())?;
         Ok(key)
     }
@@ -209,6 +213,23 @@ fn gcm_of<N: ArraySize>(key: &Key, nonce: &[u8], beside: &[u8], sealed: &[u8]) -
     })
     .ok()?;
     Some(body)
+}
+
+/// `XSalsa20-Poly1305[key, nonce](sealed)`, NaCl's secret box: the tag stands first, and the first 32 bytes of the stream are its
+/// key. `None` where it does not open.
+pub(crate) fn secret_box(key: &Key, nonce: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (tag, body) = sealed.split_at_checked(TAG)?;
+    let mut body = Zeroizing::new(body.to_vec());
+    let is_right = wiped(|| {
+        let mut stream = XSalsa20::new_from_slices(&key[..], nonce).ok()?;
+        let mut first = Zeroizing::new([0; 32]);
+        stream.apply_keystream(&mut *first);
+        let made = Poly1305::new((&*first).into()).compute_unpadded(&body);
+        let is_right = bool::from(made.as_slice().ct_eq(tag));
+        stream.apply_keystream(&mut body);
+        Some(is_right)
+    })?;
+    is_right.then_some(body)
 }
 
 /// `AES-256-CBC[key, vector](sealed)` with padding (PKCS #7); `None` where that is wrong.

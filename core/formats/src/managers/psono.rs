@@ -1,7 +1,7 @@
-//! Psono's JSON export, in the clear.
+//! Psono's JSON export, in the clear or sealed with a password.
 //!
 //! Signature: items with a `type` of its own, or members that begin with one (`website_password_url`), in `items` or in
-//! `folders` at any depth.
+//! `folders` at any depth; sealed, `nonce` and `text`.
 //! Mapping: members lose the kind that they begin with; variables of an environment are hidden fields.
 //! Resolved: ids, kinds, `name`, which repeats the title. Told: the bin and folders in it (where it is not asked for),
 //! dates, rights. Files are never exported.
@@ -9,15 +9,24 @@
 
 use super::item::{CodeParts, Item, OWN, list};
 use super::items::{BIN, Document, Kept};
-use crate::MOST_FOLDERS;
 use crate::columns::kind_of;
-use crate::document::NO_RECORD;
+use crate::document::{NO_RECORD, document, parsed};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
-use crate::{Entries, ReadOptions, date};
+use crate::sealed::{self, Scrypt};
+use crate::trees::inside::Inside;
+use crate::{Entries, MOST_FOLDERS, ReadOptions, Tables, date, read_inside};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::secret::wiped;
+use sha2::{Digest as _, Sha256, Sha512};
 use std::io::Read;
+use zeroize::Zeroizing;
+
+/// Bytes of a nonce, and of the tag before what it seals.
+const NONCE: usize = 24;
+const TAG: usize = 16;
 
 /// The kinds of items, which their members begin with.
 const KINDS: &[&str] = &[
@@ -44,8 +53,10 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
                 _ => None,
             };
             let begins = |kind: &str| item.any_member(|name| name.starts_with(&format!("{kind}_")));
+            // Others have kinds of these names too, and keep what belongs to them below a name of its own.
+            let has_others = item.has("identifiers") || item.has("fields") || item.has("data");
             item.has("urlfilter")
-                || kind.is_some_and(|kind| begins(kind) || kind.contains('_'))
+                || kind.is_some_and(|kind| begins(kind) || (kind.contains('_') && !has_others))
                 || begins("website_password")
                 || begins("application_password")
         };
@@ -53,18 +64,79 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
         any("items", &item) || (depth < 16 && any("folders", &|folder| holds(folder, depth + 1)))
     }
     let Some(document) = head.json() else { return Fit::No };
-    let sealed = document.has("nonce") && document.has("text") && !document.has("items");
-    (sealed || holds(document, 0)).into()
+    (is_sealed(document) || holds(document, 0)).into()
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
-    let (mut document, members) = Document::object(input, "Psono")?;
-    if members.iter().any(|(name, _)| name == "nonce") {
-        return Err(Error::new(ErrorKind::Input, "this export of Psono is encrypted")
-            .next_step("export it there as JSON without a password, and shred that file afterwards"));
+    let value = document(input)?;
+    if is_sealed(&value) {
+        let plain = open(&value, options)?;
+        // What was exported before it was sealed: this JSON, or a table.
+        return match plain.trim_ascii_start().first() {
+            Some(b'{') => entries(parsed(&plain)?, options),
+            _ => inside(plain, options),
+        };
     }
+    entries(value, options)
+}
+
+fn entries(value: Value, options: &ReadOptions) -> Result<Entries> {
+    let (mut document, members) = Document::of(value, "Psono")?;
     node(&mut document, members, "", &RecordPath::default());
     Ok(document.with_bin(options).entries(Box::new(fill)))
+}
+
+/// A table that was sealed.
+fn inside(plain: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Result<Entries> {
+    let unnamed = ReadOptions { name: None, ..options.clone() };
+    match read_inside(plain, None, &unnamed, Tables::Read)? {
+        Inside::Read(entries) => Ok(entries),
+        Inside::Bytes(_) => Err(Error::new(ErrorKind::Input, "what is sealed in this export of Psono is of no known format")
+            .next_step("export it there as JSON")),
+    }
+}
+
+/// Whether it is an export that a password guards: a nonce, and what it seals, in hex.
+fn is_sealed(document: &Value) -> bool {
+    let has = |name| matches!(document.get(name), Some(Value::Text(_)));
+    has("nonce") && has("text") && !document.has("items") && !document.has("folders")
+}
+
+/// Whether the beginning of a file is one.
+pub(crate) fn asks(head: &Head<'_>) -> bool {
+    head.json().is_some_and(is_sealed)
+}
+
+/// `secret_box[SHA-256(hex(scrypt(password, hex(SHA-512("")), 2^14, 8, 1)))](text)`: the salt is that of a user's who has none.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] for a wrong password or none: a damaged file cannot be told from one.
+fn open(document: &Value, options: &ReadOptions) -> Result<Zeroizing<Vec<u8>>> {
+    let member = |name| match document.get(name) {
+        Some(Value::Text(text)) => unhex(text),
+        _ => None,
+    };
+    let (Some(nonce), Some(text)) = (member("nonce"), member("text")) else {
+        return Err(sealed::damaged("its nonce or its text is no hexadecimal number"));
+    };
+    if nonce.len() != NONCE || text.len() < TAG {
+        return Err(sealed::damaged("its nonce or its text is too short"));
+    }
+    let password = sealed::passphrase(options, "this export of Psono")?;
+    let salt = hex(&Sha512::digest(b""));
+    let kdf = Scrypt::new(1 << 14, 8, 1, salt.as_bytes().to_vec())?;
+    let derived: Zeroizing<[u8; 64]> = kdf.derive(password.expose().as_bytes())?;
+    let key = Zeroizing::new(<[u8; 32]>::from(wiped(|| Sha256::digest(hex(&derived[..]).as_bytes()))));
+    sealed::secret_box(&key, &nonce, &text).ok_or_else(|| sealed::wrong_or_damaged("export of Psono"))
+}
+
+/// Bytes in hexadecimal, in small letters.
+fn hex(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(HEXLOWER.encode(bytes))
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
 }
 
 /// What a folder holds, and the folders in it.
@@ -223,7 +295,8 @@ fn others(item: &mut Item<'_>, kind: &str, members: Members) {
             plain => {
                 item.tally.carried(plain.leaves());
                 let text = plain.into_text().unwrap_or_default();
-                let private = name.contains("private");
+                let private =
+                    name.contains("private") || matches!(name.as_str(), "file_content" | "retrieval_code");
                 let kind = if private { CustomKind::Password } else { kind_of(&name) };
                 let label = match name.as_str() {
                     "public" | "key_public" => "Public key".to_owned(),

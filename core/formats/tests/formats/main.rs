@@ -10,6 +10,7 @@ mod kdb;
 mod kdbx;
 mod keepass_conservation;
 mod larger_than_memory;
+mod locks;
 mod making;
 mod markup;
 mod psafe;
