@@ -81,7 +81,7 @@ impl Zip {
                 self.refuse("", "its name is not UTF-8");
                 continue;
             };
-            if entry.is_dir() {
+            if entry.is_dir() || is_litter(&name) {
                 continue;
             }
             if entry.flags().is_encrypted() {
@@ -204,6 +204,12 @@ pub(crate) fn inflate(packed: &[u8], most: usize) -> Option<Zeroizing<Vec<u8>>> 
     }
 }
 
+/// What file managers leave in an archive that somebody packed anew: nothing of its owner's.
+fn is_litter(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    name.starts_with("__MACOSX/") || matches!(last, ".DS_Store" | "Thumbs.db" | "desktop.ini")
+}
+
 /// Why a member of that name is not taken.
 fn unsafe_name(name: &str) -> Option<&'static str> {
     let drive = name.as_bytes().get(1) == Some(&b':') && name.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -247,13 +253,16 @@ pub(crate) fn first_names(head: &[u8]) -> Vec<String> {
         };
         let Some(bytes) = head.get(at + 30..at + 30 + name) else { break };
         names.push(String::from_utf8_lossy(bytes).into_owned());
-        // Where its length follows the content, the next member cannot be found.
+        let Some(mut next) = (at + 30 + name + extra).checked_add(packed) else { break };
+        // Where its length follows the content, the next member begins with the next mark of one.
         if flags & 8 != 0 && packed == 0 {
-            break;
+            let rest = head.get(next..).unwrap_or_default();
+            let Some(found) = memchr::memmem::find(rest, b"PK\x03\x04") else { break };
+            next += found;
         }
-        let Some(next) = (at + 30 + name + extra).checked_add(packed) else { break };
         at = next;
     }
+    names.retain(|name| !is_litter(name));
     names
 }
 

@@ -62,8 +62,10 @@ fn is_printed(value: &Value) -> bool {
 /// Whether it is the archive with attachments.
 pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
     let members = head.members();
-    let document = members.iter().any(|name| name == "data.json");
-    (document && members.iter().all(|name| name == "data.json" || name.starts_with("attachments/"))).into()
+    let is_file = |name: &str| name.strip_prefix("attachments/").is_some_and(|rest| rest.contains('/'));
+    // Where files come first, the document may stand beyond the beginning.
+    let has_own = members.iter().any(|name| name == "data.json" || is_file(name));
+    (has_own && members.iter().all(|name| name == "data.json" || name.starts_with("attachments/"))).into()
 }
 
 pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Entries> {
