@@ -46,7 +46,7 @@ impl Code {
             "" | "totp" => parts.address(),
             "steam" if !self.secret.is_empty() => format!("steam://{}", self.secret),
             other => {
-                let address = parts.address().replacen("://totp/", &format!("://{}/", escaped(other)), 1);
+                let address = parts.address_of(&escaped(other));
                 let counted = !self.counter.is_empty() && !address.is_empty();
                 if counted { format!("{address}&counter={}", self.counter) } else { address }
             }

@@ -18,7 +18,7 @@ use crate::managers::items::{Document, Kept};
 use crate::sealed::{self, Hash, damaged};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
+use keyferry_crypto::model::{CustomKind, RecordPath};
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
@@ -126,7 +126,10 @@ fn fill(item: &mut Item<'_>, mut members: Members, tags: &HashMap<String, Vec<St
         kind: word(&kind, &["", "hotp", "totp", "motp", "steam", "yandex"]),
     };
     code.fill(item);
-    item.leave("", &mut members, &["Icon", "Ranking", "CopyCount", "Pin"], OWN);
+    // mOTP and Yandex compute a code of it.
+    let pin = item.simple(&mut members, "Pin");
+    item.field("PIN", CustomKind::Password, pin);
+    item.leave("", &mut members, &["Icon", "Ranking", "CopyCount"], OWN);
     item.unknown("", members);
     Kept::Record
 }

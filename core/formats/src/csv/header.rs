@@ -1,5 +1,6 @@
 //! The first row of a table, looked at before anything is read.
 
+use super::peel;
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::head::{Fit, Head};
 use crate::{columns, foreign};
@@ -26,8 +27,10 @@ pub(super) fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
         if head.looks_like_json() || foreign::refuse_text(head.bytes).is_err() {
             return None;
         }
-        let (named, at, _) = separator(head.text().as_bytes());
-        let mut text = head.text().as_bytes().get(at..).unwrap_or_default();
+        let peeled = peel::head(head.text().as_bytes());
+        let whole = peeled.as_ref().map_or(head.text().as_bytes(), |text| text.as_slice());
+        let (named, at, _) = separator(whole);
+        let mut text = whole.get(at..).unwrap_or_default();
         let delimiter = named.unwrap_or_else(|| find_delimiter(text, None));
         let mut splitter = Splitter::new(Dialect { delimiter, escape: None });
         let mut rows = Vec::new();

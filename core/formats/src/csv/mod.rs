@@ -10,6 +10,7 @@ mod entities;
 mod header;
 pub(crate) mod managers;
 mod paths;
+mod peel;
 mod reader;
 mod rows;
 mod survey;

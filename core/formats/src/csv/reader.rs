@@ -4,8 +4,10 @@ use super::entities::{self, Seen};
 use super::header::separator;
 use super::managers::{self, Manager, Outcome, Rest};
 use super::paths;
+use super::peel;
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::bin::{Bin, into_trash};
+use crate::codes::{NO_CODE, code_kind};
 use crate::columns::{self, Field, Sample, Target};
 use crate::date;
 use crate::decode::Decode;
@@ -49,6 +51,8 @@ pub(super) fn open(
     let escape = ascii(options.escape, "escape character")?;
     // What the user says of columns stands above every table.
     let wanted = wanted.filter(|_| options.columns.is_none() && !options.no_header);
+    let has_header = options.columns.is_none() && !options.no_header;
+    let (input, was_wrapped) = if has_header { peel::off(input)? } else { (input, false) };
     let mut source = Decode::open(input, options.encoding.as_deref())?;
     let mut chunk = Zeroizing::new(Vec::new());
     source.next(&mut chunk)?;
@@ -62,7 +66,12 @@ pub(super) fn open(
     let mut splitter = Splitter::new(Dialect { delimiter, escape });
     splitter.line = first_line;
     splitter.row.line = first_line;
-    Reader::new(options, splitter, source, (chunk, at)).begun(options, wanted, escape)
+    let mut reader = Reader::new(options, splitter, source, (chunk, at));
+    if was_wrapped {
+        let what = "each row stands in one more layer of quotes, which is taken off";
+        reader.queue.push_back(Entry::Note(what.to_owned()));
+    }
+    reader.begun(options, wanted, escape)
 }
 
 /// Opens a table that is no text: rows with their numbers. A manager's table is known by its header.
@@ -268,7 +277,10 @@ impl Reader {
         })?;
         self.splitter.next_row();
         self.header.clone_from(&header);
-        self.manager = managers::find(&header).or(wanted).filter(|_| options.columns.is_none());
+        // A table that nothing is known by is meant by whoever names it; any other knows itself better.
+        let named = wanted.filter(|manager| manager.is_known_by_name());
+        self.manager =
+            named.or_else(|| managers::find(&header)).or(wanted).filter(|_| options.columns.is_none());
         Ok((options.columns.clone().unwrap_or(header), line))
     }
 
@@ -542,6 +554,9 @@ fn completed(
     tally: &mut Tally,
 ) -> Result<Option<RecordPath>, Unwanted> {
     let outcome = manager.map_or(Outcome::Record, |manager| (manager.finish)(record, tally));
+    if manager.is_some() {
+        hide_odd_codes(record, line, tally);
+    }
     // A row that names a folder and has more is a record.
     let bare = record.login.is_empty()
         && record.password.is_none()
@@ -576,6 +591,16 @@ fn completed(
         }
     }
     Ok(folder)
+}
+
+/// Codes of Steam, by counters and the like are hidden fields in managers' exports, as in every reader of theirs.
+fn hide_odd_codes(record: &mut Record, line: u64, tally: &mut Tally) {
+    for custom in record.customs.iter_mut().filter(|custom| custom.kind == CustomKind::Totp) {
+        if custom.value.expose().contains("://") && code_kind(&custom.value) == CustomKind::Password {
+            custom.kind = CustomKind::Password;
+            tally.remark(NO_CODE, format!("line {line}"));
+        }
+    }
 }
 
 /// Says where a cell looks as if another layer stood around it.

@@ -11,6 +11,7 @@
 use super::item::{Item, OWN, folders, list, object};
 use super::items::{Document, Found, Kept};
 use super::plain::{Map, NOTHING};
+use crate::csv::managers::note_with_type;
 use crate::document::{documents, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
@@ -174,6 +175,7 @@ pub(crate) fn read_lastpass(input: Box<dyn Read + Send>, _: &ReadOptions) -> Res
         } else {
             item.url(url);
         }
+        note_with_type(&mut item.record);
         item.unknown("", members);
         Kept::Record
     })))

@@ -16,7 +16,7 @@ use crate::zip::Zip;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::visible::shown;
-use keyferry_crypto::model::{Entry, RecordPath};
+use keyferry_crypto::model::{CustomKind, Entry, RecordPath};
 use std::io::{Cursor, Read};
 
 /// Whether it is the JSON.
@@ -35,8 +35,10 @@ fn table(name: &str) -> String {
 
 /// Whether it is the archive.
 pub(crate) fn fits_zip(head: &Head<'_>) -> Fit {
+    // `ids`, `wifi` and `secrets` may be anybody's.
     let own = |name: &String| {
-        ["credentials.csv", "securenotes.csv", "personalinfo.csv"].contains(&table(name).as_str())
+        ["credentials.csv", "securenotes.csv", "payments.csv", "personalinfo.csv"]
+            .contains(&table(name).as_str())
     };
     head.members().iter().any(own).into()
 }
@@ -80,6 +82,9 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     Ok(document.entries(Box::new(fill)))
 }
 
+/// Members that are secrets, though their names do not say so.
+const HIDDEN: &[&str] = &["cardNumber", "securityCode"];
+
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     for name in ["title", "name", "accountName"] {
         if item.record.name.is_empty() {
@@ -112,7 +117,11 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     for (name, value) in plain {
         item.tally.carried(value.leaves());
         let text = value.into_text().unwrap_or_default();
-        item.labelled(name, text);
+        if HIDDEN.contains(&name.as_str()) {
+            item.field(name, CustomKind::Password, text);
+        } else {
+            item.labelled(name, text);
+        }
     }
     item.unknown("", rest);
     Kept::Record

@@ -90,6 +90,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Recor
     for (index, field) in list(&mut members, "fields").into_iter().enumerate() {
         self::field(item, field, &format!("fields/{index}"));
     }
+    item.mail_for_login();
     let subtitle = item.mark(&mut members, "subtitle");
     if subtitle != item.record.login && !item.record.customs.iter().any(|one| one.value.expose() == subtitle)
     {

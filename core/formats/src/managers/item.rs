@@ -2,7 +2,7 @@
 //! account of every value in it.
 
 use crate::as_bool;
-use crate::codes::code_kind;
+use crate::codes::{NO_CODE, code_kind};
 use crate::columns::kind_of;
 use crate::date;
 use crate::document::{left_behind, take};
@@ -22,7 +22,6 @@ pub(crate) const EARLIER: &str = "earlier passwords do not move into an environm
 /// Why what only its manager understands stays there.
 pub(crate) const OWN: &str = "it means something only where it comes from";
 const SEVERAL: &str = "a record stands in several places: the first is taken";
-const NO_CODE: &str = "a one-time code of a kind that cannot be computed is a hidden field";
 
 /// A record being filled. Whatever is given to it as text was counted as carried by whoever took it out of the document:
 /// [`Item::simple`] does both.
@@ -113,6 +112,17 @@ impl Item<'_> {
             self.record.login = text;
         } else if text != self.record.login {
             self.field("E-mail", CustomKind::Text, text);
+        }
+    }
+
+    /// The first e-mail address among the fields is the login where there is no other.
+    pub(crate) fn mail_for_login(&mut self) {
+        let mail = self.record.customs.iter().position(|custom| custom.name == "E-mail");
+        if self.record.login.is_empty()
+            && let Some(index) = mail
+        {
+            let mail = self.record.customs.remove(index);
+            mail.value.expose().clone_into(&mut self.record.login);
         }
     }
 
@@ -436,8 +446,13 @@ pub(crate) struct CodeParts<'a> {
 }
 
 impl CodeParts<'_> {
-    /// The address; a bare secret where nothing else is known of it.
+    /// The address of a code by time; a bare secret where nothing else is known of it.
     pub(crate) fn address(&self) -> String {
+        self.address_of("totp")
+    }
+
+    /// The address of a code of that kind.
+    pub(crate) fn address_of(&self, code: &str) -> String {
         if self.secret.is_empty() {
             return String::new();
         }
@@ -462,11 +477,18 @@ impl CodeParts<'_> {
         ];
         // Room for all of it, so that no part of the secret is left where the text stood before it grew.
         let room = label.len()
+            + code.len()
             + self.secret.len()
             + parameters.iter().map(|(_, value, _)| value.len()).sum::<usize>();
         let mut address = String::with_capacity(room + 64);
-        address.extend(["otpauth://totp/", &label, "?secret="]);
-        address.extend(self.secret.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()));
+        address.extend(["otpauth://", code, "/", &label, "?secret="]);
+        let secret = self.secret.chars().filter(|c| !c.is_whitespace());
+        // Base32 knows no case; what other kinds have is no base32.
+        if matches!(code, "totp" | "hotp") {
+            address.extend(secret.map(|c| c.to_ascii_uppercase()));
+        } else {
+            address.extend(secret);
+        }
         for (name, value, usual) in parameters {
             if !value.is_empty() && value != usual && value != "0" {
                 address.extend(["&", name, "=", value]);

@@ -10,7 +10,7 @@ use super::item::{CodeParts, Item, OWN, list, object};
 use super::items::{BIN, Document, Found, Kept, nested, not_one};
 use crate::document::{NO_RECORD, document, take};
 use crate::head::{Fit, Head};
-use crate::json::{Members, Value};
+use crate::json::{self, Members, Value};
 use crate::jsonl::base64;
 use crate::{Entries, MOST_FOLDERS, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -154,7 +154,7 @@ fn fill(
             other => item.tags(Value::List(vec![other]), &["label"]),
         }
     }
-    for field in list(&mut members, "customFields") {
+    for field in own_fields(item, &mut members) {
         own_field(item, field, "type", &["secret"]);
     }
     item.resolve(
@@ -166,11 +166,34 @@ fn fill(
     Kept::Record
 }
 
+/// Own fields, which are a list, or the text of one as the app's API has it.
+fn own_fields(item: &mut Item<'_>, members: &mut Members) -> Vec<Value> {
+    const NAME: &str = "customFields";
+    let text = members.iter_mut().find(|(name, _)| name == NAME);
+    if let Some((_, value @ Value::Text(_))) = text
+        && let Value::Text(text) = &*value
+        && let Ok(Value::List(fields)) = json::parse(text)
+        && fields.iter().all(|field| matches!(field, Value::Object(_)) && field.duplicate().is_none())
+    {
+        // The text is one value, which turns out to hold several.
+        let inside: u64 = fields.iter().map(Value::leaves).sum();
+        item.tally.resolved(value.leaves());
+        item.tally.read(inside);
+        *value = Value::Null;
+        return fields;
+    }
+    list(members, NAME)
+}
+
 /// A label, a value, and a kind that may hide it.
 fn own_field(item: &mut Item<'_>, field: Value, kind: &str, hidden: &[&str]) {
     let Value::Object(mut field) = field else {
         return item.behind(&field, "customFields", "it is no field");
     };
+    let file = object(&mut field, "value");
+    if !file.is_empty() {
+        return own_file(item, field, file, kind);
+    }
     let label = item.simple(&mut field, "label");
     let kind = item.mark(&mut field, kind);
     let is_secret = item.flag(&mut field, "secret") == Some(true);
@@ -238,24 +261,11 @@ fn passman(item: &mut Item<'_>, mut members: Members) -> Kept {
     }
     for (index, file) in list(&mut members, "files").into_iter().enumerate() {
         let at = format!("files/{index}");
-        let Value::Object(mut file) = file else {
+        let Value::Object(file) = file else {
             item.behind(&file, &at, "it is no file");
             continue;
         };
-        let data = take(&mut file, "file_data");
-        let content = match &data {
-            Value::Text(text) => text.rsplit(',').next().and_then(base64).filter(|bytes| !bytes.is_empty()),
-            _ => None,
-        };
-        if let Some(content) = content {
-            item.tally.carried(data.leaves());
-            let name = item.simple(&mut file, "filename");
-            item.attach(name, SecretBytes::new(content));
-        } else {
-            item.behind(&data, &format!("{at}/file_data"), "it is not the content of a file");
-            item.leave(&at, &mut file, &["filename"], "the file has no content in this export");
-        }
-        item.leave_rest(&at, file);
+        attachment(item, file, &at);
     }
     item.resolve(&mut members, &["credential_id", "guid", "vault_id", "user_id", "hidden", "compromised"]);
     item.leave(
@@ -266,4 +276,41 @@ fn passman(item: &mut Item<'_>, mut members: Members) -> Kept {
     );
     item.unknown("", members);
     Kept::Record
+}
+
+/// A field of Passman's that is a file: an attachment, and the label of its own where that says more than its name.
+fn own_file(item: &mut Item<'_>, mut field: Members, file: Members, kind: &str) {
+    let name = |members: &Members, name: &str| match members.iter().find(|(member, _)| member == name) {
+        Some((_, Value::Text(text))) => text.to_string(),
+        _ => String::new(),
+    };
+    let label = name(&field, "label");
+    let repeats = label.is_empty() || label == name(&file, "filename");
+    if repeats {
+        item.resolve(&mut field, &["label"]);
+    } else {
+        let label = item.simple(&mut field, "label");
+        item.field("File", CustomKind::Text, label);
+    }
+    item.resolve(&mut field, &[kind, "secret", "clicktoshow"]);
+    attachment(item, file, "custom_fields/value");
+    item.unknown("custom_fields", field);
+}
+
+/// A file whose content is an address `data:…;base64,…`, or base64 alone.
+fn attachment(item: &mut Item<'_>, mut file: Members, at: &str) {
+    let data = take(&mut file, "file_data");
+    let content = match &data {
+        Value::Text(text) => text.rsplit(',').next().and_then(base64).filter(|bytes| !bytes.is_empty()),
+        _ => None,
+    };
+    if let Some(content) = content {
+        item.tally.carried(data.leaves());
+        let name = item.simple(&mut file, "filename");
+        item.attach(name, SecretBytes::new(content));
+    } else {
+        item.behind(&data, &format!("{at}/file_data"), "it is not the content of a file");
+        item.leave(at, &mut file, &["filename"], "the file has no content in this export");
+    }
+    item.leave_rest(at, file);
 }

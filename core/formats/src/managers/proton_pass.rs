@@ -7,7 +7,7 @@
 //! `data.pgp` in its place is a message of `OpenPGP`, which its passphrase opens. The whole archive is kept in memory.
 
 use super::item::{Item, OWN, list, object};
-use super::items::{BIN, Document, Kept};
+use super::items::{BIN, Document, Kept, nested};
 use crate::columns::kind_of;
 use crate::document::{NO_RECORD, parsed, take};
 use crate::head::{Fit, Head};
@@ -16,6 +16,7 @@ use crate::zip::Zip;
 use crate::{Entries, ReadOptions, date, openpgp};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::{CustomKind, RecordPath};
+use std::collections::HashMap;
 use std::io::Read;
 
 const WHOSE: &str = "Proton Pass";
@@ -69,6 +70,7 @@ fn entries(mut document: Document, mut members: Members, options: &ReadOptions) 
     }
     document.tally.resolved(is_encrypted.leaves());
     document.resolve(&mut members, &["version", "userId"]);
+    let mut places = Places::new();
     for (id, vault) in object(&mut members, "vaults") {
         let at = format!("/vaults/{}", pointer_part(&id));
         let Value::Object(mut vault) = vault else {
@@ -78,14 +80,43 @@ fn entries(mut document: Document, mut members: Members, options: &ReadOptions) 
         let name = document.name(&mut vault, &["name"]);
         let path = RecordPath { vault: Some(name).filter(|name| !name.is_empty()), folders: Vec::new() };
         document.place(path.clone(), &at);
+        folders(&mut document, &mut vault, &path, &at, &mut places);
         document.items(list(&mut vault, "items"), &format!("{at}/items"), &path);
         document.leave_rest(vault, &at);
     }
     document.leave_rest(members, "");
-    Ok(document.with_bin(options).entries(Box::new(fill)))
+    Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &places))))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
+/// Folders by their ids.
+type Places = HashMap<String, RecordPath>;
+
+/// The folders of a vault, which newer versions have: what their members are called is not verified.
+fn folders(document: &mut Document, vault: &mut Members, inside: &RecordPath, at: &str, places: &mut Places) {
+    let (mut nodes, mut kept) = (Vec::new(), Vec::new());
+    for (number, folder) in list(vault, "folders").into_iter().enumerate() {
+        let at = format!("{at}/folders/{number}");
+        let Value::Object(mut folder) = folder else {
+            document.behind(&folder, &at, NO_RECORD);
+            continue;
+        };
+        let name = document.name(&mut folder, &["name"]);
+        let id = document.id(&mut folder, &["folderId", "id"]).unwrap_or_default();
+        let parent = document.id(&mut folder, &["parentFolderId", "parentId"]);
+        document.leave_rest(folder, &at);
+        nodes.push((id, parent, name));
+        kept.push(at);
+    }
+    let paths = nested(&nodes);
+    for ((id, ..), at) in nodes.iter().zip(kept) {
+        let Some(path) = paths.get(id) else { continue };
+        let path = RecordPath { vault: inside.vault.clone(), folders: path.folders.clone() };
+        document.place(path.clone(), at);
+        places.insert(id.clone(), path);
+    }
+}
+
+fn fill(item: &mut Item<'_>, mut members: Members, places: &Places) -> Kept {
     let trashed = item.mark(&mut members, "state") == "2";
     if item.stays_in_bin(trashed) {
         return BIN;
@@ -94,6 +125,14 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     item.created("", &mut members, &["createTime"]);
     item.changed("", &mut members, &["modifyTime"]);
     item.favorite(&mut members, "pinned");
+    let known = members.iter().find_map(|(name, value)| match value {
+        Value::Text(id) if name == "folderId" => places.get(id.as_str()),
+        _ => None,
+    });
+    if let Some(path) = known {
+        item.record.path = path.clone();
+        item.resolve(&mut members, &["folderId"]);
+    }
     let mut data = object(&mut members, "data");
     let mut metadata = object(&mut data, "metadata");
     item.record.name = item.simple(&mut metadata, "name");

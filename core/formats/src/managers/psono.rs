@@ -91,8 +91,10 @@ fn inside(plain: Zeroizing<Vec<u8>>, options: &ReadOptions) -> Result<Entries> {
     let unnamed = ReadOptions { name: None, ..options.clone() };
     match read_inside(plain, None, &unnamed, Tables::Read)? {
         Inside::Read(entries) => Ok(entries),
-        Inside::Bytes(_) => Err(Error::new(ErrorKind::Input, "what is sealed in this export of Psono is of no known format")
-            .next_step("export it there as JSON")),
+        Inside::Bytes(_) => {
+            Err(Error::new(ErrorKind::Input, "what is sealed in this export of Psono is of no known format")
+                .next_step("export it there as JSON"))
+        }
     }
 }
 

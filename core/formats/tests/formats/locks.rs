@@ -102,7 +102,9 @@ fn samples() -> Vec<Sample> {
             let options = ReadOptions {
                 name: Some(file.clone()),
                 passphrase: given["password"].as_str().map(Into::into),
-                key_file: given["keyfile"].as_str().map(|key| std::fs::read(folder.join(key)).unwrap().into()),
+                key_file: given["keyfile"]
+                    .as_str()
+                    .map(|key| std::fs::read(folder.join(key)).unwrap().into()),
                 ..ReadOptions::default()
             };
             found.push(Sample { file: file.clone(), bytes, format, options });
@@ -251,8 +253,7 @@ fn damage_anywhere_is_an_error_or_is_told() {
             changed[at] ^= 4;
             for bytes in [&changed[..], &sample.bytes[..at]] {
                 let Ok(came) = read(sample.format, bytes, &sample.options) else { continue };
-                let is_whole =
-                    came.records == whole.records || BESIDE.contains(&sample.format.name());
+                let is_whole = came.records == whole.records || BESIDE.contains(&sample.format.name());
                 assert!(is_whole || came.told > whole.told, "{} at {at}", sample.file);
             }
         }

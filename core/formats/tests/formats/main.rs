@@ -16,6 +16,7 @@ mod markup;
 mod psafe;
 mod samples;
 mod sealed;
+mod strangers;
 mod table;
 mod wrapping;
 mod writers;

@@ -179,7 +179,10 @@ pub(super) fn keeper_fields(record: &mut Record, cells: &[&str], tally: &mut Tal
             add(record, name, CustomKind::Totp, value);
         } else {
             let label = if kind.is_empty() { label } else { own };
-            let hidden = matches!(kind, "secret" | "pinCode" | "password");
+            let hidden = matches!(
+                kind,
+                "secret" | "pinCode" | "password" | "paymentCard" | "licenseNumber" | "keyPair" | "passkey"
+            );
             add(record, label, if hidden { CustomKind::Password } else { kind_of(label) }, value);
         }
     }
@@ -338,6 +341,11 @@ fn json_fields(
     }
 }
 
+/// Variables of an environment: `[{"key": …, "value": …}]`, each a hidden field.
+pub(super) fn variables(record: &mut Record, text: &SecretString) {
+    json_fields(record, "variables", text, ("key", "value"), |_| true);
+}
+
 pub(super) fn passman(record: &mut Record, tally: &mut Tally) -> Outcome {
     if let Some(tags) = take(record, "tags") {
         record.tags = bracketed(tags.expose());
@@ -409,6 +417,62 @@ pub(super) fn passpack(record: &mut Record, _: &mut Tally) -> Outcome {
     hooks::into_description(record, "Shared Notes");
     hooks::mail_for_login(record);
     Outcome::Record
+}
+
+/// Versions from 7 on have a name, a type, tags, a note and then fields, each `label|number|value`; older ones fixed columns.
+pub(super) fn msecure(record: &mut Record, _: &mut Tally) -> Outcome {
+    record.description = record.description.replace("\\n", "\n");
+    let password = record.password.as_ref().map_or("", SecretString::expose);
+    let is_new =
+        [record.url.as_str(), record.login.as_str(), password].iter().any(|cell| field(cell).is_some());
+    if !is_new {
+        return Outcome::Record;
+    }
+    let cells = [
+        std::mem::take(&mut record.url),
+        std::mem::take(&mut record.login),
+        record.password.take().map(|password| password.expose().to_owned()).unwrap_or_default(),
+    ];
+    let tags = std::mem::take(&mut record.name);
+    record.tags.extend(tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned));
+    if let Some(name) = std::mem::take(&mut record.path.folders).pop() {
+        // A number follows the name.
+        let plain =
+            name.rsplit_once('|').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+        plain.map_or(name.as_str(), |(plain, _)| plain).clone_into(&mut record.name);
+    }
+    let further = std::mem::take(&mut record.customs);
+    let (kind, further): (Vec<_>, Vec<_>) = further.into_iter().partition(|custom| custom.name == "Type");
+    record.customs = kind;
+    for cell in cells.iter().filter(|cell| !cell.is_empty()) {
+        match field(cell) {
+            Some((label, value)) => msecure_field(record, label, value),
+            None => add(record, "Field", CustomKind::Text, cell.as_str()),
+        }
+    }
+    for custom in further {
+        msecure_field(record, &custom.name, custom.value.expose());
+    }
+    Outcome::Record
+}
+
+/// A field of newer versions: the first of each kind fills the record.
+fn msecure_field(record: &mut Record, label: &str, value: &str) {
+    match label {
+        _ if value.is_empty() => {}
+        "Website" | "URL" if record.url.is_empty() => value.clone_into(&mut record.url),
+        "Username" | "Login" if record.login.is_empty() => value.clone_into(&mut record.login),
+        "Password" if record.password.is_none() => record.password = Some(SecretString::from(value)),
+        _ => add(record, label, kind_of(label), value),
+    }
+}
+
+/// The label and the value of `label|number|value`.
+fn field(cell: &str) -> Option<(&str, &str)> {
+    let mut parts = cell.splitn(3, '|');
+    let (label, number, value) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some((label, value))
 }
 
 /// `label|number|value`, as newer versions have every cell.

@@ -215,14 +215,35 @@ pub(super) fn psono(record: &mut Record, tally: &mut Tally) -> Outcome {
             Some("totp_code" | "code") => {
                 record.customs.push(Custom { name: "TOTP".to_owned(), kind: CustomKind::Totp, ..custom });
             }
+            Some("variables") => super::cells::variables(record, &custom.value),
             Some(member) => {
-                let (name, kind) = (member.to_owned(), kind_of(member));
+                let (name, kind) = psono_member(&custom.name, member);
                 record.customs.push(Custom { name, kind, ..custom });
             }
             None => record.customs.push(custom),
         }
     }
+    card(record);
     Outcome::Record
+}
+
+/// The label and the type of a column of Psono, by its whole name and what follows the kind in it.
+fn psono_member(column: &str, member: &str) -> (String, CustomKind) {
+    let (label, kind) = match column {
+        "credit_card_name" => ("Cardholder name", CustomKind::Text),
+        "credit_card_number" => ("Card number", CustomKind::Password),
+        "credit_card_cvc" => ("Security code", CustomKind::Password),
+        "credit_card_pin" => ("PIN", CustomKind::Password),
+        "credit_card_valid_through" => ("Expiry", CustomKind::Text),
+        "elster_certificate_file_content" | "elster_certificate_retrieval_code" => {
+            (member, CustomKind::Password)
+        }
+        _ if member == "public" => ("Public key", CustomKind::Text),
+        _ if member == "private" => ("Private key", CustomKind::Password),
+        _ if member.contains("private") => (member, CustomKind::Password),
+        _ => (member, kind_of(member)),
+    };
+    (label.to_owned(), kind)
 }
 
 /// Words that stand for nothing.

@@ -9,6 +9,7 @@ mod hooks;
 mod notes;
 mod table;
 
+pub(crate) use notes::note_with_type;
 pub(crate) use table::{DASHLANE, MANAGERS};
 
 use super::header::rows_of;
@@ -129,6 +130,11 @@ impl Manager {
         }
         let only = if self.only { ", and no others" } else { "" };
         format!("the columns {}{only}", signatures.join(" or "))
+    }
+
+    /// Whether only its name says whose table it is.
+    pub(super) fn is_known_by_name(&self) -> bool {
+        self.signatures.is_empty() && self.columns.is_empty()
     }
 
     /// What a column means here, beyond its name.

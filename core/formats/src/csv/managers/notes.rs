@@ -146,6 +146,12 @@ pub(super) fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
         }
         _ => {}
     }
+    note_with_type(record);
+    Outcome::Record
+}
+
+/// Makes fields of a description that is a note with a type.
+pub(crate) fn note_with_type(record: &mut Record) {
     if record.description.starts_with("NoteType:")
         && let Some(fields) = typed_note(&record.description)
     {
@@ -168,7 +174,6 @@ pub(super) fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
         }
         hooks::card(record);
     }
-    Outcome::Record
 }
 
 /// The labels of LastPass' types of notes: values run over lines, so only these begin a field.

@@ -395,6 +395,8 @@ pub(crate) const MANAGERS: &[Manager] = &[
             ("Description", "name"),
             ("Informationen", "description"),
             ("Information", "description"),
+            ("Web page", "url"),
+            ("Webmail", "url"),
             ("One-Time Passwort", CODE),
             ("One-Time Password", CODE),
             ("EMail-Adresse", MAIL),
@@ -820,10 +822,9 @@ pub(crate) const MANAGERS: &[Manager] = &[
         left: NO_FILES,
         columns: &["folder", "text:Type", "name", "description", "url", "login", "password"],
         rest: Some(cells::msecure_fields),
-        finish: |record, _| {
-            record.description = record.description.replace("\\n", "\n");
-            Outcome::Record
-        },
+        // A folder is one name.
+        separator: Some('\u{1f}'),
+        finish: cells::msecure,
         ..PLAIN
     },
     Manager {
