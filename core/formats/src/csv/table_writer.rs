@@ -4,7 +4,7 @@
 //! manager's own hook completes the record. No field beyond the table's columns is held.
 
 use super::entities::{self, Seen};
-use super::managers::{MANAGERS, Manager};
+use super::managers::{self, Manager};
 use super::paths;
 use super::reader::Layout;
 use super::writer::{cell, guarded};
@@ -20,7 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 /// A table that is written.
 struct Table {
-    /// The row of `managers::MANAGERS` that reads it.
+    /// The row of the managers' table that reads it.
     format: &'static str,
     header: &'static [&'static str],
     cells: fn(&Record) -> Cells,
@@ -214,7 +214,7 @@ fn folders(record: &Record) -> String {
 
 impl Table {
     fn manager(&self) -> Option<&'static Manager> {
-        MANAGERS.iter().find(|manager| manager.format == self.format)
+        managers::all().find(|manager| manager.format == self.format)
     }
 
     fn layout(&self) -> Option<&Layout> {

@@ -1,14 +1,15 @@
-//! Keeper's JSON export.
+//! Keeper's JSON export, and what the command line of its Secrets Manager prints (`ksm secret get --json`).
 //!
-//! Signature: `shared_folders`; or `records` with `$type`, an object `custom_fields` or `login_url`.
+//! Signature: `shared_folders`; or `records` with `$type`, an object `custom_fields` or `login_url`; of Secrets Manager `fields`
+//! whose values are lists, beside `uid`.
 //! Mapping: a record's place is its shared folder, then the folder in it; `\` nests, and is itself where it stands twice.
 //! Own fields are named `$type:label:number`; hosts, cards, keys, names and addresses come member by member.
 //! Resolved: ids, kinds. Told: rights of folders, dates, references to other records, attachments (they are not in the file).
 //! The whole document is kept in memory.
 
 use super::item::{Item, OWN, list, object, seconds};
-use super::items::{Document, Kept};
-use crate::document::NO_RECORD;
+use super::items::{Document, Found, Kept};
+use crate::document::{NO_RECORD, document as json_of};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::tally::Tally;
@@ -59,6 +60,81 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     document.items(records, "/records", &RecordPath::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &names))))
+}
+
+/// Whether it is what Secrets Manager prints: a record, or a list of some.
+pub(crate) fn fits_secrets_manager(head: &Head<'_>) -> Fit {
+    let field = |field: &Value| field.has("type") && matches!(field.get("value"), Some(Value::List(_)));
+    let own = |record: &Value| {
+        record.has("uid")
+            && matches!(record.get("fields"), Some(Value::List(fields)) if fields.iter().any(field))
+    };
+    match head.json() {
+        Some(Value::List(records)) => records.iter().any(own).into(),
+        Some(record) => own(record).into(),
+        None => Fit::No,
+    }
+}
+
+pub(crate) fn read_secrets_manager(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let mut document = Document::default();
+    let records = match json_of(input)? {
+        Value::List(records) => records,
+        record => vec![record],
+    };
+    let one = records.len() == 1;
+    for (number, value) in records.into_iter().enumerate() {
+        document.tally.read(value.leaves());
+        let at = if one { String::new() } else { format!("/{number}") };
+        document.found.push(Found { value, at, path: RecordPath::default() });
+    }
+    Ok(document.entries(Box::new(secret)))
+}
+
+/// A record of Secrets Manager: fields of a type, each with a list of values.
+fn secret(item: &mut Item<'_>, mut members: Members) -> Kept {
+    item.resolve(&mut members, &["uid", "type", "record_type", "folder_uid", "revision", "is_editable"]);
+    item.record.name = item.simple(&mut members, "title");
+    let note = item.simple(&mut members, "notes");
+    item.note(&note);
+    for list_name in ["fields", "custom", "custom_fields"] {
+        for (index, field) in list(&mut members, list_name).into_iter().enumerate() {
+            secret_field(item, field, &format!("{list_name}/{index}"));
+        }
+    }
+    for (index, file) in list(&mut members, "files").into_iter().enumerate() {
+        item.behind(&file, &format!("files/{index}"), "a file is named, but its bytes are not in this file");
+    }
+    item.unknown("", members);
+    Kept::Record
+}
+
+fn secret_field(item: &mut Item<'_>, field: Value, at: &str) {
+    let Value::Object(mut field) = field else { return item.behind(&field, at, "it is no field") };
+    let kind = item.mark(&mut field, "type");
+    item.resolve(&mut field, &["required", "privacyScreen", "enforceGeneration", "complexity"]);
+    let values = list(&mut field, "value");
+    // A field without a value makes none, and its label goes with it.
+    let has_values = values.iter().any(|value| value.leaves() > 0);
+    let label = if has_values { item.simple(&mut field, "label") } else { item.mark(&mut field, "label") };
+    for value in values.into_iter().filter(|value| value.leaves() > 0) {
+        match (kind.as_str(), value) {
+            ("login", value) => {
+                let text = item.joined(value, " ");
+                item.login(text);
+            }
+            ("password", value) => {
+                let text = item.joined(value, "\n");
+                item.password(if label.is_empty() { "Password" } else { &label }, text);
+            }
+            ("url", value) => {
+                let text = item.joined(value, " ");
+                item.url(text);
+            }
+            (kind, value) => typed_field(item, kind, &label, value),
+        }
+    }
+    item.unknown(at, field);
 }
 
 /// The record that these members are read as.

@@ -1,7 +1,7 @@
-//! JSON and YAML of managers that are mostly a person's: F-Secure Key, Avast, Blur, Password Boss, Passpie.
+//! JSON and YAML of managers that are mostly a person's: F-Secure Key, Avast, Blur, Password Boss, Passpie, Passky.
 //!
 //! Signatures: `data` with objects that have `service` and `password` or `username`; `logins` with `loginName` or `pwd`; `dntmeExport`;
-//! `items` with `identifiers`; `handler: passpie`.
+//! `items` with `identifiers`; `handler: passpie`; `passwords` with `website` and `message`.
 //! Mapping: by the names of members; cards have the labels that every card has here, every other member is a field by its own
 //! name. In Blur `undefined` and `null` are nothing; Password Boss writes line breaks as `\r\n`, and names folders by their ids;
 //! what an entry of Passpie is called in full is its login and name again.
@@ -15,7 +15,7 @@ use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
 use crate::{Entries, ReadOptions, yaml};
-use keyferry_crypto::error::Result;
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
@@ -54,6 +54,38 @@ pub(crate) fn fits_passpie(head: &Head<'_>) -> Fit {
     let line = |wanted: &str| text.lines().any(|line| line.trim_end() == wanted);
     let sorted = text.starts_with("credentials:") && text.contains("comment:") && text.contains("fullname:");
     (!head.looks_like_json() && (line("handler: passpie") || sorted)).into()
+}
+
+/// Whether it is Passky's.
+pub(crate) fn fits_passky(head: &Head<'_>) -> Fit {
+    any(head, "passwords", |one| one.has("website") && one.has("message")).into()
+}
+
+const PASSKY: Map = Map {
+    name: &["website"],
+    login: &["username"],
+    password: &["password"],
+    note: &["message"],
+    resolved: &["id"],
+    ..NOTHING
+};
+
+pub(crate) fn read_passky(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
+    let (mut document, mut members) = Document::object(input, "Passky")?;
+    if document.flag(&mut members, "encrypted") == Some(true) {
+        return Err(Error::new(ErrorKind::Input, "this export of Passky is encrypted")
+            .next_step("export it there without encryption, and shred that file afterwards"));
+    }
+    document.items(list(&mut members, "passwords"), "/passwords", &RecordPath::default());
+    document.leave_rest(members, "");
+    Ok(document.entries(Box::new(|item, members| {
+        let kept = by(&PASSKY, item, members);
+        // A page is named by its address.
+        if item.record.name.contains('.') && !item.record.name.contains(char::is_whitespace) {
+            item.record.url.clone_from(&item.record.name);
+        }
+        kept
+    })))
 }
 
 const F_SECURE: Map = Map {

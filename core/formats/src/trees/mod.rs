@@ -22,6 +22,7 @@ pub(crate) mod netrc;
 pub(crate) mod pass;
 pub(crate) mod pgpass;
 pub(crate) mod sops;
+pub(crate) mod terraform;
 pub(crate) mod vault;
 
 use crate::json::{self, Members, Value};

@@ -186,6 +186,42 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             ],
             OP,
         ),
+        "ksm-json" => shape(
+            vec![
+                json!([{"uid": "", "title": "", "type": "", "notes": "", "fields": [{"type": "=login", "value": [""]}, {"type": "=password", "value": ["", ""]}, {"type": "=url", "label": "", "value": [""]}, {"type": "=host", "label": "", "value": [{"hostName": "", "port": ""}]}, {"type": "=text", "label": "", "value": [], "required": false}, ""], "custom_fields": [{"type": "=secret", "label": "", "value": [""]}], "files": [{"name": ""}], "more": {"x": ""}}, ""]),
+                json!({"uid": "", "fields": [{"type": "=oneTimeCode", "value": [""]}], "custom": ""}),
+            ],
+            &["uid", "type", "label"],
+        ),
+        "passky-json" => shape(
+            vec![
+                json!({"encrypted": false, "passwords": [{"id": "", "website": "", "username": "", "password": "", "message": "", "more": ""}, ""]}),
+            ],
+            &["id"],
+        ),
+        "terraform-state" => shape(
+            vec![
+                json!({"version": 4, "terraform_version": "", "serial": 1, "lineage": "", "outputs": {"a": {"value": "", "type": "", "sensitive": true}, "b": {"value": ["", {"c": ""}], "type": ["", ""]}, "c": ""},
+                "resources": [{"module": "", "mode": "", "type": "", "name": "", "provider": "", "instances": [
+                    {"index_key": "", "schema_version": 0, "attributes": {"result": "", "username": "", "host": "", "description": "", "api_token": "", "length": 16, "tags": {"x": ""}, "list": [""]}, "sensitive_attributes": [[{"type": "", "value": "=result"}]], "private": "", "dependencies": ["", ""], "more": ""}, ""]}, ""],
+                "check_results": [{"x": ""}], "more": ""}),
+            ],
+            &[
+                "terraform_version",
+                "lineage",
+                "module",
+                "mode",
+                "type",
+                "name",
+                "provider",
+                "index_key",
+                "0",
+                "1",
+                "unheard",
+                "b",
+                "c~0~1d",
+            ],
+        ),
         "lastpass-json" => shape(
             vec![
                 json!([{"id": "", "name": "", "fullname": "", "username": "", "password": "", "last_modified_gmt": "", "last_touch": "", "group": "", "url": "", "note": ""}, {"url": "=http://sn", "group": "", "fullname": "", "username": ""}]),

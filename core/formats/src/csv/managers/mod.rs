@@ -1,7 +1,7 @@
 //! Tables that managers and browsers export: what their columns mean beyond their names, and what a row needs then.
 //!
-//! A row of [`MANAGERS`] is one export. It is taken for a file whose header has all columns of a signature; what the user
-//! says with `--map` or `--folder-separator` stands above it. To add one, write its row in `table.rs`, a sample with its
+//! A row of `table` is one export. It is taken for a file whose header has all columns of a signature; what the user
+//! says with `--map` or `--folder-separator` stands above it. To add one, write its row in `table/`, in the file of its family, a sample with its
 //! `expected.json` under `tests/samples`, and a header in the test of conservation (`tests/formats/conservation.rs`).
 
 mod cells;
@@ -10,7 +10,7 @@ mod notes;
 mod table;
 
 pub(crate) use notes::note_with_type;
-pub(crate) use table::{DASHLANE, MANAGERS};
+pub(crate) use table::{DASHLANE, all};
 
 use super::header::rows_of;
 use crate::columns::{self, normal};
@@ -88,8 +88,7 @@ pub(crate) enum Outcome {
 pub(super) fn find(header: &[String]) -> Option<&'static Manager> {
     let names: Vec<String> = header.iter().map(|name| normal(name)).collect();
     // Where two fit, the one that asks for more.
-    MANAGERS
-        .iter()
+    all()
         .filter_map(|manager| Some((manager.fits_header(&names)?, manager)))
         .min_by_key(|(columns, _)| std::cmp::Reverse(*columns))
         .map(|(_, manager)| manager)
