@@ -16,11 +16,11 @@ use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::sealed::{self, Key, Scrypt, damaged};
 use crate::{Entries, ReadOptions};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -72,7 +72,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         groups.insert(id, document.id(&mut group, &["name"]).unwrap_or_default());
         document.leave_rest(group, &format!("/db/groups/{number}"));
     }
-    document.items(list(&mut db, "entries"), "/db/entries", &RecordPath::default());
+    document.items(list(&mut db, "entries"), "/db/entries", &Place::default());
     document.leave_rest(db, "/db");
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &groups))))

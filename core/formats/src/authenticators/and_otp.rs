@@ -16,11 +16,11 @@ use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN};
 use crate::managers::items::{Document, Found, Kept, not_one};
+use crate::managers::place::Place;
 use crate::sealed::{self, Hash, Key, damaged};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::master_key::Options;
-use keyferry_crypto::model::RecordPath;
 use keyferry_crypto::secret::wiped;
 use sha2::{Digest as _, Sha256};
 use std::io::{Cursor, Read};
@@ -99,7 +99,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     let mut document = Document::default();
     for (index, value) in list.into_iter().enumerate() {
         document.tally.read(value.leaves());
-        document.found.push(Found { value, at: format!("/{index}"), path: RecordPath::default() });
+        document.found.push(Found { value, at: format!("/{index}"), path: Place::default() });
     }
     Ok(document.entries(Box::new(fill)))
 }

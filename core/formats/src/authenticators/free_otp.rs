@@ -8,9 +8,9 @@ use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN, list};
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -24,7 +24,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "FreeOTP")?;
-    document.items(list(&mut members, "tokens"), "/tokens", &RecordPath::default());
+    document.items(list(&mut members, "tokens"), "/tokens", &Place::default());
     let order = take(&mut members, "tokenOrder");
     document.tally.resolved(order.leaves());
     document.leave_rest(members, "");

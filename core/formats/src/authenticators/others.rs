@@ -11,9 +11,10 @@ use crate::json::{Members, Value, pointer_part};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, object};
 use crate::managers::items::{Document, Found, Kept, not_one};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -37,7 +38,7 @@ pub(crate) fn read_duo(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<E
     let Value::List(list) = document(input)? else { return Err(not_one("Duo Mobile")) };
     let mut document = Document::default();
     document.tally.read(list.iter().map(Value::leaves).sum());
-    document.items(list, "", &RecordPath::default());
+    document.items(list, "", &Place::default());
     Ok(document.entries(Box::new(duo)))
 }
 
@@ -66,12 +67,12 @@ pub(crate) fn read_steam(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result
         document.found.push(Found {
             value: Value::Object(members),
             at: String::new(),
-            path: RecordPath::default(),
+            path: Place::default(),
         });
     } else {
         for (id, value) in accounts {
             let at = format!("/accounts/{}", pointer_part(&id));
-            document.found.push(Found { value, at, path: RecordPath::default() });
+            document.found.push(Found { value, at, path: Place::default() });
         }
         document.leave_rest(members, "");
     }

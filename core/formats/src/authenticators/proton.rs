@@ -7,9 +7,9 @@ use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, list, object};
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 
 /// Whether it is such an export.
@@ -22,7 +22,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Proton Authenticator")?;
     document.resolve(&mut members, &["version"]);
-    document.items(list(&mut members, "entries"), "/entries", &RecordPath::default());
+    document.items(list(&mut members, "entries"), "/entries", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(fill)))
 }

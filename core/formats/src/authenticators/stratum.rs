@@ -15,10 +15,11 @@ use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN, list};
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::sealed::{self, Hash, damaged};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
 
@@ -96,7 +97,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         document.resolve(&mut binding, &["Ranking"]);
         document.leave_rest(binding, &at);
     }
-    document.items(list(&mut members, "Authenticators"), "/Authenticators", &RecordPath::default());
+    document.items(list(&mut members, "Authenticators"), "/Authenticators", &Place::default());
     for name in ["CustomIcons", "IconPacks"] {
         let icons = crate::document::take(&mut members, name);
         document.behind(&icons, &format!("/{name}"), OWN);

@@ -16,10 +16,10 @@ use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::sealed::{self, Hash, Key, damaged};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use keyferry_crypto::secret::SecretString;
 use std::collections::HashMap;
 use std::io::Read;
@@ -94,7 +94,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
             let inside = open(&text, &reference, options)?;
             document.tally.read(inside.leaves());
             match inside {
-                Value::List(services) => document.items(services, "/services", &RecordPath::default()),
+                Value::List(services) => document.items(services, "/services", &Place::default()),
                 other => document.behind(&other, "/services", NO_RECORD),
             }
         }
@@ -119,7 +119,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         document.resolve(&mut group, &["isExpanded", "updatedAt"]);
         document.leave_rest(group, &at);
     }
-    document.items(list(&mut members, "services"), "/services", &RecordPath::default());
+    document.items(list(&mut members, "services"), "/services", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &groups))))
 }

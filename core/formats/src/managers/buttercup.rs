@@ -11,9 +11,9 @@ use crate::csv;
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -60,12 +60,12 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             document.leave_rest(row, &at);
             nodes.push(((id, parent, name), at));
         } else {
-            entries.push(Found { value: Value::Object(row), at, path: RecordPath::default() });
+            entries.push(Found { value: Value::Object(row), at, path: Place::default() });
         }
     }
     let paths = nested(&nodes.iter().map(|(node, _)| node.clone()).collect::<Vec<_>>());
     for ((id, _, name), at) in &nodes {
-        let alone = || RecordPath { vault: None, folders: vec![name.clone()] };
+        let alone = || Place::default().below(name.clone());
         document.place(paths.get(id).cloned().unwrap_or_else(alone), at);
     }
     document.found = entries;
@@ -81,11 +81,11 @@ fn is_group(row: &Members) -> bool {
     }
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     let (group, name) = (item.mark(&mut members, "!group_id"), item.simple(&mut members, "!group_name"));
     match paths.get(&group) {
         Some(path) => {
-            item.record.path = path.clone();
+            item.record.path = path.path();
             if !name.is_empty() {
                 item.tally.turned_out_resolved();
             }

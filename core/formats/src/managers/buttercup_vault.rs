@@ -23,11 +23,12 @@ use crate::gzip::gunzip;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
 use crate::jsonl::base64;
+use crate::managers::place::Place;
 use crate::sealed::{self, Hash, Key, cbc, damaged, gcm_beside, passphrase, wrong_or_damaged};
 use crate::{Entries, ReadOptions, date};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::{SecretString, wiped};
 use sha2::Sha256;
 use std::collections::{HashMap, HashSet};
@@ -362,22 +363,12 @@ fn entries(mut document: Document, mut members: Members) -> Entries {
     let binned: HashSet<String> =
         nodes.iter().map(|((id, ..), _)| id).filter(|id| in_trash(id)).cloned().collect();
     let paths = nested(&nodes.iter().map(|(node, _)| node.clone()).collect::<Vec<_>>());
-    let paths: HashMap<String, RecordPath> = paths
-        .into_iter()
-        .map(|(id, mut path)| {
-            // The trash itself has a folder of its own here.
-            if binned.contains(&id) && !path.folders.is_empty() {
-                path.folders.remove(0);
-            }
-            (id, path)
-        })
-        .collect();
     for ((id, ..), at) in nodes.iter().filter(|((id, ..), _)| !binned.contains(id)) {
         document.place(paths.get(id).cloned().unwrap_or_default(), at);
     }
     let list = super::item::list(&mut members, "e").into_iter().enumerate();
     document.found = list
-        .map(|(number, value)| Found { value, at: format!("/e/{number}"), path: RecordPath::default() })
+        .map(|(number, value)| Found { value, at: format!("/e/{number}"), path: Place::default() })
         .collect();
     document.resolve(&mut members, &["id", "fmt"]);
     for (name, why) in [("a", OWN), ("c", DATES), ("del", DELETED)] {
@@ -390,7 +381,7 @@ fn entries(mut document: Document, mut members: Members) -> Entries {
 fn fill(
     item: &mut Item<'_>,
     mut members: Members,
-    paths: &HashMap<String, RecordPath>,
+    paths: &HashMap<String, Place>,
     binned: &HashSet<String>,
 ) -> Kept {
     item.resolve(&mut members, &["id"]);
@@ -399,7 +390,13 @@ fn fill(
         return BIN;
     }
     match paths.get(&group) {
-        Some(path) => item.record.path = path.clone(),
+        Some(place) => {
+            item.record.path = place.path();
+            // The trash itself has a folder of its own here.
+            if binned.contains(&group) && !place.is_too_deep() && !item.record.path.folders.is_empty() {
+                item.record.path.folders.remove(0);
+            }
+        }
         None if group.is_empty() || group == "0" => {}
         None => item.tally.unresolved("the group of a record is not in the vault", item.at),
     }

@@ -11,9 +11,10 @@ use crate::csv;
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -47,7 +48,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     let Value::List(list) = value else { return Err(not_one("Clipperz")) };
     let mut document = Document::default();
     document.tally.read(list.iter().map(Value::leaves).sum());
-    document.items(list, "", &RecordPath::default());
+    document.items(list, "", &Place::default());
     Ok(document.entries(Box::new(fill)))
 }
 

@@ -15,9 +15,10 @@ use crate::csv::managers::note_with_type;
 use crate::document::{documents, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 
 fn any(head: &Head<'_>, own: impl Fn(&Value) -> bool) -> Fit {
@@ -47,9 +48,9 @@ fn open(input: Box<dyn Read + Send>) -> Result<Document> {
     for (number, value) in documents(input)?.into_iter().enumerate() {
         document.tally.read(value.leaves());
         match value {
-            Value::List(list) => document.items(list, "", &RecordPath::default()),
+            Value::List(list) => document.items(list, "", &Place::default()),
             value => {
-                document.found.push(Found { value, at: format!("/{number}"), path: RecordPath::default() });
+                document.found.push(Found { value, at: format!("/{number}"), path: Place::default() });
             }
         }
     }

@@ -13,11 +13,12 @@ use crate::columns::kind_of;
 use crate::document::{NO_RECORD, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::zip::Zip;
-use crate::{Entries, MOST_FOLDERS, ReadOptions};
+use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Position, Result};
-use keyferry_crypto::model::{CustomKind, Entry, Record, RecordPath, Reject};
+use keyferry_crypto::model::{CustomKind, Entry, Record, Reject};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -85,41 +86,33 @@ fn entries(mut document: Document, mut members: Members) -> Entries {
     document.entries(Box::new(move |item, members| fill(item, members, &places)))
 }
 
-type Places = HashMap<String, Vec<RecordPath>>;
+type Places = HashMap<String, Vec<Place>>;
 
 fn account(document: &mut Document, mut account: Members, at: &str, places: &mut Places) {
     document.resolve(&mut account, &["id", "username", "email", "fullName"]);
     let collections = list(&mut account, "collections");
-    self::collections(document, collections, &format!("{at}/collections"), &RecordPath::default(), places);
+    self::collections(document, collections, &format!("{at}/collections"), &Place::default(), places);
     let items = list(&mut account, "items").into_iter().enumerate();
     document.found.extend(items.map(|(index, value)| Found {
         value,
         at: format!("{at}/items/{index}"),
-        path: RecordPath::default(),
+        path: Place::default(),
     }));
     let extensions = take(&mut account, "extensions");
     document.behind(&extensions, &format!("{at}/extensions"), OWN);
     document.leave_rest(account, at);
 }
 
-fn collections(
-    document: &mut Document,
-    list: Vec<Value>,
-    at: &str,
-    inside: &RecordPath,
-    places: &mut Places,
-) {
+fn collections(document: &mut Document, list: Vec<Value>, at: &str, inside: &Place, places: &mut Places) {
     for (number, collection) in list.into_iter().enumerate() {
         let at = format!("{at}/{number}");
         let Value::Object(mut collection) = collection else {
             document.behind(&collection, &at, NO_RECORD);
             continue;
         };
-        let mut path = inside.clone();
-        let title = document.name(&mut collection, &["title"]);
-        path.folders.extend(Some(title).filter(|title| !title.is_empty()));
+        let path = inside.below(document.name(&mut collection, &["title"]));
         document.resolve(&mut collection, &["id"]);
-        if path.folders.len() <= MOST_FOLDERS {
+        if !path.is_too_deep() {
             document.place(path.clone(), &at);
         }
         for (index, linked) in super::item::list(&mut collection, "items").into_iter().enumerate() {

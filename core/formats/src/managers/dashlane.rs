@@ -11,12 +11,13 @@ use crate::csv::managers::DASHLANE;
 use crate::csv::read_table;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::zip::Zip;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::visible::shown;
-use keyferry_crypto::model::{CustomKind, Entry, RecordPath};
+use keyferry_crypto::model::{CustomKind, Entry};
 use std::io::{Cursor, Read};
 
 /// Whether it is the JSON.
@@ -76,7 +77,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
     for name in names {
         let items = list(&mut members, &name);
-        document.items(items, &format!("/{name}"), &RecordPath::default());
+        document.items(items, &format!("/{name}"), &Place::default());
     }
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(fill)))

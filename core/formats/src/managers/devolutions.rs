@@ -9,9 +9,9 @@ use super::item::{Item, OWN, folders, list, object};
 use super::items::{Document, Found, Kept};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -23,7 +23,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Devolutions")?;
     for (index, value) in list(&mut members, "Connections").into_iter().enumerate() {
-        let found = Found { value, at: format!("/Connections/{index}"), path: RecordPath::default() };
+        let found = Found { value, at: format!("/Connections/{index}"), path: Place::default() };
         if let Some(item) = group(&mut document, found) {
             document.found.push(item);
         }

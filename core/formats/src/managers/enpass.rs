@@ -13,9 +13,10 @@ use crate::document::{NO_RECORD, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::HashMap;
 use std::io::Read;
@@ -52,12 +53,12 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     for (number, (id, ..)) in nodes.iter().enumerate() {
         document.place(paths.get(id).cloned().unwrap_or_default(), format!("/folders/{number}"));
     }
-    document.items(list(&mut members, "items"), "/items", &RecordPath::default());
+    document.items(list(&mut members, "items"), "/items", &Place::default());
     document.leave_rest(members, "");
     Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &paths))))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     let trashed = item.flag(&mut members, "trashed") == Some(true);
     if item.stays_in_bin(trashed) {
         return BIN;

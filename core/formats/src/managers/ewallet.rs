@@ -8,9 +8,10 @@ use super::item::{Item, list};
 use super::items::{Document, Found, Kept};
 use crate::decode::Decode;
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 use zeroize::Zeroizing;
 
@@ -49,7 +50,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
                 document.found.push(Found {
                     value,
                     at: format!("line {}", first + 1),
-                    path: RecordPath::default(),
+                    path: Place::default(),
                 });
             }
             None if line.is_empty() => {}

@@ -356,7 +356,8 @@ impl Item<'_> {
     }
 
     /// A place that the record stands in; the first is taken.
-    pub(crate) fn place(&mut self, path: RecordPath) {
+    pub(crate) fn place(&mut self, path: impl Into<RecordPath>) {
+        let path = path.into();
         let is_new = path != self.record.path && !self.record.also_in.contains(&path);
         if self.record.path == RecordPath::default() {
             self.record.path = path;

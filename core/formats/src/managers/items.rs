@@ -1,6 +1,7 @@
 //! The walk through a document's items: each becomes a record, is left out or is rejected, and its account follows.
 
 use super::item::Item;
+use super::place::{Filled, Place};
 use crate::bin::{self, into_trash};
 use crate::document::{document, parsed};
 use crate::json::{self, Members, Value};
@@ -9,7 +10,7 @@ use crate::tally::Tally;
 use crate::zip::{UNCLAIMED, Zip};
 use crate::{Entries, MOST_FOLDERS, ReadOptions, too_deep};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
-use keyferry_crypto::model::{Entry, Record, RecordPath};
+use keyferry_crypto::model::{Entry, Record};
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
@@ -17,7 +18,7 @@ use std::io::Read;
 pub(crate) struct Found {
     pub(crate) value: Value,
     pub(crate) at: String,
-    pub(crate) path: RecordPath,
+    pub(crate) path: Place,
 }
 
 /// What became of an item.
@@ -41,7 +42,7 @@ pub(crate) struct Document {
     pub(crate) tally: Tally,
     pub(crate) found: Vec<Found>,
     /// Folders with where they stand; those without records are entries of their own.
-    places: Vec<(RecordPath, String)>,
+    places: Vec<(Place, String)>,
     /// The archive that the document came in, with the files of its records.
     pub(crate) zip: Option<Zip>,
     /// What is said after all of it.
@@ -84,8 +85,8 @@ impl Document {
     }
 
     /// A folder, which may turn out to be empty.
-    pub(crate) fn place(&mut self, path: RecordPath, at: impl Into<String>) {
-        self.places.push((path, at.into()));
+    pub(crate) fn place(&mut self, path: impl Into<Place>, at: impl Into<String>) {
+        self.places.push((path.into(), at.into()));
     }
 
     /// How many folders there are.
@@ -99,7 +100,7 @@ impl Document {
     }
 
     /// Every item of a list, in this place.
-    pub(crate) fn items(&mut self, list: Vec<Value>, at: &str, path: &RecordPath) {
+    pub(crate) fn items(&mut self, list: Vec<Value>, at: &str, path: &Place) {
         let items = list.into_iter().enumerate().map(|(index, value)| Found {
             value,
             at: format!("{at}/{index}"),
@@ -161,7 +162,7 @@ impl Document {
     /// The entries: items by `fill`, then empty folders, then the account.
     pub(crate) fn entries(self, fill: Fill) -> Entries {
         let Self { tally, found, places, zip, last, include_trash, in_bin } = self;
-        let (found, filled) = (found.into_iter(), HashSet::new());
+        let (found, filled) = (found.into_iter(), Filled::default());
         Box::new(Items { tally, found, places, zip, last, include_trash, in_bin, filled, fill, end: None })
     }
 }
@@ -186,20 +187,20 @@ pub(crate) fn not_one(whose: &str) -> Error {
 struct Items {
     tally: Tally,
     found: std::vec::IntoIter<Found>,
-    places: Vec<(RecordPath, String)>,
+    places: Vec<(Place, String)>,
     zip: Option<Zip>,
     last: Vec<Entry>,
     include_trash: bool,
     in_bin: HashSet<String>,
     /// Places that hold something, here or below.
-    filled: HashSet<RecordPath>,
+    filled: Filled,
     fill: Fill,
     /// What is said at the end, the last first.
     end: Option<Vec<Entry>>,
 }
 
 impl Items {
-    fn record(&mut self, value: Value, at: &str, path: RecordPath) -> Result<Option<Record>, String> {
+    fn record(&mut self, value: Value, at: &str, place: &Place) -> Result<Option<Record>, String> {
         let leaves = value.leaves();
         if let Some(name) = value.duplicate() {
             return Err(twice(name));
@@ -207,7 +208,7 @@ impl Items {
         let Value::Object(members) = value else { return Err("not an object".to_owned()) };
         let mark = self.tally.mark();
         let mut item = Item {
-            record: Record { path, ..Record::default() },
+            record: Record { path: place.path(), ..Record::default() },
             zip: self.zip.as_mut(),
             include_trash: self.include_trash,
             ..Item::new(at, &mut self.tally)
@@ -227,31 +228,26 @@ impl Items {
             Kept::Rejected(why) => return Err(why),
             Kept::Record => {}
         }
-        if record.path.folders.len() > MOST_FOLDERS {
+        if record.path.folders.len() > MOST_FOLDERS || place.is_too_deep() {
             return Err(too_deep());
         }
         if record.name.is_empty() {
             self.tally.remark("no name", at);
         }
-        self.fill_place(&record.path);
+        self.filled.insert(&record.path);
         Ok(Some(record))
-    }
-
-    fn fill_place(&mut self, path: &RecordPath) {
-        let RecordPath { vault, folders } = path;
-        for length in 0..=folders.len() {
-            let folders = folders.get(..length).unwrap_or_default().to_vec();
-            self.filled.insert(RecordPath { vault: vault.clone(), folders });
-        }
     }
 
     fn finish(&mut self) -> Vec<Entry> {
         let mut end = Vec::new();
-        for (path, at) in std::mem::take(&mut self.places) {
-            if path.folders.len() > MOST_FOLDERS {
+        for (place, at) in std::mem::take(&mut self.places) {
+            if place.is_too_deep() {
                 self.tally.remark("a folder is too deep", at);
-            } else if path != RecordPath::default() && self.filled.insert(path.clone()) {
-                end.push(Entry::Folder(path));
+            } else if !place.is_top() {
+                let path = place.path();
+                if self.filled.insert(&path) {
+                    end.push(Entry::Folder(path));
+                }
             }
         }
         if let Some(zip) = &mut self.zip {
@@ -270,7 +266,7 @@ impl Iterator for Items {
     fn next(&mut self) -> Option<Self::Item> {
         while let Some(Found { value, at, path }) = self.found.next() {
             let (leaves, mark) = (value.leaves(), self.tally.mark());
-            return Some(Ok(match self.record(value, &at, path) {
+            return Some(Ok(match self.record(value, &at, &path) {
                 Ok(Some(record)) => Entry::Record(record, position(&at)),
                 Ok(None) => continue,
                 Err(why) => self.tally.refuse(mark, leaves, position(&at), why),
@@ -289,24 +285,50 @@ fn position(at: &str) -> Position {
     line.map_or_else(|| Position::pointer(at), Position::line)
 }
 
-/// Folders that name the one they stand in: paths by id. What stands in itself, or in a folder that is not there, is at the
-/// top from there on; one without an id is nobody's.
-pub(crate) fn nested(nodes: &[(String, Option<String>, String)]) -> HashMap<String, RecordPath> {
+/// Folders that name the one they stand in: places by id. One in a folder that is not there is at the top from there on; what
+/// stands in itself is too deep for any record; one without an id is nobody's.
+pub(crate) fn nested(nodes: &[(String, Option<String>, String)]) -> HashMap<String, Place> {
+    nested_in(&Place::default(), nodes)
+}
+
+/// The same below a place that is the top of them all.
+pub(crate) fn nested_in(top: &Place, nodes: &[(String, Option<String>, String)]) -> HashMap<String, Place> {
     let by_id: HashMap<&str, usize> =
         nodes.iter().enumerate().rev().map(|(index, (id, ..))| (id.as_str(), index)).collect();
-    let path = |mut index: usize| {
-        let mut names = Vec::new();
-        while let Some((_, parent, name)) = nodes.get(index) {
-            names.push(name.clone());
-            let above = parent.as_deref().and_then(|id| by_id.get(id));
-            match above {
-                Some(above) if names.len() <= MOST_FOLDERS => index = *above,
-                _ => break,
+    let mut places: Vec<Option<Place>> = vec![None; nodes.len()];
+    let mut seen = vec![false; nodes.len()];
+    for start in 0..nodes.len() {
+        // Up to a folder whose place is known, and down again.
+        let (mut chain, mut above) = (Vec::new(), top.clone());
+        let mut at = Some(start);
+        while let Some(index) = at {
+            if let Some(Some(place)) = places.get(index) {
+                above = place.clone();
+                break;
+            }
+            if let Some(seen) = seen.get_mut(index)
+                && std::mem::replace(seen, true)
+            {
+                above = Place::too_deep();
+                break;
+            }
+            chain.push(index);
+            let parent = nodes.get(index).and_then(|(_, parent, _)| parent.as_deref());
+            at = parent.and_then(|id| by_id.get(id)).copied();
+        }
+        for index in chain.into_iter().rev() {
+            let name = nodes.get(index).map_or("", |(.., name)| name);
+            above = above.below(name.to_owned());
+            if let Some(place) = places.get_mut(index) {
+                *place = Some(above.clone());
             }
         }
-        names.reverse();
-        RecordPath { vault: None, folders: names }
-    };
-    let with_id = nodes.iter().enumerate().filter(|(_, (id, ..))| !id.is_empty());
-    with_id.map(|(index, (id, ..))| (id.clone(), path(index))).collect()
+    }
+    let with_id = nodes.iter().zip(places).filter(|((id, ..), _)| !id.is_empty());
+    // Of two with one id, the first is meant.
+    let mut all = HashMap::new();
+    for ((id, ..), place) in with_id {
+        all.entry(id.clone()).or_insert(place.unwrap_or_default());
+    }
+    all
 }

@@ -25,9 +25,10 @@ use super::items::{Document, Found, Kept};
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::HashMap;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -148,7 +149,7 @@ fn close(document: &mut Document, open: Option<Open>) {
     }
     let value = Value::Object(members);
     document.tally.read(value.leaves());
-    document.found.push(Found { value, at: format!("line {line}"), path: RecordPath::default() });
+    document.found.push(Found { value, at: format!("line {line}"), path: Place::default() });
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {

@@ -12,6 +12,7 @@ use super::items::{Document, Found, Kept};
 use crate::document::{NO_RECORD, document as json_of};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
@@ -57,7 +58,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         _ => None,
     };
     let names: HashMap<String, String> = records.iter().filter_map(name).collect();
-    document.items(records, "/records", &RecordPath::default());
+    document.items(records, "/records", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &names))))
 }
@@ -86,7 +87,7 @@ pub(crate) fn read_secrets_manager(input: Box<dyn Read + Send>, _: &ReadOptions)
     for (number, value) in records.into_iter().enumerate() {
         document.tally.read(value.leaves());
         let at = if one { String::new() } else { format!("/{number}") };
-        document.found.push(Found { value, at, path: RecordPath::default() });
+        document.found.push(Found { value, at, path: Place::default() });
     }
     Ok(document.entries(Box::new(secret)))
 }

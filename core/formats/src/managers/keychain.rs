@@ -12,10 +12,11 @@ use super::items::{Document, Found, Kept};
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date, xml};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::HashMap;
 use std::io::Read;
@@ -39,7 +40,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             open = Some(Found {
                 value: Value::Object(Members::new()),
                 at: format!("line {number}"),
-                path: RecordPath::default(),
+                path: Place::default(),
             });
             in_data = false;
             seen.clear();

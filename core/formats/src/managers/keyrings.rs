@@ -15,6 +15,7 @@ use crate::decode::Decode;
 use crate::document::NO_RECORD;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::{CustomKind, RecordPath};
@@ -46,8 +47,7 @@ pub(crate) fn read_gnome(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result
     let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
     for name in names {
         let items = list(&mut members, &name);
-        let path =
-            RecordPath { vault: Some(name.clone()).filter(|name| !name.is_empty()), folders: Vec::new() };
+        let path = Place::vault(name.clone());
         let at = format!("/{}", pointer_part(&name));
         if items.is_empty() {
             continue;
@@ -75,7 +75,7 @@ pub(crate) fn read_keyring(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resu
             attributes.push((of.to_owned(), line, members));
         } else {
             let value = Value::Object(members);
-            items.push((name, Found { value, at, path: RecordPath::default() }));
+            items.push((name, Found { value, at, path: Place::default() }));
         }
     }
     let by_name: HashMap<String, usize> =
@@ -96,6 +96,7 @@ pub(crate) fn read_keyring(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resu
             document.behind(&Value::List(list), &found.at, NO_RECORD);
         }
     }
+    let path = Place::from(path);
     document.found.extend(items.into_iter().map(|(_, found)| Found { path: path.clone(), ..found }));
     Ok(document.entries(Box::new(secret)))
 }
@@ -189,7 +190,7 @@ pub(crate) fn read_network_manager(input: Box<dyn Read + Send>, _: &ReadOptions)
     document.found.push(Found {
         value: Value::Object(members),
         at: "line 1".to_owned(),
-        path: RecordPath::default(),
+        path: Place::default(),
     });
     Ok(document.entries(Box::new(connection)))
 }

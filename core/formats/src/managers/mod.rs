@@ -29,6 +29,7 @@ pub(crate) mod one_pif;
 pub(crate) mod padloc;
 pub(crate) mod password_safe;
 pub(crate) mod personal;
+pub(crate) mod place;
 mod plain;
 pub(crate) mod proton_pass;
 pub(crate) mod psono;

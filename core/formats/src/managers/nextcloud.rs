@@ -12,9 +12,10 @@ use crate::document::{NO_RECORD, document, take};
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::jsonl::base64;
+use crate::managers::place::Place;
 use crate::{Entries, MOST_FOLDERS, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -87,7 +88,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         document.leave_rest(tag, &at);
         tags.insert(id, label);
     }
-    document.items(list(&mut members, "passwords"), "/passwords", &RecordPath::default());
+    document.items(list(&mut members, "passwords"), "/passwords", &Place::default());
     document.leave_rest(members, "");
     Ok(document
         .with_bin(options)
@@ -111,7 +112,7 @@ fn trashed(nodes: &[(String, Option<String>, String)], marks: &[(String, bool)])
 fn fill(
     item: &mut Item<'_>,
     mut members: Members,
-    paths: &HashMap<String, RecordPath>,
+    paths: &HashMap<String, Place>,
     trashed: &HashSet<String>,
     tags: &HashMap<String, String>,
 ) -> Kept {
@@ -131,7 +132,7 @@ fn fill(
         }
     }
     match paths.get(&folder) {
-        Some(path) => item.record.path = path.clone(),
+        Some(path) => item.record.path = path.path(),
         None if folder.is_empty() || folder == ROOT => {}
         None => item.remark("the folder of a record is not in the file"),
     }
@@ -213,7 +214,7 @@ pub(crate) fn read_passman(input: Box<dyn Read + Send>, options: &ReadOptions) -
     let mut document = Document::default();
     for (index, value) in list.into_iter().enumerate() {
         document.tally.read(value.leaves());
-        document.found.push(Found { value, at: format!("/{index}"), path: RecordPath::default() });
+        document.found.push(Found { value, at: format!("/{index}"), path: Place::default() });
     }
     Ok(document.with_bin(options).entries(Box::new(passman)))
 }

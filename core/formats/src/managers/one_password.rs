@@ -14,10 +14,11 @@ use crate::date;
 use crate::document::{NO_RECORD, take};
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
+use crate::managers::place::Place;
 use crate::zip::{self, Zip};
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::HashSet;
 use std::io::Read;
 
@@ -98,7 +99,7 @@ fn vault_of(
         document.tally.remark("a vault of this name stands in another account too: the account is added", at);
         name = format!("{name} ({owner})");
     }
-    let path = RecordPath { vault: Some(name).filter(|name| !name.is_empty()), folders: Vec::new() };
+    let path = Place::vault(name);
     document.place(path.clone(), at);
     let mut items = list(&mut vault, "items");
     for item in &mut items {

@@ -13,9 +13,10 @@ use crate::decode::Decode;
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Position, Result};
-use keyferry_crypto::model::{CustomKind, Entry, RecordPath, Reject};
+use keyferry_crypto::model::{CustomKind, Entry, Reject};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -60,7 +61,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         document.place(paths.get(id).cloned().unwrap_or_default(), at);
     }
     for (value, at) in items {
-        document.found.push(super::items::Found { value, at, path: RecordPath::default() });
+        document.found.push(super::items::Found { value, at, path: Place::default() });
     }
     Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &paths))))
 }
@@ -78,7 +79,7 @@ fn folder(value: &Value) -> Option<(String, Option<String>, String)> {
     Some((text("uuid")?, text("folderUuid"), text("title").filter(|title| !title.is_empty())?))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     let trashed = item.flag(&mut members, "trashed") == Some(true);
     if item.stays_in_bin(trashed) {
         return BIN;
@@ -86,7 +87,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Recor
     let place = item.simple(&mut members, "folderUuid");
     if let Some(path) = paths.get(&place) {
         item.tally.turned_out_resolved();
-        item.record.path = path.clone();
+        item.record.path = path.path();
     } else {
         item.labelled("folderUuid", place);
     }

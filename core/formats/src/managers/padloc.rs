@@ -18,6 +18,7 @@ use super::items::{BIN, Document, Kept, not_one};
 use crate::document::{NO_RECORD, document, parsed, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::sealed::{self, Hash, Key, damaged, gcm_beside, passphrase, wrong_or_damaged};
 use crate::{Entries, ReadOptions};
 use aes::Aes256;
@@ -25,7 +26,7 @@ use ccm::Ccm;
 use ccm::consts::{U8, U12, U13, U16};
 use data_encoding::{BASE64_MIME_PERMISSIVE, BASE64URL_NOPAD};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::wiped;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -71,7 +72,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
             (document, items.unwrap_or_default())
         }
     };
-    document.items(items, "/items", &RecordPath::default());
+    document.items(items, "/items", &Place::default());
     Ok(document.with_bin(options).entries(Box::new(fill)))
 }
 

@@ -14,9 +14,9 @@ use super::plain::{CARD, Map, NOTHING, emptied, own_fields};
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, yaml};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -76,7 +76,7 @@ pub(crate) fn read_passky(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resul
         return Err(Error::new(ErrorKind::Input, "this export of Passky is encrypted")
             .next_step("export it there without encryption, and shred that file afterwards"));
     }
-    document.items(list(&mut members, "passwords"), "/passwords", &RecordPath::default());
+    document.items(list(&mut members, "passwords"), "/passwords", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(|item, members| {
         let kept = by(&PASSKY, item, members);
@@ -105,7 +105,7 @@ pub(crate) fn read_f_secure(input: Box<dyn Read + Send>, _: &ReadOptions) -> Res
     document.resolve(&mut members, &["version", "hash"]);
     for (id, value) in object(&mut members, "data") {
         let at = format!("/data/{}", pointer_part(&id));
-        document.found.push(Found { value, at, path: RecordPath::default() });
+        document.found.push(Found { value, at, path: Place::default() });
     }
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(|item, members| by(&F_SECURE, item, members))))
@@ -141,7 +141,7 @@ fn lists(
     let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
     for name in names {
         let items = list(&mut members, &name);
-        document.items(items, &format!("/{}", pointer_part(&name)), &RecordPath::default());
+        document.items(items, &format!("/{}", pointer_part(&name)), &Place::default());
     }
     document.leave_rest(members, "");
     document.entries(Box::new(fill))
@@ -207,17 +207,17 @@ pub(crate) fn read_password_boss(input: Box<dyn Read + Send>, _: &ReadOptions) -
     for ((id, ..), at) in &nodes {
         document.place(paths.get(id).cloned().unwrap_or_default(), at);
     }
-    document.items(list(&mut members, "items"), "/items", &RecordPath::default());
+    document.items(list(&mut members, "items"), "/items", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, members| password_boss(item, members, &paths))))
 }
 
-fn password_boss(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
+fn password_boss(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     let folder = item.simple(&mut members, "folder");
     match paths.get(&folder) {
         Some(path) => {
             item.tally.turned_out_resolved();
-            item.record.path = path.clone();
+            item.record.path = path.path();
         }
         // One that is no id is a name.
         None => item.record.path.folders.extend(Some(folder).filter(|name| !name.is_empty())),
@@ -253,7 +253,7 @@ pub(crate) fn read_passpie(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resu
         document.behind(&other, &format!("/document {}", number + 2), crate::document::NO_RECORD);
     }
     document.resolve(&mut members, &["handler", "version"]);
-    document.items(list(&mut members, "credentials"), "/credentials", &RecordPath::default());
+    document.items(list(&mut members, "credentials"), "/credentials", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(|item, mut members| {
         let full = item.simple(&mut members, "fullname");

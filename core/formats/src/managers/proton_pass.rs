@@ -7,15 +7,16 @@
 //! `data.pgp` in its place is a message of `OpenPGP`, which its passphrase opens. The whole archive is kept in memory.
 
 use super::item::{Item, OWN, list, object};
-use super::items::{BIN, Document, Kept, nested};
+use super::items::{BIN, Document, Kept, nested_in};
 use crate::columns::kind_of;
 use crate::document::{NO_RECORD, parsed, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value, pointer_part};
+use crate::managers::place::Place;
 use crate::zip::Zip;
 use crate::{Entries, ReadOptions, date, openpgp};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -78,7 +79,7 @@ fn entries(mut document: Document, mut members: Members, options: &ReadOptions) 
             continue;
         };
         let name = document.name(&mut vault, &["name"]);
-        let path = RecordPath { vault: Some(name).filter(|name| !name.is_empty()), folders: Vec::new() };
+        let path = Place::vault(name);
         document.place(path.clone(), &at);
         folders(&mut document, &mut vault, &path, &at, &mut places);
         document.items(list(&mut vault, "items"), &format!("{at}/items"), &path);
@@ -89,10 +90,10 @@ fn entries(mut document: Document, mut members: Members, options: &ReadOptions) 
 }
 
 /// Folders by their ids.
-type Places = HashMap<String, RecordPath>;
+type Places = HashMap<String, Place>;
 
 /// The folders of a vault, which newer versions have: what their members are called is not verified.
-fn folders(document: &mut Document, vault: &mut Members, inside: &RecordPath, at: &str, places: &mut Places) {
+fn folders(document: &mut Document, vault: &mut Members, inside: &Place, at: &str, places: &mut Places) {
     let (mut nodes, mut kept) = (Vec::new(), Vec::new());
     for (number, folder) in list(vault, "folders").into_iter().enumerate() {
         let at = format!("{at}/folders/{number}");
@@ -107,13 +108,11 @@ fn folders(document: &mut Document, vault: &mut Members, inside: &RecordPath, at
         nodes.push((id, parent, name));
         kept.push(at);
     }
-    let paths = nested(&nodes);
+    let paths = nested_in(inside, &nodes);
     for ((id, ..), at) in nodes.iter().zip(kept) {
-        let Some(path) = paths.get(id) else { continue };
-        let path = RecordPath { vault: inside.vault.clone(), folders: path.folders.clone() };
-        document.place(path.clone(), at);
-        places.insert(id.clone(), path);
+        document.place(paths.get(id).cloned().unwrap_or_default(), at);
     }
+    places.extend(paths);
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members, places: &Places) -> Kept {
@@ -130,7 +129,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, places: &Places) -> Kept {
         _ => None,
     });
     if let Some(path) = known {
-        item.record.path = path.clone();
+        item.record.path = path.path();
         item.resolve(&mut members, &["folderId"]);
     }
     let mut data = object(&mut members, "data");

@@ -13,12 +13,13 @@ use crate::columns::kind_of;
 use crate::document::{NO_RECORD, document, parsed};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::sealed::{self, Scrypt};
 use crate::trees::inside::Inside;
-use crate::{Entries, MOST_FOLDERS, ReadOptions, Tables, date, read_inside};
+use crate::{Entries, ReadOptions, Tables, date, read_inside};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::wiped;
 use sha2::{Digest as _, Sha256, Sha512};
 use std::io::Read;
@@ -82,7 +83,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
 
 fn entries(value: Value, options: &ReadOptions) -> Result<Entries> {
     let (mut document, members) = Document::of(value, "Psono")?;
-    node(&mut document, members, "", &RecordPath::default());
+    node(&mut document, members, "", &Place::default());
     Ok(document.with_bin(options).entries(Box::new(fill)))
 }
 
@@ -142,7 +143,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// What a folder holds, and the folders in it.
-fn node(document: &mut Document, mut members: Members, at: &str, path: &RecordPath) {
+fn node(document: &mut Document, mut members: Members, at: &str, path: &Place) {
     document.items(list(&mut members, "items"), &format!("{at}/items"), path);
     for (number, folder) in list(&mut members, "folders").into_iter().enumerate() {
         let at = format!("{at}/folders/{number}");
@@ -150,15 +151,13 @@ fn node(document: &mut Document, mut members: Members, at: &str, path: &RecordPa
             document.behind(&folder, &at, NO_RECORD);
             continue;
         };
-        let mut path = path.clone();
-        let name = document.name(&mut folder, &["name"]);
-        path.folders.extend(Some(name).filter(|name| !name.is_empty()));
+        let path = path.below(document.name(&mut folder, &["name"]));
         document.resolve(
             &mut folder,
             &["id", "datastore_id", "parent_datastore_id", "share_id", "create_date", "write_date"],
         );
         let (deleted, first) = (document.flag(&mut folder, "deleted") == Some(true), document.found.len());
-        if path.folders.len() <= MOST_FOLDERS && !deleted {
+        if !path.is_too_deep() && !deleted {
             document.place(path.clone(), &at);
         }
         node(document, folder, &at, &path);

@@ -10,16 +10,15 @@
 
 use super::item::{Item, list, object};
 use super::items::{Document, Found, Kept, not_one};
-use super::markup::below;
 use super::plain::{Map, NOTHING, emptied};
-use crate::MOST_FOLDERS;
 use crate::document::{NO_RECORD, document, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::io::Read;
 
@@ -108,7 +107,7 @@ pub(crate) fn read_pmp(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<E
             continue;
         };
         let name = document.name(&mut resource, &["RESOURCE NAME"]);
-        let path = below(&RecordPath::default(), name);
+        let path = Place::default().below(name);
         // What is said of the resource is said of each of its accounts.
         let shared: Vec<(&str, Value)> =
             ["RESOURCE URL", "DNS NAME"].into_iter().map(|name| (name, take(&mut resource, name))).collect();
@@ -200,12 +199,12 @@ pub(crate) fn read_cyberark(input: Box<dyn Read + Send>, _: &ReadOptions) -> Res
         Value::List(list) => {
             let mut document = Document::default();
             document.tally.read(list.iter().map(Value::leaves).sum());
-            document.items(list, "", &RecordPath::default());
+            document.items(list, "", &Place::default());
             document
         }
         other => {
             let (mut document, mut members) = Document::of(other, "CyberArk")?;
-            document.items(list(&mut members, "value"), "/value", &RecordPath::default());
+            document.items(list(&mut members, "value"), "/value", &Place::default());
             document.resolve(&mut members, &["count", "total", "nextLink"]);
             document.leave_rest(members, "");
             document
@@ -267,8 +266,8 @@ const IT_GLUE: Map = Map {
 pub(crate) fn read_it_glue(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "IT Glue")?;
     match take(&mut members, "data") {
-        Value::List(list) => document.items(list, "/data", &RecordPath::default()),
-        value => document.found.push(Found { value, at: "/data".to_owned(), path: RecordPath::default() }),
+        Value::List(list) => document.items(list, "/data", &Place::default()),
+        value => document.found.push(Found { value, at: "/data".to_owned(), path: Place::default() }),
     }
     for name in ["meta", "links", "included"] {
         let value = take(&mut members, name);
@@ -318,10 +317,10 @@ const HUDU: Map = Map {
 pub(crate) fn read_hudu(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = Document::object(input, "Hudu")?;
     let passwords = list(&mut members, "asset_passwords");
-    document.items(passwords, "/asset_passwords", &RecordPath::default());
+    document.items(passwords, "/asset_passwords", &Place::default());
     if let Value::Object(one) = take(&mut members, "asset_password") {
         let value = Value::Object(one);
-        document.found.push(Found { value, at: "/asset_password".to_owned(), path: RecordPath::default() });
+        document.found.push(Found { value, at: "/asset_password".to_owned(), path: Place::default() });
     }
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(|item, mut members| {
@@ -362,18 +361,18 @@ pub(crate) fn read_pleasant(input: Box<dyn Read + Send>, _: &ReadOptions) -> Res
         value @ Value::Object(_) => Document::of(value, "Pleasant Password Server")?,
         _ => return Err(not_one("Pleasant Password Server")),
     };
-    group(&mut document, members, &RecordPath::default(), "");
+    group(&mut document, members, &Place::default(), "");
     Ok(document.entries(Box::new(pleasant)))
 }
 
-fn group(document: &mut Document, mut members: Members, path: &RecordPath, at: &str) {
+fn group(document: &mut Document, mut members: Members, path: &Place, at: &str) {
     document.items(list(&mut members, "Credentials"), &format!("{at}/Credentials"), path);
     for (index, child) in list(&mut members, "Children").into_iter().enumerate() {
         let at = format!("{at}/Children/{index}");
         match child {
-            Value::Object(mut child) if path.folders.len() <= MOST_FOLDERS => {
+            Value::Object(mut child) if !path.is_too_deep() => {
                 let name = document.name(&mut child, &["Name"]);
-                let path = below(path, name);
+                let path = path.below(name);
                 document.place(path.clone(), &at);
                 group(document, child, &path, &at);
             }

@@ -12,6 +12,7 @@ use crate::json::{self, Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Found, Kept, not_one};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
 use keyferry_crypto::model::RecordPath;
@@ -90,7 +91,7 @@ fn objects(input: Box<dyn Read + Send>, lists: &[&str], whose: &str) -> Result<D
     };
     for (at, value) in values {
         found.tally.read(value.leaves());
-        found.found.push(Found { value, at, path: RecordPath::default() });
+        found.found.push(Found { value, at, path: Place::default() });
     }
     Ok(found)
 }
@@ -244,7 +245,7 @@ pub(crate) fn read_bitwarden(input: Box<dyn Read + Send>, _: &ReadOptions) -> Re
         projects.insert(document.id(&mut project, &["id"]).unwrap_or_default(), path);
         document.leave_rest(project, &at);
     }
-    document.items(list(&mut members, "secrets"), "/secrets", &RecordPath::default());
+    document.items(list(&mut members, "secrets"), "/secrets", &Place::default());
     document.leave_rest(members, "");
     Ok(document.entries(Box::new(move |item, mut members| {
         item.record.name = item.simple(&mut members, "key");

@@ -11,9 +11,10 @@ use crate::json::{self, Members, Value, pointer_part};
 use crate::jsonl::{base64, twice};
 use crate::managers::item::{Item, OWN, object};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::collections::HashMap;
 use std::io::Read;
@@ -53,7 +54,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
             continue;
         }
         names.insert(at.clone(), name);
-        document.found.push(Found { value, at, path: RecordPath::default() });
+        document.found.push(Found { value, at, path: Place::default() });
     }
     for (name, value) in members {
         document.behind(&value, &format!("/{}", pointer_part(&name)), OWN);

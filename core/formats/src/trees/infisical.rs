@@ -10,9 +10,10 @@ use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value};
 use crate::managers::item::{Item, OWN, folders, list};
 use crate::managers::items::{Document, Found, Kept, not_one};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{Custom, CustomKind, RecordPath};
+use keyferry_crypto::model::{Custom, CustomKind};
 use keyferry_crypto::secret::SecretString;
 use std::io::Read;
 
@@ -52,7 +53,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     };
     for (number, value) in secrets.into_iter().enumerate() {
         found.tally.read(value.leaves());
-        found.found.push(Found { value, at: format!("{at}/{number}"), path: RecordPath::default() });
+        found.found.push(Found { value, at: format!("{at}/{number}"), path: Place::default() });
     }
     Ok(found.entries(Box::new(infisical)))
 }
@@ -91,7 +92,7 @@ pub(crate) fn read_doppler(input: Box<dyn Read + Send>, _: &ReadOptions) -> Resu
     let value = document(input)?;
     let mut found = Document::default();
     found.tally.read(value.leaves());
-    found.found.push(Found { value, at: String::new(), path: RecordPath::default() });
+    found.found.push(Found { value, at: String::new(), path: Place::default() });
     Ok(found.entries(Box::new(doppler)))
 }
 

@@ -12,10 +12,11 @@ use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{Record, RecordPath};
+use keyferry_crypto::model::Record;
 use keyferry_crypto::secret::SecretBytes;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -67,7 +68,7 @@ fn object_of(document: &mut Document, value: Value, at: &str) {
         return document.leave_rest(members, at);
     }
     if kind == "Secret" {
-        let (value, path) = (Value::Object(members), RecordPath::default());
+        let (value, path) = (Value::Object(members), Place::default());
         document.found.push(Found { value, at: at.to_owned(), path });
         return;
     }

@@ -4,14 +4,13 @@
 //! The whole document is kept in memory.
 
 use super::{fill, holds_values, is_plain, stem};
-use crate::MOST_FOLDERS;
 use crate::decode::Decode;
 use crate::document::{NO_RECORD, document};
 use crate::json::{Members, Value, pointer_part};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, yaml};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -39,7 +38,7 @@ pub(super) fn tree(mut document: Document, values: Vec<Value>, options: &ReadOpt
         let root = stem(options.name.as_deref());
         match value {
             Value::Object(members) => {
-                walk(&mut document, &mut names, members, &at, &mut Vec::new(), root, true);
+                walk(&mut document, &mut names, members, &at, &Place::default(), root, true);
             }
             other => document.behind(&other, &at, NO_RECORD),
         }
@@ -57,34 +56,26 @@ fn walk(
     names: &mut HashMap<String, String>,
     members: Members,
     at: &str,
-    path: &mut Vec<String>,
+    path: &Place,
     name: String,
     is_top: bool,
 ) {
-    if path.len() > MOST_FOLDERS {
+    if path.is_too_deep() {
         return document.behind(&Value::Object(members), at, "it is nested too deep");
     }
     let has_values = members.iter().any(|(_, value)| is_plain(value));
     let (below, own): (Members, Members) = members.into_iter().partition(|(_, value)| holds_values(value));
     if has_values || !own.is_empty() {
-        let path = RecordPath { vault: None, folders: path.clone() };
         names.insert(at.to_owned(), name.clone());
-        document.found.push(Found { value: Value::Object(own), at: at.to_owned(), path });
+        document.found.push(Found { value: Value::Object(own), at: at.to_owned(), path: path.clone() });
     } else if below.is_empty() {
-        let mut folders = path.clone();
-        folders.push(name.clone());
-        document.place(RecordPath { vault: None, folders }, at);
+        document.place(path.child(name.clone()), at);
     }
-    if !is_top {
-        path.push(name);
-    }
+    let inside = if is_top { path.clone() } else { path.child(name) };
     for (name, value) in below {
         let at = format!("{at}/{}", pointer_part(&name));
         if let Value::Object(members) = value {
-            walk(document, names, members, &at, path, name, false);
+            walk(document, names, members, &at, &inside, name, false);
         }
-    }
-    if !is_top {
-        path.pop();
     }
 }

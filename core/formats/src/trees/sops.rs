@@ -25,6 +25,7 @@ use crate::json::{self, Members, Value, pointer_part};
 use crate::jsonl::base64;
 use crate::managers::item::{Item, list};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::sealed::{Key, damaged};
 use crate::{Entries, HEAD, ReadOptions, yaml};
 use aes::Aes256;
@@ -32,7 +33,7 @@ use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::aead::consts::{U12, U32};
 use aes_gcm::{AesGcm, KeyInit as _, Nonce, Tag};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{Custom, CustomKind, Entry, RecordPath};
+use keyferry_crypto::model::{Custom, CustomKind, Entry};
 use keyferry_crypto::secret::{SecretBytes, SecretString, wiped};
 use sha2::{Digest as _, Sha256, Sha512};
 use std::collections::HashMap;
@@ -462,7 +463,7 @@ fn variables(text: &str, options: &ReadOptions, within: &ReadOptions) -> Result<
     document.tally.read(json::leaves(&members));
     // A name may stand twice, as it may in any file of variables: no object of a document holds that.
     let value = Value::Object(Members::new());
-    document.found.push(Found { value, at: String::new(), path: RecordPath::default() });
+    document.found.push(Found { value, at: String::new(), path: Place::default() });
     let mut members = Some(members);
     Ok(document.entries(Box::new(move |item, _| {
         item.record.name.clone_from(&name);
@@ -531,7 +532,7 @@ fn ini(text: &str, options: &ReadOptions, within: &ReadOptions) -> Result<Entrie
         document.tally.read(json::leaves(&members));
         let at = if number == 0 { String::new() } else { format!("/{}", pointer_part(&name)) };
         names.insert(at.clone(), if number == 0 { super::stem(within.name.as_deref()) } else { name });
-        document.found.push(Found { value: Value::Object(members), at, path: RecordPath::default() });
+        document.found.push(Found { value: Value::Object(members), at, path: Place::default() });
     }
     Ok(document.entries(Box::new(move |item, members| {
         item.record.name = names.remove(item.at).unwrap_or_default();

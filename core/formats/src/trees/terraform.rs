@@ -13,9 +13,10 @@ use crate::head::{Fit, Head};
 use crate::json::{self, Members, Value, pointer_part};
 use crate::managers::item::{Item, OWN, list, object};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
@@ -48,7 +49,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     for (name, value) in object(&mut members, "outputs") {
         let at = format!("/outputs/{}", pointer_part(&name));
         facts.insert(at.clone(), Facts { name, sensitive: HashSet::new(), is_output: true });
-        document.found.push(Found { value, at, path: RecordPath::default() });
+        document.found.push(Found { value, at, path: Place::default() });
     }
     for (number, resource) in list(&mut members, "resources").into_iter().enumerate() {
         let at = format!("/resources/{number}");
@@ -68,7 +69,7 @@ fn resource(document: &mut Document, mut members: Members, at: &str, facts: &mut
     let kind = document.id(&mut members, &["type"]).unwrap_or_default();
     let own = document.id(&mut members, &["name"]).unwrap_or_default();
     document.resolve(&mut members, &["mode", "provider", "each"]);
-    let path = RecordPath { vault: None, folders: module.into_iter().collect() };
+    let path = Place::default().below(module.unwrap_or_default());
     for (number, instance) in list(&mut members, "instances").into_iter().enumerate() {
         let at = format!("{at}/instances/{number}");
         let index = match instance.get("index_key") {

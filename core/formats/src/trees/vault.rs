@@ -11,6 +11,7 @@ use crate::json::{Members, Value};
 use crate::jsonl::twice;
 use crate::managers::item::{DATES, Item, OWN, object};
 use crate::managers::items::{Document, Found, Kept};
+use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Position, Result};
@@ -49,7 +50,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
                     "take each with vault kv get -format=json, or read the server: vault://HOST/MOUNT",
                 ));
         }
-        found.found.push(Found { value, at, path: RecordPath::default() });
+        found.found.push(Found { value, at, path: Place::default() });
     }
     let name = stem(options.name.as_deref());
     Ok(found.entries(Box::new(move |item, members| {

@@ -12,9 +12,10 @@ use crate::head::{Fit, Head};
 use crate::json::Members;
 use crate::managers::item::{Item, OWN, folders};
 use crate::managers::items::Kept;
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -37,7 +38,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     }
     document.leave_rest(list, "/ImportFile/Folders");
     let mut list = child(&mut members, "Secrets");
-    document.elements(&mut list, "Secret", "/ImportFile/Secrets", &RecordPath::default());
+    document.elements(&mut list, "Secret", "/ImportFile/Secrets", &Place::default());
     document.leave_rest(list, "/ImportFile/Secrets");
     document.leave_rest(members, "/ImportFile");
     Ok(document.entries(Box::new(fill)))

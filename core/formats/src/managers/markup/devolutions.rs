@@ -5,9 +5,9 @@
 
 use crate::head::{Fit, Head};
 use crate::managers::devolutions::{fill, group};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -17,7 +17,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = super::open(input, "ArrayOfConnection", "Devolutions")?;
-    document.elements(&mut members, "Connection", "/ArrayOfConnection", &RecordPath::default());
+    document.elements(&mut members, "Connection", "/ArrayOfConnection", &Place::default());
     for found in std::mem::take(&mut document.found) {
         if let Some(item) = group(&mut document, found) {
             document.found.push(item);

@@ -4,15 +4,15 @@
 //! Told: launchers, what the program keeps of a password for itself. Not read: a file that is encrypted, as the program's own is.
 //! The whole document is kept in memory.
 
-use super::{below, child};
+use super::{at_top, child};
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN};
 use crate::managers::items::Kept;
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -34,7 +34,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     document.leave_rest(key, "/FPM/KeyInfo");
     document.resolve(&mut members, &["@full_version", "@min_version", "@display_version"]);
     let mut list = child(&mut members, "PasswordList");
-    document.elements(&mut list, "PasswordItem", "/FPM/PasswordList", &RecordPath::default());
+    document.elements(&mut list, "PasswordItem", "/FPM/PasswordList", &Place::default());
     document.leave_rest(list, "/FPM/PasswordList");
     document.leave_rest(members, "/FPM");
     Ok(document.entries(Box::new(fill)))
@@ -51,7 +51,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     let notes = item.text(&mut members, "notes");
     item.note(&notes);
     let category = item.text(&mut members, "category");
-    item.record.path = below(&RecordPath::default(), category);
+    item.record.path = at_top(category);
     item.leave("", &mut members, &["launcher", "default"], OWN);
     item.unknown("", members);
     Kept::Record

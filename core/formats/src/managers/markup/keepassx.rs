@@ -4,16 +4,17 @@
 //! break; an expiry that is a date is the field `Expiry`; the attachment that an entry may have.
 //! Told: dates, icons. The whole document is kept in memory.
 
-use super::{below, each, inner};
+use super::{each, inner};
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{DATES, Item, OWN, seconds};
 use crate::managers::items::{Document, Kept};
-use crate::{Entries, MOST_FOLDERS, ReadOptions};
+use crate::managers::place::Place;
+use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::SecretBytes;
 use std::io::Read;
 
@@ -29,20 +30,20 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = super::open(input, "database", "KeePassX")?;
-    groups(&mut document, &mut members, &RecordPath::default(), "/database");
+    groups(&mut document, &mut members, &Place::default(), "/database");
     document.leave_rest(members, "/database");
     Ok(document.entries(Box::new(fill)))
 }
 
-fn groups(document: &mut Document, members: &mut Members, path: &RecordPath, above: &str) {
+fn groups(document: &mut Document, members: &mut Members, path: &Place, above: &str) {
     for (at, group) in each(members, "group") {
         let (at, mut group) = (format!("{above}/{at}"), inner(group));
-        if path.folders.len() > MOST_FOLDERS {
+        if path.is_too_deep() {
             document.behind(&Value::Object(group), &at, "its folders are nested too deep");
             continue;
         }
         let name = document.name(&mut group, &["title"]);
-        let path = below(path, if name.is_empty() { "Unnamed".to_owned() } else { name });
+        let path = path.below(if name.is_empty() { "Unnamed".to_owned() } else { name });
         document.place(path.clone(), &at);
         document.elements(&mut group, "entry", &at, &path);
         groups(document, &mut group, &path, &at);

@@ -4,15 +4,15 @@
 //! whose entries are fields but for what is called `login`, `password` or `url` there; a stream is a record with an attachment.
 //! Resolved: nothing. The whole document is kept in memory.
 
-use super::{below, each, inner};
+use super::{each, inner};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::Item;
 use crate::managers::items::{Found, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use keyferry_crypto::secret::SecretBytes;
 use std::io::Read;
 
@@ -27,7 +27,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     for (at, folder) in each(&mut members, "folder") {
         let (at, mut folder) = (format!("/wallet/{at}"), inner(folder));
         let name = document.name(&mut folder, &["@name"]);
-        let path = below(&RecordPath { vault: vault.clone(), folders: Vec::new() }, name);
+        let path = Place::vault(vault.clone().unwrap_or_default()).below(name);
         document.place(path.clone(), &at);
         for kind in ["password", "map", "stream"] {
             for (inside, value) in each(&mut folder, kind) {

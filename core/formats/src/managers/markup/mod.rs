@@ -29,9 +29,9 @@ pub(crate) mod syspass;
 
 use super::item::Item;
 use super::items::{Document, Found, not_one};
-use crate::MOST_FOLDERS;
 use crate::decode::Decode;
 use crate::json::{Members, Value};
+use crate::managers::place::Place;
 use crate::xml;
 use encoding_rs::Encoding;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -128,7 +128,7 @@ impl Document {
         members: &mut Members,
         name: &str,
         above: &str,
-        path: &RecordPath,
+        path: &Place,
     ) {
         for (at, value) in each(members, name) {
             let at = format!("{above}/{at}");
@@ -137,13 +137,9 @@ impl Document {
     }
 }
 
-/// A folder in another; one that is too deep is not made longer, since its records are rejected anyway.
-pub(super) fn below(path: &RecordPath, name: String) -> RecordPath {
-    let mut path = path.clone();
-    if !name.is_empty() && path.folders.len() <= MOST_FOLDERS {
-        path.folders.push(name);
-    }
-    path
+/// A folder of that name at the top.
+pub(super) fn at_top(name: String) -> RecordPath {
+    RecordPath { vault: None, folders: Some(name).filter(|name| !name.is_empty()).into_iter().collect() }
 }
 
 impl Item<'_> {

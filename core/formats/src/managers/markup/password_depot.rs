@@ -7,16 +7,17 @@
 //! like, the bin. Not read: a file that says it is encrypted. The members of an item beyond those of real files are not verified.
 //! The whole document is kept in memory.
 
-use super::{below, child, each, inner};
+use super::{child, each, inner};
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{DATES, Item, OWN};
 use crate::managers::items::{Document, Kept};
-use crate::{Entries, MOST_FOLDERS, ReadOptions, date};
+use crate::managers::place::Place;
+use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::HashSet;
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -48,12 +49,12 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         document.tally.resolved(favorites.leaves());
     }
     let mut passwords = child(&mut members, "passwords");
-    groups(&mut document, &mut passwords, &RecordPath::default(), "/passwordfile/passwords");
+    groups(&mut document, &mut passwords, &Place::default(), "/passwordfile/passwords");
     document.leave_rest(passwords, "/passwordfile/passwords");
     let (first, places) = (document.found.len(), document.places());
     for (at, bin) in each(&mut members, "recyclebin") {
         let (at, mut bin) = (format!("/passwordfile/{at}"), inner(bin));
-        groups(&mut document, &mut bin, &RecordPath::default(), &at);
+        groups(&mut document, &mut bin, &Place::default(), &at);
         document.leave_rest(bin, &at);
     }
     document.in_bin_from(first);
@@ -77,16 +78,16 @@ fn plain_id(id: &str) -> String {
     id.trim_matches(['{', '}']).to_ascii_uppercase()
 }
 
-fn groups(document: &mut Document, members: &mut Members, path: &RecordPath, above: &str) {
+fn groups(document: &mut Document, members: &mut Members, path: &Place, above: &str) {
     document.elements(members, "item", above, path);
     for (at, group) in each(members, "group") {
         let (at, mut group) = (format!("{above}/{at}"), inner(group));
-        if path.folders.len() > MOST_FOLDERS {
+        if path.is_too_deep() {
             document.behind(&Value::Object(group), &at, "its folders are nested too deep");
             continue;
         }
         let name = document.name(&mut group, &["@name"]);
-        let path = below(path, name);
+        let path = path.below(name);
         document.resolve(&mut group, &["@fingerprint", "@id", "@imageindex", "@imagecustom"]);
         document.place(path.clone(), &at);
         groups(document, &mut group, &path, &at);

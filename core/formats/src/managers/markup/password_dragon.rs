@@ -3,14 +3,14 @@
 //! Signature: `PasswordManager` with `record`. Mapping: the category is the folder; attributes are fields of their names. `null` is nothing.
 //! The whole document is kept in memory.
 
-use super::below;
+use super::at_top;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::Item;
 use crate::managers::items::Kept;
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::RecordPath;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -20,7 +20,7 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = super::open(input, "PasswordManager", "Password Dragon")?;
-    document.elements(&mut members, "record", "/PasswordManager", &RecordPath::default());
+    document.elements(&mut members, "record", "/PasswordManager", &Place::default());
     document.leave_rest(members, "/PasswordManager");
     Ok(document.entries(Box::new(fill)))
 }
@@ -42,7 +42,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     let notes = item.text(&mut members, "Notes");
     item.note(&notes);
     let category = item.text(&mut members, "Category");
-    item.record.path = below(&RecordPath::default(), category);
+    item.record.path = at_top(category);
     for number in 1..=10 {
         let label = format!("Attribute-{number}");
         let value = item.text(&mut members, &label);

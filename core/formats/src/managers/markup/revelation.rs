@@ -5,15 +5,16 @@
 //! the last word of its id. Description and notes are the description.
 //! Resolved: kinds, versions. Told: dates, descriptions of folders. The whole document is kept in memory.
 
-use super::{below, each, inner};
+use super::{each, inner};
 use crate::columns::kind_of;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::Item;
 use crate::managers::items::{Document, Found, Kept};
-use crate::{Entries, MOST_FOLDERS, ReadOptions, date};
+use crate::managers::place::Place;
+use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::io::Read;
 
 /// Whether it is such a document.
@@ -24,12 +25,12 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entries> {
     let (mut document, mut members) = super::open(input, "revelationdata", "Revelation")?;
     document.resolve(&mut members, &["@version", "@dataversion"]);
-    entries(&mut document, &mut members, &RecordPath::default(), "/revelationdata");
+    entries(&mut document, &mut members, &Place::default(), "/revelationdata");
     document.leave_rest(members, "/revelationdata");
     Ok(document.entries(Box::new(fill)))
 }
 
-fn entries(document: &mut Document, members: &mut Members, path: &RecordPath, above: &str) {
+fn entries(document: &mut Document, members: &mut Members, path: &Place, above: &str) {
     for (at, entry) in each(members, "entry") {
         let (at, mut entry) = (format!("{above}/{at}"), inner(entry));
         let is_folder = entry.iter().any(|(name, value)| {
@@ -39,13 +40,13 @@ fn entries(document: &mut Document, members: &mut Members, path: &RecordPath, ab
             document.found.push(Found { value: Value::Object(entry), at, path: path.clone() });
             continue;
         }
-        if path.folders.len() > MOST_FOLDERS {
+        if path.is_too_deep() {
             document.behind(&Value::Object(entry), &at, "its folders are nested too deep");
             continue;
         }
         document.resolve(&mut entry, &["@type", "updated"]);
         let name = document.name(&mut entry, &["name"]);
-        let path = below(path, name);
+        let path = path.below(name);
         document.place(path.clone(), &at);
         entries(document, &mut entry, &path, &at);
         document.leave_rest(entry, &at);

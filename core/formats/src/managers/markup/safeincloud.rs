@@ -13,9 +13,10 @@ use crate::json::{Members, Value};
 use crate::jsonl::base64;
 use crate::managers::item::{EARLIER, Item, OWN};
 use crate::managers::items::{BIN, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::collections::HashMap;
 use std::io::Read;
@@ -34,11 +35,11 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
         let id = document.id(&mut label, &["@id"]).unwrap_or_default();
         document.resolve(&mut label, &["@type", "@time_stamp", "@first_stamp"]);
         document.leave_rest(label, &at);
-        let path = super::below(&RecordPath::default(), name);
+        let path = Place::default().below(name);
         document.place(path.clone(), at);
         labels.insert(id, path);
     }
-    document.elements(&mut members, "card", "/database", &RecordPath::default());
+    document.elements(&mut members, "card", "/database", &Place::default());
     for (at, mark) in each(&mut members, "ghost") {
         document.behind(&mark, &format!("/database/{at}"), "it marks what was deleted");
     }
@@ -46,7 +47,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result
     Ok(document.with_bin(options).entries(Box::new(move |item, members| fill(item, members, &labels))))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, labels: &HashMap<String, RecordPath>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, labels: &HashMap<String, Place>) -> Kept {
     if item.flag(&mut members, "@template") == Some(true) {
         return Kept::LeftOut("a card that is a template stays behind");
     }

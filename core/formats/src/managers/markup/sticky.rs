@@ -10,9 +10,10 @@ use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::item::{Item, OWN};
 use crate::managers::items::{Found, Kept, nested};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, RecordPath};
+use keyferry_crypto::model::CustomKind;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use zeroize::Zeroizing;
@@ -101,7 +102,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         }
         document.leave_rest(links, &format!("{at}/LoginLinks"));
         account.push(("logins".to_owned(), Value::List(taken)));
-        document.found.push(Found { value: Value::Object(account), at, path: RecordPath::default() });
+        document.found.push(Found { value: Value::Object(account), at, path: Place::default() });
     }
     document.leave_rest(list, "/root/Database/Accounts");
     for mut login in logins {
@@ -111,17 +112,17 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         let mut members = login.members();
         members.append(&mut login.rest);
         let value = Value::Object(vec![("logins".to_owned(), Value::List(vec![Value::Object(members)]))]);
-        document.found.push(Found { value, at: login.at, path: RecordPath::default() });
+        document.found.push(Found { value, at: login.at, path: Place::default() });
     }
     document.leave_rest(database, above);
     Ok(document.entries(Box::new(move |item, members| fill(item, members, &paths))))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, RecordPath>) -> Kept {
+fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     item.record.name = item.simple(&mut members, "@Name");
     let group = item.mark(&mut members, "@ParentID");
     match paths.get(&group) {
-        Some(path) => item.record.path = path.clone(),
+        Some(path) => item.record.path = path.path(),
         // Minus one, or nought, is the top.
         None if group.is_empty() || group.starts_with('-') || group == "0" => {}
         None => item.tally.unresolved("the group of a record is not in the file", item.at),

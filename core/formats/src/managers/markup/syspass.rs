@@ -9,6 +9,7 @@ use crate::head::{Fit, Head};
 use crate::json::Members;
 use crate::managers::item::Item;
 use crate::managers::items::{Document, Kept};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::RecordPath;
@@ -40,7 +41,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     document.leave_rest(hash, "/Root/Meta/Hash");
     document.leave_rest(meta, "/Root/Meta");
     let mut list = child(&mut members, "Accounts");
-    document.elements(&mut list, "Account", "/Root/Accounts", &RecordPath::default());
+    document.elements(&mut list, "Account", "/Root/Accounts", &Place::default());
     document.leave_rest(list, "/Root/Accounts");
     document.leave_rest(members, "/Root");
     Ok(document.entries(Box::new(move |item, members| fill(item, members, [&clients, &categories, &tags]))))

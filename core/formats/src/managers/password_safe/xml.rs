@@ -7,9 +7,10 @@ use crate::json::{Members, Value};
 use crate::managers::item::{DATES, EARLIER, Item, OWN, seconds};
 use crate::managers::items::Kept;
 use crate::managers::markup::{each, inner, open};
+use crate::managers::place::Place;
 use crate::{Entries, ReadOptions};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::{CustomKind, Earlier, RecordPath};
+use keyferry_crypto::model::{CustomKind, Earlier};
 use keyferry_crypto::secret::SecretString;
 use std::collections::HashMap;
 use std::io::Read;
@@ -57,7 +58,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
         }
         document.leave_rest(groups, "/passwordsafe/EmptyGroups");
     }
-    document.elements(&mut members, "entry", "/passwordsafe", &RecordPath::default());
+    document.elements(&mut members, "entry", "/passwordsafe", &Place::default());
     for (name, value) in members {
         document.behind(&value, &format!("/passwordsafe/{name}"), "it is a setting of the database");
     }
