@@ -58,6 +58,8 @@ pub(crate) fn check(format: Format, head: &[u8]) -> Result<()> {
             format!("this is an export of {}, in a format of its own", other.from()),
         )
         .next_step(format!("leave --format out, or write --format {}", other.name()))),
+        // A table within a web page is one.
+        _ if format.fits(&head) >= Fit::Signature => Ok(()),
         _ => foreign::refuse_text(head.bytes),
     }
 }

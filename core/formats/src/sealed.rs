@@ -215,7 +215,7 @@ fn gcm_of<N: ArraySize>(key: &Key, nonce: &[u8], beside: &[u8], sealed: &[u8]) -
     Some(body)
 }
 
-/// `XSalsa20-Poly1305[key, nonce](sealed)`, NaCl's secret box: the tag stands first, and the first 32 bytes of the stream are its
+/// `XSalsa20-Poly1305[key, nonce](sealed)`, the secret box of `NaCl`: the tag stands first, and the first 32 bytes of the stream are its
 /// key. `None` where it does not open.
 pub(crate) fn secret_box(key: &Key, nonce: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (tag, body) = sealed.split_at_checked(TAG)?;

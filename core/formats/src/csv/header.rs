@@ -24,10 +24,13 @@ pub(super) fn header_of<'a>(head: &'a Head<'_>) -> Option<&'a [String]> {
 /// The first rows of a file that may be a table; cells without blanks around them.
 pub(super) fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
     head.rows(|head| {
-        if head.looks_like_json() || foreign::refuse_text(head.bytes).is_err() {
+        if head.looks_like_json() {
             return None;
         }
         let peeled = peel::head(head.text().as_bytes());
+        if peeled.is_none() && foreign::refuse_text(head.bytes).is_err() {
+            return None;
+        }
         let whole = peeled.as_ref().map_or(head.text().as_bytes(), |text| text.as_slice());
         let (named, at, _) = separator(whole);
         let mut text = whole.get(at..).unwrap_or_default();
@@ -53,9 +56,14 @@ pub(super) fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
 /// Rows that are looked at.
 const ROWS: usize = 20;
 
-/// What a first line `sep=;` names, the byte after that line, and the line that follows.
+/// What a first line `sep=;` names, the byte after that line, and the line that follows. A first line `# …` before the header of a
+/// manager's table is passed over as well: an add-on of Firefox wrote one.
 pub(super) fn separator(text: &[u8]) -> (Option<u8>, usize, u64) {
-    let Some(rest) = text.strip_prefix(b"sep=") else { return (None, 0, 1) };
+    let Some(rest) = text.strip_prefix(b"sep=") else {
+        let after = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+        let is_comment = text.starts_with(b"#") && peel::is_table(text.get(after..).unwrap_or_default());
+        return if is_comment { (None, after, 2) } else { (None, 0, 1) };
+    };
     let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
     if end != 1 {
         return (None, 0, 1);

@@ -1,43 +1,124 @@
-//! Rows each of which stands in quotes as a whole: a table that some program took for a single column, and wrote once more.
+//! Layers around a table that programs put there, and that are taken off before anything else looks at the bytes.
 //!
-//! Scripts around Netwrix Password Secure write such files, and spreadsheets do that open a table with another delimiter
-//! than theirs. The layer is taken off row by row, before anything else looks at the bytes; lines keep their numbers.
+//! Quotes around each row as a whole: scripts around Netwrix Password Secure write such files, and spreadsheets do that open a
+//! table with another delimiter than theirs; taken off row by row, lines keep their numbers. A web page around all of it:
+//! `LastPass` shows its export as one, and people save that; it is read whole.
 
-use super::managers;
 use super::rows::{Dialect, Splitter, find_delimiter};
+use super::{entities, managers};
 use crate::columns;
 use crate::wiped::append;
-use keyferry_crypto::error::{Error, Result};
+use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::io::{self, Cursor, Read};
 use zeroize::Zeroizing;
 
 /// Bytes in which the first row has to end.
 const HEAD: u64 = 1 << 16;
+/// A page is no larger.
+const MOST_PAGE: u64 = 1 << 28;
 /// A row beyond this has a quote that never closes: from there on bytes pass as they are.
 const MOST: usize = 1 << 26;
 /// U+FEFF in UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The input with the layer off, where there is one, and whether there was.
-///
-/// # Errors
-/// What the input says.
-pub(super) fn off(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>, bool)> {
-    let mut start = Zeroizing::new(Vec::with_capacity(1 << 16));
-    input.by_ref().take(HEAD).read_to_end(&mut start).map_err(Error::stream)?;
-    let is_wrapped = is_wrapped(&start);
-    let whole = Cursor::new(start).chain(input);
-    Ok(if is_wrapped { (Box::new(Peeled::new(whole)), true) } else { (Box::new(whole), false) })
+/// What stood around a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    None,
+    /// Each row stands in quotes as a whole.
+    Quotes,
+    /// A web page.
+    Page,
 }
 
-/// The beginning of a file with the layer off; `None` where there is none.
-pub(super) fn head(start: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    is_wrapped(start).then(|| {
-        let (mut peeler, mut out) = (Peeler::default(), Zeroizing::new(Vec::new()));
-        peeler.feed(start, &mut out);
-        peeler.finish(&mut out);
-        out
+impl Layer {
+    /// What is said of it.
+    pub(super) fn note(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Quotes => Some("each row stands in one more layer of quotes, which is taken off"),
+            Self::Page => Some(
+                "the table stands in a web page, of which nothing else is read; lines count from the table on",
+            ),
+        }
+    }
+}
+
+/// The input with its layer off, and which there was.
+///
+/// # Errors
+/// What the input says; [`ErrorKind::Input`] for a page of more than 256 MiB.
+pub(super) fn off(mut input: Box<dyn Read + Send>) -> Result<(Box<dyn Read + Send>, Layer)> {
+    let mut start = Zeroizing::new(Vec::with_capacity(1 << 16));
+    input.by_ref().take(HEAD).read_to_end(&mut start).map_err(Error::stream)?;
+    if page(&start).is_some() {
+        let mut rest = input.take(MOST_PAGE);
+        let mut chunk = Zeroizing::new(vec![0; 1 << 16]);
+        loop {
+            match rest.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => append(&mut start, chunk.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::stream(error)),
+            }
+        }
+        if rest.limit() == 0 {
+            return Err(Error::new(ErrorKind::Input, "the page is larger than 256 MiB, which is read whole"));
+        }
+        return Ok((Box::new(Cursor::new(page(&start).unwrap_or_default())), Layer::Page));
+    }
+    let is_wrapped = is_wrapped(&start);
+    let whole = Cursor::new(start).chain(input);
+    Ok(if is_wrapped {
+        (Box::new(Peeled::new(whole)), Layer::Quotes)
+    } else {
+        (Box::new(whole), Layer::None)
     })
+}
+
+/// The beginning of a file with its layer off; `None` where there is none.
+pub(super) fn head(start: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    page(start).or_else(|| {
+        is_wrapped(start).then(|| {
+            let (mut peeler, mut out) = (Peeler::default(), Zeroizing::new(Vec::new()));
+            peeler.feed(start, &mut out);
+            peeler.finish(&mut out);
+            out
+        })
+    })
+}
+
+/// The text that a web page shows as it is (`<pre>`), where a manager's table begins with it; a page that is cut off has no end.
+fn page(start: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let bare = start.strip_prefix(MARK).unwrap_or(start).trim_ascii_start();
+    if !bare.starts_with(b"<") {
+        return None;
+    }
+    let text = std::str::from_utf8(bare).or_else(|error| {
+        // The head of a file may end within a letter.
+        let whole = bare.get(..error.valid_up_to()).filter(|_| error.error_len().is_none());
+        std::str::from_utf8(whole.unwrap_or(b"\xff"))
+    });
+    let text = text.ok()?;
+    let begins = memchr::memmem::find(text.as_bytes(), b"<pre")?;
+    let (_, text) = text.get(begins..)?.split_once('>')?;
+    let text = text.split_once("</pre>").map_or(text, |(text, _)| text).trim_start_matches(['\r', '\n']);
+    let plain = entities::decoded(text).unwrap_or_else(|| Zeroizing::new(text.to_owned()));
+    let bytes = Zeroizing::new(plain.as_bytes().to_vec());
+    is_table(&bytes).then_some(bytes)
+}
+
+/// Whether a manager's table begins with this text.
+pub(super) fn is_table(text: &[u8]) -> bool {
+    names(text).is_some_and(|names| managers::find(&names).is_some())
+}
+
+/// The cells of the first row.
+fn names(text: &[u8]) -> Option<Vec<String>> {
+    let mut splitter = Splitter::new(Dialect { delimiter: find_delimiter(text, None), escape: None });
+    let is_whole = splitter.feed(text).1 || splitter.finish();
+    let cells = || splitter.row.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+    (is_whole && splitter.row.fault.is_none()).then(cells)
 }
 
 /// Whether the first row stands in quotes as a whole, and is a header within them.
@@ -57,12 +138,7 @@ fn is_wrapped(start: &[u8]) -> bool {
     if bare.starts_with(&row) {
         return false;
     }
-    let mut splitter = Splitter::new(Dialect { delimiter: find_delimiter(&row, None), escape: None });
-    if !(splitter.feed(&row).1 || splitter.finish()) || splitter.row.fault.is_some() {
-        return false;
-    }
-    let names: Vec<String> =
-        splitter.row.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+    let Some(names) = names(&row) else { return false };
     let known = names.iter().filter(|name| columns::is_known(name)).count();
     names.len() > 1 && (known > 1 || managers::find(&names).is_some())
 }
@@ -194,7 +270,7 @@ mod tests {
         let (mut input, was) = off(Box::new(Drops(text.as_bytes().to_vec(), step))).unwrap();
         let mut out = String::new();
         input.read_to_string(&mut out).unwrap();
-        (out, was)
+        (out, was != Layer::None)
     }
 
     #[test]
@@ -208,6 +284,25 @@ mod tests {
             assert_eq!(through(wrapped.trim_end(), step), (plain.trim_end().to_owned(), true));
         }
         assert_eq!(head(wrapped.as_bytes()).unwrap().as_slice(), plain.as_bytes());
+    }
+
+    #[test]
+    fn a_page_around_a_table_is_left_out() {
+        let table = "url,username,password,extra,name,grouping,fav\nhttps://a.example,u,p&q,\"n\nm\",A,G,0\n";
+        let page = format!(
+            "<html><head><title>x</title></head>\n<body><pre>{}</pre></body></html>",
+            table.replace('&', "&amp;")
+        );
+        for step in [1, 1 << 20] {
+            assert_eq!(through(&page, step), (table.to_owned(), true));
+            let cut = page.find("</pre>").unwrap();
+            assert_eq!(through(&page[..cut], step), (table.to_owned(), true));
+        }
+        for other in
+            ["<html><pre>a,b\n1,2</pre></html>", "<html></html>", "<pre", "<?xml version=\"1.0\"?><a/>"]
+        {
+            assert_eq!(through(other, 3), (other.to_owned(), false));
+        }
     }
 
     #[test]

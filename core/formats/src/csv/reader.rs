@@ -4,7 +4,7 @@ use super::entities::{self, Seen};
 use super::header::separator;
 use super::managers::{self, Manager, Outcome, Rest};
 use super::paths;
-use super::peel;
+use super::peel::{self, Layer};
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::bin::{Bin, into_trash};
 use crate::codes::{NO_CODE, code_kind};
@@ -52,7 +52,7 @@ pub(super) fn open(
     // What the user says of columns stands above every table.
     let wanted = wanted.filter(|_| options.columns.is_none() && !options.no_header);
     let has_header = options.columns.is_none() && !options.no_header;
-    let (input, was_wrapped) = if has_header { peel::off(input)? } else { (input, false) };
+    let (input, layer) = if has_header { peel::off(input)? } else { (input, Layer::None) };
     let mut source = Decode::open(input, options.encoding.as_deref())?;
     let mut chunk = Zeroizing::new(Vec::new());
     source.next(&mut chunk)?;
@@ -67,8 +67,7 @@ pub(super) fn open(
     splitter.line = first_line;
     splitter.row.line = first_line;
     let mut reader = Reader::new(options, splitter, source, (chunk, at));
-    if was_wrapped {
-        let what = "each row stands in one more layer of quotes, which is taken off";
+    if let Some(what) = layer.note() {
         reader.queue.push_back(Entry::Note(what.to_owned()));
     }
     reader.begun(options, wanted, escape)
@@ -128,6 +127,11 @@ fn is_header(row: &[Zeroizing<String>]) -> bool {
         columns::is_known(cell) || ["field", "value"].iter().any(|word| cell.eq_ignore_ascii_case(word))
     };
     row.len() > 1 && row.iter().take(5).all(known)
+}
+
+/// Whether a row names several columns: one word may be the title of a record.
+fn has_names(row: &[Zeroizing<String>]) -> bool {
+    row.iter().filter(|cell| columns::is_known(cell)).count() > 1
 }
 
 /// Cells of a row that are enough to see whether it is a header.
@@ -259,6 +263,13 @@ impl Reader {
                 self.splitter.next_row();
             }
             let names = manager.columns.iter().map(|name| (*name).to_owned()).collect();
+            return Ok((names, self.splitter.row.line));
+        }
+        if let Some(manager) = wanted.filter(|manager| !manager.without_header.is_empty())
+            && !self.sample(HEADER).first().is_some_and(|row| has_names(row))
+        {
+            self.manager = Some(manager);
+            let names = manager.without_header.iter().map(|name| (*name).to_owned()).collect();
             return Ok((names, self.splitter.row.line));
         }
         if options.no_header || !self.advance()? {

@@ -1,4 +1,4 @@
-//! The state of Terraform and OpenTofu (`terraform state pull`), which keeps secrets in the clear.
+//! The state of Terraform and `OpenTofu` (`terraform state pull`), which keeps secrets in the clear.
 //!
 //! Signature: `terraform_version` beside `resources`. Mapping: an output is a record whose value is its password; a resource
 //! that has a secret is a record `type.name` in a folder of its module, its attributes the fields: those hidden that the state

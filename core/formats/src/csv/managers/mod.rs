@@ -36,6 +36,8 @@ pub(crate) struct Manager {
     map: &'static [(&'static str, &'static str)],
     /// The names of columns of a table without a header.
     pub(super) columns: &'static [&'static str],
+    /// The names of the columns of older exports, which have no header: taken where the table is named, and begins with none.
+    pub(super) without_header: &'static [&'static str],
     /// Whether a table without a header is this one, by its first rows.
     is: fn(&[Vec<String>]) -> bool,
     /// Takes the cells beyond the last column, or from the column that means `rest` on: rows are as long as they need.
@@ -64,6 +66,7 @@ const PLAIN: Manager = Manager {
     only: false,
     map: &[],
     columns: &[],
+    without_header: &[],
     is: |_| false,
     rest: None,
     separator: None,

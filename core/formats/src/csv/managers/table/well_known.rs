@@ -148,6 +148,7 @@ pub(super) const ROWS: &[Manager] = &[
         name: "Dashlane (credentials)",
         left: NO_FILES,
         signatures: &[&["username", "username2", "username3", "title", "password"]],
+        without_header: &["name", "url", "login", "password", "description"],
         map: &[
             ("username2", "text:Login 2"),
             ("username3", "text:Login 3"),
