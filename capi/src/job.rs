@@ -150,6 +150,8 @@ pub extern "C" fn kf_export(
 /// - `vaults`, `folder`, `tags`, `query`, `changed_since`, `exclude` (a list of paths): which records of the source count;
 /// - `structure`: `below` (the default), `keep`, `flatten`: where the source's vaults and folders stand in the sink;
 /// - `include_trash`: what lies in the bin of a manager's file comes along, in a folder `Trash`;
+/// - `match_codes`: one-time codes of an authenticator's file go into the records of the sink that they belong to, by issuer and
+///   account; those that fit none, or several, are records of their own;
 /// - `gpg`: `gpg` opens the entries of a store of pass, with its own keyring and agent;
 /// - `key_file`: the key file of a KDBX; its passphrase, and that of every file that another program encrypted, comes from the
 ///   variable `KEYFERRY_FILE_PASSPHRASE`, or from the file that `KEYFERRY_FILE_PASSPHRASE_FILE` names;

@@ -24,6 +24,7 @@ pub struct Choice {
     exact: bool,
     no_password: bool,
     include_trash: bool,
+    match_codes: bool,
     gpg: bool,
     key_file: Option<PathBuf>,
     vaults: Vec<String>,
@@ -77,6 +78,7 @@ impl Choice {
             trust_administrators: self.trust_administrators,
             allow_empty: self.allow_empty,
             exact: self.exact,
+            match_codes: self.match_codes,
             rejects: self.rejects.take(),
             structure,
             ..Options::default()

@@ -78,6 +78,8 @@ fn as_parameters(text: &str) -> String {
         rest = behind;
         let parameter = match name {
             "vault" | "tag" => format!("{name}s"),
+            // A word of the language there.
+            "match" => "match_codes".to_owned(),
             name => name.replace('-', "_"),
         };
         out.push_str(&parameter);

@@ -139,6 +139,7 @@ fn options(given: Option<&Bound<'_, PyDict>>, endpoints: [&Endpoint; 2]) -> PyRe
     options.trust_administrators = flag("trust_administrators")?;
     options.allow_empty = flag("allow_empty")?;
     options.exact = flag("exact")?;
+    options.match_codes = flag("match_codes")?;
     options.read.no_password = flag("no_password")?;
     options.read.include_trash = flag("include_trash")?;
     options.read.gpg = flag("gpg")?;

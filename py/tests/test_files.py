@@ -33,6 +33,22 @@ def test_what_lies_in_a_bin_comes_along_where_it_is_asked_for(embedded):
     assert sum("Trash" in str(record) for record in keyferry.connect(a).records()) == 1
 
 
+def test_codes_of_an_authenticator_go_into_their_records(embedded):
+    a = embedded("a")
+    with open("people.csv", "w") as file:
+        file.write("name,login,password\nGitHub,me@x.example,p\n")
+    with open("codes.txt", "w") as file:
+        file.write("otpauth://totp/GitHub:me@x.example?secret=JBSWY3DPEHPK3PXP&issuer=GitHub\n")
+    assert keyferry.import_file("people.csv", a).created == 1
+    assert keyferry.plan("codes.txt", a, match_codes=True).update == 1
+    assert keyferry.import_file("codes.txt", a, match_codes=True).created == 0
+    assert keyferry.verify("codes.txt", a, match_codes=True).complete
+    (record,) = keyferry.connect(a).records()
+    assert (record.name, record.password) == ("GitHub", "p")
+    with pytest.raises(keyferry.errors.UsageError, match="match_codes"):
+        keyferry.migrate(a, "out.jsonl", match_codes=True, allow_plaintext=True)
+
+
 def test_any_source_is_read_record_by_record(embedded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("name,login,password\none,u,p\n")

@@ -73,6 +73,11 @@ int main(int, char **words) {
     };
     insist(created("", "\"created\":1,"), "what lies in the bin stays there");
     insist(created(R"({"include_trash": true})", "\"created\":1,"), "and comes along where it is asked for");
+    const std::string codes = std::string(words[3]) + ".txt";
+    std::ofstream(codes) << "otpauth://totp/here:me?secret=JBSWY3DPEHPK3PXP&issuer=here\n";
+    const auto matched = R"({"match_codes": true})";
+    insist(status_of([&] { job.export_to(environment, "", codes, matched); }) == KF_USAGE, "codes go into an environment");
+    insist(job.import(codes, environment, "", matched).complete(), "codes of an authenticator, matched to records");
     const std::string database = std::string(words[3]) + ".kdbx";
     setenv("KEYFERRY_FILE_PASSPHRASE", "a phrase", 1);
     job.export_to(environment, "", database);

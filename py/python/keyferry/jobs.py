@@ -196,7 +196,7 @@ def _kind(source: Source, sink: Location) -> str:
 
 _PLAIN = {
     "allow_empty", "allow_plaintext", "allow_unencrypted_target", "archive_passphrase", "exact", "gpg", "include_trash",
-    "no_password", "on_conflict", "query", "rewrap", "structure", "trust_administrators", "verify",
+    "match_codes", "no_password", "on_conflict", "query", "rewrap", "structure", "trust_administrators", "verify",
 }  # fmt: skip
 
 
@@ -259,6 +259,7 @@ def migrate(
     file_passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     include_trash: bool = False,
+    match_codes: bool = False,
     gpg: bool = False,
     journal: str | os.PathLike[str] | None = None,
     resume: int | None = None,
@@ -287,6 +288,8 @@ def migrate(
         file_passphrase, key_file: what a file opens with that another program encrypted (KDBX, Bitwarden, Aegis …), read or
             written; default: ``KEYFERRY_FILE_PASSPHRASE``, or the file that ``KEYFERRY_FILE_PASSPHRASE_FILE`` names.
         include_trash: what lies in the bin of a manager's file comes along, in a folder ``Trash``.
+        match_codes: one-time codes of an authenticator's file go into the records of the sink that they belong to, by issuer and
+            account; those that fit none, or several, are records of their own, and the report names them.
         gpg: ``gpg`` opens the entries of a store of pass, with its own keyring and agent.
         journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
         resume: the number of a job to go on with; the error of a job that stopped names it.
@@ -317,6 +320,7 @@ def migrate(
         file_passphrase=file_passphrase,
         key_file=key_file,
         include_trash=include_trash,
+        match_codes=match_codes,
         gpg=gpg,
     )
     text = _native.transfer(
@@ -410,6 +414,7 @@ def verify(
     file_passphrase: str | None = None,
     key_file: str | os.PathLike[str] | None = None,
     include_trash: bool = False,
+    match_codes: bool = False,
     gpg: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -429,6 +434,7 @@ def verify(
         file_passphrase=file_passphrase,
         key_file=key_file,
         include_trash=include_trash,
+        match_codes=match_codes,
         gpg=gpg,
     )
     text = _native.verify(_place(a), _place(b), progress, stop, words=_words("verify", a, b), **options)
