@@ -6,7 +6,7 @@ use crate::credentials::{Asked, Given, Side, UnstoredSession};
 use crate::exit::usage;
 use crate::pins;
 use keyferry_core::Result;
-use keyferry_core::client::{Client, Session, http_transport_trusting, kv};
+use keyferry_core::client::{Client, Session, http_transport_trusting, kv, root_of};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::formats::Format;
 use keyferry_core::model::RecordPath;
@@ -317,7 +317,7 @@ pub fn canonical(location: &Location) -> String {
             let whole = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
             format!("embedded:{}", whole.display())
         }
-        Location::Server(url) => url.as_str().trim_end_matches('/').to_owned(),
+        Location::Server(url) => root_of(url),
         Location::Named(name, _) => format!("{name}:"),
         Location::Secrets(address) => address.to_string(),
         Location::File(path, _) => path.display().to_string(),

@@ -3,7 +3,7 @@
 //! The one place where core's client and the server meet. Every face (command line, Python, C) opens
 //! `embedded:DIR` through it; neither core nor the server knows the other.
 
-use keyferry_core::client::{Client, Session, check_scheme, http_transport, in_process};
+use keyferry_core::client::{Client, Session, check_scheme, http_transport, in_process, root_of};
 use keyferry_core::crypto::{account, generate};
 use keyferry_core::engine::report::typed;
 use keyferry_core::error::Place;
@@ -158,7 +158,7 @@ fn address(location: &str) -> Result<Url> {
 }
 
 fn place_of(url: &Url) -> String {
-    url.as_str().trim_end_matches('/').to_owned()
+    root_of(url)
 }
 
 /// A signed-in client of an open environment.

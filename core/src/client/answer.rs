@@ -1,6 +1,7 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use crate::client::Body;
+use crate::client::session::Credentials;
+use crate::client::{Body, Call, echo};
 use crate::error::Place;
 use crate::model::visible::visible;
 use crate::{Error, ErrorKind, Result};
@@ -31,16 +32,25 @@ pub(super) fn place(method: &Method, path: &str, status: Option<u16>, code: Opti
 }
 
 /// The body of a successful answer, unwrapped; any other answer as an error.
-pub(super) async fn read(method: &Method, path: &str, response: http::Response<Body>) -> Result<Bytes> {
+pub(super) async fn read(
+    call: &Call<'_>,
+    credentials: Option<&Credentials>,
+    response: http::Response<Body>,
+) -> Result<Bytes> {
+    let (method, path) = (&call.method, call.path);
     let status = response.status().as_u16();
-    let body = open(method, path, response).await?;
+    let body = open(call, credentials, response).await?;
     let at = |error: Error| error.at(place(method, path, Some(status), None));
     let limit = if path.starts_with("/batch") { MAX_BATCH } else { MAX_ANSWER };
     whole(body, limit).await.and_then(unwrap).map_err(at)
 }
 
 /// The body of a successful answer, still on the way; any other answer as an error.
-pub(super) async fn open(method: &Method, path: &str, response: http::Response<Body>) -> Result<Body> {
+pub(super) async fn open(
+    call: &Call<'_>,
+    credentials: Option<&Credentials>,
+    response: http::Response<Body>,
+) -> Result<Body> {
     let status = response.status();
     if status.is_success() {
         return Ok(response.into_body());
@@ -48,8 +58,9 @@ pub(super) async fn open(method: &Method, path: &str, response: http::Response<B
     let retry_after = retry_after(response.headers());
     // An error whose body cannot be read is still told by its status.
     let body = whole(response.into_body(), MAX_ERROR).await.and_then(unwrap).unwrap_or_default();
-    let errors = serde_json::from_slice(&body).unwrap_or_default();
-    Err(failure(method, path, status.as_u16(), retry_after, &errors))
+    let mut errors = serde_json::from_slice(&body).unwrap_or_default();
+    echo::hide(&mut errors, credentials, call.body.as_deref());
+    Err(failure(&call.method, call.path, status.as_u16(), retry_after, &errors))
 }
 
 pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
@@ -65,6 +76,15 @@ pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes> {
 /// Reads a body as what the endpoint promises.
 pub(super) fn parse<'a, T: Deserialize<'a>>(method: &Method, path: &str, body: &'a [u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|error| senseless(method, path, &error))
+}
+
+/// Makes sure that an answer in which nothing is looked at comes from the environment: what stands before it, such as a page
+/// to sign in to a network, says yes to everything, in HTML.
+pub(super) fn is_one(method: &Method, path: &str, body: &[u8]) -> Result<()> {
+    if body.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    parse::<serde::de::IgnoredAny>(method, path, body).map(drop)
 }
 
 /// An answer that is not what the endpoint promises. The parser's own words are left out but for

@@ -3,7 +3,7 @@
 //! A batch answers 200 though each of its requests may have failed, so each status is looked at.
 //! A server that does not batch is remembered, and asked one by one from then on.
 
-use crate::client::{Call, Client, Repeat, answer, pace, to_bytes};
+use crate::client::{Call, Client, Repeat, answer, echo, pace, to_bytes};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -300,15 +300,22 @@ impl Client {
     }
 
     async fn batch(&self, body: Bytes, count: usize, repeat: Repeat) -> Result<Vec<Response>> {
-        let call = Call { method: Method::POST, path: PATH, body: Some(body), repeat, key: None };
+        let call = Call { method: Method::POST, path: PATH, body: Some(body.clone()), repeat, key: None };
+        let asked = body;
         let body = self.call(&call).await?;
         let answer: BatchAnswer<'_> = answer::parse(&Method::POST, PATH, &body)?;
         if answer.responses.len() == count {
-            let responses = answer.responses.into_iter().map(|one| Response {
-                status: one.status_code,
-                body: one.body.map(|part| body.slice_ref(part.get().as_bytes())).unwrap_or_default(),
+            let credentials = self.shared.keeper.credentials();
+            let responses = answer.responses.into_iter().map(|one| {
+                let part = one.body.map(|part| part.get().as_bytes()).unwrap_or_default();
+                if answer::is_success(one.status_code) {
+                    return Ok(Response { status: one.status_code, body: body.slice_ref(part) });
+                }
+                let mut errors = serde_json::from_slice(part).unwrap_or_default();
+                echo::hide(&mut errors, Some(&credentials), Some(&asked));
+                Ok(Response { status: one.status_code, body: to_bytes(&errors)? })
             });
-            return Ok(responses.collect());
+            return responses.collect();
         }
         Err(Error::new(
             ErrorKind::Protocol,

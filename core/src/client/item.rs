@@ -91,7 +91,7 @@ impl Client {
         let (method, body) = (Method::PATCH, Some(to_bytes(draft)?));
         let call = Call { method, path: &path, body, repeat: Repeat::IfNotActed, key: Some(key) };
         match self.call(&call).await {
-            Ok(_) => Ok(true),
+            Ok(body) => answer::is_one(&call.method, &path, &body).map(|()| true),
             Err(error) if answer::is_key_reused(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -107,8 +107,10 @@ impl Client {
         let path = format!("/items/{}", segment(id)?);
         let body = Some(to_bytes(&Empty {})?);
         let call = Call { method: Method::DELETE, path: &path, body, repeat: Repeat::IfNotActed, key: None };
+        let body = self.call(&call).await?;
+        answer::is_one(&call.method, &path, &body)?;
         // What matters is that it said yes.
-        let answer = serde_json::from_slice::<Answer>(&self.call(&call).await?);
+        let answer = serde_json::from_slice::<Answer>(&body);
         Ok(answer.ok().and_then(|answer| answer.bin_item))
     }
 

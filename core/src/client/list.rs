@@ -59,7 +59,7 @@ impl Client {
         ceilings: Ceilings,
     ) -> Result<G> {
         let response = self.send(call, Some(credentials)).await?;
-        let mut body = answer::open(&call.method, call.path, response).await?;
+        let mut body = answer::open(call, Some(credentials), response).await?;
         let place = || answer::place(&call.method, call.path, None, None);
         let tell = |broken| match broken {
             Broken::Syntax(what) => Error::new(ErrorKind::Protocol, what).at(place()),

@@ -7,6 +7,7 @@
 //! | `pace` | how many requests are under way at once |
 //! | `retry` | which failure is tried again, and after which pause |
 //! | `answer` | status, wrapping and error bodies: an answer's bytes, or an [`Error`] |
+//! | `echo` | what a server repeats of a request in its errors: no secret |
 //! | `list` | lists, element by element while they arrive |
 //! | `places` | where a vault's items stand: a list that waits on the disk |
 //! | `batch` | many requests in one; the answer to each is looked at |
@@ -19,6 +20,7 @@
 
 mod answer;
 mod batch;
+mod echo;
 mod folder;
 mod group;
 mod history;
@@ -45,7 +47,7 @@ pub use crate::client::search::Search;
 pub use crate::client::session::{Held, Session, SessionStore};
 pub use crate::client::transport::{
     Body, REQUEST_TIMEOUT, Transport, Trust, check_scheme, exchange, http_transport, http_transport_trusting,
-    in_process, is_this_machine,
+    in_process, is_this_machine, root_of,
 };
 
 use crate::client::pace::Pace;
@@ -237,10 +239,11 @@ impl Client {
         answer::parse(&call.method, path, &body)
     }
 
-    /// For writes whose answer says nothing: its body is not even parsed.
+    /// For writes whose answer says nothing but that it is one.
     pub(crate) async fn act(&self, method: Method, path: &str, body: &impl Serialize) -> Result<()> {
         let body = Some(to_bytes(body)?);
-        self.call(&Call { method, path, body, repeat: Repeat::IfNotActed, key: None }).await.map(drop)
+        let call = Call { method, path, body, repeat: Repeat::IfNotActed, key: None };
+        answer::is_one(&call.method, path, &self.call(&call).await?)
     }
 
     /// Sends until there is an answer or no sense in trying again.
@@ -336,8 +339,7 @@ impl Client {
     async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
         let pace = &self.shared.pace;
         let turn = pace.enter().await;
-        let answer =
-            async { answer::read(&call.method, call.path, self.send(call, credentials).await?).await };
+        let answer = async { answer::read(call, credentials, self.send(call, credentials).await?).await };
         let answer = answer.await;
         drop(turn);
         match &answer {

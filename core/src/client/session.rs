@@ -84,6 +84,8 @@ struct State {
 /// What one request carries.
 pub(super) struct Credentials {
     pub(super) access_token: Option<SecretString>,
+    /// Not sent along, and known to the server.
+    pub(super) refresh_token: Option<SecretString>,
     pub(super) master_key_hash: Option<String>,
     pub(super) generation: u64,
 }
@@ -106,6 +108,7 @@ impl Keeper {
         let state = self.state();
         Credentials {
             access_token: state.session.access_token.clone(),
+            refresh_token: state.session.refresh_token.clone(),
             master_key_hash: state.session.master_key_hash.clone(),
             generation: state.generation,
         }

@@ -59,15 +59,12 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
         return Err(unusable(format!("{} is neither http nor https", base.scheme())));
     }
     let host = base.host_str().ok_or_else(|| unusable("the address names no host".to_owned()))?.to_owned();
-    let mut root = base.clone();
-    root.set_query(None);
-    root.set_fragment(None);
     // Credentials in an address would end up in logs; the client has its own.
+    let mut root = base.clone();
     if root.set_username("").is_err() || root.set_password(None).is_err() {
         return Err(unusable("the address cannot be used".to_owned()));
     }
-    let root = root.as_str().trim_end_matches('/');
-    let root = root.strip_suffix(keyferry_api::BASE_PATH).unwrap_or(root).to_owned();
+    let root = root_of(&root);
     let builder = match trust {
         // No certificate comes with plain HTTP, and reading the system's takes longer than a request.
         Trust::System if base.scheme() == "http" => {
@@ -117,6 +114,17 @@ pub fn http_transport_trusting(base: &url::Url, timeout: Duration, trust: &Trust
             Ok(answer.map(|body| body.map_err(move |error| unreachable(&host, error)).boxed_unsync()))
         }
     })))
+}
+
+/// Where requests to an address go: one name for each server, with or without the path of its API. What is remembered of it is
+/// remembered under this name.
+#[must_use]
+pub fn root_of(address: &url::Url) -> String {
+    let mut root = address.clone();
+    root.set_query(None);
+    root.set_fragment(None);
+    let root = root.as_str().trim_end_matches('/');
+    root.strip_suffix(keyferry_api::BASE_PATH).unwrap_or(root).trim_end_matches('/').to_owned()
 }
 
 /// Makes sure that tokens, names and what else is not encrypted do not cross a network in the clear unasked.
@@ -190,4 +198,22 @@ where
             Ok(response.map(|body| body.map_err(broken).boxed_unsync()))
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_server_has_one_name_however_its_address_is_written() {
+        let written = ["", "/", "//", "/api/v1", "/api/v1/", "/?x=1", "/#part", "/api/v1?x=1#part"];
+        for (end, root) in written.into_iter().map(|end| (end, "https://a.example")) {
+            let address = format!("https://A.example:443{end}").parse().unwrap();
+            assert_eq!(root_of(&address), root, "{end}");
+        }
+        assert_eq!(
+            root_of(&"http://a.example:8080/pass/api/v1".parse().unwrap()),
+            "http://a.example:8080/pass"
+        );
+    }
 }

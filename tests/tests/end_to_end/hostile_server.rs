@@ -258,6 +258,71 @@ fn an_attachment_under_anothers_id_is_refused() {
     scene.finish(served.command(&scene, &export)).exits(1).says("another attachment");
 }
 
+/// A record in an environment behind a proxy that answers every change so.
+fn changes_are_answered(encryption: &str, fault: impl Fn(&Served) -> Fault) -> (Scene, Served, Proxy) {
+    let scene = Scene::new();
+    let _ = scene.file("one.jsonl", r#"{"vault":"V","name":"one","password":"before"}"#);
+    let _ = scene.file("new.jsonl", r#"{"vault":"V","name":"new","password":"planted-and-repeated"}"#);
+    let _ = scene.file("secret", "planted");
+    let served = Served::new(&scene, "a", encryption);
+    scene.run(&["import", "one.jsonl", "embedded:a", "--allow-unencrypted-target"]).succeeds();
+    let fault = fault(&served);
+    let changes = |asked: &Asked| {
+        ["PATCH", "DELETE"].contains(&asked.method.as_str())
+            || asked.method == "POST" && asked.path.ends_with("/items")
+    };
+    let proxy = Proxy::new(&served.url, Box::new(move |asked: &Asked| changes(asked).then_some(fault)));
+    (scene, served, proxy)
+}
+
+/// What a server repeats of a request in an error is shown, and kept in journals and reports: it may hold tokens, and, where
+/// nothing is encrypted by clients, the secrets themselves.
+#[test]
+fn what_a_server_repeats_of_a_request_is_hidden() {
+    let refusal = |what: &str| {
+        let body = json!({ "errors": [{ "code": "weak", "message": format!("no: {what}") }] });
+        Fault::Refuses(422, Box::leak(body.to_string().into_boxed_str()))
+    };
+    let (scene, served, proxy) =
+        changes_are_answered("on", |served| refusal(&format!("Bearer {}", served.access_token)));
+    let mut update =
+        served.command(&scene, &["update", "--from", &proxy.url, "V/one", "--stdin", "password"]);
+    update.stdin(std::fs::File::open(scene.path("secret")).unwrap());
+    scene.finish(update).exits(1).says("no: Bearer [hidden]");
+    let import = scene.finish(served.command(&scene, &["import", "new.jsonl", &proxy.url]));
+    import.exits(3).prints("no: Bearer [hidden]");
+    let journal = scene.path(".local/state/keyferry");
+    let files = std::fs::read_dir(journal).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|path| path.is_file()) {
+        let bytes = std::fs::read(file).unwrap();
+        let token = served.access_token.as_bytes();
+        assert!(!bytes.windows(token.len()).any(|window| window == token));
+    }
+    let (scene, served, proxy) = changes_are_answered("off", |_| refusal("planted-and-repeated"));
+    let words = ["import", "new.jsonl", &proxy.url, "--allow-unencrypted-target", "--rejects", "left.jsonl"];
+    let import = scene.finish(served.command(&scene, &words));
+    assert!(!import.exits(3).prints("no: [hidden]").whole().contains("planted-and-repeated"));
+    assert!(!scene.read("left.jsonl").contains("planted-and-repeated"));
+}
+
+/// A page to sign in to a network says yes to everything.
+#[test]
+fn a_page_is_no_yes() {
+    let page = Fault::Body(|| b"<html>Please sign in</html>".to_vec());
+    let (scene, served, proxy) = changes_are_answered("on", |_| page);
+    let run = |words: &[&str]| {
+        let mut command = served.command(&scene, words);
+        command.stdin(std::fs::File::open(scene.path("secret")).unwrap());
+        scene.finish(command)
+    };
+    let told = run(&["update", "--from", &proxy.url, "V/one", "--stdin", "password"]);
+    told.exits(1).says("the answer is not JSON");
+    let _ = scene.file("two.jsonl", "{\"vault\":\"W\",\"name\":\"a\"}\n{\"vault\":\"W\",\"name\":\"b\"}\n");
+    run(&["import", "two.jsonl", &proxy.url]).succeeds();
+    run(&["undo", "last"]).exits(1).says("the answer is not JSON");
+    scene.run(&["verify", "two.jsonl", "embedded:a"]).succeeds();
+}
+
 #[test]
 fn names_of_attachments_lead_nowhere() {
     let (scene, output) = against(
