@@ -13,6 +13,12 @@ use std::sync::Arc;
 /// # Errors
 /// Where what was brought is damaged.
 pub fn memory(place: &str, config: &Config) -> Result<Option<Memory>> {
+    let brought = brought()?;
+    if !brought.is_empty() && !brought.tell_of(place) {
+        config.output.say(&format!(
+            "the pins that were brought say nothing of {place}: what it shows first is believed, unless --require-pins refuses it"
+        ));
+    }
     let memory = remembered(place, &config.pins)?;
     if memory.is_none() {
         config.output.say(&format!(
@@ -24,10 +30,15 @@ pub fn memory(place: &str, config: &Config) -> Result<Option<Memory>> {
 
 /// The same, without a remark.
 pub fn remembered(place: &str, from: &PinSource) -> Result<Option<Memory>> {
-    let brought = credentials::secret("KEYFERRY", "PINS", &credentials::process)?;
-    let brought = brought.map(|text| Brought::parse(text.expose())).transpose()?.unwrap_or_default();
+    let brought = brought()?;
     let own = journal(from.journal.as_deref()).map(|journal| Arc::new(journal) as Arc<dyn Pins>);
     Ok(Memory::of(brought, own, place, from.required))
+}
+
+/// What `KEYFERRY_PINS` or the file of `KEYFERRY_PINS_FILE` brings.
+fn brought() -> Result<Brought> {
+    let brought = credentials::secret("KEYFERRY", "PINS", &credentials::process)?;
+    Ok(brought.map(|text| Brought::parse(text.expose())).transpose()?.unwrap_or_default())
 }
 
 /// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here.

@@ -167,7 +167,10 @@ impl Client {
         memory.vault_agrees(vault, Some(vault_key)).map_err(told)?;
         // Written here under another key, and now in a vault that was never seen: nobody's word but the server's.
         let key = name("keyEncrypted");
-        let sealed = serde_json::json!({ "id": id, "vaultId": vault, "keyEncrypted": key });
+        let password = name("passwordEncrypted");
+        let sealed = serde_json::json!({
+            "id": id, "vaultId": vault, "keyEncrypted": key, "passwordEncrypted": password,
+        });
         let sealed: keyferry_api::item::Item =
             serde_json::from_value(sealed).map_err(|_| Failure::other("the answer is no item".to_owned()))?;
         if memory.exchanged([&sealed]).map_err(told)?.contains(id)

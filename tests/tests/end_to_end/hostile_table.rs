@@ -530,7 +530,16 @@ fn a_second_vault_of_a_known_name_is_left_out_and_told() {
     }
     assert!(!holds(&proxy.received(), SECRET), "what was written went to the server's own vault");
     scene.run(&["get", "--from", "embedded:a", "V/new"]).succeeds().prints(SECRET);
+    for words in [&["ls", "there:"][..], &["tree", "there:"], &["--json", "tree", "there:V"]] {
+        let (code, said) = run(&scene, &served, words);
+        assert!(code == Some(0) && said.contains("left out: vault `V`"), "{words:?}: {code:?} {said}");
+        assert_eq!(said.matches("V/").count(), usize::from(words.len() == 2), "the known one alone: {said}");
+    }
     // Whoever reads everything does not go on as if it were whole.
+    let verify = ["verify", "there:", "embedded:b", "--report", "page.html"];
+    let (code, said) = run(&scene, &served, &verify);
+    assert!(code == Some(4) && said.contains("is not the one that was seen before"), "{code:?} {said}");
+    assert!(scene.read("page.html").contains("is not the one that was seen before"));
     let (code, said) = run(&scene, &served, &["export", "there:", "whole.jsonl", "--allow-plaintext"]);
     assert!(code == Some(3) && said.contains("is not the one that was seen before"), "{code:?} {said}");
     assert!(scene.read("whole.jsonl").contains(PRESENT));
@@ -547,6 +556,59 @@ fn a_second_vault_of_a_known_name_is_left_out_and_told() {
     assert!(!said.contains("left out: vault `V`"), "{said}");
     // The known one is still known: forgetting it is another thing.
     scene.run(&["--json", "env", "unpin", "there", "second:nobody/else"]).exits(2);
+}
+
+/// The known vault, after one of the server's whose name is spelled in the other way of Unicode.
+fn decomposed(answer: &mut Value) {
+    let Some(known) = answer["items"][0].as_object().filter(|one| one.contains_key("masterKeyHash")).cloned()
+    else {
+        return;
+    };
+    let mut others = serde_json::json!({ "items": [known] });
+    renumbered(&mut others);
+    others["items"][0]["name"] = "Bu\u{308}ro".into();
+    answer["items"].as_array_mut().unwrap().insert(0, others["items"][0].take());
+}
+
+/// A name is settled among the vaults that are known by it: of a stranger nothing is even asked.
+#[test]
+fn a_stranger_of_another_spelling_keeps_nobody_from_a_place() {
+    let scene = Scene::new();
+    let served = Served::new(&scene, "a", "on");
+    let pem = scene.run(&["env", "public-key", "embedded:a"]).succeeds().stdout();
+    FORGED.get_or_init(|| forge(&PublicKey::from_pem(&pem).unwrap()));
+    let one = format!(r#"{{"vault":"B\u00fcro","path":["\u00dcber"],"name":"one","password":"{PRESENT}"}}"#);
+    let _ = (scene.file("one.jsonl", one), scene.file("secret", SECRET));
+    let lies = Arc::new(Mutex::new(false));
+    let now = lies.clone();
+    let proxy = Proxy::new(
+        &served.url,
+        Box::new(move |asked: &Asked| {
+            let lists = asked.method == "GET" && asked.path == "/api/v1/vaults";
+            (lists && *now.lock().unwrap()).then_some(Fault::Lie(decomposed))
+        }),
+    );
+    scene.run(&["env", "add", "there", &proxy.url]).succeeds();
+    for words in
+        [&["import", "one.jsonl", "there:"][..], &["export", "there:", "all.jsonl", "--allow-plaintext"]]
+    {
+        let (code, said) = run(&scene, &served, words);
+        assert_eq!(code, Some(0), "the truth: {said}");
+    }
+    *lies.lock().unwrap() = true;
+    for typed in ["B\u{fc}ro/\u{dc}ber", "Bu\u{308}ro/U\u{308}ber"] {
+        let place = format!("there:{typed}");
+        for words in [
+            &["ls", &place][..],
+            &["get", &format!("{place}/one")],
+            &["export", &place, "out.jsonl", "--allow-plaintext"],
+            &["exec", "--folder", &place, "--prefix", "A_", "--", "sh", "-c", "true"],
+        ] {
+            let (code, said) = run(&scene, &served, words);
+            assert_eq!(code, Some(0), "{words:?}: {said}");
+        }
+    }
+    assert!(!String::from_utf8_lossy(&proxy.received()).contains("vaultId=f0f0"), "nothing is asked of it");
 }
 
 /// The key of a record that is shown in a second place goes under the key of that place's vault: of the known one, whenever
@@ -634,6 +696,9 @@ fn pins_are_brought_along_and_can_be_required() {
     }
     // Whoever neither remembers nor brings anything believes it: what pins are for.
     assert_eq!(get(&[], None).0, Some(0));
+    let elsewhere = pins.replace(&proxy.url, "https://elsewhere.example");
+    let (code, said) = get(&[], Some(&elsewhere));
+    assert!(code == Some(0) && said.contains("say nothing of"), "{code:?} {said}");
     let (code, said) = get(&[], Some("damaged"));
     assert!(code != Some(0) && said.contains("pins"), "{said}");
 }

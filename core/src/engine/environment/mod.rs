@@ -285,12 +285,30 @@ impl Environment {
         named: impl Fn(&Vault) -> bool,
     ) -> Result<Vec<Vault>> {
         let strangers = self.strangers(vaults.iter().filter(|vault| named(vault)))?;
+        self.leave_out(&mut vaults, strangers);
+        Ok(vaults)
+    }
+
+    /// The same for whoever only looks at names: nothing is remembered.
+    pub(crate) fn without_strangers_beside(
+        &self,
+        mut vaults: Vec<Vault>,
+        named: impl Fn(&Vault) -> bool,
+    ) -> Result<Vec<Vault>> {
+        if let Some(memory) = self.memory.get().filter(|_| self.encrypts) {
+            let named: Vec<&Vault> = vaults.iter().filter(|vault| named(vault)).collect();
+            let strangers = memory.strangers_beside(&named)?;
+            self.leave_out(&mut vaults, strangers);
+        }
+        Ok(vaults)
+    }
+
+    fn leave_out(&self, vaults: &mut Vec<Vault>, strangers: HashMap<String, Error>) {
         vaults.retain(|vault| !strangers.contains_key(&vault.id));
         for (id, why) in strangers {
             let next = why.next().map(|next| format!("; {next}")).unwrap_or_default();
             self.tell_once(id, &format!("left out: {}{next}", why.what()));
         }
-        Ok(vaults)
     }
 
     /// Says something of a vault, by its id, the first time.
@@ -429,10 +447,10 @@ impl Environment {
         &self.client
     }
 
-    /// Every vault, folder and record by name. Needs no key.
+    /// Every vault, folder and record by name. Needs no key. A stranger beside a vault that is known is left out and told.
     pub async fn tree(&self) -> Result<Vec<VaultTree>> {
         let mut trees = Vec::new();
-        for vault in self.client.vaults().await? {
+        for vault in self.without_strangers_beside(self.client.vaults().await?, |_| true)? {
             let folders = self.client.folders(Some(&vault.id)).await?;
             let mut records: HashMap<Option<String>, Vec<String>> = HashMap::new();
             for item in self.client.item_summaries(&vault.id).await? {
@@ -484,8 +502,9 @@ impl Environment {
     pub(crate) async fn has_places(&self, places: &[RecordPath]) -> Result<()> {
         let wanted: HashSet<&str> = places.iter().filter_map(|place| place.vault.as_deref()).collect();
         let mut there = HashSet::new();
-        for vault in self.client.vaults().await? {
-            if wanted.contains(vault.name.as_str()) {
+        let is_wanted = |vault: &Vault| wanted.contains(vault.name.as_str());
+        for vault in self.without_strangers_beside(self.client.vaults().await?, is_wanted)? {
+            if is_wanted(&vault) {
                 let folders = self.client.folders(Some(&vault.id)).await?;
                 there.extend(paths(&vault, &folders)?.into_values());
                 there.insert(RecordPath { vault: Some(vault.name), folders: Vec::new() });
@@ -574,7 +593,10 @@ impl Environment {
             )
             .next_step("copy the name that is meant from keyferry tree")
         };
-        let vaults = self.vaults(inside).await?;
+        let mut vaults = self.client.vaults().await?;
+        // One of another spelling is no stranger's to choose.
+        vaults.retain(|vault| inside.vault.as_ref().is_some_and(|name| names::same(&vault.name, name)));
+        let vaults = within(self.without_strangers_beside(vaults, |_| true)?, inside);
         let (Some(name), Some(vault)) = (&mut settled.vault, vaults.first()) else { return Ok(settled) };
         if vaults.iter().any(|other| other.name != vault.name) {
             return Err(several(name));
@@ -605,13 +627,17 @@ impl Environment {
     }
 
     pub(crate) async fn vaults(&self, inside: &RecordPath) -> Result<Vec<Vault>> {
-        let mut vaults = self.client.vaults().await?;
-        if let Some(name) = &inside.vault {
-            let exact = vaults.iter().any(|vault| vault.name == *name);
-            vaults.retain(|vault| if exact { vault.name == *name } else { names::same(&vault.name, name) });
-        }
-        Ok(vaults)
+        Ok(within(self.client.vaults().await?, inside))
     }
+}
+
+/// Those of these vaults that a place's name leads to; what is written exactly so goes before what is only equivalent.
+fn within(mut vaults: Vec<Vault>, inside: &RecordPath) -> Vec<Vault> {
+    if let Some(name) = &inside.vault {
+        let exact = vaults.iter().any(|vault| vault.name == *name);
+        vaults.retain(|vault| if exact { vault.name == *name } else { names::same(&vault.name, name) });
+    }
+    vaults
 }
 
 /// A key that opens and is not what its vault says of it is no damage: somebody put it there.

@@ -17,11 +17,11 @@
 
 use crate::crypto::keychain::{PublicKey, vault_key_pin};
 use crate::crypto::master_key;
-use crate::engine::journal::wrapped_key_hash;
+use crate::engine::journal::{parts, wrapped_key_hash};
 use crate::engine::names;
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::secret::SecretString;
-use keyferry_api::item::Item;
+use keyferry_api::item::{Attachment, Item};
 use keyferry_api::vault::Vault;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -75,6 +75,14 @@ pub trait Pins: Send + Sync {
         Ok(HashMap::new())
     }
 
+    /// The same, with what its envelopes were written as, in the journal's own form, where that is known.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
+        Ok(self.written_key(item)?.map(|key| (key, None)))
+    }
+
     /// Offers a memory to whoever has none to keep new pins in.
     fn keep_in(&self, own: Arc<dyn Pins>) {
         drop(own);
@@ -105,9 +113,24 @@ impl Brought {
                 return Err(Error::new(ErrorKind::Input, format!("line {} of the pins is none", number + 1))
                     .next_step("take them as keyferry env pins export wrote them"));
             };
-            all.insert((place.trim().to_owned(), subject.to_owned()), digest);
+            let of = (place.trim().to_owned(), subject.to_owned());
+            // Which of two is true nobody here can say.
+            if all.insert(of, digest).is_some_and(|other| other != digest) {
+                let what = format!(
+                    "line {} of the pins says of {subject} another thing than one before",
+                    number + 1
+                );
+                return Err(Error::new(ErrorKind::Input, what)
+                    .next_step("take them from one machine, as keyferry env pins export wrote them"));
+            }
         }
         Ok(Self(all))
+    }
+
+    /// Whether any of them is of the environment at this place.
+    #[must_use]
+    pub fn tell_of(&self, place: &str) -> bool {
+        self.0.keys().any(|(at, _)| at == place)
     }
 
     /// Whether there are none.
@@ -179,6 +202,10 @@ impl Pins for Known {
         self.own.get().map_or_else(|| Ok(HashMap::new()), |own| own.written_with(keys))
     }
 
+    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
+        self.own.get().map_or(Ok(None), |own| own.written(item))
+    }
+
     fn keep_in(&self, own: Arc<dyn Pins>) {
         self.own.get_or_init(|| own);
     }
@@ -197,6 +224,34 @@ impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Memory({}, required: {})", self.place, self.required)
     }
+}
+
+/// What became of records that were written here, as far as anybody knows.
+#[derive(Default)]
+pub(crate) struct Compared {
+    /// Those that have a key which is neither theirs nor another's: so a client leaves them that moves records between vaults.
+    pub rekeyed: HashSet<String>,
+    /// Items that were not written here and have the key of one that was, which is named: a copy that somebody made, or what a
+    /// server shows under an id of its own.
+    pub copies: HashMap<String, String>,
+}
+
+/// What is known of a vault by its name.
+enum Named {
+    /// It was seen under this name.
+    Known,
+    /// Nobody was: this is what to remember.
+    First(String, Digest),
+    /// Another was, and nobody said that there are two.
+    Stranger(Error, Beside),
+}
+
+/// Whom a stranger's name leads to besides.
+enum Beside {
+    /// The vault that is known by it.
+    Known,
+    /// That one has it no more.
+    Nobody,
 }
 
 const ENCRYPTION: &str = "encryption";
@@ -370,48 +425,68 @@ impl Memory {
     pub(crate) fn vault_names(&self, vaults: &[&Vault]) -> Result<HashMap<String, Error>> {
         let (mut first, mut strangers) = (Vec::new(), HashMap::new());
         for vault in vaults {
-            let (subject, digest) = name_pin(vault);
-            if self.pins.pinned(&self.place, &subject)?.is_some() {
-                continue;
-            }
-            let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
-            let earlier = earlier_name_pins(vault);
-            if !earlier.is_empty() {
-                let all = self.pins.all(&self.place, "name:")?.into_iter();
-                others.extend(all.filter(|(_, held)| earlier.contains(held)).map(|(subject, _)| subject));
-            }
-            let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
-            let others: Vec<&str> = ids.filter(|id| *id != vault.id).collect();
-            let second = format!("second:{}", vault.id);
-            if let Some(other) = others.first()
-                && self.pins.pinned(&self.place, &second)?.is_none()
-            {
-                let what = format!(
-                    "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
-                    vault.name, self.place, vault.id
-                );
-                let error = Error::new(ErrorKind::NotAllowed, what).next_step(format!(
-                    "ask its owner over another way; if it was made anew or renamed: keyferry env unpin {0} vault:{other}; if there are two of that name now: keyferry env unpin {0} {second}",
-                    self.place
-                ));
-                let has_it_still =
-                    |one: &&Vault| others.contains(&one.id.as_str()) && names::same(&one.name, &vault.name);
-                if !vaults.iter().any(has_it_still) {
-                    return Err(error);
+            match self.named(vault, vaults)? {
+                Named::Known => {}
+                Named::Stranger(error, Beside::Known) => drop(strangers.insert(vault.id.clone(), error)),
+                Named::Stranger(error, Beside::Nobody) => return Err(error),
+                Named::First(..) if self.required && !self.knows_vault(&vault.id)? => {
+                    let what =
+                        format!("vault `{}` of {} has no pin, and pins are required", vault.name, self.place);
+                    return Err(Error::new(ErrorKind::NotAllowed, what)
+                        .next_step("bring it from a machine that knows it: keyferry env pins export"));
                 }
-                strangers.insert(vault.id.clone(), error);
-                continue;
+                Named::First(subject, digest) => first.push((subject, digest)),
             }
-            if self.required && !self.knows_vault(&vault.id)? {
-                let what =
-                    format!("vault `{}` of {} has no pin, and pins are required", vault.name, self.place);
-                return Err(Error::new(ErrorKind::NotAllowed, what)
-                    .next_step("bring it from a machine that knows it: keyferry env pins export"));
-            }
-            first.push((subject, digest));
         }
         self.pin_all(&first)?;
         Ok(strangers)
+    }
+
+    /// The strangers among vaults that are only looked at, by their ids: nothing is remembered of the others.
+    ///
+    /// # Errors
+    /// Where the memory cannot be read.
+    pub(crate) fn strangers_beside(&self, vaults: &[&Vault]) -> Result<HashMap<String, Error>> {
+        let mut strangers = HashMap::new();
+        for vault in vaults {
+            if let Named::Stranger(error, Beside::Known) = self.named(vault, vaults)? {
+                strangers.insert(vault.id.clone(), error);
+            }
+        }
+        Ok(strangers)
+    }
+
+    /// What is known of a vault by its name, among those that are looked at together.
+    fn named(&self, vault: &Vault, together: &[&Vault]) -> Result<Named> {
+        let (subject, digest) = name_pin(vault);
+        if self.pins.pinned(&self.place, &subject)?.is_some() {
+            return Ok(Named::Known);
+        }
+        let mut others = self.pins.subjects(&self.place, "name:", &digest)?;
+        let earlier = earlier_name_pins(vault);
+        if !earlier.is_empty() {
+            let all = self.pins.all(&self.place, "name:")?.into_iter();
+            others.extend(all.filter(|(_, held)| earlier.contains(held)).map(|(subject, _)| subject));
+        }
+        let ids = others.iter().filter_map(|subject| subject.split(':').nth(1));
+        let others: Vec<&str> = ids.filter(|id| *id != vault.id).collect();
+        let second = format!("second:{}", vault.id);
+        let Some(other) = others.first() else { return Ok(Named::First(subject, digest)) };
+        if self.pins.pinned(&self.place, &second)?.is_some() {
+            return Ok(Named::First(subject, digest));
+        }
+        let what = format!(
+            "vault `{}` of {} is not the one that was seen before: that was {other}, this is {}",
+            vault.name, self.place, vault.id
+        );
+        let error = Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+            "ask its owner over another way; if it was made anew or renamed: keyferry env unpin {0} vault:{other}; if there are two of that name now: keyferry env unpin {0} {second}",
+            self.place
+        ));
+        let has_it_still =
+            |one: &&Vault| others.contains(&one.id.as_str()) && names::same(&one.name, &vault.name);
+        let beside = if together.iter().any(has_it_still) { Beside::Known } else { Beside::Nobody };
+        Ok(Named::Stranger(error, beside))
     }
 
     /// Remembers a vault that was made here: its key and its name come from no server.
@@ -468,32 +543,70 @@ impl Memory {
     /// # Errors
     /// [`ErrorKind::NotAllowed`] for an exchange.
     pub fn exchanged<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<HashSet<String>> {
-        let (mut other, mut keyless) = (Vec::new(), Vec::new());
+        self.compared(items).map(|compared| compared.rekeyed)
+    }
+
+    /// The same, with those that were not written here and have the record key of one that was.
+    ///
+    /// # Errors
+    /// As [`Memory::exchanged`].
+    pub(crate) fn compared<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<Compared> {
+        let (mut other, mut unknown, mut compared) = (Vec::new(), Vec::new(), Compared::default());
         for item in items {
             let held = wrapped_key_hash(item.key_encrypted.as_deref());
-            match (held, self.pins.written_key(&item.id)?) {
-                (Some(key), Some(written)) if written != key => other.push((key, item)),
+            match (held, self.pins.written(&item.id)?) {
+                (Some(key), Some((written, _))) if written != key => other.push((key, item)),
+                (Some(_), Some((_, parts))) => self.each_in_its_place(item, parts.as_deref())?,
+                (Some(key), None) => unknown.push((key, item)),
                 // It had one when it was written.
-                (None, Some(_)) => keyless.push(item.id.clone()),
-                _ => {}
+                (None, Some(_)) => drop(compared.rekeyed.insert(item.id.clone())),
+                (None, None) => {}
             }
         }
-        if other.is_empty() {
-            return Ok(keyless.into_iter().collect());
+        let keys: HashSet<Digest> = other.iter().chain(&unknown).map(|(key, _)| *key).collect();
+        if keys.is_empty() {
+            return Ok(compared);
         }
-        let keys: HashSet<Digest> = other.iter().map(|(key, _)| *key).collect();
         let written = self.pins.written_with(&keys)?;
-        let exchanged = other.iter().find_map(|(key, item)| Some((item, written.get(key)?)));
-        let Some((item, as_other)) = exchanged else {
-            return Ok(other.iter().map(|(_, item)| item.id.clone()).chain(keyless).collect());
-        };
+        for (key, item) in other {
+            if let Some(as_other) = written.get(&key) {
+                let what = format!(
+                    "{} answers with what was written as record {as_other} in the place of record {}",
+                    self.place, item.id
+                );
+                return Err(of_another(what, &item.name));
+            }
+            compared.rekeyed.insert(item.id.clone());
+        }
+        let copy = |(key, item): (Digest, &Item)| Some((item.id.clone(), written.get(&key)?.clone()));
+        compared.copies = unknown.into_iter().filter_map(copy).collect();
+        Ok(compared)
+    }
+
+    /// Makes sure that no envelope of an item stands for another field than it was written as here.
+    fn each_in_its_place(&self, item: &Item, parts: Option<&[u8]>) -> Result<()> {
+        if !parts.is_some_and(|parts| parts::are_exchanged(parts, item)) {
+            return Ok(());
+        }
+        let what =
+            format!("{} answers with what was written as one field in the place of another", self.place);
+        Err(of_another(what, &item.name))
+    }
+
+    /// Makes sure that an attachment is not answered with what was written as another of its item.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotAllowed`] where it is.
+    pub(crate) fn is_that_attachment(&self, item: &Item, name: &str, attachment: &Attachment) -> Result<()> {
+        let parts = self.pins.written(&item.id)?.and_then(|(_, parts)| parts);
+        if !parts.is_some_and(|parts| parts::is_another_attachment(&parts, name, &attachment.encrypted_key)) {
+            return Ok(());
+        }
         let what = format!(
-            "{} answers with what was written as record {as_other} in the place of record {}",
-            self.place, item.id
+            "{} answers with what was written as another attachment in the place of {name}",
+            self.place
         );
-        Err(Error::new(ErrorKind::NotAllowed, what).at(Place::Record(item.name.clone())).next_step(
-            "its secrets are another record's: ask the environment's administrator over another way",
-        ))
+        Err(of_another(what, &item.name))
     }
 
     /// Makes sure that an item which was written here with a record key is not answered without one: what was in it would
@@ -575,6 +688,12 @@ impl Memory {
     pub fn binds(&self, id: &str, target: &str) -> Result<bool> {
         Ok(self.pins.pinned(&self.place, &format!("binding:{id}"))? == Some(Sha256::digest(target).into()))
     }
+}
+
+fn of_another(what: String, record: &str) -> Error {
+    Error::new(ErrorKind::NotAllowed, what).at(Place::Record(record.to_owned())).next_step(
+        "its secrets are not what they are said to be: ask the environment's administrator over another way",
+    )
 }
 
 fn derivation(options: &master_key::Options) -> Digest {
@@ -774,6 +893,9 @@ mod tests {
             assert!(refused(named(&memory(text), &vault("v", "V"))));
             assert!(refused(memory(text).encryption(true)) && refused(memory(text).encryption(false)));
         }
+        let other = line("p", "vault:v", &[0; 32]);
+        assert!(Brought::parse(&format!("{brought}\n{brought}")).unwrap().tell_of("p"));
+        assert!(Brought::parse(&format!("{brought}\n{other}")).is_err(), "one of them is a lie");
         assert!(Brought::parse("abc vault:v p").is_err() && Brought::parse(&brought[..68]).is_err());
     }
 

@@ -7,6 +7,7 @@ use crate::crypto::mark::{self, Marks};
 use crate::crypto::record;
 use crate::crypto::record::Protection;
 use crate::crypto::{attachment, bulk, envelope, generate};
+use crate::engine::environment::pins::Compared;
 use crate::engine::environment::{Environment, blocking};
 use crate::engine::names;
 use crate::engine::sink::one_opens;
@@ -154,6 +155,9 @@ impl Environment {
             }
         };
         let wire = self.client().attachment(&picked.id, &info.id).await?;
+        if let Some(memory) = self.memory() {
+            memory.is_that_attachment(&picked.item, &info.name, &wire)?;
+        }
         let key = picked.key.clone();
         let marks = self.marks();
         let opened = blocking(move || attachment::decrypt_marked(&wire, key.as_ref(), marks)).await?;
@@ -317,8 +321,8 @@ impl Environment {
     ) -> Vec<Result<FetchedRecord>> {
         let Some(memory) = self.memory() else { return group };
         let items = group.iter().flatten().map(|one| &one.item);
-        let rekeyed = match memory.exchanged(items) {
-            Ok(rekeyed) => rekeyed,
+        let Compared { rekeyed, copies } = match memory.compared(items) {
+            Ok(compared) => compared,
             Err(error) => return group.into_iter().map(|one| one.and_then(|_| Err(error.again()))).collect(),
         };
         let mut first = Vec::new();
@@ -335,6 +339,15 @@ impl Environment {
                     return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
                         "ask its administrator; if so: keyferry env unpin {} vault:{vault}",
                         memory.place()
+                    ))));
+                }
+                if let Some(other) = copies.get(&one.item.id)
+                    && self.stands_where_found(&one.item)?
+                {
+                    let what = format!("it was not written here, and has what was written as record {other}");
+                    return Err(place(Error::new(ErrorKind::NotAllowed, what).next_step(format!(
+                        "if it is a copy of that one, ask for it by its id: {}; if not, the server lies: ask its administrator over another way",
+                        one.item.id
                     ))));
                 }
                 if rekeyed.contains(&one.item.id)

@@ -3,7 +3,7 @@
 use crate::engine::crash;
 use crate::engine::journal::content::Content;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::now;
+use crate::engine::journal::{now, parts};
 use crate::error::Result;
 use keyferry_api::item::ItemDraft;
 use rusqlite::{Connection, params};
@@ -37,8 +37,9 @@ impl Job {
     /// Writes down what records will be known by; their numbers.
     pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> rusqlite::Result<Vec<i64>> {
         let sent = now();
-        let mut insert =
-            db.prepare_cached("INSERT INTO creations (job, sent, wrap, print) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = db.prepare_cached(
+            "INSERT INTO creations (job, sent, wrap, print, parts) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
         let mut place =
             db.prepare_cached("INSERT OR IGNORE INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3)")?;
         let mut numbers = Vec::with_capacity(drafts.len());
@@ -50,7 +51,8 @@ impl Job {
             }
             let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
             let digest = self.digest_of_draft(draft);
-            insert.execute(params![self.id(), sent, wrap.as_ref().map_or(&[][..], |wrap| wrap), digest])?;
+            let (wrap, parts) = (wrap.as_ref().map_or(&[][..], |wrap| wrap), parts::of_draft(draft));
+            insert.execute(params![self.id(), sent, wrap, digest, parts])?;
             numbers.push(db.last_insert_rowid());
         }
         Ok(numbers)

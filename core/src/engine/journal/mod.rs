@@ -7,7 +7,7 @@
 //! | table | what it holds |
 //! |---|---|
 //! | `jobs` | the command as it was typed, its folder, its state, its report |
-//! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, and the item's id once it is known |
+//! | `creations` | for each record sent: `SHA-256(keyEncrypted)`, which is random and so unique, a keyed digest of what was sent, what each of its envelopes was sent as, and the item's id once it is known |
 //! | `chunks` | records on their way through several workers, sealed until one has sent them |
 //! | `updates` | for each item overwritten: the item as it was, sealed, and a keyed digest of what it became |
 //! | `removals` | for each item moved to the bin: its id, and its number there once that is known |
@@ -26,6 +26,7 @@ mod content;
 mod creations;
 mod grants;
 mod jobs;
+pub(crate) mod parts;
 mod pins;
 mod places;
 mod removals;

@@ -45,11 +45,16 @@ impl Pins for Journal {
     }
 
     fn written_key(&self, item: &str) -> Result<Option<Digest>> {
+        Ok(self.written(item)?.map(|(key, _)| key))
+    }
+
+    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
         let run = || {
             let db = self.db();
-            let mut query = db.prepare_cached("SELECT wrap FROM creations WHERE item = ?1")?;
-            let key: Option<Vec<u8>> = query.query_row([item], |row| row.get(0)).optional()?;
-            Ok(key.and_then(|key| key.try_into().ok()))
+            let mut query = db.prepare_cached("SELECT wrap, parts FROM creations WHERE item = ?1")?;
+            let found: Option<(Vec<u8>, _)> =
+                query.query_row([item], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            Ok(found.and_then(|(key, parts)| Some((key.try_into().ok()?, parts))))
         };
         run().map_err(|error| self.failed(error))
     }
@@ -57,15 +62,13 @@ impl Pins for Journal {
     fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
         let run = || {
             let db = self.db();
-            let mut query = db.prepare("SELECT wrap, item FROM creations WHERE item IS NOT NULL")?;
-            let mut rows = query.query([])?;
+            let mut query = db.prepare_cached(
+                "SELECT item FROM creations WHERE substr(wrap, 1, 8) = ?1 AND wrap = ?2 AND item IS NOT NULL",
+            )?;
             let mut found = HashMap::new();
-            while let Some(row) = rows.next()? {
-                let key = Digest::try_from(row.get_ref(0)?.as_blob()?);
-                if let Ok(key) = key
-                    && keys.contains(&key)
-                {
-                    found.insert(key, row.get(1)?);
+            for key in keys {
+                if let Some(item) = query.query_row(params![&key[..8], key], |row| row.get(0)).optional()? {
+                    found.insert(*key, item);
                 }
             }
             Ok(found)

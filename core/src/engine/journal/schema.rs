@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_creations_by_item.sql"),
     include_str!("migrations/0009_places_intended.sql"),
     include_str!("migrations/0010_chunks.sql"),
+    include_str!("migrations/0011_creations_by_key.sql"),
 ];
 
 /// Whether the file can be used by this version.
