@@ -23,6 +23,7 @@ mod folders;
 mod forged_keys;
 mod fsck;
 mod full_disk;
+mod hostile_records;
 mod hostile_server;
 mod hostile_table;
 mod inject;

@@ -76,6 +76,36 @@ fn records_that_another_run_wrote_as_well_are_named() {
     }
 }
 
+/// Neither finds a vault of the name, so each makes one: the records stand twice, in two vaults.
+#[test]
+fn two_runs_that_both_make_the_vault_are_told() {
+    for how in ["full", "sample", "none"] {
+        let scene = Scene::new();
+        let line =
+            |n| format!("{{\"vault\":\"V\",\"path\":[\"f\"],\"name\":\"r{n}\",\"password\":\"p{n}\"}}\n");
+        let _ = scene.file("new.jsonl", (0..40).map(line).collect::<String>());
+        let served = Served::new(&scene, "a", "on");
+        let mut other =
+            served.command(&scene, &["--journal", "other.db", "import", "new.jsonl", &served.url]);
+        let other = Mutex::new(Some(move || other.output().unwrap()));
+        let proxy = Proxy::before_another_server(
+            &served.url,
+            Box::new(move |asked: &Asked| {
+                let makes = asked.method == "POST" && asked.path.ends_with("/vaults");
+                if makes && let Some(mut run) = other.lock().unwrap().take() {
+                    let output = run();
+                    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                }
+                None
+            }),
+        );
+        let words = ["import", "new.jsonl", &proxy.url, "--verify", how];
+        let told = scene.finish(served.command(&scene, &words));
+        told.exits(4).prints("written by another run as well").prints("r39");
+        told.prints("have the name of one that this job made");
+    }
+}
+
 #[test]
 fn a_server_that_makes_each_thing_once_keeps_the_second_run_out() {
     let same_vault = r#"{"vault":"V","name":"other","login":"u","password":"p"}"#;

@@ -64,6 +64,8 @@ pub(crate) struct Sink<'a> {
     /// The vaults that are there and were not needed yet: the first of each name.
     unopened: HashMap<String, Vault>,
     spots: HashMap<RecordPath, Spot>,
+    /// The vaults that were there before, by their ids.
+    at_first: HashSet<String>,
     /// Counts records alike, where the environment makes each thing once.
     identities: Option<Identities>,
     allow_unencrypted: bool,
@@ -125,6 +127,7 @@ impl<'a> Sink<'a> {
         let needed = |name: &String| named.is_none_or(|scope| scope.names_vault(name));
         let mut unopened = HashMap::new();
         let vaults = environment.client().vaults().await?;
+        let at_first = vaults.iter().map(|vault| vault.id.clone()).collect();
         for vault in environment.without_strangers(vaults, |vault| needed(&vault.name))? {
             unopened.entry(vault.name.clone()).or_insert(vault);
         }
@@ -145,6 +148,7 @@ impl<'a> Sink<'a> {
             wrapped_for: Vec::new(),
             unopened,
             spots: HashMap::new(),
+            at_first,
             identities,
             allow_unencrypted,
             folders_created: 0,
@@ -308,17 +312,17 @@ impl<'a> Sink<'a> {
     }
 
     /// Looks, where this job's records stand, for items that neither were there before nor were made by this job, which
-    /// made `created`, nor by another run of the same source. Those that a network delivered twice go to the bin: answers how many these were, and the ids of the
-    /// others.
-    pub(crate) async fn strangers(&self, created: u64, scope: &Scope) -> Result<(usize, HashSet<String>)> {
-        let none = (0, HashSet::new());
+    /// made `created`, nor by another run of the same source. Those that a network delivered twice go to the bin.
+    pub(crate) async fn meanwhile(&self, created: u64, scope: &Scope) -> Result<Meanwhile> {
+        let mut came = Meanwhile::default();
         if let Some(crew) = &self.writer.crew {
             crew.end().await;
         }
-        let Writer { environment, job: Some(job), before, .. } = &*self.writer else { return Ok(none) };
+        let Writer { environment, job: Some(job), before, .. } = &*self.writer else { return Ok(came) };
         if created == 0 {
-            return Ok(none);
+            return Ok(came);
         }
+        came.vaults = self.second_vaults(scope).await?;
         let places = scope.in_environment(environment).await?;
         let mut fresh = 0;
         for (vault, spots) in &places {
@@ -330,17 +334,44 @@ impl<'a> Sink<'a> {
         let there = self.writer.there().clone();
         // The usual case: everything that is there is accounted for, and nothing need be fetched.
         if fresh <= created + there.len() as u64 {
-            return Ok(none);
+            return Ok(came);
         }
         let mut known = tokio::task::block_in_place(|| job.created_ids())?;
         known.extend(there);
         let known = |id: &str| before.holds(id) || known.contains(id);
         let strangers = lost_answers::strangers(environment, Some(job), &places, known).await?;
-        let mut ids: HashSet<String> = strangers.iter().map(|stranger| stranger.id.clone()).collect();
+        came.items = strangers.iter().map(|stranger| stranger.id.clone()).collect();
         let removed = lost_answers::remove_doubles(job, environment, strangers).await?;
-        ids.retain(|id| !removed.contains(id));
-        Ok((removed.len(), ids))
+        came.items.retain(|id| !removed.contains(id));
+        came.doubles = removed.len();
+        Ok(came)
     }
+
+    /// Vaults that have the name of one that this job writes to, were not there when it began, and are not that one: two runs
+    /// that both find no vault of a name each make one.
+    async fn second_vaults(&self, scope: &Scope) -> Result<HashSet<String>> {
+        let written_to: HashSet<&str> = self.spots.values().map(|spot| spot.vault_id.as_str()).collect();
+        let is_second = |vault: &Vault| {
+            let is_named = |name: &str| scope.names_vault(name);
+            let name = vault.name.as_str();
+            !self.at_first.contains(&vault.id)
+                && !written_to.contains(vault.id.as_str())
+                && (is_named(name) || is_named(&names::canonical(name)) || is_named(&names::decomposed(name)))
+        };
+        let vaults = self.writer.client().vaults().await?.into_iter();
+        Ok(vaults.filter(is_second).map(|vault| vault.id).collect())
+    }
+}
+
+/// What came in while a job wrote, and not by the job.
+#[derive(Default)]
+pub(crate) struct Meanwhile {
+    /// Records that were delivered twice, and lie in the bin now.
+    pub doubles: usize,
+    /// Items where the job's records stand.
+    pub items: HashSet<String>,
+    /// Vaults of the same names.
+    pub vaults: HashSet<String>,
 }
 
 impl Writer {
@@ -438,9 +469,25 @@ impl Writer {
         } else {
             self.client().create_items_once(drafts, keys).await
         };
+        self.refuse_known(&mut results);
         crash::point("after request");
         self.settle_open(drafts, keys, numbers, &mut results, sent).await?;
         Ok(results)
+    }
+
+    /// What is new has an id that nothing else has. Where an answer says otherwise, it is looked for what came of it.
+    fn refuse_known(&self, results: &mut [Result<Made>]) {
+        let mut seen = HashSet::new();
+        for result in results {
+            if let Ok(Made::New(id)) = result
+                && (self.before.holds(id) || !seen.insert(id.clone()))
+            {
+                let what = format!("a new record was answered with the id of another: {id}");
+                *result = Err(Error::new(ErrorKind::Protocol, what).next_step(
+                    "what was written may not be known to this job: keyferry verify compares, and names what is there",
+                ));
+            }
+        }
     }
 
     /// Settles what was left open, and sends again what had no effect.
@@ -506,8 +553,15 @@ impl Writer {
         let mut numbers: Vec<Option<u32>> = identities.iter().map(|identity| Some(identity.number)).collect();
         loop {
             let counted = |made: &Result<Made>| matches!(made, Ok(Made::There(id)) if self.before.holds(id));
-            let which: Vec<usize> =
+            let mut which: Vec<usize> =
                 (0..results.len().min(identities.len())).filter(|index| counted(&results[*index])).collect();
+            // Nobody else can have sent what went under a key that nothing else has.
+            which.retain(|index| {
+                if numbers[*index].is_none() {
+                    results[*index] = Err(made_before_it_was_sent());
+                }
+                numbers[*index].is_some()
+            });
             if which.is_empty() {
                 return Ok(());
             }
@@ -820,6 +874,8 @@ impl Writer {
         let item = client.item(id).await?;
         if let Some(memory) = self.environment.memory() {
             memory.keeps_its_key(&item)?;
+            // What is written would go under another record's key, which others may have.
+            tokio::task::block_in_place(|| memory.exchanged([&item]))?;
         }
         let mut draft = changes(&item, record, spot, self.environment.marks())?;
         let mut held = HashSet::new();
@@ -856,6 +912,12 @@ impl Writer {
 /// The key of a draft as the `number`-th of those alike.
 fn key_of(keys: &Keys, draft: &ItemDraft, identity: &Identity, number: u32) -> OnceKey {
     keys.item(draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref(), identity, number)
+}
+
+fn made_before_it_was_sent() -> Error {
+    // No protocol error, which would be looked into by sending once more.
+    Error::new(ErrorKind::Conflict, "the environment says that a request which nobody sent before was made by another run")
+        .next_step("its idempotency keys cannot be relied on: ask its administrator; keyferry verify compares what is there")
 }
 
 fn taken_elsewhere(what: &str, name: &str) -> Error {

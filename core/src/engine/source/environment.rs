@@ -14,7 +14,7 @@ use crate::secret::SecretString;
 use futures_util::{StreamExt as _, stream};
 use keyferry_api::item::Item;
 use keyferry_api::vault::Vault;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -30,6 +30,9 @@ pub(crate) struct Only {
     pub items: Option<Arc<HashSet<String>>>,
     /// Where only these places are looked at; folders without records are none of the reader's affair then.
     pub places: Option<Arc<Scope>>,
+    /// Where only these vaults are looked at, by their ids: such as nobody here knows, so that nothing of them is believed or
+    /// remembered.
+    pub unknown: Option<Arc<HashSet<String>>>,
     /// What it is read for.
     pub side: Side,
 }
@@ -73,6 +76,8 @@ pub(crate) struct Reading<'a> {
     timeless: u64,
     /// Records with another key than they were written with here.
     rekeyed: usize,
+    /// Records that were not written here, with the key of one that was.
+    copies: usize,
 }
 
 impl<'a> Reading<'a> {
@@ -87,9 +92,20 @@ impl<'a> Reading<'a> {
         to: &'a Sender<Result<Vec<Entry>>>,
     ) -> Result<u64> {
         let filter = seen.filter();
-        let (taken, timeless, rekeyed) = (0, 0, 0);
-        let mut reading =
-            Self { environment, inside, filter, seen, only, keys, attachments, to, taken, timeless, rekeyed };
+        let mut reading = Self {
+            environment,
+            inside,
+            filter,
+            seen,
+            only,
+            keys,
+            attachments,
+            to,
+            taken: 0,
+            timeless: 0,
+            rekeyed: 0,
+            copies: 0,
+        };
         environment.stays_encrypted()?;
         let vaults = environment.vaults(inside).await?;
         // A vault of the server's own under a name that is known would be read as what it was.
@@ -99,8 +115,14 @@ impl<'a> Reading<'a> {
                 && filter.takes_vault(&vault.name)
                 && filter.excluding(&root, None).is_none()
         };
-        let strangers = environment.strangers(vaults.iter().filter(is_read))?;
+        let strangers = match &only.unknown {
+            Some(_) => HashMap::new(),
+            None => environment.strangers(vaults.iter().filter(is_read))?,
+        };
         for vault in vaults {
+            if only.unknown.as_ref().is_some_and(|unknown| !unknown.contains(&vault.id)) {
+                continue;
+            }
             if let Some(why) = strangers.get(&vault.id) {
                 // A sink's own records stand in the vault that is known.
                 if only.side == Side::Source && !reading.leaves_out(&vault, why.what()).await {
@@ -130,6 +152,12 @@ impl<'a> Reading<'a> {
                             break;
                         }
                     }
+                    // What another run left there, or a server shows, ends no job.
+                    Err(Unread::Other(error)) if only.unknown.is_some() => {
+                        if !reading.leaves_out(&vault, error.what()).await {
+                            break;
+                        }
+                    }
                     Err(Unread::Other(error)) => return Err(error),
                 }
             }
@@ -146,6 +174,14 @@ impl<'a> Reading<'a> {
             let note = format!(
                 "{} records of {} have other keys than they were written with here: another client moved them between vaults, or the server answers with others",
                 reading.rekeyed,
+                environment.label()
+            );
+            let _ = to.send(Ok(vec![Entry::Note(note)])).await;
+        }
+        if reading.copies > 0 && only.side == Side::Source {
+            let note = format!(
+                "{} records of {} were not written here and have the keys of records that were: they are copies, or the server answers with others",
+                reading.copies,
                 environment.label()
             );
             let _ = to.send(Ok(vec![Entry::Note(note)])).await;
@@ -167,13 +203,16 @@ impl<'a> Reading<'a> {
         let client = self.environment.client();
         let (inside, filter, only) = (self.inside, self.filter, self.only);
         let key = match self.environment.unpinned_vault_key(vault) {
+            key if only.unknown.is_some() => key.map_err(|error| Unread::Whole(error.what().to_owned()))?,
             // Whoever shares a vault gives the copy of its key. Of one that was read before it is nothing to pass over.
             Err(error) if error.kind() == ErrorKind::Decrypt && !self.was_read(vault)? => {
                 return Err(Unread::Whole(error.what().to_owned()));
             }
             _ => self.environment.vault_key(vault)?,
         };
-        self.environment.vault_agrees(&vault.id, key.as_deref())?;
+        if only.unknown.is_none() {
+            self.environment.vault_agrees(&vault.id, key.as_deref())?;
+        }
         let folders = client.folders(Some(&vault.id)).await?;
         let paths = paths(vault, &folders).map_err(|error| Unread::Whole(error.what().to_owned()))?;
         let root = RecordPath { vault: Some(vault.name.clone()), folders: Vec::new() };
@@ -273,9 +312,12 @@ impl<'a> Reading<'a> {
             }
         }
         // What a job reads back is compared with what it sent.
-        let memory = self.environment.memory().filter(|_| self.only.items.is_none());
+        let memory =
+            self.environment.memory().filter(|_| self.only.items.is_none() && self.only.unknown.is_none());
         if let Some(memory) = memory {
-            self.rekeyed += tokio::task::block_in_place(|| memory.exchanged(&items))?.len();
+            let compared = tokio::task::block_in_place(|| memory.compared(&items))?;
+            self.rekeyed += compared.rekeyed.len();
+            self.copies += compared.copies.len();
         }
         let path = |item: &Item| place(item.folder_id.as_deref()).clone();
         // On this thread, which belongs to the job: rayon's workers do the work.
@@ -299,7 +341,10 @@ impl<'a> Reading<'a> {
             .next_step("leave --rewrap out, or choose other vaults with --vault")),
         })?;
         // What opened a record has proved itself, and another key will be refused from now on.
-        if key.is_some() && opened.iter().any(|one| one.as_ref().is_ok_and(|one| one.key.is_some())) {
+        if self.only.unknown.is_none()
+            && key.is_some()
+            && opened.iter().any(|one| one.as_ref().is_ok_and(|one| one.key.is_some()))
+        {
             self.environment.pin_vault(vault, key)?;
         }
         let whole = items.iter().zip(opened).map(async |(item, opened)| match opened {
@@ -360,6 +405,9 @@ impl<'a> Reading<'a> {
         let mut wire = self.environment.client().attachment(&item.id, &info.id).await?;
         if wire.name.is_empty() {
             wire.name.clone_from(&info.name);
+        }
+        if let Some(memory) = self.environment.memory().filter(|_| self.only.unknown.is_none()) {
+            tokio::task::block_in_place(|| memory.is_that_attachment(item, &wire.name, &wire))?;
         }
         match self.keys {
             Keys::Fresh => attachment::decrypt_marked(&wire, key, self.marks()),

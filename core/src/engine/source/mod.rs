@@ -107,7 +107,20 @@ pub(crate) fn open_items(
     items: HashSet<String>,
     places: Option<&Arc<Scope>>,
 ) -> Chunks {
-    let only = Only { items: Some(Arc::new(items)), places: places.cloned(), side: Side::Sink };
+    let only =
+        Only { items: Some(Arc::new(items)), places: places.cloned(), side: Side::Sink, ..Only::default() };
+    start(from, options, Filter::default(), only, true)
+}
+
+/// Starts reading these vaults of an environment, which nobody here knows, in these places: nothing of them is remembered.
+pub(crate) fn open_unknown(
+    from: &Endpoint,
+    options: &Options,
+    vaults: HashSet<String>,
+    places: &Arc<Scope>,
+) -> Chunks {
+    let (unknown, places) = (Some(Arc::new(vaults)), Some(places.clone()));
+    let only = Only { unknown, places, side: Side::Sink, ..Only::default() };
     start(from, options, Filter::default(), only, true)
 }
 

@@ -26,7 +26,7 @@ use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Rejected, Report, VaultCount};
 use crate::engine::rights;
 use crate::engine::sink::lost_answers;
-use crate::engine::sink::{Before, Creation, Sink};
+use crate::engine::sink::{Before, Creation, Meanwhile, Sink};
 use crate::engine::source::{self, Chunks};
 use crate::engine::transfer::removal::Removal;
 use crate::engine::transfer::sync::{Base, MaxDelete};
@@ -179,7 +179,7 @@ async fn into_environment(
         on_the_way: VecDeque::new(),
     };
     let carried = writing.carry(from, options, progress).await;
-    let Written { mut report, mut expected, scope, sample, strangers } = writing.finish(carried).await?;
+    let Written { mut report, mut expected, scope, sample, came } = writing.finish(carried).await?;
     check(progress)?;
     let base = options.sync.as_ref().and_then(|sync| sync.base.as_ref());
     let whole = RecordPath { vault: inside.vault.clone(), folders: Vec::new() };
@@ -198,14 +198,9 @@ async fn into_environment(
         }
         tokio::task::block_in_place(|| base.note(&mut expected, &past))?;
     }
-    if !strangers.is_empty() {
-        let what = "records came in meanwhile that this job did not write: another run may be at work there";
-        report.notes.push(format!("{} {what}", strangers.len()));
-        if options.verify != Verify::Full {
-            let theirs = source::open_items(&whole, options, strangers.clone(), Some(&scope));
-            written_twice(theirs, &mut expected, &digester, progress, &mut report).await?;
-        }
-    }
+    let others =
+        tell_of_others(came, &mut expected, (&whole, &scope), (options, &digester), progress, &mut report);
+    let strangers = others.await?;
     if let Some((back, expected)) = to_read_back(options, sample, expected, (&whole, &scope), &mut report)? {
         let full = options.verify == Verify::Full;
         let strangers = if full { strangers } else { HashSet::new() };
@@ -215,6 +210,34 @@ async fn into_environment(
         remember(base, options, &report)?;
     }
     Ok(report)
+}
+
+/// Tells what came in meanwhile, and which of it is equal to a record that this job wrote; answers the items that reading back
+/// will tell of.
+async fn tell_of_others(
+    came: Meanwhile,
+    expected: &mut DigestStore,
+    (whole, scope): (&Endpoint, &Arc<Scope>),
+    (options, digester): (&Options, &Digester),
+    progress: &dyn Progress,
+    report: &mut Report,
+) -> Result<HashSet<String>> {
+    let Meanwhile { items: strangers, vaults, .. } = came;
+    if !vaults.is_empty() {
+        let what = "vaults came in meanwhile that have the name of one that this job made: another run may be at work there";
+        report.notes.push(format!("{} {what}", vaults.len()));
+        let theirs = source::open_unknown(whole, options, vaults, scope);
+        written_twice(theirs, expected, digester, progress, report).await?;
+    }
+    if !strangers.is_empty() {
+        let what = "records came in meanwhile that this job did not write: another run may be at work there";
+        report.notes.push(format!("{} {what}", strangers.len()));
+        if options.verify != Verify::Full {
+            let theirs = source::open_items(whole, options, strangers.clone(), Some(scope));
+            written_twice(theirs, expected, digester, progress, report).await?;
+        }
+    }
+    Ok(strangers)
 }
 
 /// Makes what a sync brought what the next one compares with.
@@ -263,8 +286,14 @@ async fn written_twice(
     let mut labels = HashMap::new();
     while let Some(chunk) = theirs.recv().await {
         for entry in chunk? {
-            if let Entry::Record(record, _) = entry {
-                labels.insert(digester.digest(&record).whole(), record.label());
+            match entry {
+                Entry::Record(record, _) => {
+                    labels.insert(digester.digest(&record).whole(), record.label());
+                }
+                Entry::Reject(reject) => {
+                    report.notes.push(format!("{} came in meanwhile: {}", reject.label, reject.why));
+                }
+                Entry::Folder(_) | Entry::Note(_) | Entry::Values(_) => {}
             }
         }
         check(progress)?;
@@ -496,13 +525,14 @@ impl Writing<'_> {
             ));
         }
         let scope = Arc::new(self.scope);
-        let (doubles, strangers) = self.sink.strangers(self.report.created, &scope).await?;
-        if doubles > 0 {
+        let came = self.sink.meanwhile(self.report.created, &scope).await?;
+        if came.doubles > 0 {
             self.report.notes.push(format!(
-                "{doubles} records were delivered twice on the way; the second ones are in the bin"
+                "{} records were delivered twice on the way; the second ones are in the bin",
+                came.doubles
             ));
         }
-        Ok(Written { report: self.report, expected: self.expected, scope, sample: self.sample, strangers })
+        Ok(Written { report: self.report, expected: self.expected, scope, sample: self.sample, came })
     }
 }
 
@@ -514,8 +544,7 @@ struct Written {
     /// Where that stands.
     scope: Arc<Scope>,
     sample: Option<Sample>,
-    /// Items that came in meanwhile, and not by this job.
-    strangers: HashSet<String>,
+    came: Meanwhile,
 }
 
 fn changed(from: &Endpoint) -> Error {
