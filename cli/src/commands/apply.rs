@@ -1,7 +1,7 @@
 //! `--plan-to FILE` and `apply FILE`: a plan that is looked at first, by somebody else perhaps, and then done as it stands.
 //!
-//! The file holds the command, the folder that it was typed in, what it would do, and a digest of the source and the sink as
-//! far as that depends on them. Where either is not as it was, nothing is written. It holds names and counts, no secret; but
+//! The file holds the command, the folder that it was typed in, what it would do, and a digest of these two, the source and the
+//! sink as far as that depends on them. Where any is not as it was, nothing is written. It holds names and counts, no secret; but
 //! where the sink's user has no keys, whoever holds it can try whether a guess at *all* of what is carried is right, as the
 //! digest's key is in it.
 
@@ -83,6 +83,14 @@ fn without_plan(words: &[String]) -> Vec<String> {
         }
     }
     kept
+}
+
+/// What the plan is of: the words of the command, and the folder that it is typed in.
+pub fn plan_of(jobs: &Jobs) -> Result<Vec<String>> {
+    let folder = std::env::current_dir().map_err(|error| Error::io(".", error))?;
+    let mut words = without_plan(jobs.words());
+    words.push(folder.display().to_string());
+    Ok(words)
 }
 
 /// Does what a plan says.

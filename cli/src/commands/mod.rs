@@ -223,7 +223,11 @@ async fn carry(
         return show_plan(typed, from, to, options, jobs, output).await;
     }
     let progress = Shown::new(output);
-    let report = jobs.run(from, to, options, &progress).await?;
+    let approved = match &options.approved {
+        Some(_) => Some(Options { plan_of: apply::plan_of(jobs)?, ..options.clone() }),
+        None => None,
+    };
+    let report = jobs.run(from, to, approved.as_ref().unwrap_or(options), &progress).await?;
     drop(progress);
     // A result that shares standard output with the records would spoil both.
     if matches!(to, Endpoint::File { path, .. } if files::sink::is_standard_output(path)) {
@@ -250,7 +254,7 @@ async fn show_plan(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
-    let mut options = options.clone();
+    let mut options = Options { plan_of: apply::plan_of(jobs)?, ..options.clone() };
     let has_keys = to.environment().is_some_and(|sink| sink.unlocked().is_ok() && sink.encrypts());
     if let (Some(_), false) = (typed.plan_to, has_keys) {
         options.plan_key = Some(keyferry_core::crypto::generate::key()?);

@@ -204,6 +204,8 @@ pub struct Options {
     /// What a plan's digest is taken under where the sink's user has no keys; those of other sinks are under a key that only
     /// the user can derive.
     pub plan_key: Option<SecretString>,
+    /// What a plan is the plan of: the words of its command, and where they were typed. Another command, another digest.
+    pub plan_of: Vec<String>,
     /// How fast an earlier job wrote to the sink, for a plan's estimate.
     pub pace: Option<Pace>,
     /// Where the transfer is written down, so that it can be resumed and undone.

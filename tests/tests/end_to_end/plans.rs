@@ -72,6 +72,26 @@ fn a_plan_is_not_done_once_source_or_sink_changed() {
     scene.run(&["apply", "plan.json"]).succeeds();
 }
 
+/// Whoever gets at the file of a plan that others approved changes nothing of what is done.
+#[test]
+fn another_command_is_another_plan() {
+    let scene = Scene::with_environments(&["a"]);
+    let (old, new) = (scene.file("o.csv", CSV.replace("hidden-3", "old")), scene.file("s.csv", CSV));
+    scene.run(&["import", old, "embedded:a"]).succeeds();
+    scene.run(&["import", new, "embedded:a", "--on-conflict", "skip", "--plan-to", "plan.json"]).exits(3);
+    for (number, with) in [(4, "update"), (4, "duplicate"), (1, "o.csv"), (3, "--structure=keep")] {
+        let mut plan = planned(&scene);
+        plan["command"][number] = with.into();
+        if with.starts_with("--") {
+            plan["command"][4] = "--allow-unencrypted-target".into();
+        }
+        let _ = scene.file("altered.json", plan.to_string());
+        scene.run(&["apply", "altered.json"]).exits(1).says("not what it was");
+    }
+    scene.run(&["verify", old, "embedded:a"]).succeeds();
+    scene.run(&["apply", "plan.json"]).exits(3);
+}
+
 #[test]
 fn a_plan_for_a_sink_without_keys_brings_its_own() {
     let scene = Scene::new();
@@ -92,6 +112,9 @@ fn what_is_read_once_cannot_be_planned_for_later() {
     scene.run(&["apply", "plan.json"]).exits(1).says("no plan");
     let _ = scene.file("plan.json", "{\"plan_version\":9,\"command\":[],\"folder\":\"\",\"digest\":\"\"}");
     scene.run(&["apply", "plan.json"]).exits(1).says("another version");
+    let deep = format!("{{\"plan_version\":1,\"plan\":{}", "[".repeat(100_000));
+    let _ = scene.file("plan.json", deep);
+    scene.run(&["apply", "plan.json"]).exits(1).says("no plan");
     let other = r#"{"plan_version":1,"command":["ls","embedded:a"],"folder":".","digest":""}"#;
     let _ = scene.file("plan.json", other);
     scene.run(&["apply", "plan.json"]).exits(2).says("does not transfer");

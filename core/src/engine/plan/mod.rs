@@ -74,9 +74,12 @@ pub struct Plan {
     /// What the source and the sink hold as far as the plan depends on it: another digest, another plan. 64 hexadecimal
     /// digits under a key, see [`Options::plan_key`]; without any the key is random, and the digest good for nothing.
     pub digest: String,
-    /// The same while it is taken.
+    /// What of it depends on the records, while it is taken.
     #[serde(skip)]
     set: SetDigest,
+    /// See [`Options::plan_of`].
+    #[serde(skip)]
+    of: Vec<String>,
     #[serde(skip)]
     places: Places,
     #[serde(skip)]
@@ -318,7 +321,12 @@ impl Plan {
             self.set.add([&b"rights"[..], digest.as_bytes()]);
             self.rights = Some(rights);
         }
-        self.digest = self.set.to_hex();
+        // Whoever gets at the file could write another command into it: the sum is not in the file, so that nobody without the
+        // key finds the digest of that.
+        let mut whole = SetDigest::default();
+        let sum = self.set.to_hex();
+        whole.add([sum.as_bytes()].into_iter().chain(self.of.iter().map(String::as_bytes)));
+        self.digest = whole.to_hex();
         Ok(())
     }
 
@@ -339,7 +347,7 @@ impl Plan {
         }
         Err(Error::new(
             ErrorKind::Conflict,
-            "the source or the sink is not what it was when the plan was made; nothing was written",
+            "the source, the sink or the command is not what it was when the plan was made; nothing was written",
         )
         .next_step("make the plan anew with --plan-to, and look at what became different"))
     }
@@ -424,7 +432,8 @@ pub(crate) async fn make_plan(
     digester: &Digester,
 ) -> Result<Plan> {
     progress.begin(Step::Planning, None);
-    let mut plan = Plan { on_conflict: options.on_conflict.name(), ..Plan::default() };
+    let mut plan =
+        Plan { on_conflict: options.on_conflict.name(), of: options.plan_of.clone(), ..Plan::default() };
     plan.notes.extend(options.joins.iter().flat_map(|joins| joins.sentences().iter().cloned()));
     let mut vaults = Vaults::of(from, to).await?;
     let (wanted, places) = wanted(&mut plan, &mut vaults, (from, to), options, progress, digester).await?;
