@@ -25,6 +25,24 @@ struct Answered {
     key: Option<String>,
     #[pyo3(item("passwordEncrypted"))]
     password: Option<String>,
+    customs: Option<Vec<Field>>,
+}
+
+/// A custom field of it.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Field {
+    name: Option<String>,
+    #[pyo3(item("type"))]
+    kind: Option<String>,
+    value: Option<String>,
+}
+
+impl Field {
+    fn as_json(&self) -> serde_json::Value {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        json!({ "name": text(&self.name), "type": text(&self.kind), "value": text(&self.value) })
+    }
 }
 
 #[pymethods]
@@ -51,15 +69,22 @@ impl Pins {
             let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
             let (Some(wrapped), Some(key)) = (given(&item.wrapped), given(&item.key)) else {
                 // A record without secrets has no key.
-                return match given(&item.password) {
-                    Some(_) => self.0.vault_agrees(&item.vault, None).map(drop).raise(),
-                    None => Ok(()),
+                let holds_secrets =
+                    given(&item.password).is_some() || item.customs.is_some_and(|all| !all.is_empty());
+                return if holds_secrets {
+                    self.0.vault_agrees(&item.vault, None).map(drop).raise()
+                } else {
+                    Ok(())
                 };
             };
             let vault_key = unwrap(&wrapped, private_pem)?;
             self.0.vault_agrees(&item.vault, Some(&vault_key)).raise()?;
             envelope::decrypt_text(&key, &vault_key).raise()?;
-            let sealed = json!({ "id": item.id, "vaultId": item.vault, "keyEncrypted": key });
+            let customs: Vec<_> = item.customs.iter().flatten().map(Field::as_json).collect();
+            let sealed = json!({
+                "id": item.id, "vaultId": item.vault, "keyEncrypted": key, "passwordEncrypted": item.password,
+                "customs": customs,
+            });
             let sealed = serde_json::from_value(sealed)
                 .map_err(|error| Error::new(ErrorKind::Protocol, "the answer is no item").because(error))
                 .raise()?;

@@ -362,6 +362,31 @@ def test_the_sdk_wraps_a_new_vaults_key_for_its_user_alone(served, tmp_path, mon
         assert not proxy.wrote
 
 
+def test_fields_in_the_clear_are_refused_as_a_password_is(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("KEYFERRY_JOURNAL", str(tmp_path / "journal.db"))
+    server = served()
+    proxy = Proxy(server["url"], {})
+
+    def in_the_clear(answer, _):
+        for response in answer.get("responses", []) + [{"body": answer}]:
+            item = response["body"]
+            if isinstance(item, dict) and item.get("customs"):
+                item["keyEncrypted"] = item["passwordEncrypted"] = None
+                item["customs"] = [{"name": "cGlu", "type": "dGV4dA==", "value": "d2hhdCBpdCBsaWtlcw=="}]
+
+    client = PassworkClient(proxy.url)
+    client.set_tokens(server["access_token"], server["refresh_token"])
+    client.set_master_key(server["master_key"])
+    with keyferry.passwork.accelerate():
+        vault = client.create_vault("V")
+        custom = {"name": "pin", "type": "text", "value": "1234"}
+        item = client.create_item({"vaultId": vault, "name": "n", "password": "p", "customs": [custom]})
+        assert client.get_item(item)["customs"][0]["value"] == "1234"
+        proxy.lie = in_the_clear
+        with pytest.raises(errors.PermissionDeniedError):
+            client.get_item(item)
+
+
 def test_marks_are_required_by_a_variable(served, tmp_path, monkeypatch):
     server = served()
     proxy = Proxy(server["url"], {})

@@ -166,7 +166,7 @@ def _comes(pins: _native.Pins, answer: Any, private_key: str) -> None:
             _comes(pins, one, private_key)
     elif isinstance(answer, dict):
         if "vaultMasterKeyEncrypted" in answer and answer.get("vaultId") and answer.get("id"):
-            named = {name: answer.get(name) for name in ("keyEncrypted", "passwordEncrypted")}
+            named = {name: answer.get(name) for name in ("keyEncrypted", "passwordEncrypted", "customs")}
             pins.item({**answer, **named}, private_key)
         elif "masterKeyEncrypted" in answer and answer.get("id"):
             pins.vault(answer["id"], answer["masterKeyEncrypted"], private_key)
