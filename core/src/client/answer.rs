@@ -1,7 +1,6 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use crate::client::session::Credentials;
-use crate::client::{Body, Call, echo};
+use crate::client::{Body, Call, Credentials, echo};
 use crate::error::Place;
 use crate::model::visible::visible;
 use crate::{Error, ErrorKind, Result};

@@ -1,6 +1,6 @@
 //! What a server repeats of a request in its errors: tokens and secrets stay out of what people, logs and reports show.
 
-use crate::client::session::Credentials;
+use crate::client::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_api::error::ErrorBody;

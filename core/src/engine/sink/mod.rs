@@ -537,6 +537,7 @@ impl Writer {
         for (index, result) in which.into_iter().zip(self.client().create_items_once(&anew, &under).await) {
             results[index] = result;
         }
+        self.refuse_known(results);
     }
 
     /// Sends anew, as another of those alike, what was answered with an item that the plan had counted: it is one of the
