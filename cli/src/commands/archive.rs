@@ -27,7 +27,8 @@ pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output)
         Archive::Create(create) => self::create(create, config, jobs, output).await,
         Archive::List(file) => list(&file, config, jobs, output).await,
         Archive::Verify(file) => verify(&file, config, jobs, output).await,
-        Archive::Extract(extract) => self::extract(extract, config, jobs, output).await,
+        // Boxed, because options are large.
+        Archive::Extract(extract) => Box::pin(self::extract(extract, config, jobs, output)).await,
     }
 }
 

@@ -218,16 +218,13 @@ async fn carry(
     // Before what the sink holds is read, which may take long.
     options.filter.check(from)?;
     say_if_typed(from, output);
-    let options = &Options { archive: with_keys(&options.archive, [to, from], jobs)?, ..options.clone() };
+    let (archive, plan_of) = (with_keys(&options.archive, [to, from], jobs)?, apply::plan_of(jobs)?);
+    let options = &Options { archive, plan_of, ..options.clone() };
     if typed.dry_run || typed.plan_to.is_some() {
         return show_plan(typed, from, to, options, jobs, output).await;
     }
     let progress = Shown::new(output);
-    let approved = match &options.approved {
-        Some(_) => Some(Options { plan_of: apply::plan_of(jobs)?, ..options.clone() }),
-        None => None,
-    };
-    let report = jobs.run(from, to, approved.as_ref().unwrap_or(options), &progress).await?;
+    let report = jobs.run(from, to, options, &progress).await?;
     drop(progress);
     // A result that shares standard output with the records would spoil both.
     if matches!(to, Endpoint::File { path, .. } if files::sink::is_standard_output(path)) {
@@ -254,7 +251,7 @@ async fn show_plan(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
-    let mut options = Options { plan_of: apply::plan_of(jobs)?, ..options.clone() };
+    let mut options = options.clone();
     let has_keys = to.environment().is_some_and(|sink| sink.unlocked().is_ok() && sink.encrypts());
     if let (Some(_), false) = (typed.plan_to, has_keys) {
         options.plan_key = Some(keyferry_core::crypto::generate::key()?);

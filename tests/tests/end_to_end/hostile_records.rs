@@ -47,11 +47,7 @@ fn renumbered(answer: &mut Value) {
 /// Every item whole in an answer that is the first record.
 fn each(answer: &mut Value, change: fn(&mut Value)) {
     match answer {
-        Value::Object(members) if members.contains_key("customs") => {
-            if members["id"] == id(0) {
-                change(answer);
-            }
-        }
+        Value::Object(members) if members.contains_key("customs") && members["id"] == id(0) => change(answer),
         Value::Object(members) => members.values_mut().for_each(|value| each(value, change)),
         Value::Array(list) => list.iter_mut().for_each(|value| each(value, change)),
         _ => {}
@@ -245,17 +241,19 @@ fn new_records_have_ids_of_their_own() {
     let line = |n| format!("{{\"vault\":\"V\",\"name\":\"r{n}\",\"password\":\"p{n}\"}}\n");
     let _ = scene.file("many.jsonl", (0..20).map(line).collect::<String>());
     let served = Served::new(&scene, "a", "on");
-    let lie = Fault::Lie(|answer| {
+    let fault = Fault::Lie(|answer| {
         let made = answer["responses"].as_array_mut().unwrap();
         if let Some(id) =
             made[0]["body"].as_object().filter(|body| body.len() == 1).map(|body| body["id"].clone())
         {
-            made.iter_mut().for_each(|one| one["body"]["id"] = id.clone());
+            for one in made {
+                one["body"]["id"] = id.clone();
+            }
         }
     });
     let proxy = Proxy::before_another_server(
         &served.url,
-        Box::new(move |asked: &Asked| (asked.path == "/api/v1/batch").then_some(lie)),
+        Box::new(move |asked: &Asked| (asked.path == "/api/v1/batch").then_some(fault)),
     );
     let run = |words: &[&str]| scene.finish(served.command(&scene, words));
     run(&["--timeout", "2", "import", "many.jsonl", &proxy.url]).succeeds();
@@ -275,7 +273,7 @@ fn every_key_is_said_to_be_used_and_that_ends() {
     let find = ["api", "--from", "embedded:a", "--endpoint", "v1/items/search?query=r0"];
     let found = scene.run(&find).succeeds().json();
     MADE.get_or_init(|| found["items"][0]["id"].as_str().unwrap().to_owned());
-    let lie = Fault::Lie(|answer| {
+    let fault = Fault::Lie(|answer| {
         for one in answer["responses"].as_array_mut().unwrap() {
             if one["body"].as_object().is_some_and(|body| body.len() == 1) {
                 let error =
@@ -284,7 +282,7 @@ fn every_key_is_said_to_be_used_and_that_ends() {
             }
         }
     });
-    let plan = move |asked: &Asked| (asked.path == "/api/v1/batch").then_some(lie);
+    let plan = move |asked: &Asked| (asked.path == "/api/v1/batch").then_some(fault);
     let proxy = Proxy::new(&served.url, Box::new(plan));
     let words = ["--timeout", "2", "import", "new.jsonl", &proxy.url];
     scene.finish(served.command(&scene, &words)).exits(1).says("which nobody sent before");
