@@ -7,7 +7,7 @@
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserId, VaultId};
 use keyferry_api::vault::Role;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{Connection, Optional as _, params};
 
 /// Whose request it is.
 #[derive(Clone)]
@@ -74,7 +74,7 @@ pub(crate) const FOLDER_ROLES: &str = "WITH RECURSIVE
       SELECT vault_id, role FROM vault_users
       WHERE user_id = ?1 AND vault_id IN (SELECT vault_id FROM folder_users WHERE user_id = ?1)),
     access (folder_id, parent, role) AS (
-      SELECT f.id, NULL, coalesce(g.role, l.role) FROM folders f JOIN limited l ON l.vault_id = f.vault_id
+      SELECT f.id, f.parent_folder_id, coalesce(g.role, l.role) FROM folders f JOIN limited l ON l.vault_id = f.vault_id
         LEFT JOIN folder_users g ON g.folder_id = f.id AND g.user_id = ?1 AND g.vault_id = f.vault_id
         WHERE f.parent_folder_id IS NULL
       UNION ALL

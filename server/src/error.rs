@@ -1,5 +1,6 @@
 //! What can go wrong, for the crate's caller ([`Error`]) and on the wire (`Refusal`).
 
+use crate::sql::DatabaseError;
 use http::{HeaderName, StatusCode};
 use keyferry_api::error::{ErrorBody, ErrorEntry, code};
 use std::borrow::Cow;
@@ -11,7 +12,7 @@ pub enum Error {
     /// The file system said no.
     Io(std::io::Error),
     /// The database said no.
-    Database(rusqlite::Error),
+    Database(DatabaseError),
     /// There is an environment in this folder already.
     AlreadyThere(PathBuf),
     /// There is no environment in this folder.
@@ -20,6 +21,8 @@ pub enum Error {
     Validation(String),
     /// The environment was made by a newer version of this program.
     TooNew(i64),
+    /// The environment is on a server that makes copies by its own means.
+    NoBackup,
 }
 
 impl std::fmt::Display for Error {
@@ -33,6 +36,9 @@ impl std::fmt::Display for Error {
             Self::TooNew(version) => {
                 write!(f, "the environment was made by a newer version (schema {version})")
             }
+            Self::NoBackup => f.write_str(
+                "this environment is in a PostgreSQL database: pg_dump, or the copies that its server keeps, are its backup",
+            ),
         }
     }
 }
@@ -53,9 +59,15 @@ impl From<std::io::Error> for Error {
     }
 }
 
+impl From<DatabaseError> for Error {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error)
+        Self::Database(error.into())
     }
 }
 
@@ -73,7 +85,7 @@ impl From<Refusal> for Error {
 #[derive(Debug)]
 pub(crate) enum Refusal {
     Answer(Answer),
-    Database(rusqlite::Error),
+    Database(DatabaseError),
 }
 
 /// A refusal in the words of the wire.
@@ -91,8 +103,11 @@ pub(crate) struct Answer {
 
 pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
 
-impl From<rusqlite::Error> for Refusal {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<DatabaseError> for Refusal {
+    fn from(error: DatabaseError) -> Self {
+        if error.is_nul() {
+            return Self::malformed("Texts hold no NUL character.");
+        }
         Self::Database(error)
     }
 }
@@ -167,17 +182,31 @@ impl Refusal {
         match self {
             Self::Answer(answer) => answer,
             Self::Database(error) => {
-                let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
-                let (status, code, message) = if full {
+                let (status, code, message) = if error.is_full() {
                     (
                         StatusCode::INSUFFICIENT_STORAGE,
                         code::STORAGE_FULL,
                         "The disk under the environment is full.",
                     )
+                } else if error.is_unsettled() {
+                    (
+                        // As from a gateway: the request may have been carried out.
+                        StatusCode::GATEWAY_TIMEOUT,
+                        code::INTERNAL_ERROR,
+                        "The database did not say whether it kept this: look before you ask again, or name an Idempotency-Key.",
+                    )
+                } else if error.is_away() {
+                    (
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        code::INTERNAL_ERROR,
+                        "The database is out of reach; nothing was changed.",
+                    )
                 } else {
                     (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL_ERROR, "The server failed.")
                 };
-                Answer { status, code, field: None, message: message.to_owned(), header: None, made: None }
+                let header = error.is_away().then(|| Box::new((http::header::RETRY_AFTER, "1".to_owned())));
+                tracing::error!(%error, "the database failed");
+                Answer { status, code, field: None, message: message.to_owned(), header, made: None }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The embedded environment: Passwork's HTTP API v1 over one `SQLite` file.
+//! The embedded environment: Passwork's HTTP API v1 over one `SQLite` file, or over a PostgreSQL database.
 //!
 //! It is zero-knowledge by construction: the crate does not link the code that could decrypt.
 //! What it stores is what clients send: envelopes, wrapped keys, and Argon2id of login passwords.
@@ -27,10 +27,12 @@ mod limits;
 mod listen;
 mod openapi;
 mod routes;
+mod sql;
 mod store;
 
 pub use error::Error;
 pub use listen::{Certificate, listen};
+pub use sql::{Address, AddressError, DatabaseError};
 
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};
@@ -161,7 +163,7 @@ impl Environment {
         let made = Store::open(&path).and_then(|store| {
             store.write(|conn| {
                 conn.execute(
-                    "INSERT INTO environment (only, client_encryption) VALUES (1, ?1)",
+                    "INSERT INTO environment (\"only\", client_encryption) VALUES (1, ?1)",
                     [client_encryption],
                 )
                 .map_err(Error::Database)
@@ -186,7 +188,21 @@ impl Environment {
         if !path.is_file() {
             return Err(Error::NotThere(dir.to_owned()));
         }
-        let store = Store::open(&path)?;
+        Self::of(Store::open(&path)?)
+    }
+
+    /// Makes an environment in a PostgreSQL database, which may not hold one yet: all of it, or nothing.
+    pub fn create_on(address: &Address, client_encryption: bool) -> Result<Self, Error> {
+        let store = Store::create_on(address, client_encryption)?;
+        Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
+    }
+
+    /// Opens the environment in a PostgreSQL database. Any number of servers may do so at once.
+    pub fn open_on(address: &Address) -> Result<Self, Error> {
+        Self::of(Store::open_on(address)?)
+    }
+
+    fn of(store: Store) -> Result<Self, Error> {
         let client_encryption = store.read(|conn| {
             conn.query_row("SELECT client_encryption FROM environment", [], |row| row.get(0))
                 .map_err(Error::Database)
@@ -234,6 +250,7 @@ impl Environment {
         Router::new()
             .route("/health", get(health))
             .route("/healthz", get(health))
+            .route("/health/live", get(async || Json(serde_json::json!({ "status": "ok" }))))
             .route("/", get(async || Redirect::temporary("api/docs")))
             .route(
                 "/api/openapi.json",
@@ -298,7 +315,7 @@ fn flush(store: &Store, reads: &Mutex<Vec<Event>>) -> Result<(), Error> {
 
 /// Whether the environment can be read.
 async fn health(State(front): State<Arc<Front>>) -> Response {
-    let work = move || front.environment.store().read(|conn| conn.query_row("SELECT 1", [], |_| Ok(())));
+    let work = move || front.environment.store().read(|conn| conn.query_row("SELECT 1 FROM environment", [], |_| Ok(())));
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(())) => Json(serde_json::json!({ "status": "ok" })).into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({ "status": "failing" })))

@@ -143,17 +143,17 @@ fn one(context: &Context<'_>, text: &Body, request: BatchRequest<'_>) -> Result<
         index_texts(context.conn)?;
         return attempt(request);
     }
-    context.conn.prepare_cached("SAVEPOINT request")?.execute([])?;
+    context.conn.savepoint("request")?;
     let result = attempt(request);
     // A new item changes no place, and no right.
     if (endpoint.method, endpoint.path) != ("POST", "/items") {
         context.forget_places();
     }
     if matches!(result, Err(Refusal::Answer(_))) {
-        context.conn.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        context.conn.roll_back_to("request")?;
     }
     if !matches!(result, Err(Refusal::Database(_))) {
-        context.conn.prepare_cached("RELEASE request")?.execute([])?;
+        context.conn.release("request")?;
     }
     result
 }

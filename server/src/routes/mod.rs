@@ -50,7 +50,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use keyferry_api::wrapping::Wrapped;
 use keyferry_api::{List, RESPONSE_FORMAT_HEADER};
-use rusqlite::Connection;
+use crate::sql::Connection;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, header};
 use keyferry_api::error::code;
 use keyferry_api::session::browser;
 use keyferry_api::{EXTENSIONS_HEADER, MASTER_KEY_HASH_HEADER};
-use rusqlite::Connection;
+use crate::sql::Connection;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
 

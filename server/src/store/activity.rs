@@ -7,11 +7,11 @@ use crate::id::{UserId, VaultId, now};
 use crate::json::{Object, text};
 use data_encoding::HEXLOWER;
 use keyferry_api::activity::ActivityCheck;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row, params, params_from_iter};
+use crate::sql::{DatabaseError, Connection, Row, params, ToSql};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 /// Something that was done, not yet in the log.
 pub(crate) struct Event {
@@ -122,9 +122,12 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
             sql.extend([" AND ", &condition.replace('?', &format!("?{}", values.len()))]);
         }
     }
-    sql.extend([" ORDER BY seq LIMIT ", &filter.limit.to_string(), " OFFSET ", &filter.offset.to_string()]);
+    values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
+    values.push(Box::new(filter.offset));
+    // Writing into a text does not fail.
+    let _ = write!(sql, " ORDER BY seq LIMIT ?{} OFFSET ?{}", values.len() - 1, values.len());
     let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
+    let mut rows = statement.query(&*values)?;
     let mut out = br#"{"items":["#.to_vec();
     let mut first = true;
     while let Some(row) = rows.next()? {
@@ -135,13 +138,13 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
         let hash: Vec<u8> = row.get(7)?;
         let mut object = Object::new(&mut out);
         object
-            .put("seq", &row.get::<_, i64>(0)?)?
-            .put("at", &row.get::<_, i64>(1)?)?
-            .put("userId", &shown_at(row, 2)?)?
-            .put("action", &shown_at(row, 3)?)?
-            .put("object", &shown_at(row, 4)?)?
-            .put("vaultId", &shown_at(row, 5)?)?
-            .put("address", &shown_at(row, 6)?)?
+            .put("seq", &row.get::<i64>(0)?)?
+            .put("at", &row.get::<i64>(1)?)?
+            .put("userId", &shown_at(&row, 2)?)?
+            .put("action", &shown_at(&row, 3)?)?
+            .put("object", &shown_at(&row, 4)?)?
+            .put("vaultId", &shown_at(&row, 5)?)?
+            .put("address", &shown_at(&row, 6)?)?
             .put("hash", &HEXLOWER.encode(&hash))?;
         object.end();
     }
@@ -150,13 +153,13 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
 }
 
 /// Whatever stands there: an entry that was tampered with is shown too.
-fn shown_at<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<Cow<'a, str>>> {
-    let bytes = row.get_ref(index)?.as_bytes_or_null().map_err(rusqlite::Error::from)?;
+fn shown_at<'a>(row: &Row<'a>, index: usize) -> Result<Option<Cow<'a, str>>> {
+    let bytes = row.get_ref(index)?.as_bytes_or_null().map_err(DatabaseError::from)?;
     Ok(bytes.map(String::from_utf8_lossy))
 }
 
-fn text_at<'a>(row: &'a Row<'_>, index: usize) -> Result<Option<&'a str>> {
-    row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+fn text_at<'a>(row: &Row<'a>, index: usize) -> Result<Option<&'a str>> {
+    Ok(row.text(index)?)
 }
 
 /// The hash of an entry, if it is the one that follows from its content and from the hash before.
@@ -187,7 +190,7 @@ pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
     while let Some(row) = rows.next()? {
         seen += 1;
         // What cannot even be read was not written here.
-        let Ok(Some(hash)) = linked(row, seen, &before) else {
+        let Ok(Some(hash)) = linked(&row, seen, &before) else {
             broken = Some(seen);
             break;
         };

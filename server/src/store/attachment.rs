@@ -4,7 +4,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId};
 use crate::json::Object;
 use keyferry_api::item::Attachment;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{Connection, Optional as _, params};
 
 /// 5 MiB of content after base64, AES, base64 again and base32, and some room.
 const LARGEST_ENCRYPTED: usize = 16 << 20;
@@ -23,18 +23,23 @@ pub(crate) fn add(
         if attachment.encrypted_data.len() > largest {
             return Err(Refusal::invalid("attachments", "An attachment holds at most 5 MiB."));
         }
-        conn.prepare_cached(
-            "INSERT INTO attachments (id, item_id, name, encrypted_key, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
-            AttachmentId::fresh()?,
-            item,
-            attachment.name,
-            attachment.encrypted_key,
-            attachment.hash
-        ])?;
+        let seq: i64 = conn
+            .prepare_cached(
+                "INSERT INTO attachments (id, item_id, name, encrypted_key, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+                 RETURNING seq",
+            )?
+            .query_row(
+                params![
+                    AttachmentId::fresh()?,
+                    item,
+                    attachment.name,
+                    attachment.encrypted_key,
+                    attachment.hash
+                ],
+                |row| row.get(0),
+            )?;
         conn.prepare_cached("INSERT INTO attachment_data (attachment, encrypted_data) VALUES (?1, ?2)")?
-            .execute(params![conn.last_insert_rowid(), attachment.encrypted_data])?;
+            .execute(params![seq, attachment.encrypted_data])?;
     }
     Ok(())
 }
@@ -54,10 +59,10 @@ pub(crate) fn list(conn: &Connection, item: &ItemId, among: Option<&str>) -> Res
         }
         let mut object = Object::new(&mut out);
         object
-            .put("id", &row.get::<_, String>(0)?)?
-            .put("name", &row.get::<_, String>(1)?)?
-            .put("encryptedKey", &row.get::<_, String>(2)?)?
-            .put("hash", &row.get::<_, String>(3)?)?;
+            .put("id", &row.get::<String>(0)?)?
+            .put("name", &row.get::<String>(1)?)?
+            .put("encryptedKey", &row.get::<String>(2)?)?
+            .put("hash", &row.get::<String>(3)?)?;
         object.end();
     }
     out.push(b']');

@@ -5,7 +5,7 @@ use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, ItemId, VaultId};
 use keyferry_api::bin::{BinItem, BinKind};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{Connection, Optional as _, params};
 
 /// A deletion, with the place that what was deleted had.
 pub(crate) struct Found {
@@ -30,7 +30,7 @@ pub(crate) fn find(conn: &Connection, caller: &Caller, id: &BinItemId) -> Result
     let folder: Option<FolderId> = conn
         .prepare_cached(
             "SELECT f.id FROM folders f LEFT JOIN folders p ON p.id = f.parent_folder_id
-             WHERE f.bin_item_id = ?1 AND p.bin_item_id IS NOT ?1",
+             WHERE f.bin_item_id = ?1 AND p.bin_item_id IS DISTINCT FROM ?1",
         )?
         .query_row([id], |row| row.get(0))
         .optional()?;
@@ -58,7 +58,7 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, vault: Option<&VaultId>) 
          ORDER BY deleted_at, id",
     )?;
     let rows = statement.query_map(params![caller.user, vault], |row| {
-        Ok((row.get::<_, BinItemId>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        Ok((row.get::<BinItemId>(0)?, row.get::<String>(1)?, row.get::<i64>(2)?))
     })?;
     let mut items = Vec::new();
     for row in rows {
@@ -107,9 +107,9 @@ pub(crate) fn purge(conn: &Connection, found: &Found) -> Result<()> {
     let others = conn
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM items i JOIN folders f ON f.id = i.folder_id
-                            WHERE f.bin_item_id = ?1 AND i.bin_item_id IS NOT ?1)
+                            WHERE f.bin_item_id = ?1 AND i.bin_item_id IS DISTINCT FROM ?1)
                  OR EXISTS (SELECT 1 FROM folders c JOIN folders f ON f.id = c.parent_folder_id
-                            WHERE f.bin_item_id = ?1 AND c.bin_item_id IS NOT ?1)",
+                            WHERE f.bin_item_id = ?1 AND c.bin_item_id IS DISTINCT FROM ?1)",
         )?
         .query_row([&found.id], |row| row.get(0))?;
     if others {

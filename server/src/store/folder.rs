@@ -12,7 +12,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
 use keyferry_api::folder::Folder;
 use keyferry_api::vault::{Role, VaultUser};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::sql::{self, Connection, Optional as _, Row, params};
 
 /// Makes a folder.
 pub(crate) fn create(conn: &Connection, place: &Place, name: &str) -> Result<FolderId> {
@@ -58,7 +58,7 @@ fn height(conn: &Connection, folder: &FolderId) -> Result<i64> {
         .query_row([folder], |row| row.get(0))?)
 }
 
-fn folder_row(row: &Row<'_>) -> rusqlite::Result<Folder> {
+fn folder_row(row: &Row<'_>) -> sql::Result<Folder> {
     Ok(Folder {
         id: row.get(0)?,
         name: row.get(1)?,
@@ -95,7 +95,7 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) 
     let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], |row| {
         Ok(Folder { permissions: permissions(role_of(row.get(4)?)), color: Some(0), ..folder_row(row)? })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// One folder with its path from the vault down.
@@ -152,7 +152,7 @@ pub(crate) fn users(conn: &Connection, folder: &FolderId) -> Result<Vec<VaultUse
     let rows = statement.query_map([folder], |row| {
         Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// Gives a user a role in a folder. The vault's administrators keep theirs everywhere.
@@ -176,12 +176,13 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, folder: &FolderId, grant: 
     check_copy(conn, owner, &user, grant.role, given.is_some())?;
     conn.prepare_cached(
         "INSERT INTO vault_users (vault_id, user_id, role, master_key_encrypted) VALUES (?1, ?2, 0, ?3)
-         ON CONFLICT (vault_id, user_id) DO UPDATE SET master_key_encrypted = coalesce(master_key_encrypted, ?3)",
+         ON CONFLICT (vault_id, user_id) DO UPDATE SET
+           master_key_encrypted = coalesce(vault_users.master_key_encrypted, ?3)",
     )?
     .execute(params![vault, user, given])?;
     conn.prepare_cached(
         "INSERT INTO folder_users (user_id, vault_id, folder_id, role, own_role) VALUES (?1, ?2, ?3, ?4, ?4)
-         ON CONFLICT DO UPDATE SET own_role = ?4",
+         ON CONFLICT (user_id, vault_id, folder_id) DO UPDATE SET own_role = ?4",
     )?
     .execute(params![user, vault, folder, role_number(grant.role)])?;
     settle(conn, vault, &user)

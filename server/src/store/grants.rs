@@ -8,7 +8,7 @@ use crate::store::group;
 use crate::store::rights::{keeping_administrators, settle};
 use crate::store::user::check_has_keys;
 use keyferry_api::vault::{GroupGranted, GroupRight, Role, WithoutKey};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::{self, Connection, Optional as _, params};
 use std::collections::BTreeMap;
 
 fn members(conn: &Connection, id: &UserGroupId) -> Result<Vec<UserId>> {
@@ -84,7 +84,7 @@ pub(crate) fn to_group_in_folder(
     change(conn, owner, &id, grant.master_keys_encrypted, || {
         conn.prepare_cached(
             "INSERT INTO folder_groups (group_id, vault_id, folder_id, role) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET role = ?4",
+             ON CONFLICT (group_id, vault_id, folder_id) DO UPDATE SET role = ?4",
         )?
         .execute(params![id, vault, folder, role_number(grant.role)])?;
         Ok(())
@@ -131,7 +131,7 @@ fn change(
 pub(crate) fn without_key(conn: &Connection, owner: &Owner) -> Result<Vec<WithoutKey>> {
     let mut statement = conn.prepare_cached(
         "SELECT u.id, u.username, u.full_name, u.public_key FROM vault_users v JOIN users u ON u.id = v.user_id
-         WHERE v.vault_id = ?1 AND v.master_key_encrypted IS NULL AND NOT u.blocked AND NOT u.deleted
+         WHERE v.vault_id = ?1 AND v.master_key_encrypted IS NULL AND u.blocked = 0 AND u.deleted = 0
          ORDER BY u.seq",
     )?;
     if !owner.is_encrypted() {
@@ -145,7 +145,7 @@ pub(crate) fn without_key(conn: &Connection, owner: &Owner) -> Result<Vec<Withou
             public_key: row.get(3)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// Gives copies of the key to users who have a right and none; their ids.
@@ -189,5 +189,5 @@ fn listed(conn: &Connection, sql: &str, id: &str) -> Result<Vec<GroupRight>> {
         let (group_id, role) = (row.get(0)?, role_of(row.get(1)?));
         Ok(GroupRight { group_id, role, master_keys_encrypted: BTreeMap::new() })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }

@@ -7,13 +7,13 @@ use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserGroupId, UserId};
 use keyferry_api::user::UserGroup;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// Every group with its members.
 pub(crate) fn list(conn: &Connection) -> Result<Vec<UserGroup>> {
     let mut statement = conn.prepare_cached("SELECT id, name FROM user_groups ORDER BY seq")?;
     let groups: Vec<(UserGroupId, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<sql::Result<_>>()?;
     groups
         .into_iter()
         .map(|(id, name)| Ok(UserGroup { user_ids: members(conn, &id)?, id: id.into(), name }))
@@ -33,7 +33,7 @@ pub(crate) fn get(conn: &Connection, id: &UserGroupId) -> Result<UserGroup> {
 fn members(conn: &Connection, id: &UserGroupId) -> Result<Vec<String>> {
     let mut statement =
         conn.prepare_cached("SELECT user_id FROM user_group_members WHERE group_id = ?1 ORDER BY user_id")?;
-    Ok(statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map([id], |row| row.get(0))?.collect::<sql::Result<_>>()?)
 }
 
 /// Makes a group without members.
@@ -78,7 +78,7 @@ pub(crate) fn change_members(
     get(conn, id)?;
     let vaults = vaults_of_group(conn, id)?;
     let sql = if add {
-        "INSERT OR IGNORE INTO user_group_members (group_id, user_id) VALUES (?1, ?2)"
+        "INSERT INTO user_group_members (group_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING"
     } else {
         "DELETE FROM user_group_members WHERE group_id = ?1 AND user_id = ?2"
     };

@@ -3,12 +3,13 @@
 use super::json_text;
 use crate::error::Result;
 use crate::limits::Kept;
-use rusqlite::{Connection, params};
+use crate::sql::{self, Connection, params};
 
 /// Keeps what is known of an account.
 pub(crate) fn keep(conn: &Connection, account: &Kept) -> Result<()> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO guesses (account, misses, next, known) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO guesses (account, misses, next, known) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (account) DO UPDATE SET misses = ?2, next = ?3, known = ?4",
     )?
     .execute(params![account.key, account.misses, account.next, json_text(&account.known)?])?;
     Ok(())
@@ -26,5 +27,5 @@ pub(crate) fn all(conn: &Connection) -> Result<Vec<Kept>> {
             known: serde_json::from_str(&known).unwrap_or_default(),
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }

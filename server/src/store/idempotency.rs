@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::id::{UserId, now};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// How long a key is kept, in seconds: 7 days.
 pub(crate) const KEPT: i64 = 7 * 24 * 60 * 60;
@@ -81,7 +81,7 @@ pub(crate) fn find(conn: &Connection, user: &UserId, key: &str, fingerprint: &[u
     while let Some(row) = rows.next()? {
         if row.get_ref(0)?.as_blob().is_ok_and(|held| held == fingerprint) {
             let answer: Option<String> = row.get(4)?;
-            return Ok(Found::Answer(match (answer, row.get::<_, Option<String>>(2)?) {
+            return Ok(Found::Answer(match (answer, row.get::<Option<String>>(2)?) {
                 (None, Some(made)) => Answer::Made(made),
                 (answer, _) => Answer::Text(answer.unwrap_or_default()),
             }));
@@ -112,15 +112,16 @@ pub(crate) fn keep(
     let state = state(conn, kind, made)?;
     // What is there of the same request is beyond its time.
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO idempotency_keys (user_id, key, fingerprint, kept_at, kind, made, state, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, kept_at, kind, made, state, answer)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (user_id, key, fingerprint) DO UPDATE SET kept_at = ?4, kind = ?5, made = ?6, state = ?7, answer = ?8",
     )?
     .execute(params![user, key, fingerprint, now(), kind, made, state, answer])?;
     Ok(())
 }
 
 /// Takes out a portion of what is beyond its time; says whether there may be more.
-pub(crate) fn forget_old(conn: &Connection) -> rusqlite::Result<bool> {
+pub(crate) fn forget_old(conn: &Connection) -> sql::Result<bool> {
     let before = now() - KEPT;
     let any = conn
         .prepare_cached("SELECT 1 FROM idempotency_keys WHERE kept_at <= ?1 LIMIT 1")?

@@ -8,7 +8,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{InboxItemId, ItemId, UserId, now};
 use crate::json::Object;
 use keyferry_api::inbox::{InboxInfo, NewInboxItem};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// Sends an item.
 pub(crate) fn create(
@@ -72,7 +72,7 @@ fn entries(conn: &Connection, column: &str, value: &str) -> Result<Vec<InboxInfo
             user_id: row.get(5)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// The item that was sent under this id.
@@ -95,17 +95,17 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
     let mut rows = statement.query(params![id, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("inbox item"))?;
     let text_at = |index: usize| -> Result<Option<&str>> {
-        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+        Ok(row.text(index)?)
     };
     let mut inbox = Vec::new();
     let mut key = Object::new(&mut inbox);
-    let sender = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<_, Option<bool>>(15)?)?;
+    let sender = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<Option<bool>>(15)?)?;
     key.put("id", id)?
         .put("access", "read")?
         .put("keyEncrypted", &text_at(8)?)?
         .put("senderId", &text_at(9)?)?
         .put_json("sender", &sender)
-        .put("createdAt", &row.get::<_, i64>(12)?)?
+        .put("createdAt", &row.get::<i64>(12)?)?
         .put("isViewed", &true)?
         .put("isUserNotified", &true)?;
     key.end();
@@ -118,13 +118,13 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
         .put("keyEncrypted", &text_at(8)?)?
         .put_json("fieldsOrder", text_at(17)?.unwrap_or("null").as_bytes())
         .put("isDeleted", &false)?
-        .put("isFavorite", &row.get::<_, bool>(16)?)?
+        .put("isFavorite", &row.get::<bool>(16)?)?
         .put("name", &text_at(0)?)?
         .put("login", &text_at(1)?)?
         .put("url", &text_at(2)?)?
         .put("description", &text_at(3)?)?
         .put_json("tags", text_at(4)?.unwrap_or("[]").as_bytes())
-        .put("color", &row.get::<_, i64>(5)?)?
+        .put("color", &row.get::<i64>(5)?)?
         .put("passwordEncrypted", &text_at(6)?)?
         .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())
         .put_json("attachments", &attachment::list(conn, &target.item, None)?)

@@ -12,9 +12,9 @@ use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
 use crate::json::Object;
 use keyferry_api::item::{Attachment, Custom, ItemDraft};
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, params, params_from_iter};
+use crate::sql::{self, Connection, params, ToSql};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// The order of fields as it is kept.
 fn fields_order(given: Option<Value>) -> Result<Option<String>> {
@@ -51,13 +51,14 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     check_tags(&tags)?;
     check_sealed(draft.password_encrypted.as_deref(), key.as_deref(), draft.customs.as_deref())?;
     let id = ItemId::fresh()?;
-    conn.prepare_cached(
+    let seq = conn
+        .prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
                             password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
                             fields_order)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15) RETURNING seq",
     )?
-    .execute(params![
+    .query_row(params![
         id,
         place.editor.vault(),
         place.folder,
@@ -73,8 +74,8 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
         now(),
         caller.user,
         fields_order(draft.fields_order)?
-    ])?;
-    index(conn, conn.last_insert_rowid(), &tags)?;
+    ], |row| row.get(0))?;
+    index(conn, seq, &tags)?;
     attachment::add(conn, place.editor.is_encrypted(), &id, draft.attachments.unwrap_or_default())?;
     if draft.is_favorite == Some(true) {
         set_favorite(conn, caller, &id, true)?;
@@ -84,9 +85,9 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
 
 /// Notes an item's texts for [`index_texts`], and its new tags in their own index.
 fn index(conn: &Connection, seq: i64, tags: &[String]) -> Result<()> {
-    conn.prepare_cached("INSERT OR IGNORE INTO unindexed (item) VALUES (?1)")?.execute([seq])?;
-    for tag in tags {
-        conn.prepare_cached("INSERT OR IGNORE INTO item_tags (tag, item) VALUES (?1, ?2)")?
+    conn.note_changed(seq);
+    for tag in BTreeSet::from_iter(tags) {
+        conn.prepare_cached("INSERT INTO item_tags (tag, item) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![tag, seq])?;
     }
     Ok(())
@@ -94,29 +95,26 @@ fn index(conn: &Connection, seq: i64, tags: &[String]) -> Result<()> {
 
 /// The items whose texts changed. From these few: `SQLite` would rather go through all items, which are in order already.
 const CHANGED: &str = "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
-    FROM unindexed u CROSS JOIN items i ON i.seq = u.item ORDER BY u.item";
+    FROM json_each(?1) u CROSS JOIN items i ON i.seq = CAST(u.value AS BIGINT)";
 
 /// Brings the index of texts up to date with every item that this transaction changed: before its end, and before it
 /// searches. All at once, as FTS5 writes down what it gathered at every savepoint of a batch.
-pub(crate) fn index_texts(conn: &Connection) -> rusqlite::Result<()> {
-    let any = conn.prepare_cached("SELECT 1 FROM unindexed LIMIT 1")?.exists([])?;
-    if !any {
+pub(crate) fn index_texts(conn: &Connection) -> sql::Result<()> {
+    let items = conn.take_changed();
+    if items.is_empty() {
         return Ok(());
     }
-    {
-        let mut changed = conn.prepare_cached(CHANGED)?;
-        let mut insert =
-            conn.prepare_cached("INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)")?;
-        let mut rows = changed.query([])?;
-        while let Some(row) = rows.next()? {
-            let mut texts = [None; 5];
-            for (index, text) in texts.iter_mut().enumerate() {
-                *text = row.get_ref(index + 1)?.as_str_or_null()?;
-            }
-            insert.execute(params![row.get::<_, i64>(0)?, lower_text(texts)])?;
+    let mut changed = conn.prepare_cached(CHANGED)?;
+    let mut insert = conn.prepare_cached(conn.dialect().index_text())?;
+    let list = items.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let mut rows = changed.query([format!("[{list}]")])?;
+    while let Some(row) = rows.next()? {
+        let mut texts = [None; 5];
+        for (index, text) in texts.iter_mut().enumerate() {
+            *text = row.text(index + 1)?;
         }
+        insert.execute(params![row.get::<i64>(0)?, lower_text(texts)])?;
     }
-    conn.prepare_cached("DELETE FROM unindexed")?.execute([])?;
     Ok(())
 }
 
@@ -262,7 +260,7 @@ pub(crate) fn update(
     values.push(Box::new(target.item.clone()));
     let seq: i64 = conn
         .prepare_cached(&format!("UPDATE items SET {set} WHERE id = ? RETURNING seq"))?
-        .query_row(params_from_iter(values), |row| row.get(0))?;
+        .query_row(&*values, |row| row.get(0))?;
     if new_tags.is_some() {
         conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
     }
@@ -329,7 +327,7 @@ pub(crate) fn relocate(
     snapshot::take(conn, &target.item)?;
     conn.prepare_cached(
         "UPDATE snapshots SET key_encrypted = ?2 WHERE item_id = ?1
-           AND key_encrypted IS (SELECT key_encrypted FROM items WHERE id = ?1)",
+           AND key_encrypted IS NOT DISTINCT FROM (SELECT key_encrypted FROM items WHERE id = ?1)",
     )?
     .execute(params![target.item, key])?;
     conn.prepare_cached(
@@ -350,27 +348,26 @@ pub(crate) fn copy(
 ) -> Result<ItemId> {
     let key = key_for(conn, target, place, key_encrypted)?;
     let id = ItemId::fresh()?;
-    conn.prepare_cached(
+    let seq: i64 = conn.prepare_cached(
         "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
                             password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
                             fields_order)
          SELECT ?2, ?3, ?4, name, login, url, description, tags, color, password_encrypted, ?5, customs, ?6, ?6, ?7,
                 fields_order
-         FROM items WHERE id = ?1",
+         FROM items WHERE id = ?1 RETURNING seq",
     )?
-    .execute(params![target.item, id, place.editor.vault(), place.folder, key, now(), caller.user])?;
-    let seq = conn.last_insert_rowid();
+    .query_row(params![target.item, id, place.editor.vault(), place.folder, key, now(), caller.user], |row| row.get(0))?;
     index(conn, seq, &[])?;
     conn.prepare_cached(
-        "INSERT OR IGNORE INTO item_tags (tag, item)
-         SELECT t.tag, ?2 FROM item_tags t JOIN items i ON i.seq = t.item WHERE i.id = ?1",
+        "INSERT INTO item_tags (tag, item)
+         SELECT t.tag, ?2 FROM item_tags t JOIN items i ON i.seq = t.item WHERE i.id = ?1 ON CONFLICT DO NOTHING",
     )?
     .execute(params![target.item, seq])?;
     let mut statement = conn.prepare_cached(
         "SELECT id FROM attachments WHERE item_id = ?1 AND removed_at IS NULL ORDER BY seq",
     )?;
     let attachments: Vec<AttachmentId> =
-        statement.query_map([&target.item], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        statement.query_map([&target.item], |row| row.get(0))?.collect::<sql::Result<_>>()?;
     for attachment in attachments {
         let attachment = attachment::get(conn, &target.item, &attachment, false)?;
         attachment::add(conn, target.encrypted, &id, vec![attachment])?;
@@ -391,7 +388,7 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
     let mut rows = statement.query(params![target.item, target.shown_vault(), caller.user])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("item"))?;
     let text_at = |index: usize| -> Result<Option<&str>> {
-        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+        Ok(row.text(index)?)
     };
     let (folder, key) = match &target.shortcut {
         Some(shortcut) => (shortcut.folder.as_ref().map(FolderId::as_str), shortcut.key_encrypted.as_deref()),
@@ -408,9 +405,9 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
         .put("url", &text_at(3)?)?
         .put("description", &text_at(4)?)?
         .put_json("tags", text_at(5)?.unwrap_or("[]").as_bytes())
-        .put("color", &row.get::<_, i64>(6)?)?
-        .put("isFavorite", &row.get::<_, bool>(13)?)?
-        .put("isDeleted", &row.get::<_, bool>(10)?)?
+        .put("color", &row.get::<i64>(6)?)?
+        .put("isFavorite", &row.get::<bool>(13)?)?
+        .put("isDeleted", &row.get::<bool>(10)?)?
         .put("passwordEncrypted", &text_at(7)?)?
         .put("keyEncrypted", &key)?
         .put_json("customs", text_at(9)?.unwrap_or("[]").as_bytes())
@@ -419,9 +416,9 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
         .put("vaultMasterKeyEncrypted", &text_at(14)?)?;
     if extensions {
         object
-            .put("createdAt", &row.get::<_, i64>(12)?)?
-            .put("updatedAt", &row.get::<_, i64>(11)?)?
-            .put("revision", &row.get::<_, i64>(15)?)?;
+            .put("createdAt", &row.get::<i64>(12)?)?
+            .put("updatedAt", &row.get::<i64>(11)?)?
+            .put("revision", &row.get::<i64>(15)?)?;
     }
     object.end();
     Ok(out)
@@ -437,15 +434,15 @@ pub(crate) fn delete(conn: &Connection, caller: &Caller, target: &Editable) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::CHANGED;
+    use super::{CHANGED, sql};
 
     #[test]
     fn a_commit_looks_at_what_it_changed_and_not_at_everything() {
         let folder = tempfile::tempdir().unwrap();
         let environment = crate::Environment::create(folder.path(), true).unwrap();
-        let steps = environment.store().write(|conn| {
-            let mut plan = conn.prepare(&format!("EXPLAIN QUERY PLAN {CHANGED}"))?;
-            plan.query_map([], |row| row.get::<_, String>(3))?.collect::<rusqlite::Result<Vec<_>>>()
+        let steps = environment.store().read(|conn| {
+            let mut plan = conn.prepare_cached(&format!("EXPLAIN QUERY PLAN {CHANGED}"))?;
+            plan.query_map(["[1]"], |row| row.get::<String>(3))?.collect::<sql::Result<Vec<_>>>()
         });
         let steps = steps.unwrap();
         assert!(steps.iter().any(|step| step.starts_with("SEARCH i ")), "{steps:?}");

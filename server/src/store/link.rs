@@ -10,7 +10,7 @@ use crate::id::{AttachmentId, ItemId, LinkId, UserId, VaultId, now, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyferry_api::link::{Expiration, Link, LinkKind, NewLink, OpenedLink};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{self, Connection, Optional as _, params};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn listed(conn: &Connection, sql: &str, of: &str) -> Result<Vec<Link>> {
             expires_at: row.get(4)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// The item of a link and who made the link; whether the caller may know is not decided here.

@@ -1,8 +1,10 @@
-//! The database: one writer, because `SQLite` has one, and a few readers that it does not block.
+//! The store: one writer at a time, because `SQLite` has one, and readers that it does not block. It is a file, or a
+//! PostgreSQL database, on which several servers may work.
 
 pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
+mod file;
 pub(crate) mod folder;
 pub(crate) mod grants;
 pub(crate) mod group;
@@ -11,10 +13,12 @@ pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
+mod migrations;
 pub(crate) mod place;
 pub(crate) mod rights;
 pub(crate) mod role;
 pub(crate) mod search;
+mod server;
 pub(crate) mod session;
 pub(crate) mod shortcut;
 pub(crate) mod snapshot;
@@ -24,108 +28,159 @@ pub(crate) mod user;
 pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
+use crate::sql::{Address, Begin, Connection, DatabaseError};
 use keyferry_api::item::Custom;
-use rusqlite::backup::Backup;
-use rusqlite::config::DbConfig;
-use rusqlite::functions::FunctionFlags;
-use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../migrations/0001_initial.sql"),
-    include_str!("../../migrations/0002_whole_api.sql"),
-    include_str!("../../migrations/0003_shortcut_creators.sql"),
-    include_str!("../../migrations/0004_session_families.sql"),
-    include_str!("../../migrations/0005_user_administration.sql"),
-    include_str!("../../migrations/0006_group_rights.sql"),
-    include_str!("../../migrations/0007_standard_types.sql"),
-    include_str!("../../migrations/0008_fields_order.sql"),
-    include_str!("../../migrations/0009_guesses.sql"),
-    include_str!("../../migrations/0010_idempotency_keys.sql"),
-];
-/// As many as ask at once: opening one costs more than most answers.
+/// Readers of a file that stay open: as many as ask at once, as opening one costs more than most answers.
 const READERS_KEPT: usize = 64;
+/// Readers of a database on a server, which has a hundred connections for everybody.
+const READERS_AT_ONCE: usize = 16;
+/// How long a reader waits for one of those.
+const READER_TURN: Duration = Duration::from_secs(30);
+
+/// Where the database is.
+enum Place {
+    File(PathBuf),
+    Server(Box<Address>),
+}
+
+impl Place {
+    fn connect(&self) -> Result<Connection, DatabaseError> {
+        match self {
+            Self::File(path) => file::connect(path).map(Connection::to_file),
+            Self::Server(address) => Connection::to_server(address),
+        }
+    }
+}
 
 /// The open database of an environment.
 pub(crate) struct Store {
-    path: PathBuf,
+    place: Place,
     writer: Mutex<Connection>,
-    readers: Mutex<Vec<Connection>>,
+    readers: Mutex<Readers>,
+    given_back: Condvar,
+}
+
+#[derive(Default)]
+struct Readers {
+    idle: Vec<Connection>,
+    busy: usize,
 }
 
 impl Store {
     /// Opens the file, which is there, and brings its schema up to date.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut writer = connect(path)?;
-        migrate(&mut writer)?;
-        // Identifiers are random: what a write touches lies anywhere in the indexes. 64 MiB at most, as they are used.
-        writer.pragma_update(None, "cache_size", -(64 << 10))?;
-        Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), readers: Mutex::new(Vec::new()) })
+        let writer = file::open(path)?;
+        Ok(Self::of(Place::File(path.to_owned()), writer))
+    }
+
+    /// Opens the database on a server, which holds an environment, and brings its schema up to date.
+    pub fn open_on(address: &Address) -> Result<Self, Error> {
+        let writer = server::open(address)?;
+        Ok(Self::of(Place::Server(Box::new(address.clone())), writer))
+    }
+
+    /// Makes an environment in a database on a server, which holds none yet.
+    pub fn create_on(address: &Address, client_encryption: bool) -> Result<Self, Error> {
+        let writer = server::create(address, client_encryption)?;
+        Ok(Self::of(Place::Server(Box::new(address.clone())), writer))
+    }
+
+    fn of(place: Place, writer: Connection) -> Self {
+        Self {
+            place,
+            writer: Mutex::new(writer),
+            readers: Mutex::default(),
+            given_back: Condvar::new(),
+        }
     }
 
     /// Writes a copy of one state of the database, also while others write.
     pub fn backup(&self, file: &Path) -> Result<(), Error> {
-        if file.exists() {
-            return Err(Error::Io(std::io::Error::new(
-                std::io::ErrorKind::AlreadyExists,
-                format!("{} is there already", file.display()),
-            )));
+        match &self.place {
+            Place::File(path) => file::backup(path, file),
+            Place::Server(_) => Err(Error::NoBackup),
         }
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Beside the file, readable by this user alone, and gone where anything fails.
-        let made = tempfile::Builder::new().prefix(".backup").tempfile_in(folder)?;
-        let source = connect(&self.path)?;
-        let mut copy = Connection::open(made.path())?;
-        // One state from the first page to the last: a write meanwhile would make SQLite begin anew.
-        source.execute_batch("BEGIN")?;
-        source.query_row("SELECT count(*) FROM environment", [], |_| Ok(()))?;
-        Backup::new(&source, &mut copy)?.run_to_completion(4096, Duration::ZERO, None)?;
-        let sound: String = copy.pragma_query_value(None, "integrity_check", |row| row.get(0))?;
-        if sound != "ok" {
-            return Err(Error::Validation(format!("the copy is not sound: {sound}")));
-        }
-        // One file is the whole copy.
-        copy.pragma_update(None, "journal_mode", "DELETE")?;
-        drop(copy);
-        made.as_file().sync_all()?;
-        made.persist_noclobber(file).map_err(|error| error.error)?;
-        Ok(())
     }
 
     /// Runs `work` on one state of the database.
     pub fn read<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E>
     where
-        E: From<rusqlite::Error>,
+        E: From<DatabaseError>,
     {
-        let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let conn = if let Some(conn) = kept {
-            conn
-        } else {
-            let conn = connect(&self.path)?;
-            conn.pragma_update(None, "query_only", true)?;
-            conn
-        };
+        let turn = self.turn()?;
+        let conn = self.reader()?;
         let result = {
-            let transaction = conn.unchecked_transaction()?;
+            let transaction = conn.started();
             work(&transaction)
         };
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < READERS_KEPT {
-            readers.push(conn);
+        if readers.idle.len() < READERS_KEPT && !conn.is_closed() {
+            readers.idle.push(conn);
         }
+        drop(readers);
+        drop(turn);
         result
+    }
+
+    /// The right to one more connection for reading.
+    fn turn(&self) -> Result<Turn<'_>, DatabaseError> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Place::Server(_) = self.place {
+            let full = |readers: &mut Readers| readers.busy >= READERS_AT_ONCE;
+            let waited = self.given_back.wait_timeout_while(readers, READER_TURN, full);
+            let (left, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                return Err(DatabaseError::away("every connection was in use for 30 s"));
+            }
+            readers = left;
+        }
+        readers.busy += 1;
+        Ok(Turn(self))
+    }
+
+    /// A connection that has begun to read.
+    fn reader(&self) -> Result<Connection, DatabaseError> {
+        loop {
+            let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).idle.pop();
+            let Some(conn) = kept else { break };
+            match conn.start(Begin::Reading) {
+                Ok(()) => return Ok(conn),
+                // The server ended it meanwhile: the next one, or a new one.
+                Err(_) if conn.is_closed() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let conn = self.place.connect()?;
+        if let Place::File(_) = self.place {
+            conn.execute_batch("PRAGMA query_only = ON")?;
+        }
+        conn.start(Begin::Reading)?;
+        Ok(conn)
     }
 
     /// Runs `work` in one transaction that is on disk before this returns, or not at all.
     pub fn write<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E>) -> Result<T, E>
     where
-        E: From<rusqlite::Error>,
+        E: From<DatabaseError>,
     {
         // A panic in `work` has rolled its transaction back: the connection is good.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match writer.start(Begin::Writing) {
+            Ok(()) => {}
+            // Nothing was done yet: it is begun anew where the connection had ended, or somebody else came first.
+            Err(error) if writer.is_closed() || error.is_to_be_tried_again() => {
+                if writer.is_closed() {
+                    *writer = self.place.connect()?;
+                }
+                writer.start(Begin::Writing)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let transaction = writer.started();
         let result = work(&transaction)?;
         item::index_texts(&transaction)?;
         transaction.commit()?;
@@ -133,55 +188,24 @@ impl Store {
     }
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open(path)?;
-    conn.busy_timeout(Duration::from_secs(30))?;
-    conn.pragma_update(None, "journal_mode", "WAL")?;
-    // Full: a write is on disk before its answer leaves.
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "foreign_keys", true)?;
-    // A cached statement keeps its plan: without this, binding a value plans it anew at every execution.
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // Items whose texts a transaction changed; savepoints take it back together with the items.
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.execute_batch("CREATE TEMP TABLE unindexed (item INTEGER PRIMARY KEY) STRICT")?;
-    conn.set_prepared_statement_cache_capacity(128);
-    Ok(conn)
+/// The right to one of the connections for reading.
+struct Turn<'s>(&'s Store);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).busy -= 1;
+        self.0.given_back.notify_one();
+    }
 }
+
+/// What stands between the texts of an item where they are searched as one: no query holds it, so none matches across two.
+const SEPARATOR: char = '\u{1}';
 
 /// The texts of an item as searches see them: small letters in every script, of which `SQLite`'s own know
 /// only ASCII.
 fn lower_text<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let texts: Vec<&str> = texts.into_iter().map(Option::unwrap_or_default).collect();
-    // No query holds this character, so none matches across two texts.
-    texts.join("\u{1}").to_lowercase()
-}
-
-fn migrate(conn: &mut Connection) -> Result<(), Error> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-    conn.create_scalar_function("lower_text", -1, flags, |context| {
-        let texts: Vec<Option<String>> =
-            (0..context.len()).map(|index| context.get(index)).collect::<rusqlite::Result<_>>()?;
-        Ok(lower_text(texts.iter().map(Option::as_deref)))
-    })?;
-    let transaction = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let done = usize::try_from(version)
-        .ok()
-        .filter(|&done| done <= MIGRATIONS.len())
-        .ok_or(Error::TooNew(version))?;
-    for migration in &MIGRATIONS[done..] {
-        transaction.execute_batch(migration)?;
-    }
-    if done < MIGRATIONS.len() {
-        transaction.pragma_update(
-            None,
-            "user_version",
-            i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
-        )?;
-    }
-    transaction.commit()?;
-    Ok(())
+    texts.join(&*SEPARATOR.to_string()).to_lowercase()
 }
 
 /// Bytes of a name or a tag, of a login or an address, and of a description: beyond what people write, and below what

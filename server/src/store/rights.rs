@@ -11,8 +11,7 @@ use crate::access::role_of;
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserGroupId, UserId, VaultId};
 use keyferry_api::user::Right;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use crate::sql::{self, Connection, Optional as _, Row, params, ToSql};
 use std::collections::HashMap;
 
 /// What one user was given in one vault. A holder is a group's id, or nothing for the user alone.
@@ -114,10 +113,10 @@ pub(crate) fn settle(conn: &Connection, vault: &VaultId, user: &UserId) -> Resul
     )?;
     for folder in given.in_folders.keys() {
         let way: Vec<FolderId> =
-            up.query_map([folder], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            up.query_map([folder], |row| row.get(0))?.collect::<sql::Result<_>>()?;
         conn.prepare_cached(
             "INSERT INTO folder_users (user_id, vault_id, folder_id, role) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET role = ?4",
+             ON CONFLICT (user_id, vault_id, folder_id) DO UPDATE SET role = ?4",
         )?
         .execute(params![user, vault, folder, given.worth(given.in_folder(&way))])?;
     }
@@ -128,7 +127,7 @@ pub(crate) fn settle(conn: &Connection, vault: &VaultId, user: &UserId) -> Resul
 pub(crate) fn settle_vault(conn: &Connection, vault: &VaultId) -> Result<()> {
     let mut statement = conn.prepare_cached("SELECT user_id FROM vault_users WHERE vault_id = ?1")?;
     let users: Vec<UserId> =
-        statement.query_map([vault], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        statement.query_map([vault], |row| row.get(0))?.collect::<sql::Result<_>>()?;
     users.iter().try_for_each(|user| settle(conn, vault, user))
 }
 
@@ -138,21 +137,21 @@ pub(crate) fn vaults_of_group(conn: &Connection, group: &UserGroupId) -> Result<
         "SELECT vault_id FROM vault_groups WHERE group_id = ?1
          UNION SELECT vault_id FROM folder_groups WHERE group_id = ?1",
     )?;
-    Ok(statement.query_map([group], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map([group], |row| row.get(0))?.collect::<sql::Result<_>>()?)
 }
 
 /// The vaults that a user may administer as a whole.
 pub(crate) fn administered_by(conn: &Connection, user: &UserId) -> Result<Vec<VaultId>> {
     let mut statement =
         conn.prepare_cached("SELECT vault_id FROM vault_users WHERE user_id = ?1 AND role = 3")?;
-    Ok(statement.query_map([user], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map([user], |row| row.get(0))?.collect::<sql::Result<_>>()?)
 }
 
 fn is_administered(conn: &Connection, vault: &VaultId) -> Result<bool> {
     Ok(conn
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM vault_users v JOIN users u ON u.id = v.user_id
-                            WHERE v.vault_id = ?1 AND v.role = 3 AND NOT u.blocked AND NOT u.deleted)",
+                            WHERE v.vault_id = ?1 AND v.role = 3 AND u.blocked = 0 AND u.deleted = 0)",
         )?
         .query_row([vault], |row| row.get(0))?)
 }
@@ -182,7 +181,7 @@ pub(crate) fn keeping_administrators<T>(
     Ok(done)
 }
 
-fn right_row(row: &Row<'_>) -> rusqlite::Result<Right> {
+fn right_row(row: &Row<'_>) -> sql::Result<Right> {
     Ok(Right {
         vault_id: row.get(0)?,
         folder_id: row.get(1)?,
@@ -194,7 +193,7 @@ fn right_row(row: &Row<'_>) -> rusqlite::Result<Right> {
 
 fn list(conn: &Connection, sql: &str, values: &[&dyn ToSql]) -> Result<Vec<Right>> {
     let mut statement = conn.prepare_cached(sql)?;
-    Ok(statement.query_map(values, right_row)?.collect::<rusqlite::Result<_>>()?)
+    Ok(statement.query_map(values, right_row)?.collect::<sql::Result<_>>()?)
 }
 
 /// What was given to a user, alone and through groups: roles in vaults, and in folders where they differ.
@@ -209,7 +208,7 @@ pub(crate) fn of_user(conn: &Connection, user: &UserId) -> Result<Vec<Right>> {
              JOIN vault_groups g ON g.group_id = m.group_id WHERE m.user_id = ?1
            UNION ALL SELECT g.vault_id, g.folder_id, g.role, g.group_id FROM user_group_members m
              JOIN folder_groups g ON g.group_id = m.group_id WHERE m.user_id = ?1)
-         SELECT g.vault_id, g.folder_id, g.role, g.group_id, v.encrypted AND NOT EXISTS (
+         SELECT g.vault_id, g.folder_id, g.role, g.group_id, v.encrypted <> 0 AND NOT EXISTS (
              SELECT 1 FROM vault_users u WHERE u.vault_id = v.id AND u.user_id = ?1 AND u.master_key_encrypted IS NOT NULL)
          FROM given g JOIN vaults v ON v.id = g.vault_id",
         &[user],

@@ -6,7 +6,7 @@ use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, UserRoleId};
 use keyferry_api::user::{AdminRight, NewUserRole, UserRole, UserRoleChange};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// The role of the environment's first user; it allows everything.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
@@ -48,9 +48,9 @@ fn find(conn: &Connection, id_or_code: &str) -> Result<Option<Stored>> {
         USER => USUAL.to_vec(),
         _ => {
             let mut statement =
-                conn.prepare_cached("SELECT right FROM user_role_rights WHERE role_id = ?1")?;
+                conn.prepare_cached("SELECT \"right\" FROM user_role_rights WHERE role_id = ?1")?;
             let words: Vec<String> =
-                statement.query_map([&id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+                statement.query_map([&id], |row| row.get(0))?.collect::<sql::Result<_>>()?;
             AdminRight::ALL
                 .into_iter()
                 .filter(|right| words.iter().any(|word| word == right.word()))
@@ -68,7 +68,7 @@ fn known(conn: &Connection, id: &UserRoleId) -> Result<Stored> {
 /// What a user's role allows.
 pub(crate) fn rights_of(conn: &Connection, user: &UserId) -> Result<Rights> {
     let role: Option<String> = conn
-        .prepare_cached("SELECT role_id FROM users WHERE id = ?1 AND NOT blocked AND NOT deleted")?
+        .prepare_cached("SELECT role_id FROM users WHERE id = ?1 AND blocked = 0 AND deleted = 0")?
         .query_row([user], |row| row.get(0))
         .optional()?
         .flatten();
@@ -118,7 +118,7 @@ pub(crate) fn keep_an_administrator(conn: &Connection, user: &UserId) -> Result<
     let others: bool = conn
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM users u JOIN user_roles r ON r.id = u.role_id
-                            WHERE r.code = ?2 AND NOT u.blocked AND NOT u.deleted AND u.id <> ?1)",
+                            WHERE r.code = ?2 AND u.blocked = 0 AND u.deleted = 0 AND u.id <> ?1)",
         )?
         .query_row(params![user, ADMINISTRATOR], |row| row.get(0))?;
     if others { Ok(()) } else { Err(Refusal::conflict("An environment keeps at least one administrator.")) }
@@ -166,7 +166,7 @@ fn shown(role: Stored) -> UserRole {
 /// Every role, or those that the caller may give.
 pub(crate) fn list(conn: &Connection, caller: &Caller, only_manageable: bool) -> Result<Vec<UserRole>> {
     let mut statement = conn.prepare_cached("SELECT id FROM user_roles ORDER BY seq")?;
-    let ids: Vec<UserRoleId> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let ids: Vec<UserRoleId> = statement.query_map([], |row| row.get(0))?.collect::<sql::Result<_>>()?;
     let own = rights_of(conn, &caller.user)?;
     let mut all = Vec::new();
     for id in ids {
@@ -191,7 +191,7 @@ fn set_rights(conn: &Connection, caller: &Caller, id: &UserRoleId, rights: Vec<A
     }
     conn.prepare_cached("DELETE FROM user_role_rights WHERE role_id = ?1")?.execute([id])?;
     for right in rights.0 {
-        conn.prepare_cached("INSERT OR IGNORE INTO user_role_rights (role_id, right) VALUES (?1, ?2)")?
+        conn.prepare_cached("INSERT INTO user_role_rights (role_id, \"right\") VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![id, right.word()])?;
     }
     Ok(())
@@ -246,7 +246,7 @@ pub(crate) fn change(
 pub(crate) fn delete(conn: &Connection, caller: &Caller, id: &UserRoleId) -> Result<()> {
     changeable(conn, caller, id)?;
     let holders: i64 = conn
-        .prepare_cached("SELECT count(*) FROM users WHERE role_id = ?1 AND NOT deleted")?
+        .prepare_cached("SELECT count(*) FROM users WHERE role_id = ?1 AND deleted = 0")?
         .query_row([id], |row| row.get(0))?;
     if holders > 0 {
         let message = format!("{holders} users have this role: give them another first.");

@@ -1,14 +1,15 @@
 //! Lists and searches of items, and what a search through shortcuts shares with them.
 
-use super::json_text;
+use super::{SEPARATOR, json_text};
 use super::place::way;
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::json::{Object, text};
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, params_from_iter};
+use crate::sql::dialect::Dialect;
+use crate::sql::{self, Connection, ToSql};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 /// What a list or search asks for; all conditions hold together.
 #[derive(Default)]
@@ -59,9 +60,9 @@ pub(crate) struct Hits<'a> {
 }
 
 /// The members that searches show of an item, from the first twelve columns of their row.
-pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> Result<()> {
+pub(super) fn put_summary(row: &sql::Row<'_>, object: &mut Object<'_>) -> Result<()> {
     let text_at = |index: usize| -> Result<Option<&str>> {
-        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+        Ok(row.text(index)?)
     };
     object
         .put("id", &text_at(0)?)?
@@ -72,8 +73,8 @@ pub(super) fn put_summary(row: &rusqlite::Row<'_>, object: &mut Object<'_>) -> R
         .put("url", &text_at(5)?)?
         .put("description", &text_at(6)?)?
         .put_json("tags", text_at(7)?.unwrap_or("[]").as_bytes())
-        .put("color", &row.get::<_, i64>(8)?)?
-        .put("isFavorite", &row.get::<_, bool>(10)?)?
+        .put("color", &row.get::<i64>(8)?)?
+        .put("isFavorite", &row.get::<bool>(10)?)?
         .put("isDeleted", &false)?
         .put_json("fieldsOrder", text_at(11)?.unwrap_or("null").as_bytes());
     Ok(())
@@ -86,6 +87,7 @@ impl<'a> Hits<'a> {
     /// `sql` selects the twelve columns of a summary, for the user `?1`, from `items i` and from `place`,
     /// which has the vault and folder.
     pub fn new(
+        dialect: Dialect,
         caller: &Caller,
         filter: &'a Filter,
         sql: String,
@@ -96,11 +98,11 @@ impl<'a> Hits<'a> {
         // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
         // SQLite from the vault's, as the CROSS JOIN of `search` does.
         let in_folders = !filter.folders.is_empty();
-        let words = filter.query.as_deref().and_then(trigrams);
+        let words = filter.query.as_deref().and_then(|query| dialect.text_query(query));
         // So are tags and words: of a vault they leave few.
         let narrowed = in_folders || !filter.tags.is_empty() || words.is_some();
         for (list, column) in [(&filter.vaults, "vault_id"), (&filter.folders, "folder_id")] {
-            let plus = if narrowed && column == "vault_id" { "+" } else { "" };
+            let plus = if narrowed && column == "vault_id" { dialect.aside() } else { "" };
             if let ([one], false) = (list.as_slice(), in_folders) {
                 // In the order of the index, so that a list that is cut short reads no more than it shows.
                 let number = hits.bind(one.clone());
@@ -112,7 +114,7 @@ impl<'a> Hits<'a> {
         }
         if !filter.colors.is_empty() {
             let number = hits.bind(json_text(&filter.colors)?);
-            hits.and(&format!("i.color IN (SELECT value FROM json_each(?{number}))"));
+            hits.and(&format!("i.color IN (SELECT CAST(value AS BIGINT) FROM json_each(?{number}))"));
         }
         if filter.tags.len() > MOST_TAGS {
             return Err(Refusal::invalid("tags", format!("A search takes at most {MOST_TAGS} tags.")));
@@ -123,7 +125,7 @@ impl<'a> Hits<'a> {
         }
         if let Some(words) = words {
             let number = hits.bind(words);
-            hits.and(&format!("i.seq IN (SELECT rowid FROM item_text WHERE item_text MATCH ?{number})"));
+            hits.and(&format!("i.seq {}", dialect.text_has(number)));
         }
         Ok(hits)
     }
@@ -132,7 +134,7 @@ impl<'a> Hits<'a> {
         self.sql.extend([" AND ", condition]);
     }
 
-    fn bind(&mut self, value: String) -> usize {
+    fn bind(&mut self, value: impl ToSql + 'static) -> usize {
         self.values.push(Box::new(value));
         self.values.len()
     }
@@ -142,13 +144,22 @@ impl<'a> Hits<'a> {
         &mut self,
         conn: &Connection,
         order: &str,
-        more: impl Fn(&rusqlite::Row<'_>, &mut Object<'_>) -> Result<()>,
+        more: impl Fn(&sql::Row<'_>, &mut Object<'_>) -> Result<()>,
     ) -> Result<Vec<u8>> {
         self.sql += order;
         let filter = self.filter;
+        if let (Dialect::Postgres, Some(limit)) = (conn.dialect(), filter.limit)
+            && filter.query.as_ref().is_none_or(|query| !query.contains(['\0', SEPARATOR]))
+        {
+            // Its rows come all at once; and all that it finds are hits, as it looks for the query as it is.
+            let most = i64::try_from(limit.saturating_add(filter.offset)).unwrap_or(i64::MAX);
+            let number = self.bind(most);
+            // Writing into a text does not fail.
+            let _ = write!(self.sql, " LIMIT ?{number}");
+        }
         let query = filter.query.as_deref().map(str::to_lowercase).filter(|query| !query.is_empty());
         let mut statement = conn.prepare_cached(&self.sql)?;
-        let mut rows = statement.query(params_from_iter(std::mem::take(&mut self.values)))?;
+        let mut rows = statement.query(&*std::mem::take(&mut self.values))?;
         let mut out = Vec::with_capacity(16 << 10);
         out.extend_from_slice(br#"{"items":["#);
         let (mut skipped, mut taken) = (0, 0);
@@ -156,7 +167,7 @@ impl<'a> Hits<'a> {
             && let Some(row) = rows.next()?
         {
             let text_at = |index: usize| -> Result<Option<&str>> {
-                row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+                Ok(row.text(index)?)
             };
             if let Some(query) = &query {
                 let mut hit = false;
@@ -176,11 +187,11 @@ impl<'a> Hits<'a> {
             }
             taken += 1;
             let mut object = Object::new(&mut out);
-            put_summary(row, &mut object)?;
+            put_summary(&row, &mut object)?;
             if self.extensions {
-                object.put("updatedAt", &row.get::<_, i64>(9)?)?;
+                object.put("updatedAt", &row.get::<i64>(9)?)?;
             }
-            more(row, &mut object)?;
+            more(&row, &mut object)?;
             object.end();
         }
         out.extend_from_slice(b"]}");
@@ -196,20 +207,6 @@ fn contains_folded(text: &str, query: &str) -> bool {
         return text.windows(query.len()).any(|part| part.eq_ignore_ascii_case(query));
     }
     text.to_lowercase().contains(query)
-}
-
-/// What the index of texts is asked for: every three characters that stand together in the query, but for
-/// those with a NUL, where the index's own language ends. Which hits have them in a row is looked at one by
-/// one. A shorter query has none.
-fn trigrams(query: &str) -> Option<String> {
-    let letters: Vec<char> = query.to_lowercase().chars().collect();
-    let words = letters.windows(3).filter(|three| !three.contains(&'\0')).map(|three| {
-        let word: String = three.iter().collect();
-        format!("\"{}\"", word.replace('"', "\"\""))
-    });
-    // A few dozen narrow it down as far as it goes.
-    let words: Vec<String> = words.take(32).collect();
-    (!words.is_empty()).then(|| words.join(" AND "))
 }
 
 fn has_favorites(conn: &Connection, caller: &Caller) -> Result<bool> {
@@ -262,10 +259,9 @@ pub(crate) fn items(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
+    Hits::new(conn.dialect(), caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
         if with_path {
-            let text_at = |index: usize| row.get_ref(index)?.as_str_or_null().map_err(rusqlite::Error::from);
-            let (vault, folder) = (text_at(1)?.unwrap_or_default(), text_at(2)?);
+            let (vault, folder) = (row.text(1)?.unwrap_or_default(), row.text(2)?);
             object.put_json("path", ways.borrow_mut().to(conn, vault, folder)?);
         }
         Ok(())

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use keyferry_api::error::code;
 use keyferry_api::session::Tokens;
 use keyferry_api::user::SessionInfo;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::sql::{self, Connection, Optional as _, Row, params};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -71,7 +71,7 @@ fn find(conn: &Connection, kind: Kind, token: &str) -> Result<Option<Found>> {
     Ok(conn.prepare_cached(sql)?.query_row([hash(token)], found_row).optional()?)
 }
 
-fn found_row(row: &Row<'_>) -> rusqlite::Result<Found> {
+fn found_row(row: &Row<'_>) -> sql::Result<Found> {
     Ok(Found {
         session: row.get(0)?,
         user: row.get(1)?,
@@ -256,7 +256,8 @@ fn unexpired(found: Found) -> Result<Found> {
 /// Remembers that a session's refresh token was used.
 fn use_up(conn: &Connection, found: &Found) -> Result<()> {
     conn.prepare_cached(
-        "INSERT OR REPLACE INTO used_refresh_tokens (hash, family, used, expires) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO used_refresh_tokens (hash, family, used, expires) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (hash) DO UPDATE SET family = ?2, used = ?3, expires = ?4",
     )?
     .execute(params![found.refresh_hash, found.family, now(), found.refresh_expires])?;
     Ok(())
@@ -356,10 +357,10 @@ const MOST_CODES: u32 = 5;
 pub(crate) fn missed_codes(conn: &Connection, session: i64, misses: u32) -> Result<()> {
     let family = "family = (SELECT family FROM sessions WHERE id = ?1)";
     conn.prepare_cached(&format!(
-        "UPDATE sessions SET code_misses = code_misses + ?2 WHERE owes_code AND {family}"
+        "UPDATE sessions SET code_misses = code_misses + ?2 WHERE owes_code <> 0 AND {family}"
     ))?
     .execute(params![session, misses])?;
-    conn.prepare_cached(&format!("DELETE FROM sessions WHERE owes_code AND code_misses >= ?2 AND {family}"))?
+    conn.prepare_cached(&format!("DELETE FROM sessions WHERE owes_code <> 0 AND code_misses >= ?2 AND {family}"))?
         .execute(params![session, MOST_CODES])?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
 use crate::json::Object;
 use keyferry_api::shortcut::ItemShortcut;
-use rusqlite::{Connection, Row, params};
+use crate::sql::{self, Connection, Row, params};
 use std::cell::RefCell;
 
 use super::attachment;
@@ -49,8 +49,8 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, stored: &target::Shortcut)
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("shortcut"))?;
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::new(&mut out);
-    put_summary(row, &mut object)?;
-    add_rest(conn, row, &mut object, &mut Ways::default())?;
+    put_summary(&row, &mut object)?;
+    add_rest(conn, &row, &mut object, &mut Ways::default())?;
     object.end();
     Ok(out)
 }
@@ -122,7 +122,7 @@ fn listed(conn: &Connection, sql: &str, of: &str) -> Result<Vec<ItemShortcut>> {
             user_id: row.get(4)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// In SQL: the maker of the shortcut `s` may read the item `i`. Of old shortcuts nobody knows the maker.
@@ -158,6 +158,6 @@ pub(crate) fn search(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(caller, filter, sql, "s", extensions)?
+    Hits::new(conn.dialect(), caller, filter, sql, "s", extensions)?
         .each(conn, " ORDER BY s.seq", |row, object| add_rest(conn, row, object, &mut ways.borrow_mut()))
 }

@@ -8,7 +8,7 @@ use crate::id::{AttachmentId, ItemId, SnapshotId};
 use crate::json::{Object, text};
 use keyferry_api::List;
 use keyferry_api::item::SnapshotInfo;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// Keeps the item as it is now.
 pub(crate) fn take(conn: &Connection, item: &ItemId) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn list(conn: &Connection, target: &Target) -> Result<List<SnapshotIn
     let rows = statement.query_map([&target.item], |row| {
         Ok(SnapshotInfo { id: row.get(0)?, created_at: row.get(1)?, user_id: row.get(2)? })
     })?;
-    Ok(List { items: rows.collect::<rusqlite::Result<_>>()? })
+    Ok(List { items: rows.collect::<sql::Result<_>>()? })
 }
 
 /// One snapshot whole. The record key is the item's own as the target shows it: through a shortcut, the
@@ -40,26 +40,26 @@ pub(crate) fn list(conn: &Connection, target: &Target) -> Result<List<SnapshotIn
 pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT s.name, s.login, s.url, s.description, s.tags, s.color, s.password_encrypted, s.customs,
-                s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS i.key_encrypted,
+                s.created_at, s.user_id, s.key_encrypted, s.attachments, s.key_encrypted IS NOT DISTINCT FROM i.key_encrypted,
                 c.username, c.full_name, c.deleted, s.fields_order
          FROM snapshots s JOIN items i ON i.id = s.item_id LEFT JOIN users c ON c.id = s.user_id WHERE s.id = ?1 AND s.item_id = ?2",
     )?;
     let mut rows = statement.query(params![snapshot, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("snapshot"))?;
     let text_at = |index: usize| -> Result<Option<&str>> {
-        row.get_ref(index)?.as_str_or_null().map_err(|error| rusqlite::Error::from(error).into())
+        Ok(row.text(index)?)
     };
     let key = match &target.shortcut {
         Some(shortcut) if row.get(12)? => shortcut.key_encrypted.as_deref(),
         _ => text_at(10)?,
     };
-    let creator = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<_, Option<bool>>(15)?)?;
+    let creator = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<Option<bool>>(15)?)?;
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::new(&mut out);
     object
         .put("id", snapshot)?
         .put("itemId", target.shown_id())?
-        .put("createdAt", &row.get::<_, i64>(8)?)?
+        .put("createdAt", &row.get::<i64>(8)?)?
         .put("userId", &text_at(9)?)?
         .put("creatorId", &text_at(9)?)?
         .put_json("creator", &creator)
@@ -69,7 +69,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
         .put("url", &text_at(2)?)?
         .put("description", &text_at(3)?)?
         .put_json("tags", text_at(4)?.unwrap_or("[]").as_bytes())
-        .put("color", &row.get::<_, i64>(5)?)?
+        .put("color", &row.get::<i64>(5)?)?
         .put("passwordEncrypted", &text_at(6)?)?
         .put("keyEncrypted", &key)?
         .put_json("customs", text_at(7)?.unwrap_or("[]").as_bytes())

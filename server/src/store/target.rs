@@ -5,7 +5,7 @@ use super::place::vault_of;
 use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, InboxItemId, ItemId, ShortcutId, UserId, VaultId};
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::sql::{self, Connection, Optional as _, params};
 
 /// An item that the caller may read, come to by its own id, or by that of a shortcut or an inbox item.
 pub(crate) struct Target {
@@ -104,7 +104,7 @@ impl Target {
         let mut statement =
             conn.prepare_cached("SELECT id FROM shortcuts WHERE item_id = ?1 ORDER BY seq")?;
         let ids: Vec<ShortcutId> =
-            statement.query_map([item], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            statement.query_map([item], |row| row.get(0))?.collect::<sql::Result<_>>()?;
         let mut best: Option<Self> = None;
         for id in ids {
             let Some(shortcut) = find_shortcut(conn, &id)? else { continue };

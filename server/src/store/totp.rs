@@ -4,7 +4,7 @@ use crate::error::{Refusal, Result};
 use crate::id::{UserId, now, random};
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rusqlite::{Connection, params};
+use crate::sql::{Connection, params};
 use sha1::Sha1;
 use subtle::ConstantTimeEq as _;
 

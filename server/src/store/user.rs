@@ -11,7 +11,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use keyferry_api::error::code;
 use keyferry_api::user::{FirstKeys, KeyPair, NewUser, UserChange, UserInfo};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use crate::sql::{self, Connection, Optional as _, Row, params};
 use std::sync::{Condvar, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 
@@ -225,7 +225,7 @@ pub(crate) fn set_blocked(conn: &Connection, user: &UserId, blocked: bool) -> Re
 /// Whether a user is kept out.
 pub(crate) fn is_blocked(conn: &Connection, user: &UserId) -> Result<bool> {
     Ok(conn
-        .prepare_cached("SELECT blocked OR deleted FROM users WHERE id = ?1")?
+        .prepare_cached("SELECT blocked <> 0 OR deleted <> 0 FROM users WHERE id = ?1")?
         .query_row([user], |row| row.get(0))?)
 }
 
@@ -271,7 +271,7 @@ fn take_away(conn: &Connection, user: &UserId) -> Result<()> {
     Ok(())
 }
 
-fn info_row(row: &Row<'_>) -> rusqlite::Result<UserInfo> {
+fn info_row(row: &Row<'_>) -> sql::Result<UserInfo> {
     Ok(UserInfo {
         id: row.get(0)?,
         username: row.get(1)?,
@@ -303,7 +303,7 @@ pub(crate) fn list(conn: &Connection, whole: bool) -> Result<Vec<UserInfo>> {
          ORDER BY seq",
     )?;
     let rows = statement.query_map([], |row| info_row(row).map(|user| shown(user, whole)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// A user as everybody may see one, or `whole`.

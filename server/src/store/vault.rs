@@ -9,7 +9,7 @@ use crate::id::{UserId, VaultId, VaultTypeId};
 use keyferry_api::vault::{
     Administrator, DirectoryAccess, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser,
 };
-use rusqlite::{Connection, Row, params};
+use crate::sql::{self, Connection, Row, params};
 use std::collections::HashSet;
 
 /// Makes a vault; whoever makes it administers it.
@@ -92,7 +92,7 @@ const COLUMNS: &str =
     FROM vault_users u JOIN vaults v ON v.id = u.vault_id WHERE u.user_id = ?1 AND (u.role >= 1 OR EXISTS
       (SELECT 1 FROM folder_users f WHERE f.user_id = ?1 AND f.vault_id = v.id AND f.role >= 1))";
 
-fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
+fn vault_row(row: &Row<'_>) -> sql::Result<Vault> {
     let role = role_of(row.get(6)?);
     let name = match role {
         Role::None => "Folders of it",
@@ -123,7 +123,7 @@ fn vault_row(row: &Row<'_>) -> rusqlite::Result<Vault> {
 pub(crate) fn list(conn: &Connection, caller: &Caller) -> Result<Vec<Vault>> {
     let mut statement = conn.prepare_cached(&format!("{COLUMNS} ORDER BY v.seq"))?;
     let rows = statement.query_map([&caller.user], vault_row)?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// One vault, with the caller's copy of its key.
@@ -161,7 +161,7 @@ pub(crate) fn users(conn: &Connection, reader: &Reader) -> Result<Vec<VaultUser>
     let rows = statement.query_map([reader.vault()], |row| {
         Ok(VaultUser { user_id: row.get(0)?, role: role_of(row.get(1)?), master_key_encrypted: None })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// Gives a user a role, or takes it away, also what the user has in folders. The last administrator stays one.
@@ -183,7 +183,7 @@ pub(crate) fn grant(conn: &Connection, owner: &Owner, grant: VaultUser) -> Resul
             "INSERT INTO vault_users (vault_id, user_id, role, own_role, master_key_encrypted)
              VALUES (?1, ?2, ?3, ?3, ?4)
              ON CONFLICT (vault_id, user_id) DO UPDATE SET
-               own_role = ?3, master_key_encrypted = coalesce(?4, master_key_encrypted)",
+               own_role = ?3, master_key_encrypted = coalesce(?4, vault_users.master_key_encrypted)",
         )?
         .execute(params![vault, user, role_number(grant.role), key])?;
         // What was said of folders was said of the user as they stood.
@@ -255,7 +255,7 @@ pub(crate) fn types(conn: &Connection) -> Result<Vec<VaultType>> {
     let mut statement = conn.prepare_cached("SELECT id, name, code FROM vault_types ORDER BY seq")?;
     let rows = statement
         .query_map([], |row| Ok(VaultType { id: row.get(0)?, name: row.get(1)?, code: row.get(2)? }))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }
 
 /// Makes a type.
@@ -271,7 +271,7 @@ pub(crate) fn create_type(conn: &Connection, new: NewVaultType) -> Result<VaultT
         let user = user.parse::<UserId>()?;
         super::user::info(conn, &user)?;
         conn.prepare_cached(
-            "INSERT OR IGNORE INTO vault_type_administrators (type_id, user_id) VALUES (?1, ?2)",
+            "INSERT INTO vault_type_administrators (type_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         )?
         .execute(params![id, user])?;
     }
@@ -291,7 +291,7 @@ pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Ve
     }
     let mut statement = conn.prepare_cached(
         "SELECT u.id, u.public_key, u.full_name, u.username FROM vault_type_administrators a JOIN users u ON u.id = a.user_id
-         WHERE a.type_id = ?1 AND NOT u.deleted AND NOT u.blocked ORDER BY u.seq",
+         WHERE a.type_id = ?1 AND u.deleted = 0 AND u.blocked = 0 ORDER BY u.seq",
     )?;
     let rows = statement.query_map([kind], |row| {
         let [id, public_key, full_name, username] = [0, 1, 2, 3];
@@ -302,5 +302,5 @@ pub(crate) fn administrators(conn: &Connection, kind: &VaultTypeId) -> Result<Ve
             username: row.get(username)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    Ok(rows.collect::<sql::Result<_>>()?)
 }

@@ -16,7 +16,7 @@ const HOSTILE: &[&str] = &[
     "%' ESCAPE '\\",
     "a* NEAR(b) AND OR NOT \"",
     "$.tags[0]",
-    "\u{0}\u{1}\u{7f}",
+    "\u{1}\u{7f}",
     "\u{202e}\u{1b}[31m",
     "\\u0000\"}],\"x\":[{\"",
     "👩‍👩‍👧‍👦 ß Ǆ İ",
@@ -331,17 +331,12 @@ async fn folders_of_any_depth_can_be_deleted_for_good() {
     let body = json!({"vaultId": vault, "parentFolderId": parent, "name": "f"});
     assert_eq!(world.send("POST", "/folders", &alice, true, body).await.0, 422, "128 is the end");
     // An environment of an earlier version may hold more.
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    for number in 0..1000 {
-        let id = format!("{number:024x}");
-        database
-            .execute(
-                "INSERT INTO folders (id, vault_id, parent_folder_id, name) VALUES (?1, ?2, ?3, 'f')",
-                rusqlite::params![id, vault, parent.as_str()],
-            )
-            .unwrap();
-        parent = json!(id);
-    }
+    let deep = "WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999)
+        INSERT INTO folders (id, vault_id, parent_folder_id, name)
+        SELECT substr('000000000000000000000000' || CAST(n AS TEXT), length(CAST(n AS TEXT)) + 1), ?1,
+               CASE n WHEN 0 THEN ?2 ELSE substr('000000000000000000000000' || CAST(n - 1 AS TEXT), length(CAST(n - 1 AS TEXT)) + 1) END,
+               'f' FROM numbers";
+    assert_eq!(world.change(deep, &[&vault, parent.as_str().unwrap()]), 1000);
     let bin = world.ok("DELETE", &format!("/folders/{top}"), &alice, json!({})).await;
     world
         .ok("POST", &format!("/bin-items/{}/restore", bin["binItemId"].as_str().unwrap()), &alice, json!({}))
@@ -362,4 +357,35 @@ async fn too_many_tags_and_an_administrator_named_twice_are_told() {
     let me = id(&world.ok("GET", "/users/info", &alice, Value::Null).await);
     let body = json!({"name": "v", "administratorsKeys": {me.clone(): "x", me.to_uppercase(): "y"}});
     assert_eq!(world.send("POST", "/vaults", &alice, true, body).await.0, 422);
+}
+
+#[tokio::test]
+async fn no_store_keeps_a_nul_in_a_text() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let item = id(&world.ok("POST", "/items", &alice, json!({"vaultId": vault, "name": "n"})).await);
+    for (method, path, body) in [
+        ("POST", "/vaults".to_owned(), json!({"name": "a\0"})),
+        ("POST", "/folders".to_owned(), json!({"vaultId": vault, "name": "\0"})),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "login": "a\0b"})),
+        ("POST", "/items".to_owned(), json!({"vaultId": vault, "name": "n", "tags": ["\0"]})),
+        ("PATCH", format!("/items/{item}"), json!({"description": "\0"})),
+    ] {
+        let (status, answer) = world.send(method, &path, &alice, true, body.clone()).await;
+        assert_eq!(
+            (status.as_u16(), &answer["errors"][0]["code"]),
+            (422, &json!("validationError")),
+            "{method} {path} {body}"
+        );
+    }
+    // One of a batch leaves the others as they are.
+    let make = |name: &str| json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": name}});
+    let batch = json!({"requests": [make("a"), make("b\0"), make("c")]});
+    let answer = world.ok("POST", "/batch", &alice, batch).await;
+    let statuses: Vec<&Value> =
+        answer["responses"].as_array().unwrap().iter().map(|one| &one["statusCode"]).collect();
+    assert_eq!(statuses, [&json!(200), &json!(422), &json!(200)]);
+    // Nothing has one, and so nothing is found.
+    let found = world.ok("GET", "/items/search?query=n%00", &alice, Value::Null).await;
+    assert_eq!(found["items"], json!([]));
 }

@@ -41,9 +41,8 @@ async fn reached_by_shortcut(world: &World, alice: &str, bob: &str) -> (String, 
 #[tokio::test]
 async fn who_owes_a_code_finds_that_out() {
     let (world, alice, _) = world(ServeOptions::default());
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
     world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
-    database.execute("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", []).unwrap();
+    world.change("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", &[]);
     let half =
         world.ok("POST", "/users/login", "", json!({"username": "alice", "password": "correct horse"})).await;
     let half = half["accessToken"].as_str().unwrap().to_owned();
@@ -680,9 +679,8 @@ async fn a_programs_session_stays_one() {
 #[tokio::test]
 async fn a_half_open_session_does_not_outlive_its_guesses_by_a_refresh() {
     let (world, alice, _) = world(ServeOptions::default());
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
     world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
-    database.execute("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", []).unwrap();
+    world.change("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", &[]);
     let login = json!({"username": "alice", "password": "correct horse"});
     let mut tokens = world.ok("POST", "/users/login", "", login).await;
     for guess in 0..5 {

@@ -124,11 +124,16 @@ async fn a_search_joins_its_conditions() {
 #[tokio::test]
 async fn an_older_environment_is_refused_or_opened_but_never_overwritten() {
     let (world, ..) = world(ServeOptions::default());
-    let folder = world.dir.path();
-    assert!(matches!(
-        keyferry_server::Environment::create(folder, true),
-        Err(keyferry_server::Error::AlreadyThere(..))
-    ));
+    let again = match &world.server {
+        Some(server) => keyferry_server::Environment::create_on(&server.address(), true),
+        None => keyferry_server::Environment::create(world.dir.path(), true),
+    };
+    assert!(matches!(again, Err(keyferry_server::Error::AlreadyThere(..))));
+    if world.server.is_some() {
+        let empty = crate::postgres::Database::new();
+        let opened = keyferry_server::Environment::open_on(&empty.address());
+        assert!(matches!(opened, Err(keyferry_server::Error::NotThere(..))));
+    }
     let elsewhere = tempfile::tempdir().unwrap();
     assert!(matches!(
         keyferry_server::Environment::open(elsewhere.path()),

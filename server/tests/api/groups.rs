@@ -45,11 +45,10 @@ async fn status(world: &World, method: &str, path: &str, token: &str, body: Valu
 
 /// Rows that say what somebody may do or hold, of users and groups who are not there any more or hold nothing.
 fn orphans(world: &World) -> Vec<String> {
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
     let mut found = Vec::new();
     for (what, sql) in [
-        ("a right of one who is gone", "SELECT count(*) FROM vault_users v JOIN users u ON u.id = v.user_id WHERE u.deleted"),
-        ("a right in a folder of one who is gone", "SELECT count(*) FROM folder_users v JOIN users u ON u.id = v.user_id WHERE u.deleted"),
+        ("a right of one who is gone", "SELECT count(*) FROM vault_users v JOIN users u ON u.id = v.user_id WHERE u.deleted = 1"),
+        ("a right in a folder of one who is gone", "SELECT count(*) FROM folder_users v JOIN users u ON u.id = v.user_id WHERE u.deleted = 1"),
         ("a key or right without a source", "SELECT count(*) FROM vault_users v WHERE own_role = 0
             AND NOT EXISTS (SELECT 1 FROM folder_users f WHERE f.user_id = v.user_id AND f.vault_id = v.vault_id AND f.own_role >= 1)
             AND NOT EXISTS (SELECT 1 FROM user_group_members m WHERE m.user_id = v.user_id AND (
@@ -57,12 +56,12 @@ fn orphans(world: &World) -> Vec<String> {
               OR EXISTS (SELECT 1 FROM folder_groups g WHERE g.group_id = m.group_id AND g.vault_id = v.vault_id AND g.role >= 1)))"),
         ("a group's right without the group", "SELECT (SELECT count(*) FROM vault_groups WHERE group_id NOT IN (SELECT id FROM user_groups))
             + (SELECT count(*) FROM folder_groups WHERE group_id NOT IN (SELECT id FROM user_groups))"),
-        ("a member who is gone", "SELECT count(*) FROM user_group_members m JOIN users u ON u.id = m.user_id WHERE u.deleted"),
-        ("a session, link or shortcut of one who is gone", "SELECT (SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted)
-            + (SELECT count(*) FROM links s JOIN users u ON u.id = s.user_id WHERE u.deleted)
-            + (SELECT count(*) FROM shortcuts s JOIN users u ON u.id = s.user_id WHERE u.deleted)"),
+        ("a member who is gone", "SELECT count(*) FROM user_group_members m JOIN users u ON u.id = m.user_id WHERE u.deleted = 1"),
+        ("a session, link or shortcut of one who is gone", "SELECT (SELECT count(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.deleted = 1)
+            + (SELECT count(*) FROM links s JOIN users u ON u.id = s.user_id WHERE u.deleted = 1)
+            + (SELECT count(*) FROM shortcuts s JOIN users u ON u.id = s.user_id WHERE u.deleted = 1)"),
     ] {
-        let count: i64 = database.query_row(sql, [], |row| row.get(0)).unwrap();
+        let count = world.number(sql);
         if count > 0 {
             found.push(format!("{count}: {what}"));
         }

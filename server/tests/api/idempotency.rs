@@ -3,8 +3,7 @@
 use crate::world::{World, id, world};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use keyferry_server::{Environment, ServeOptions};
-use rusqlite::Connection;
+use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -33,10 +32,6 @@ async fn keyed(
 async fn items(world: &World, token: &str, vault: &str) -> usize {
     let list = world.ok("GET", &format!("/items?vaultId={vault}"), token, Value::Null).await;
     list["items"].as_array().unwrap().len()
-}
-
-fn database(world: &World) -> Connection {
-    Connection::open(world.dir.path().join("environment.db")).unwrap()
 }
 
 #[tokio::test]
@@ -214,9 +209,7 @@ async fn a_malformed_key_is_told_and_one_where_none_counts_is_ignored() {
         );
     }
     assert_eq!(items(&world, &alice, &vault).await, 0);
-    let kept: i64 =
-        database(&world).query_row("SELECT count(*) FROM idempotency_keys", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 0);
+    assert_eq!(world.number("SELECT count(*) FROM idempotency_keys"), 0);
 }
 
 #[tokio::test]
@@ -227,9 +220,9 @@ async fn keys_are_kept_for_seven_days() {
     let create = ("POST", "/items");
     let (_, first) = keyed(&world, create, &alice, "k", &draft).await;
     let age = |days: i64| {
-        let seconds = days * 24 * 60 * 60;
-        let sql = "UPDATE idempotency_keys SET kept_at = unixepoch() - ?1";
-        assert_eq!(database(&world).execute(sql, [seconds + 60]).unwrap(), 1);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let then = now.cast_signed() - days * 24 * 60 * 60 - 60;
+        assert_eq!(world.change(&format!("UPDATE idempotency_keys SET kept_at = {then}"), &[]), 1);
     };
     age(6);
     world.environment.keep_house().unwrap();
@@ -242,9 +235,7 @@ async fn keys_are_kept_for_seven_days() {
     );
     age(7);
     world.environment.keep_house().unwrap();
-    let kept: i64 =
-        database(&world).query_row("SELECT count(*) FROM idempotency_keys", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 0);
+    assert_eq!(world.number("SELECT count(*) FROM idempotency_keys"), 0);
 }
 
 #[test]
@@ -254,12 +245,7 @@ fn of_many_servers_that_are_asked_at_once_one_acts() {
     runtime.block_on(async {
         let (world, alice, _) = world(ServeOptions::default());
         let vault = world.vault(&alice).await;
-        let other = Environment::open(world.dir.path()).unwrap();
-        let other = World {
-            dir: tempfile::tempdir().unwrap(),
-            router: other.router(ServeOptions::default()),
-            environment: other,
-        };
+        let other = world.opened_again();
         for round in 0..20 {
             let key = format!("k{round}");
             let draft = json!({"vaultId": vault, "name": "n"});

@@ -11,6 +11,7 @@ mod groups;
 mod history;
 mod idempotency;
 mod operations;
+mod postgres;
 mod rights;
 mod roles;
 mod sharing;

@@ -1,16 +1,12 @@
 //! Activity log, backup, limits, an environment of an older version.
 
 use crate::world::{World, id, world};
-use keyferry_server::{Environment, ServeOptions};
+use keyferry_server::{Environment, Error, ServeOptions};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::num::NonZeroU32;
 use tower::ServiceExt as _;
-
-fn database(world: &World) -> Connection {
-    Connection::open(world.dir.path().join("environment.db")).unwrap()
-}
 
 #[tokio::test]
 async fn the_activity_log_says_who_did_what_and_holds_together() {
@@ -105,14 +101,18 @@ async fn a_missing_or_altered_row_is_found() {
         ("UPDATE activity SET action = 'item.read' WHERE seq = 3", 3),
         ("UPDATE activity SET user_id = NULL WHERE seq = 1", 1),
         ("DELETE FROM activity WHERE seq = (SELECT max(seq) FROM activity)", 4),
-        ("INSERT INTO activity (at, action, hash) VALUES (0, 'item.read', x'00')", 5),
+        ("INSERT INTO activity (seq, at, action, hash) VALUES (5, 0, 'item.read', (SELECT hash FROM activity WHERE seq = 1))", 5),
         ("UPDATE activity SET object = CAST(x'ff' AS TEXT) WHERE seq = 2", 2),
     ] {
         let (world, alice, _) = world(ServeOptions::default());
+        if world.server.is_some() && spoil.contains("x'ff'") {
+            // There no text can be one that is none.
+            continue;
+        }
         for _ in 0..4 {
             world.vault(&alice).await;
         }
-        assert_eq!(database(&world).execute(spoil, []).unwrap(), 1, "{spoil}");
+        assert_eq!(world.change(spoil, &[]), 1, "{spoil}");
         let check = world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
         assert_eq!(check["broken"], json!(broken), "{spoil}");
         // What was tampered with is shown all the same.
@@ -126,6 +126,10 @@ async fn a_backup_is_whole_while_others_write() {
     let vault = world.vault(&alice).await;
     let copies = tempfile::tempdir().unwrap();
     let file = copies.path().join("environment.db");
+    if world.server.is_some() {
+        assert!(matches!(world.environment.backup(&file), Err(Error::NoBackup)) && !file.exists());
+        return;
+    }
     let (environment, to) = (world.environment.clone(), file.clone());
     let backup = tokio::task::spawn_blocking(move || environment.backup(&to));
     for number in 0..200 {
@@ -142,7 +146,7 @@ async fn a_backup_is_whole_while_others_write() {
     let restored = Environment::open(copies.path()).unwrap();
     let me = restored.sole_or_first_user().unwrap().unwrap();
     let token = restored.issue_session(&me.id).unwrap().access_token.unwrap();
-    let copy = World { dir: copies, router: restored.router(ServeOptions::default()), environment: restored };
+    let copy = World { dir: copies, router: restored.router(ServeOptions::default()), environment: restored, server: None };
     assert_eq!(copy.ok("GET", "/activity-log/check", &token, Value::Null).await["broken"], Value::Null);
     copy.ok("GET", &format!("/vaults/{vault}"), &token, Value::Null).await;
 }
@@ -199,7 +203,7 @@ async fn other_methods_and_addresses_are_told_so() {
     let (world, alice, _) = world(ServeOptions::default());
     assert_eq!(world.send("PUT", "/vaults", &alice, true, json!({})).await.0, 405);
     assert_eq!(world.send("GET", "/nothing", &alice, true, Value::Null).await.0, 404);
-    for path in ["/health", "/healthz"] {
+    for path in ["/health", "/healthz", "/health/live"] {
         assert_eq!(world.get_whole(path).await, json!({"status": "ok"}));
     }
     // A browser that is sent to the server finds what it is.
@@ -231,7 +235,7 @@ async fn an_environment_of_the_first_version_goes_on() {
     let environment = Environment::open(dir.path()).unwrap();
     let token = environment.issue_session("00000000000000000000000a").unwrap().access_token.unwrap();
     let router = environment.router(ServeOptions::default());
-    let world = World { dir, environment, router };
+    let world = World { dir, environment, router, server: None };
     for query in ["query=%D0%BF%D0%9E%D0%A7%D1%82%D0%B0", "tags[]=t"] {
         let found = world.ok("GET", &format!("/items/search?{query}"), &token, Value::Null).await;
         assert_eq!(found["items"].as_array().unwrap().len(), 1, "{query}");

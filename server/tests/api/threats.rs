@@ -17,8 +17,7 @@ fn text(answer: &Value, name: &str) -> String {
 
 /// Has the server believe that used refresh tokens were used long ago.
 fn an_hour_later(world: &World) {
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    database.execute("UPDATE used_refresh_tokens SET used = used - 3600", []).unwrap();
+    world.change("UPDATE used_refresh_tokens SET used = used - 3600", &[]);
 }
 
 /// Tokens that once worked, or never by themselves, and what became of them: the rows of strangers in the matrix of rights.
@@ -52,8 +51,7 @@ pub(crate) async fn dead_tokens(world: &World) -> Vec<(&'static str, String)> {
 
     let token = text(&sign_in().await, "accessToken");
     world.ok("POST", "/users/2fa/totp/generate", &token, json!({})).await;
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    database.execute("UPDATE users SET totp_enabled = 1 WHERE id = ?1", [&dora]).unwrap();
+    world.change("UPDATE users SET totp_enabled = 1 WHERE id = ?1", &[&dora]);
     let half = text(&sign_in().await, "accessToken");
     for _ in 0..5 {
         let guess = json!({"code": "000000"});
@@ -159,9 +157,8 @@ async fn a_browsers_session_stays_in_its_cookie() {
 #[tokio::test]
 async fn five_wrong_codes_end_the_session_that_owes_one() {
     let (world, alice, _) = world(ServeOptions::default());
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
     world.ok("POST", "/users/2fa/totp/generate", &alice, json!({})).await;
-    database.execute("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", []).unwrap();
+    world.change("UPDATE users SET totp_enabled = 1 WHERE username = 'alice'", &[]);
     let half = text(&world.ok("POST", "/users/login", "", login()).await, "accessToken");
     let guess = async |token: &str| {
         let (status, answer) =
@@ -326,12 +323,10 @@ async fn guesses_are_counted_on_by_a_server_that_starts_anew() {
         world.send("POST", "/users/login", "", true, wrong.clone()).await;
     }
     // The first waits are short: a longer one stands for more guesses.
-    let database = rusqlite::Connection::open(world.dir.path().join("environment.db")).unwrap();
-    let longer = || database.execute("UPDATE guesses SET next = next + 600", []).unwrap();
-    assert_eq!(longer(), 1);
+    let longer = "UPDATE guesses SET next = next + 600";
+    assert_eq!(world.change(longer, &[]), 1);
     // Another process has the same files.
-    let again = keyferry_server::Environment::open(world.dir.path()).unwrap();
-    let router = again.router(ServeOptions::default());
+    let World { router, .. } = world.opened_again();
     let world = World { router, ..world };
     let (status, answer) = world
         .send("POST", "/users/login", "", true, json!({"username": "alice", "password": "correct horse"}))
@@ -342,8 +337,9 @@ async fn guesses_are_counted_on_by_a_server_that_starts_anew() {
     for _ in 0..5 {
         world.send("POST", "/users/2fa/totp/enable", &alice, true, json!({"code": "000000"})).await;
     }
-    assert_eq!(longer(), 2);
-    let world = World { router: again.router(ServeOptions::default()), ..world };
+    assert_eq!(world.change(longer, &[]), 2);
+    let World { router, .. } = world.opened_again();
+    let world = World { router, ..world };
     let (status, _) =
         world.send("POST", "/users/2fa/totp/enable", &alice, true, json!({"code": "000000"})).await;
     assert_eq!(status, 429);
@@ -353,6 +349,5 @@ async fn guesses_are_counted_on_by_a_server_that_starts_anew() {
         let nobody = json!({"username": format!("nobody {number}"), "password": "wrong"});
         world.send("POST", "/users/login", "", true, nobody).await;
     }
-    let kept: i64 = database.query_row("SELECT count(*) FROM guesses", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 2);
+    assert_eq!(world.number("SELECT count(*) FROM guesses"), 2);
 }

@@ -1,5 +1,6 @@
-//! An environment with two users, called without a socket.
+//! An environment with two users, called without a socket, in a file or in a PostgreSQL database.
 
+use crate::postgres::{self, Database};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use keyferry_api::user::NewUser;
@@ -8,9 +9,12 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 pub struct World {
+    /// Where the environment's file is, if it is in one.
     pub dir: tempfile::TempDir,
     pub environment: Environment,
     pub router: axum::Router,
+    /// The database that it is in otherwise. The last to go: whoever works on it goes first.
+    pub server: Option<Database>,
 }
 
 /// The identifier in an answer.
@@ -30,13 +34,17 @@ pub const PEM: &str = "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY----
 
 pub fn world(options: ServeOptions) -> (World, String, String) {
     let dir = tempfile::tempdir().unwrap();
-    let environment = Environment::create(dir.path(), true).unwrap();
+    let server = postgres::is_asked_for().then(Database::new);
+    let environment = match &server {
+        Some(server) => Environment::create_on(&server.address(), true).unwrap(),
+        None => Environment::create(dir.path(), true).unwrap(),
+    };
     let (alice, bob) =
         (environment.add_user(user("alice")).unwrap(), environment.add_user(user("bob")).unwrap());
     let token = |id: &str| environment.issue_session(id).unwrap().access_token.unwrap();
     let (alice, bob) = (token(&alice), token(&bob));
     let router = environment.router(options);
-    (World { dir, environment, router }, alice, bob)
+    (World { dir, environment, router, server }, alice, bob)
 }
 
 impl World {
@@ -89,9 +97,38 @@ impl World {
 
     /// Makes somebody one of those whom an administrator added without keys.
     pub fn without_keys(&self, name: &str) {
-        let database = rusqlite::Connection::open(self.dir.path().join("environment.db")).unwrap();
         let keys = "UPDATE users SET public_key = NULL, private_key_encrypted = NULL WHERE username = ?1";
-        assert_eq!(database.execute(keys, [name]).unwrap(), 1);
+        assert_eq!(self.change(keys, &[name]), 1);
+    }
+
+    /// Changes the database behind the server's back; how many rows. The parameters are texts.
+    pub fn change(&self, sql: &str, texts: &[&str]) -> usize {
+        match &self.server {
+            Some(server) => server.change(sql, texts),
+            None => self.file().execute(sql, rusqlite::params_from_iter(texts)).unwrap(),
+        }
+    }
+
+    /// The number that a statement finds in the database.
+    pub fn number(&self, sql: &str) -> i64 {
+        match &self.server {
+            Some(server) => server.number(sql),
+            None => self.file().query_row(sql, [], |row| row.get(0)).unwrap(),
+        }
+    }
+
+    fn file(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("environment.db")).unwrap()
+    }
+
+    /// The environment opened once more: another server, with nothing but the database between the two.
+    pub fn opened_again(&self) -> World {
+        let environment = match &self.server {
+            Some(server) => Environment::open_on(&server.address()).unwrap(),
+            None => Environment::open(self.dir.path()).unwrap(),
+        };
+        let router = environment.router(ServeOptions::default());
+        World { dir: tempfile::tempdir().unwrap(), environment, router, server: None }
     }
 
     /// What anybody gets from this address, below no base path.

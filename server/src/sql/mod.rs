@@ -1,0 +1,417 @@
+//! The database as the store calls it, whichever it is: connections, statements and rows.
+//!
+//! SQL is written once, as both SQLite and PostgreSQL read it; what only one of them has is translated by [`dialect`].
+//! Numbers and truths are `BIGINT` in both, times are Unix seconds, texts are compared byte by byte. Values are told in
+//! SQLite's words ([`ToSql`], [`FromSql`]): its bindings pass straight through.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `dialect` | what differs between the two, in one place |
+//! | `address` | where a PostgreSQL database is, and what signs in there |
+//! | `session` | a connection to PostgreSQL |
+//! | `values` | values as PostgreSQL sends and takes them |
+//! | `wait` | waits for PostgreSQL without being async |
+//! | `error` | what a database says no with |
+
+mod address;
+pub(crate) mod dialect;
+mod error;
+mod session;
+mod values;
+mod wait;
+
+pub use address::{Address, AddressError};
+pub use error::DatabaseError;
+pub(crate) use error::Result;
+pub(crate) use rusqlite::params;
+pub(crate) use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use dialect::Dialect;
+use rusqlite::types::Value;
+use rusqlite::CachedStatement;
+use session::Session;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Deref;
+
+/// A connection to the environment's database.
+pub(crate) struct Connection {
+    database: Database,
+    /// Items whose texts the transaction changed, so far.
+    changed: RefCell<BTreeSet<i64>>,
+}
+
+enum Database {
+    Sqlite(rusqlite::Connection),
+    Postgres(Session),
+}
+
+impl Connection {
+    /// One to a file, with all settings made.
+    pub fn to_file(file: rusqlite::Connection) -> Self {
+        Self { database: Database::Sqlite(file), changed: RefCell::default() }
+    }
+
+    /// One to a PostgreSQL server.
+    pub fn to_server(address: &Address) -> Result<Self> {
+        Ok(Self { database: Database::Postgres(Session::open(address)?), changed: RefCell::default() })
+    }
+
+    /// Whose SQL it speaks.
+    pub fn dialect(&self) -> Dialect {
+        match self.database {
+            Database::Sqlite(_) => Dialect::Sqlite,
+            Database::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A statement, compiled at its first use and kept for the next.
+    pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        Ok(match &self.database {
+            Database::Sqlite(file) => Statement::Sqlite(file.prepare_cached(sql)?),
+            Database::Postgres(session) => Statement::Postgres(session, session.prepare(sql)?),
+        })
+    }
+
+    /// Runs one statement.
+    pub fn execute(&self, sql: &str, params: impl Params) -> Result<usize> {
+        self.prepare_cached(sql)?.execute(params)
+    }
+
+    /// Runs statements of this database's own, without parameters.
+    pub fn execute_batch(&self, sql: &str) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(file) => Ok(file.execute_batch(sql)?),
+            Database::Postgres(session) => session.execute_batch(sql),
+        }
+    }
+
+    /// The first row of what one statement finds.
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.prepare_cached(sql)?.query_row(params, read)
+    }
+
+    /// Whether nothing more can be had from it.
+    pub fn is_closed(&self) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => false,
+            Database::Postgres(session) => session.is_closed(),
+        }
+    }
+
+    /// Remembers that an item's texts changed. What a savepoint takes back stays remembered, which harms nothing.
+    pub fn note_changed(&self, item: i64) {
+        self.changed.borrow_mut().insert(item);
+    }
+
+    /// The items whose texts changed since this was asked last.
+    pub fn take_changed(&self) -> BTreeSet<i64> {
+        self.changed.take()
+    }
+
+    /// Begins a transaction, which [`Connection::started`] then ends.
+    pub fn start(&self, how: Begin) -> Result<()> {
+        self.changed.borrow_mut().clear();
+        match &self.database {
+            Database::Sqlite(file) => Ok(file.execute_batch(match how {
+                Begin::Reading => "BEGIN DEFERRED",
+                Begin::Writing | Begin::Migrating => "BEGIN IMMEDIATE",
+            })?),
+            Database::Postgres(session) => session.begin(match how {
+                Begin::Reading => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                // What is read after the lock is what the last writer left, of whichever server.
+                Begin::Writing => {
+                    "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM environment FOR UPDATE"
+                }
+                Begin::Migrating => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            }),
+        }
+    }
+
+    /// The transaction that was begun.
+    pub fn started(&self) -> Transaction<'_> {
+        Transaction { connection: self, open: true }
+    }
+
+    /// Marks a place within a transaction; `name` is a word.
+    pub fn savepoint(&self, name: &'static str) -> Result<()> {
+        self.mark("SAVEPOINT", name)
+    }
+
+    /// Takes back what was done since [`Connection::savepoint`], which stays.
+    pub fn roll_back_to(&self, name: &'static str) -> Result<()> {
+        self.mark("ROLLBACK TO", name)?;
+        if let Database::Postgres(session) = &self.database {
+            session.forgive();
+        }
+        Ok(())
+    }
+
+    /// Forgets a savepoint, and keeps what was done since.
+    pub fn release(&self, name: &'static str) -> Result<()> {
+        self.mark("RELEASE", name)
+    }
+
+    fn mark(&self, what: &str, name: &str) -> Result<()> {
+        let sql = format!("{what} {name}");
+        match &self.database {
+            Database::Sqlite(_) => self.execute(&sql, []).map(drop),
+            Database::Postgres(session) => session.execute_batch(&sql),
+        }
+    }
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// One state of the database is read, to the end.
+    Reading,
+    /// Nobody else writes meanwhile: what is looked at stands. On PostgreSQL every writer first takes the environment's one
+    /// row, of all servers one.
+    Writing,
+    /// The same where there may be no environment yet.
+    Migrating,
+}
+
+/// A transaction; dropped, it is taken back.
+pub(crate) struct Transaction<'c> {
+    connection: &'c Connection,
+    open: bool,
+}
+
+impl Transaction<'_> {
+    /// Keeps what was done; it is on disk when this returns.
+    pub fn commit(mut self) -> Result<()> {
+        match &self.connection.database {
+            Database::Sqlite(file) => file.execute_batch("COMMIT")?,
+            Database::Postgres(session) => session.commit()?,
+        }
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        match &self.connection.database {
+            // A disk that is full has ended it already.
+            Database::Sqlite(file) if file.is_autocommit() => {}
+            Database::Sqlite(file) => {
+                if let Err(error) = file.execute_batch("ROLLBACK") {
+                    tracing::error!(%error, "a transaction was not taken back");
+                }
+            }
+            Database::Postgres(session) => session.rollback(),
+        }
+    }
+}
+
+impl Deref for Transaction<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+/// A compiled statement.
+pub(crate) enum Statement<'c> {
+    Sqlite(CachedStatement<'c>),
+    Postgres(&'c Session, tokio_postgres::Statement),
+}
+
+impl Statement<'_> {
+    /// Runs it; how many rows it changed.
+    pub fn execute(&mut self, params: impl Params) -> Result<usize> {
+        params.with(|values| match self {
+            Statement::Sqlite(statement) => {
+                bind(statement, values)?;
+                Ok(statement.raw_execute()?)
+            }
+            Statement::Postgres(session, statement) => session.execute(statement, values),
+        })
+    }
+
+    /// What it finds.
+    pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        params.with(|values| match self {
+            Statement::Sqlite(statement) => {
+                bind(statement, values)?;
+                Ok(Rows::Sqlite(statement.raw_query()))
+            }
+            Statement::Postgres(session, statement) => {
+                Ok(Rows::Postgres { rows: session.query(statement, values)?, next: 0 })
+            }
+        })
+    }
+
+    /// The first row that it finds; see [`Optional`] for none.
+    pub fn query_row<T>(
+        &mut self,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut rows = self.query(params)?;
+        let row = rows.next()?.ok_or_else(DatabaseError::no_row)?;
+        read(&row)
+    }
+
+    /// Each row that it finds, read.
+    pub fn query_map<T, F>(&mut self, params: impl Params, read: F) -> Result<Mapped<'_, F>>
+    where
+        F: FnMut(&Row<'_>) -> Result<T>,
+    {
+        Ok(Mapped { rows: self.query(params)?, read })
+    }
+
+    /// Whether it finds anything.
+    pub fn exists(&mut self, params: impl Params) -> Result<bool> {
+        Ok(self.query(params)?.next()?.is_some())
+    }
+}
+
+/// Texts with a NUL are refused by both stores alike: PostgreSQL keeps none.
+fn check_text(value: &ToSqlOutput<'_>) -> Result<()> {
+    let text = match value {
+        ToSqlOutput::Borrowed(ValueRef::Text(text)) => text,
+        ToSqlOutput::Owned(Value::Text(text)) => text.as_bytes(),
+        _ => return Ok(()),
+    };
+    if text.contains(&0) { Err(DatabaseError::nul()) } else { Ok(()) }
+}
+
+fn bind(statement: &mut CachedStatement<'_>, values: &[&dyn ToSql]) -> Result<()> {
+    for (index, value) in values.iter().enumerate() {
+        let value = value.to_sql()?;
+        check_text(&value)?;
+        statement.raw_bind_parameter(index + 1, value)?;
+    }
+    let (given, wanted) = (values.len(), statement.parameter_count());
+    if given == wanted {
+        Ok(())
+    } else {
+        Err(rusqlite::Error::InvalidParameterCount(given, wanted).into())
+    }
+}
+
+/// The values of a statement's parameters.
+pub(crate) trait Params {
+    /// Hands them over.
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T;
+}
+
+impl Params for [&dyn ToSql; 0] {
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
+        take(&self)
+    }
+}
+
+impl<V: ToSql> Params for [V; 1] {
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
+        take(&[&self[0]])
+    }
+}
+
+impl Params for &[&dyn ToSql] {
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
+        take(self)
+    }
+}
+
+impl Params for &[Box<dyn ToSql>] {
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
+        let values: Vec<&dyn ToSql> = self.iter().map(|value| &**value).collect();
+        take(&values)
+    }
+}
+
+/// What a statement found, row by row. PostgreSQL's have all come when the first is read.
+pub(crate) enum Rows<'s> {
+    Sqlite(rusqlite::Rows<'s>),
+    Postgres { rows: Vec<tokio_postgres::Row>, next: usize },
+}
+
+impl Rows<'_> {
+    /// The next row.
+    pub fn next(&mut self) -> Result<Option<Row<'_>>> {
+        Ok(match self {
+            Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),
+            Self::Postgres { rows, next } => {
+                let row = rows.get(*next).map(Row::Postgres);
+                *next += 1;
+                row
+            }
+        })
+    }
+}
+
+/// A row that is being read.
+#[derive(Clone, Copy)]
+pub(crate) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r tokio_postgres::Row),
+}
+
+impl<'r> Row<'r> {
+    /// A column's value.
+    pub fn get<T: FromSql>(&self, index: usize) -> Result<T> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get(index)?),
+            Self::Postgres(_) => Ok(T::column_result(self.get_ref(index)?)?),
+        }
+    }
+
+    /// A column's value as it lies there.
+    pub fn get_ref(&self, index: usize) -> Result<ValueRef<'r>> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get_ref(index)?),
+            Self::Postgres(row) => values::at(row, index),
+        }
+    }
+
+    /// A column's text, without a copy.
+    pub fn text(&self, index: usize) -> Result<Option<&'r str>> {
+        Ok(self.get_ref(index)?.as_str_or_null()?)
+    }
+}
+
+/// Rows on their way to what is read of them.
+pub(crate) struct Mapped<'s, F> {
+    rows: Rows<'s>,
+    read: F,
+}
+
+impl<T, F: FnMut(&Row<'_>) -> Result<T>> Iterator for Mapped<'_, F> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        match self.rows.next() {
+            Ok(Some(row)) => Some((self.read)(&row)),
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// For what need not be there.
+pub(crate) trait Optional<T> {
+    /// `None` where there is no row.
+    fn optional(self) -> Result<Option<T>>;
+}
+
+impl<T> Optional<T> for Result<T> {
+    fn optional(self) -> Result<Option<T>> {
+        match self {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_no_row() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! An environment in a PostgreSQL database, on which several servers may work.
+
+use super::migrations::{NEWEST, SERVER, SERVER_FIRST};
+use crate::error::Error;
+use crate::sql::{Address, Begin, Connection, DatabaseError};
+use std::path::PathBuf;
+
+/// Makes an environment in a database that holds none: all of it, or nothing.
+pub(super) fn create(address: &Address, client_encryption: bool) -> Result<Connection, Error> {
+    let conn = connect(address)?;
+    conn.start(Begin::Migrating)?;
+    let transaction = conn.started();
+    if holds_environment(&transaction)? {
+        return Err(Error::AlreadyThere(PathBuf::from(address.to_string())));
+    }
+    let first = SERVER_FIRST - 1;
+    migrate(&transaction, first)?;
+    transaction.execute(
+        "INSERT INTO environment (\"only\", client_encryption) VALUES (1, ?1)",
+        [client_encryption],
+    )?;
+    transaction.commit()?;
+    Ok(conn)
+}
+
+/// A connection that writes, to a database that holds an environment; its schema is brought up to date.
+pub(super) fn open(address: &Address) -> Result<Connection, Error> {
+    let conn = connect(address)?;
+    conn.start(Begin::Migrating)?;
+    let transaction = conn.started();
+    if !holds_environment(&transaction)? {
+        return Err(Error::NotThere(PathBuf::from(address.to_string())));
+    }
+    // Another server that starts at this moment waits here, and then finds it done.
+    let version: i64 =
+        transaction.query_row("SELECT version FROM keyferry_schema FOR UPDATE", [], |row| row.get(0))?;
+    let done = usize::try_from(version).ok().filter(|&done| done <= NEWEST).ok_or(Error::TooNew(version))?;
+    migrate(&transaction, done)?;
+    transaction.commit()?;
+    Ok(conn)
+}
+
+fn connect(address: &Address) -> Result<Connection, Error> {
+    let conn = Connection::to_server(address)?;
+    let encoding: String =
+        conn.query_row("SELECT current_setting('server_encoding')", [], |row| row.get(0))?;
+    if encoding != "UTF8" {
+        let why = format!("the database keeps texts as {encoding}: make one with ENCODING 'UTF8'");
+        return Err(DatabaseError::unfit(why).into());
+    }
+    Ok(conn)
+}
+
+fn holds_environment(conn: &Connection) -> Result<bool, DatabaseError> {
+    conn.query_row(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class WHERE oid = to_regclass('keyferry_schema'))",
+        [],
+        |row| row.get(0),
+    )
+}
+
+fn migrate(conn: &Connection, done: usize) -> Result<(), DatabaseError> {
+    if done >= NEWEST {
+        return Ok(());
+    }
+    for migration in &SERVER[done + 1 - SERVER_FIRST..] {
+        conn.execute_batch(migration)?;
+    }
+    let newest = i64::try_from(NEWEST).unwrap_or(i64::MAX);
+    conn.execute("UPDATE keyferry_schema SET version = ?1", [newest])?;
+    if done < SERVER_FIRST {
+        index_trigrams(conn)?;
+    }
+    Ok(())
+}
+
+/// An index for searches, where the extension that it needs can be had; without it they look through all texts.
+fn index_trigrams(conn: &Connection) -> Result<(), DatabaseError> {
+    conn.savepoint("trigrams")?;
+    let made = conn.execute_batch(
+        "CREATE EXTENSION IF NOT EXISTS pg_trgm;
+         CREATE INDEX item_text_trigrams ON item_text USING gin (text gin_trgm_ops)",
+    );
+    if let Err(error) = made {
+        if error.is_away() {
+            return Err(error);
+        }
+        conn.roll_back_to("trigrams")?;
+        tracing::warn!(%error, "searches have no index: the extension pg_trgm cannot be had");
+    }
+    conn.release("trigrams")
+}

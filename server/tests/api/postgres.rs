@@ -1,0 +1,163 @@
+//! A PostgreSQL server of the tests' own, started once, with a database for each test; `STORE=postgres` asks for it.
+
+use keyferry_server::Address;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls};
+use zeroize::Zeroizing;
+
+const USER: &str = "keeper";
+const PASSWORD: &str = "planted-keeper-password";
+
+/// Whether the tests are to run on PostgreSQL.
+pub fn is_asked_for() -> bool {
+    match std::env::var("STORE").as_deref() {
+        Ok("postgres") => true,
+        Ok("sqlite" | "") | Err(_) => false,
+        Ok(other) => panic!("STORE is postgres or sqlite, and not {other}"),
+    }
+}
+
+struct Server {
+    port: u16,
+    /// Ends the server and its folder when this process is gone, however it went: then its input ends.
+    _keeper: Child,
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(start)
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+/// A program, as a user whom PostgreSQL lets start it.
+fn program(path: &Path) -> Command {
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+    command
+}
+
+fn start() -> Server {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let bin: PathBuf = installed
+        .map(|entry| entry.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .max()
+        .expect("PostgreSQL is installed: `make setup` does it");
+    let folder = tempfile::tempdir().unwrap().keep();
+    let (data, password) = (folder.join("data"), folder.join("password"));
+    std::fs::write(&password, PASSWORD).unwrap();
+    if is_root() {
+        for path in [&folder, &password] {
+            assert!(Command::new("chown").arg("postgres").arg(path).status().unwrap().success());
+        }
+    }
+    let made = program(&bin.join("initdb"))
+        // Its own order is another than byte by byte: the store's is not left to it.
+        .args(["-N", "-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--no-instructions", "--pwfile"])
+        .arg(&password)
+        .args(["--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-D"])
+        .arg(&data)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = r#""$1" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
+        -c max_connections=300 -c shared_buffers=64MB -c logging_collector=off >"$2/log" 2>&1 </dev/null &
+        read -r _; kill -INT $!; wait; rm -rf "$2""#;
+    let keeper = program(Path::new("/bin/sh"))
+        .args(["-c", script, "sh"])
+        .args([&bin.join("postgres"), &folder])
+        .arg(port.to_string())
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let server = Server { port, _keeper: keeper };
+    let until = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = attempt(server.config("postgres"), "SELECT 1", &[]) {
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(Instant::now() < until, "{error}\n{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server
+}
+
+impl Server {
+    fn config(&self, database: &str) -> Config {
+        let mut config = Config::new();
+        config.host("127.0.0.1").port(self.port).user(USER).password(PASSWORD).dbname(database);
+        config
+    }
+}
+
+/// One statement's rows, or how many it changed. On a thread of its own, where waiting is allowed.
+fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<i64>), tokio_postgres::Error> {
+    let (sql, texts): (String, Vec<String>) = (sql.to_owned(), texts.iter().map(ToString::to_string).collect());
+    let asked = async move {
+        let (client, connection) = config.connect(NoTls).await?;
+        let connection = tokio::spawn(connection);
+        let texts: Vec<&(dyn ToSql + Sync)> = texts.iter().map(|text| text as _).collect();
+        let statement = client.prepare(&sql).await?;
+        let answer = if statement.columns().is_empty() {
+            (client.execute(&statement, &texts).await?, None)
+        } else {
+            (0, client.query_one(&statement, &texts).await?.try_get(0).ok())
+        };
+        drop(client);
+        let _ = connection.await;
+        Ok(answer)
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    std::thread::spawn(move || runtime.block_on(asked)).join().unwrap()
+}
+
+/// A database of a test's own, gone when dropped.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        attempt(server().config("postgres"), &format!("CREATE DATABASE {name}"), &[]).unwrap();
+        Self { name }
+    }
+
+    pub fn address(&self) -> Address {
+        let address = format!("postgres://{USER}@127.0.0.1:{}/{}", server().port, self.name);
+        Address::parse(&address).unwrap().with_password(&Zeroizing::new(PASSWORD.to_owned()))
+    }
+
+    /// Runs a statement, whose parameters are texts; how many rows it changed.
+    pub fn change(&self, sql: &str, texts: &[&str]) -> usize {
+        let sql = sql.replace('?', "$");
+        usize::try_from(attempt(server().config(&self.name), &sql, texts).unwrap().0).unwrap()
+    }
+
+    /// The number that a statement finds.
+    pub fn number(&self, sql: &str) -> i64 {
+        attempt(server().config(&self.name), sql, &[]).unwrap().1.unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let gone = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        if let Err(error) = attempt(server().config("postgres"), &gone, &[]) {
+            eprintln!("{gone}: {error}");
+        }
+    }
+}
