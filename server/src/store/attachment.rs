@@ -48,7 +48,7 @@ pub(crate) fn add(
 pub(crate) fn list(conn: &Connection, item: &ItemId, among: Option<&str>) -> Result<Vec<u8>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, name, encrypted_key, hash FROM attachments WHERE item_id = ?1
-           AND CASE WHEN ?2 IS NULL THEN removed_at IS NULL ELSE id IN (SELECT value FROM json_each(?2)) END
+           AND CASE WHEN CAST(?2 AS TEXT) IS NULL THEN removed_at IS NULL ELSE id IN (SELECT value FROM json_each(?2)) END
          ORDER BY seq",
     )?;
     let mut rows = statement.query(params![item, among])?;

@@ -54,7 +54,7 @@ pub(crate) fn find(conn: &Connection, caller: &Caller, id: &BinItemId) -> Result
 pub(crate) fn list(conn: &Connection, caller: &Caller, vault: Option<&VaultId>) -> Result<Vec<BinItem>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, user_id, deleted_at FROM bin_items
-         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1) AND (?2 IS NULL OR vault_id = ?2)
+         WHERE vault_id IN (SELECT vault_id FROM vault_users WHERE user_id = ?1) AND (CAST(?2 AS TEXT) IS NULL OR vault_id = ?2)
          ORDER BY deleted_at, id",
     )?;
     let rows = statement.query_map(params![caller.user, vault], |row| {

@@ -90,7 +90,7 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) 
     let mut statement = conn.prepare_cached(&format!(
         "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id, {role} FROM folders f
          JOIN vault_users u ON u.vault_id = f.vault_id AND u.user_id = ?1
-         WHERE f.bin_item_id IS NULL AND (?2 IS NULL OR f.vault_id = ?2) AND {readable} ORDER BY f.seq"
+         WHERE f.bin_item_id IS NULL AND (CAST(?2 AS TEXT) IS NULL OR f.vault_id = ?2) AND {readable} ORDER BY f.seq"
     ))?;
     let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], |row| {
         Ok(Folder { permissions: permissions(role_of(row.get(4)?)), color: Some(0), ..folder_row(row)? })

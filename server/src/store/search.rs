@@ -240,7 +240,8 @@ pub(crate) fn items(
         }
     }
     let of_caller = match (in_one, filter.folders.is_empty()) {
-        (true, _) => "WHERE true".to_owned(),
+        // Every parameter stands somewhere, or PostgreSQL does not know what it is.
+        (true, _) => "WHERE ?1 <> ''".to_owned(),
         (false, in_vaults) => format!(
             "{} vault_users u ON u.vault_id = i.vault_id AND u.user_id = ?1 WHERE {readable}",
             if in_vaults { "JOIN" } else { "CROSS JOIN" }
