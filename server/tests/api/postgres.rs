@@ -11,7 +11,7 @@ use tokio_postgres::{Config, NoTls};
 use zeroize::Zeroizing;
 
 const USER: &str = "keeper";
-const PASSWORD: &str = "planted-keeper-password";
+pub const PASSWORD: &str = "planted-keeper-password";
 
 /// Whether the tests are to run on PostgreSQL.
 pub fn is_asked_for() -> bool {
@@ -47,13 +47,23 @@ fn program(path: &Path) -> Command {
     command
 }
 
-fn start() -> Server {
+/// The newest one's programs.
+fn programs() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let bin: PathBuf = installed
-        .map(|entry| entry.path().join("bin"))
-        .filter(|bin| bin.join("initdb").exists())
-        .max()
-        .expect("PostgreSQL is installed: `make setup` does it");
+    installed.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max()
+}
+
+/// A database for a test that is about PostgreSQL alone; `None`, said out loud, where it is not installed.
+pub fn database() -> Option<Database> {
+    if programs().is_none() {
+        println!("SKIPPED: PostgreSQL is not installed; `make setup` installs it");
+        return None;
+    }
+    Some(Database::new())
+}
+
+fn start() -> Server {
+    let bin = programs().expect("PostgreSQL is installed: `make setup` does it");
     let folder = tempfile::tempdir().unwrap().keep();
     let (data, password) = (folder.join("data"), folder.join("password"));
     std::fs::write(&password, PASSWORD).unwrap();
@@ -102,8 +112,9 @@ impl Server {
     }
 }
 
-/// One statement's rows, or how many it changed. On a thread of its own, where waiting is allowed.
-fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<i64>), tokio_postgres::Error> {
+/// How many rows a statement changed, or the first column of the first that it found. On a thread of its own, where waiting
+/// is allowed.
+fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<String>), tokio_postgres::Error> {
     let (sql, texts): (String, Vec<String>) = (sql.to_owned(), texts.iter().map(ToString::to_string).collect());
     let asked = async move {
         let (client, connection) = config.connect(NoTls).await?;
@@ -113,7 +124,9 @@ fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<i64
         let answer = if statement.columns().is_empty() {
             (client.execute(&statement, &texts).await?, None)
         } else {
-            (0, client.query_one(&statement, &texts).await?.try_get(0).ok())
+            let row = client.query_one(&statement, &texts).await?;
+            let number = |row: &tokio_postgres::Row| row.try_get::<_, i64>(0).map(|number| number.to_string());
+            (0, row.try_get(0).or_else(|_| number(&row)).ok())
         };
         drop(client);
         let _ = connection.await;
@@ -137,8 +150,19 @@ impl Database {
     }
 
     pub fn address(&self) -> Address {
-        let address = format!("postgres://{USER}@127.0.0.1:{}/{}", server().port, self.name);
-        Address::parse(&address).unwrap().with_password(&Zeroizing::new(PASSWORD.to_owned()))
+        self.address_by(server().port).with_password(&Zeroizing::new(PASSWORD.to_owned()))
+    }
+
+    /// By way of another port, and without a password.
+    pub fn address_by(&self, port: u16) -> Address {
+        Address::parse(&format!("postgres://{USER}@127.0.0.1:{port}/{}", self.name)).unwrap()
+    }
+
+    /// The lines that a statement finds, each a text.
+    pub fn lines(&self, sql: &str) -> Vec<String> {
+        let whole = format!("SELECT string_agg(line, chr(10) ORDER BY line COLLATE \"C\") FROM ({sql}) all_lines (line)");
+        let text = attempt(server().config(&self.name), &whole, &[]).unwrap().1;
+        text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
 
     /// Runs a statement, whose parameters are texts; how many rows it changed.
@@ -149,7 +173,7 @@ impl Database {
 
     /// The number that a statement finds.
     pub fn number(&self, sql: &str) -> i64 {
-        attempt(server().config(&self.name), sql, &[]).unwrap().1.unwrap()
+        attempt(server().config(&self.name), sql, &[]).unwrap().1.unwrap().parse().unwrap()
     }
 }
 

@@ -39,12 +39,17 @@ pub fn world(options: ServeOptions) -> (World, String, String) {
         Some(server) => Environment::create_on(&server.address(), true).unwrap(),
         None => Environment::create(dir.path(), true).unwrap(),
     };
+    let (router, alice, bob) = inhabited(&environment, options);
+    (World { dir, environment, router, server }, alice, bob)
+}
+
+/// An environment's router, and the access tokens of two users who are made in it: `alice`, an administrator, and `bob`.
+pub fn inhabited(environment: &Environment, options: ServeOptions) -> (axum::Router, String, String) {
     let (alice, bob) =
         (environment.add_user(user("alice")).unwrap(), environment.add_user(user("bob")).unwrap());
     let token = |id: &str| environment.issue_session(id).unwrap().access_token.unwrap();
     let (alice, bob) = (token(&alice), token(&bob));
-    let router = environment.router(options);
-    (World { dir, environment, router, server }, alice, bob)
+    (environment.router(options), alice, bob)
 }
 
 impl World {
