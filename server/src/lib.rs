@@ -315,7 +315,9 @@ fn flush(store: &Store, reads: &Mutex<Vec<Event>>) -> Result<(), Error> {
 
 /// Whether the environment can be read.
 async fn health(State(front): State<Arc<Front>>) -> Response {
-    let work = move || front.environment.store().read(|conn| conn.query_row("SELECT 1 FROM environment", [], |_| Ok(())));
+    let work = move || {
+        front.environment.store().read(|conn| conn.query_row("SELECT 1 FROM environment", [], |_| Ok(())))
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(())) => Json(serde_json::json!({ "status": "ok" })).into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, Json(serde_json::json!({ "status": "failing" })))

@@ -46,9 +46,9 @@ impl Address {
     /// Whether a text is meant to be such an address.
     #[must_use]
     pub fn is_meant(text: &str) -> bool {
-        ["postgres://", "postgresql://"].iter().any(|scheme| {
-            text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        })
+        ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
     }
 
     /// Reads an address, which holds no password.
@@ -57,14 +57,15 @@ impl Address {
             return Err(AddressError::Malformed("it begins with postgres://".to_owned()));
         }
         let (_, rest) = text.split_once("://").unwrap_or_default();
-        let mut config: Config = format!("postgres://{rest}").parse().map_err(|error: tokio_postgres::Error| {
-            // Its own words for what is wrong may repeat a part of the address, a password too.
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            AddressError::Malformed(match cause {
-                Some(cause) if !rest.contains(PASSWORD) && !holds_colon_before_at(rest) => cause,
-                _ => "write postgres://USER@HOST:PORT/DATABASE".to_owned(),
-            })
-        })?;
+        let mut config: Config =
+            format!("postgres://{rest}").parse().map_err(|error: tokio_postgres::Error| {
+                // Its own words for what is wrong may repeat a part of the address, a password too.
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                AddressError::Malformed(match cause {
+                    Some(cause) if !rest.contains(PASSWORD) && !holds_colon_before_at(rest) => cause,
+                    _ => "write postgres://USER@HOST:PORT/DATABASE".to_owned(),
+                })
+            })?;
         if config.get_password().is_some() || holds_colon_before_at(rest) {
             return Err(AddressError::HoldsPassword);
         }
@@ -243,7 +244,10 @@ mod tests {
     fn a_password_file_is_read_as_postgres_reads_it() {
         let address = parse("postgres://app@db.example/main");
         let of = |lines: &str| address.password_in(lines).map(|password| password.to_string());
-        assert_eq!(of("# x\nother:*:*:*:no\ndb.example:5432:main:app:a\\:b:c\\\\d\n"), Some("a:b:c\\d".into()));
+        assert_eq!(
+            of("# x\nother:*:*:*:no\ndb.example:5432:main:app:a\\:b:c\\\\d\n"),
+            Some("a:b:c\\d".into())
+        );
         assert_eq!(of("*:*:*:app:first\n*:*:*:*:second\n"), Some("first".into()));
         assert_eq!(of("db.example:5433:main:app:no\nshort:line\n"), None);
     }

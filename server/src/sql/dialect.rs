@@ -153,7 +153,10 @@ mod tests {
     #[test]
     fn postgres_is_given_its_own_words() {
         for (ours, theirs) in [
-            ("SELECT a FROM b WHERE c = ?1 AND d = '?2' AND \"e?\" = ?12", "SELECT a FROM b WHERE c = $1 AND d = '?2' AND \"e?\" = $12"),
+            (
+                "SELECT a FROM b WHERE c = ?1 AND d = '?2' AND \"e?\" = ?12",
+                "SELECT a FROM b WHERE c = $1 AND d = '?2' AND \"e?\" = $12",
+            ),
             ("UPDATE a SET b = ?, c = ? WHERE d = ?", "UPDATE a SET b = $1, c = $2 WHERE d = $3"),
             (
                 "a IN (SELECT value FROM json_each(?1)) AND (b OR c)",

@@ -27,8 +27,8 @@ pub(crate) use rusqlite::params;
 pub(crate) use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use dialect::Dialect;
-use rusqlite::types::Value;
 use rusqlite::CachedStatement;
+use rusqlite::types::Value;
 use session::Session;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -294,11 +294,7 @@ fn bind(statement: &mut CachedStatement<'_>, values: &[&dyn ToSql]) -> Result<()
         statement.raw_bind_parameter(index + 1, value)?;
     }
     let (given, wanted) = (values.len(), statement.parameter_count());
-    if given == wanted {
-        Ok(())
-    } else {
-        Err(rusqlite::Error::InvalidParameterCount(given, wanted).into())
-    }
+    if given == wanted { Ok(()) } else { Err(rusqlite::Error::InvalidParameterCount(given, wanted).into()) }
 }
 
 /// The values of a statement's parameters.

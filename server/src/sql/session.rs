@@ -25,7 +25,8 @@ const KEPT: usize = 512;
 
 /// What every connection is told first: how long it waits for other writers; that a server which hangs within a
 /// transaction loses it, and others go on; and that a write is on disk before its answer leaves, whatever is usual there.
-const SETTINGS: &str = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off;
+const SETTINGS: &str =
+    "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 pub(crate) struct Session {

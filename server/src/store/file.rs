@@ -1,7 +1,7 @@
 //! An environment in a file, which is `SQLite`'s.
 
-use super::migrations::{FILE, NEWEST};
 use super::lower_text;
+use super::migrations::{FILE, NEWEST};
 use crate::error::Error;
 use crate::sql::{Connection, DatabaseError};
 use rusqlite::TransactionBehavior;

@@ -7,8 +7,8 @@ use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
 use crate::id::{InboxItemId, ItemId, UserId, now};
 use crate::json::Object;
-use keyferry_api::inbox::{InboxInfo, NewInboxItem};
 use crate::sql::{self, Connection, Optional as _, params};
+use keyferry_api::inbox::{InboxInfo, NewInboxItem};
 
 /// Sends an item.
 pub(crate) fn create(
@@ -94,9 +94,7 @@ pub(crate) fn get(conn: &Connection, id: &InboxItemId, target: &Target) -> Resul
     )?;
     let mut rows = statement.query(params![id, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("inbox item"))?;
-    let text_at = |index: usize| -> Result<Option<&str>> {
-        Ok(row.text(index)?)
-    };
+    let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
     let mut inbox = Vec::new();
     let mut key = Object::new(&mut inbox);
     let sender = person(text_at(9)?, text_at(13)?, text_at(14)?, row.get::<Option<bool>>(15)?)?;

@@ -11,8 +11,8 @@ use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
 use crate::json::Object;
+use crate::sql::{self, Connection, ToSql, params};
 use keyferry_api::item::{Attachment, Custom, ItemDraft};
-use crate::sql::{self, Connection, params, ToSql};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -53,28 +53,31 @@ pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: I
     let id = ItemId::fresh()?;
     let seq = conn
         .prepare_cached(
-        "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
+            "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
                             password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
                             fields_order)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15) RETURNING seq",
-    )?
-    .query_row(params![
-        id,
-        place.editor.vault(),
-        place.folder,
-        name,
-        draft.login,
-        draft.url,
-        draft.description,
-        json_text(&tags)?,
-        draft.color.unwrap_or(0),
-        draft.password_encrypted,
-        key,
-        json_text(&draft.customs.unwrap_or_default())?,
-        now(),
-        caller.user,
-        fields_order(draft.fields_order)?
-    ], |row| row.get(0))?;
+        )?
+        .query_row(
+            params![
+                id,
+                place.editor.vault(),
+                place.folder,
+                name,
+                draft.login,
+                draft.url,
+                draft.description,
+                json_text(&tags)?,
+                draft.color.unwrap_or(0),
+                draft.password_encrypted,
+                key,
+                json_text(&draft.customs.unwrap_or_default())?,
+                now(),
+                caller.user,
+                fields_order(draft.fields_order)?
+            ],
+            |row| row.get(0),
+        )?;
     index(conn, seq, &tags)?;
     attachment::add(conn, place.editor.is_encrypted(), &id, draft.attachments.unwrap_or_default())?;
     if draft.is_favorite == Some(true) {
@@ -387,9 +390,7 @@ pub(crate) fn get(conn: &Connection, caller: &Caller, target: &Target, extension
     )?;
     let mut rows = statement.query(params![target.item, target.shown_vault(), caller.user])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("item"))?;
-    let text_at = |index: usize| -> Result<Option<&str>> {
-        Ok(row.text(index)?)
-    };
+    let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
     let (folder, key) = match &target.shortcut {
         Some(shortcut) => (shortcut.folder.as_ref().map(FolderId::as_str), shortcut.key_encrypted.as_deref()),
         None => (text_at(0)?, text_at(8)?),

@@ -20,7 +20,8 @@ pub(super) const SERVER: &[&str] = &[include_str!("../../migrations/postgres/001
 /// The version in which environments on servers began.
 pub(super) const SERVER_FIRST: usize = 10;
 
-const _: () = assert!(FILE.len() == SERVER_FIRST - 1 + SERVER.len(), "a version is missing for one of the two");
+const _: () =
+    assert!(FILE.len() == SERVER_FIRST - 1 + SERVER.len(), "a version is missing for one of the two");
 
 /// The version that this program works with.
 pub(super) const NEWEST: usize = FILE.len();

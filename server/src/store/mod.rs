@@ -90,12 +90,7 @@ impl Store {
     }
 
     fn of(place: Place, writer: Connection) -> Self {
-        Self {
-            place,
-            writer: Mutex::new(writer),
-            readers: Mutex::default(),
-            given_back: Condvar::new(),
-        }
+        Self { place, writer: Mutex::new(writer), readers: Mutex::default(), given_back: Condvar::new() }
     }
 
     /// Writes a copy of one state of the database, also while others write.

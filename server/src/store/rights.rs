@@ -10,8 +10,8 @@
 use crate::access::role_of;
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserGroupId, UserId, VaultId};
+use crate::sql::{self, Connection, Optional as _, Row, ToSql, params};
 use keyferry_api::user::Right;
-use crate::sql::{self, Connection, Optional as _, Row, params, ToSql};
 use std::collections::HashMap;
 
 /// What one user was given in one vault. A holder is a group's id, or nothing for the user alone.
@@ -112,8 +112,7 @@ pub(crate) fn settle(conn: &Connection, vault: &VaultId, user: &UserId) -> Resul
          SELECT id FROM up ORDER BY depth",
     )?;
     for folder in given.in_folders.keys() {
-        let way: Vec<FolderId> =
-            up.query_map([folder], |row| row.get(0))?.collect::<sql::Result<_>>()?;
+        let way: Vec<FolderId> = up.query_map([folder], |row| row.get(0))?.collect::<sql::Result<_>>()?;
         conn.prepare_cached(
             "INSERT INTO folder_users (user_id, vault_id, folder_id, role) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (user_id, vault_id, folder_id) DO UPDATE SET role = ?4",
@@ -126,8 +125,7 @@ pub(crate) fn settle(conn: &Connection, vault: &VaultId, user: &UserId) -> Resul
 /// The same for everybody who has something there: where folders moved, or are gone.
 pub(crate) fn settle_vault(conn: &Connection, vault: &VaultId) -> Result<()> {
     let mut statement = conn.prepare_cached("SELECT user_id FROM vault_users WHERE vault_id = ?1")?;
-    let users: Vec<UserId> =
-        statement.query_map([vault], |row| row.get(0))?.collect::<sql::Result<_>>()?;
+    let users: Vec<UserId> = statement.query_map([vault], |row| row.get(0))?.collect::<sql::Result<_>>()?;
     users.iter().try_for_each(|user| settle(conn, vault, user))
 }
 

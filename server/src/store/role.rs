@@ -5,8 +5,8 @@ use super::{LINE, check_length, check_name};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, UserRoleId};
-use keyferry_api::user::{AdminRight, NewUserRole, UserRole, UserRoleChange};
 use crate::sql::{self, Connection, Optional as _, params};
+use keyferry_api::user::{AdminRight, NewUserRole, UserRole, UserRoleChange};
 
 /// The role of the environment's first user; it allows everything.
 pub(crate) const ADMINISTRATOR: &str = "administrator";
@@ -191,8 +191,10 @@ fn set_rights(conn: &Connection, caller: &Caller, id: &UserRoleId, rights: Vec<A
     }
     conn.prepare_cached("DELETE FROM user_role_rights WHERE role_id = ?1")?.execute([id])?;
     for right in rights.0 {
-        conn.prepare_cached("INSERT INTO user_role_rights (role_id, \"right\") VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![id, right.word()])?;
+        conn.prepare_cached(
+            "INSERT INTO user_role_rights (role_id, \"right\") VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![id, right.word()])?;
     }
     Ok(())
 }

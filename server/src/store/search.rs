@@ -1,7 +1,7 @@
 //! Lists and searches of items, and what a search through shortcuts shares with them.
 
-use super::{SEPARATOR, json_text};
 use super::place::way;
+use super::{SEPARATOR, json_text};
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::json::{Object, text};
@@ -61,9 +61,7 @@ pub(crate) struct Hits<'a> {
 
 /// The members that searches show of an item, from the first twelve columns of their row.
 pub(super) fn put_summary(row: &sql::Row<'_>, object: &mut Object<'_>) -> Result<()> {
-    let text_at = |index: usize| -> Result<Option<&str>> {
-        Ok(row.text(index)?)
-    };
+    let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
     object
         .put("id", &text_at(0)?)?
         .put("vaultId", &text_at(1)?)?
@@ -166,9 +164,7 @@ impl<'a> Hits<'a> {
         while filter.limit.is_none_or(|limit| taken < limit)
             && let Some(row) = rows.next()?
         {
-            let text_at = |index: usize| -> Result<Option<&str>> {
-                Ok(row.text(index)?)
-            };
+            let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
             if let Some(query) = &query {
                 let mut hit = false;
                 for index in 3..=7 {
@@ -260,11 +256,15 @@ pub(crate) fn items(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(conn.dialect(), caller, filter, sql, "i", extensions)?.each(conn, " ORDER BY i.seq", |row, object| {
-        if with_path {
-            let (vault, folder) = (row.text(1)?.unwrap_or_default(), row.text(2)?);
-            object.put_json("path", ways.borrow_mut().to(conn, vault, folder)?);
-        }
-        Ok(())
-    })
+    Hits::new(conn.dialect(), caller, filter, sql, "i", extensions)?.each(
+        conn,
+        " ORDER BY i.seq",
+        |row, object| {
+            if with_path {
+                let (vault, folder) = (row.text(1)?.unwrap_or_default(), row.text(2)?);
+                object.put_json("path", ways.borrow_mut().to(conn, vault, folder)?);
+            }
+            Ok(())
+        },
+    )
 }

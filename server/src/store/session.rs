@@ -4,12 +4,12 @@ use crate::ServeOptions;
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, now, random};
+use crate::sql::{self, Connection, Optional as _, Row, params};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyferry_api::error::code;
 use keyferry_api::session::Tokens;
 use keyferry_api::user::SessionInfo;
-use crate::sql::{self, Connection, Optional as _, Row, params};
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -360,8 +360,10 @@ pub(crate) fn missed_codes(conn: &Connection, session: i64, misses: u32) -> Resu
         "UPDATE sessions SET code_misses = code_misses + ?2 WHERE owes_code <> 0 AND {family}"
     ))?
     .execute(params![session, misses])?;
-    conn.prepare_cached(&format!("DELETE FROM sessions WHERE owes_code <> 0 AND code_misses >= ?2 AND {family}"))?
-        .execute(params![session, MOST_CODES])?;
+    conn.prepare_cached(&format!(
+        "DELETE FROM sessions WHERE owes_code <> 0 AND code_misses >= ?2 AND {family}"
+    ))?
+    .execute(params![session, MOST_CODES])?;
     Ok(())
 }
 

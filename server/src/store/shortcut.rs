@@ -5,8 +5,8 @@ use crate::access::{Caller, FOLDER_ROLES, Owner, is_limited};
 use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
 use crate::json::Object;
-use keyferry_api::shortcut::ItemShortcut;
 use crate::sql::{self, Connection, Row, params};
+use keyferry_api::shortcut::ItemShortcut;
 use std::cell::RefCell;
 
 use super::attachment;
@@ -158,6 +158,9 @@ pub(crate) fn search(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(conn.dialect(), caller, filter, sql, "s", extensions)?
-        .each(conn, " ORDER BY s.seq", |row, object| add_rest(conn, row, object, &mut ways.borrow_mut()))
+    Hits::new(conn.dialect(), caller, filter, sql, "s", extensions)?.each(
+        conn,
+        " ORDER BY s.seq",
+        |row, object| add_rest(conn, row, object, &mut ways.borrow_mut()),
+    )
 }

@@ -6,9 +6,9 @@ use super::user::login_of;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, SnapshotId};
 use crate::json::{Object, text};
+use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::List;
 use keyferry_api::item::SnapshotInfo;
-use crate::sql::{self, Connection, Optional as _, params};
 
 /// Keeps the item as it is now.
 pub(crate) fn take(conn: &Connection, item: &ItemId) -> Result<()> {
@@ -46,9 +46,7 @@ pub(crate) fn get(conn: &Connection, target: &Target, snapshot: &SnapshotId) -> 
     )?;
     let mut rows = statement.query(params![snapshot, target.item])?;
     let row = rows.next()?.ok_or_else(|| Refusal::not_found("snapshot"))?;
-    let text_at = |index: usize| -> Result<Option<&str>> {
-        Ok(row.text(index)?)
-    };
+    let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
     let key = match &target.shortcut {
         Some(shortcut) if row.get(12)? => shortcut.key_encrypted.as_deref(),
         _ => text_at(10)?,

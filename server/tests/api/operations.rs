@@ -101,7 +101,10 @@ async fn a_missing_or_altered_row_is_found() {
         ("UPDATE activity SET action = 'item.read' WHERE seq = 3", 3),
         ("UPDATE activity SET user_id = NULL WHERE seq = 1", 1),
         ("DELETE FROM activity WHERE seq = (SELECT max(seq) FROM activity)", 4),
-        ("INSERT INTO activity (seq, at, action, hash) VALUES (5, 0, 'item.read', (SELECT hash FROM activity WHERE seq = 1))", 5),
+        (
+            "INSERT INTO activity (seq, at, action, hash) VALUES (5, 0, 'item.read', (SELECT hash FROM activity WHERE seq = 1))",
+            5,
+        ),
         ("UPDATE activity SET object = CAST(x'ff' AS TEXT) WHERE seq = 2", 2),
     ] {
         let (world, alice, _) = world(ServeOptions::default());
@@ -146,7 +149,12 @@ async fn a_backup_is_whole_while_others_write() {
     let restored = Environment::open(copies.path()).unwrap();
     let me = restored.sole_or_first_user().unwrap().unwrap();
     let token = restored.issue_session(&me.id).unwrap().access_token.unwrap();
-    let copy = World { dir: copies, router: restored.router(ServeOptions::default()), environment: restored, server: None };
+    let copy = World {
+        dir: copies,
+        router: restored.router(ServeOptions::default()),
+        environment: restored,
+        server: None,
+    };
     assert_eq!(copy.ok("GET", "/activity-log/check", &token, Value::Null).await["broken"], Value::Null);
     copy.ok("GET", &format!("/vaults/{vault}"), &token, Value::Null).await;
 }

@@ -85,7 +85,8 @@ fn both_schemas_are_one_column_by_column() {
     let differs: Vec<&String> = file
         .symmetric_difference(&server)
         .filter(|line| {
-            let of_version = line.starts_with("column keyferry_schema.") || line.starts_with("key keyferry_schema ");
+            let of_version =
+                line.starts_with("column keyferry_schema.") || line.starts_with("key keyferry_schema ");
             !OWN.contains(&line.as_str()) && !of_version
         })
         .collect();
@@ -104,7 +105,10 @@ fn an_environment_of_a_newer_version_is_refused_and_one_that_is_half_made_is_non
     // What stands in the way stands there before anything is made.
     database.change("CREATE TABLE folders (id TEXT)", &[]);
     assert!(matches!(Environment::create_on(&database.address(), true), Err(Error::Database(_))));
-    assert_eq!(database.number("SELECT count(*) FROM pg_class WHERE relname IN ('keyferry_schema', 'users')"), 0);
+    assert_eq!(
+        database.number("SELECT count(*) FROM pg_class WHERE relname IN ('keyferry_schema', 'users')"),
+        0
+    );
     database.change("DROP TABLE folders", &[]);
     drop(Environment::create_on(&database.address(), true).unwrap());
     database.change("UPDATE keyferry_schema SET version = version + 1", &[]);
@@ -117,7 +121,8 @@ fn who_is_not_let_in_is_told_why_and_reads_no_password() {
     let Some(database) = postgres::database() else { return };
     let port = database.address().to_string().split([':', '/']).nth(4).unwrap().parse().unwrap();
     let wrong = Zeroizing::new("planted-wrong".to_owned());
-    let error = Environment::open_on(&database.address_by(port).with_password(&wrong)).err().unwrap().to_string();
+    let error =
+        Environment::open_on(&database.address_by(port).with_password(&wrong)).err().unwrap().to_string();
     assert!(error.contains("password authentication failed") && !error.contains("planted"), "{error}");
     let error = Environment::open_on(&database.address_by(port)).err().unwrap().to_string();
     assert!(error.contains("password"), "{error}");

@@ -114,8 +114,13 @@ impl Server {
 
 /// How many rows a statement changed, or the first column of the first that it found. On a thread of its own, where waiting
 /// is allowed.
-fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<String>), tokio_postgres::Error> {
-    let (sql, texts): (String, Vec<String>) = (sql.to_owned(), texts.iter().map(ToString::to_string).collect());
+fn attempt(
+    config: Config,
+    sql: &str,
+    texts: &[&str],
+) -> Result<(u64, Option<String>), tokio_postgres::Error> {
+    let (sql, texts): (String, Vec<String>) =
+        (sql.to_owned(), texts.iter().map(ToString::to_string).collect());
     let asked = async move {
         let (client, connection) = config.connect(NoTls).await?;
         let connection = tokio::spawn(connection);
@@ -125,7 +130,8 @@ fn attempt(config: Config, sql: &str, texts: &[&str]) -> Result<(u64, Option<Str
             (client.execute(&statement, &texts).await?, None)
         } else {
             let row = client.query_one(&statement, &texts).await?;
-            let number = |row: &tokio_postgres::Row| row.try_get::<_, i64>(0).map(|number| number.to_string());
+            let number =
+                |row: &tokio_postgres::Row| row.try_get::<_, i64>(0).map(|number| number.to_string());
             (0, row.try_get(0).or_else(|_| number(&row)).ok())
         };
         drop(client);
@@ -160,7 +166,9 @@ impl Database {
 
     /// The lines that a statement finds, each a text.
     pub fn lines(&self, sql: &str) -> Vec<String> {
-        let whole = format!("SELECT string_agg(line, chr(10) ORDER BY line COLLATE \"C\") FROM ({sql}) all_lines (line)");
+        let whole = format!(
+            "SELECT string_agg(line, chr(10) ORDER BY line COLLATE \"C\") FROM ({sql}) all_lines (line)"
+        );
         let text = attempt(server().config(&self.name), &whole, &[]).unwrap().1;
         text.unwrap_or_default().lines().map(str::to_owned).collect()
     }
