@@ -40,6 +40,10 @@ test-rust: ## unit tests, and the command line against real servers, databases a
 	$(BUILD)
 	$(LINTING) $(CARGO) test --locked --no-fail-fast
 
+# `STORE=postgres` takes a PostgreSQL server of its own, started once, with a database for each test.
+test-server: ## the server's tests, on SQLite or with STORE=postgres on PostgreSQL
+	$(LINTING) $(CARGO) test --locked -p keyferry-server --no-fail-fast
+
 check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

@@ -25,6 +25,7 @@ mod output;
 mod passwork;
 mod pins;
 mod secrets;
+mod store;
 mod time;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use keyferry_core::engine::report::typed;
 use keyferry_core::error::Place;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
-use keyferry_server::{Environment as ServerEnvironment, ServeOptions};
+use keyferry_server::{Address, Environment as ServerEnvironment, ServeOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
@@ -35,11 +35,26 @@ pub struct Made {
 
 /// Makes an environment with one user. Without a master password it is one without client-side encryption.
 pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -> Result<Made> {
-    // Keys first: where making them fails, no half-made folder is left.
+    let create = |encryption| ServerEnvironment::create(folder, encryption);
+    made(create, user, master_password, |error| failed(folder, error))
+}
+
+/// Makes an environment with one user in a PostgreSQL database, which holds none yet.
+pub fn make_on(address: &Address, user: &str, master_password: Option<&SecretString>) -> Result<Made> {
+    let create = |encryption| ServerEnvironment::create_on(address, encryption);
+    made(create, user, master_password, |error| failed_on(address, error))
+}
+
+fn made(
+    create: impl FnOnce(bool) -> std::result::Result<ServerEnvironment, keyferry_server::Error>,
+    user: &str,
+    master_password: Option<&SecretString>,
+    failed: impl Fn(keyferry_server::Error) -> Error,
+) -> Result<Made> {
+    // Keys first: where making them fails, no half-made environment is left.
     let account = master_password.map(account::generate).transpose()?;
     let password = generate::password(24)?;
-    let environment =
-        ServerEnvironment::create(folder, account.is_some()).map_err(|error| failed(folder, error))?;
+    let environment = create(account.is_some()).map_err(&failed)?;
     let new_user = keyferry_api::user::NewUser {
         login: None,
         user_role_id: None,
@@ -54,8 +69,8 @@ pub fn make(folder: &Path, user: &str, master_password: Option<&SecretString>) -
             private_encrypted: account.private_encrypted.clone(),
         }),
     };
-    let id = environment.add_user(new_user).map_err(|error| failed(folder, error))?;
-    let tokens = environment.issue_session(&id).map_err(|error| failed(folder, error))?;
+    let id = environment.add_user(new_user).map_err(&failed)?;
+    let tokens = environment.issue_session(&id).map_err(&failed)?;
     Ok(Made {
         environment,
         user: user.to_owned(),
@@ -83,6 +98,11 @@ pub fn open(folder: &Path) -> Result<ServerEnvironment> {
         return Err(no_environment(folder));
     }
     ServerEnvironment::open(folder).map_err(|error| failed(folder, error))
+}
+
+/// Opens the environment in a PostgreSQL database.
+pub fn open_on(address: &Address) -> Result<ServerEnvironment> {
+    ServerEnvironment::open_on(address).map_err(|error| failed_on(address, error))
 }
 
 /// There is none in this folder; what to do depends on what is there.
@@ -177,6 +197,23 @@ pub fn client_of(environment: &ServerEnvironment, folder: &Path, label: &str) ->
     let client = Client::new(in_process(router), label.to_owned(), session);
     // It ends with this process: a request without an answer has no effect later.
     Ok(client.with_batch_limit(BATCH).with_request_timeout(Duration::ZERO))
+}
+
+fn failed_on(address: &Address, error: keyferry_server::Error) -> Error {
+    let (kind, next) = match &error {
+        keyferry_server::Error::NotThere(_) => {
+            (ErrorKind::NotFound, format!("keyferry env init {address} --user admin"))
+        }
+        keyferry_server::Error::AlreadyThere(_) => (
+            ErrorKind::Usage,
+            format!("serve it: keyferry serve --store {address}; or name an empty database"),
+        ),
+        _ => (
+            ErrorKind::Io,
+            "look whether the database is there, and whether its user may sign in and make tables".to_owned(),
+        ),
+    };
+    Error::new(kind, format!("the environment failed: {error}")).because(error).next_step(next)
 }
 
 fn failed(folder: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -18,7 +18,7 @@ pub enum Pins {
 pub enum Env {
     /// Make an embedded environment and its first user
     Init {
-        /// embedded:DIR
+        /// embedded:DIR, or postgres://USER@HOST:PORT/DATABASE for `serve --store`
         location: String,
         /// The first user's name
         #[arg(long, value_name = "NAME")]

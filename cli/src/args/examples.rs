@@ -26,7 +26,16 @@ pub const ALL: &[(&str, Examples)] = &[
             ("See that everything is right with it", "keyferry env test prod:"),
         ],
     ),
-    ("env init", &[("An environment in a folder", "keyferry env init embedded:./team --user admin")]),
+    (
+        "env init",
+        &[
+            ("An environment in a folder", "keyferry env init embedded:./team --user admin"),
+            (
+                "In a PostgreSQL database",
+                "keyferry env init postgres://keyferry@db.example/keyferry --user admin",
+            ),
+        ],
+    ),
     ("env add", &[("A short name for a server", "keyferry env add prod https://passwork.example.com")]),
     ("env list", &[("For a program", "keyferry env list --json")]),
     ("env test", &[("Sign in, and open the keys", "keyferry env test prod:")]),
@@ -158,6 +167,10 @@ pub const ALL: &[(&str, Examples)] = &[
         &[
             ("An environment to try things", "keyferry serve --dev"),
             ("For the team, over TLS", "keyferry serve ./team --listen 0.0.0.0:8443 --tls"),
+            (
+                "One of several servers on a PostgreSQL database",
+                "keyferry serve --store postgres://keyferry@db.example/keyferry --listen 0.0.0.0:8443 --tls-cert chain.pem --tls-key key.pem",
+            ),
         ],
     ),
     ("activity", &[("Who did what", "keyferry activity ./team")]),

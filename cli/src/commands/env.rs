@@ -11,6 +11,7 @@ use crate::location;
 use crate::location::{Location, Need};
 use crate::output::progress::Shown;
 use crate::output::{Output, clean};
+use crate::store::{self, SHAPE};
 use keyferry_core::archive::Lock;
 use keyferry_core::engine::pins::Pins as _;
 use keyferry_core::engine::{give_missing_keys, pins};
@@ -19,6 +20,7 @@ use keyferry_core::model::RecordPath;
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
+use keyferry_server::Address;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -67,17 +69,26 @@ fn init(
     jobs: &Jobs,
     output: Output,
 ) -> Result<u8> {
+    if user.trim().is_empty() {
+        return Err(usage("the user needs a name", "write --user NAME"));
+    }
+    if Address::is_meant(location) {
+        let address = store::address(location, &credentials::process)?;
+        let master = master.map(|choose| choose()).transpose()?;
+        let made = embedded::make_on(&address, user, master.as_ref().map(|(password, _)| password))?;
+        return tell(&address.to_string(), &made, generate, master.as_ref(), output);
+    }
     let Location::Embedded(folder, inside) = Location::parse(location)? else {
-        return Err(usage(format!("`{location}` is not an embedded environment"), "write embedded:DIR"));
+        return Err(usage(
+            format!("`{location}` is not an embedded environment"),
+            format!("write embedded:DIR, or {SHAPE}"),
+        ));
     };
     if inside.vault.is_some() {
         return Err(usage(
             format!("`{location}` is a place in an environment"),
             "write embedded:DIR alone: vaults are made by what is written into them",
         ));
-    }
-    if user.trim().is_empty() {
-        return Err(usage("the user needs a name", "write --user NAME"));
     }
     if std::fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(usage(format!("{} is not empty", folder.display()), "choose a new folder"));
@@ -95,7 +106,18 @@ fn init(
         jobs.journal()?
             .unpin_all(&location::canonical(&Location::Embedded(folder, RecordPath::default())))?;
     }
-    let generated = master.as_ref().filter(|(_, generated)| *generated).map(|(password, _)| password);
+    tell(location, &made, generate, master.as_ref(), output)
+}
+
+/// Tells what was made, and the secrets that were generated.
+fn tell(
+    location: &str,
+    made: &embedded::Made,
+    generate: bool,
+    master: Option<&(SecretString, bool)>,
+    output: Output,
+) -> Result<u8> {
+    let generated = master.filter(|(_, generated)| *generated).map(|(password, _)| password);
     let shown = |secret: Option<&SecretString>| secret.map(|secret| secret.expose().to_owned());
     if output.json {
         let mut answer = json!({

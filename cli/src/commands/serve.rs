@@ -1,15 +1,17 @@
-//! `serve [DIR]`: the embedded environment over HTTP or HTTPS, and its backup.
+//! `serve [DIR]`: the embedded environment over HTTP or HTTPS, from a folder or a PostgreSQL database, and its backup.
 
 use crate::args::{Log, Serve, Switch};
+use crate::credentials;
 use crate::exit::usage;
 use crate::output::Output;
+use crate::store::{self, SHAPE};
 use keyferry_core::crypto::generate;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
-use keyferry_server::{Certificate, Environment, ServeOptions};
+use keyferry_server::{Address, Certificate, Environment, ServeOptions};
 use serde_json::json;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -19,6 +21,17 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         return backup(folder, file, output);
     }
     log(serve.log, output);
+    if serve.dir.as_deref().and_then(Path::to_str).is_some_and(Address::is_meant) {
+        return Err(usage("a database is no folder", format!("keyferry serve --store {SHAPE}")));
+    }
+    if serve.store.is_some() && serve.tls && serve.tls_cert.is_none() {
+        return Err(usage(
+            "with --store there is no folder for a certificate of the server's own",
+            "give one with --tls-cert and --tls-key",
+        ));
+    }
+    let store =
+        serve.store.as_deref().map(|store| store::address(store, &credentials::process)).transpose()?;
     let options = ServeOptions {
         always_raw: serve.raw,
         access_token_life: Duration::from_secs(serve.token_life),
@@ -32,14 +45,15 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
     let mut temporary = None;
     let folder = match (serve.dir.clone(), serve.dev) {
         (Some(folder), _) => folder,
+        (None, _) if store.is_some() => PathBuf::new(),
         (None, true) => {
             let made = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
             temporary.insert(made).path().join("environment")
         }
         (None, false) => {
             return Err(usage(
-                "serve needs a folder",
-                "keyferry serve DIR, or keyferry serve --dev for a try",
+                "serve needs a folder or a database",
+                "keyferry serve DIR, keyferry serve --store postgres://…, or keyferry serve --dev for a try",
             ));
         }
     };
@@ -59,9 +73,10 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         };
         made = Some((embedded::make(&folder, "admin", master.as_ref())?, master));
     }
-    let environment = match &made {
-        Some((made, _)) => made.environment.clone(),
-        None => embedded::open(&folder)?,
+    let environment = match (&made, &store) {
+        (Some((made, _)), _) => made.environment.clone(),
+        (None, Some(address)) => embedded::open_on(address)?,
+        (None, None) => embedded::open(&folder)?,
     };
     // After the environment, in whose folder its own certificate stands.
     let certificate = if over_tls { Some(certificate(&serve, &folder, address.ip())?) } else { None };

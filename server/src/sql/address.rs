@@ -116,6 +116,12 @@ impl Address {
         })
     }
 
+    /// The password that it was given.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.config.get_password()
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }

@@ -49,6 +49,7 @@ mod rotate_programs;
 mod rotate_redis;
 mod rotate_tls;
 mod server_kill;
+mod server_postgres;
 mod sessions;
 mod single;
 mod sync;
