@@ -36,13 +36,18 @@ demo: ## the main job on two embedded environments
 test: ## everything, and the seconds that each step took
 	MAKE=$(MAKE) tests/steps.sh lint test-rust test-official test-go test-py test-c test-wasm
 
-test-rust: ## unit tests, and the command line against real servers, databases and faults
+# What of the API is tried on PostgreSQL each time; the rest of it with `STORE=postgres make test-server`.
+ON_POSTGRES := browser content groups history idempotency operations servers sharing wire
+test-rust: ## unit tests, and the command line against real servers, databases and faults; a half of the API on PostgreSQL too
 	$(BUILD)
 	$(LINTING) $(CARGO) test --locked --no-fail-fast
+	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+		STORE=postgres $(LINTING) $(CARGO) test --locked --test api -- $(addsuffix ::,$(ON_POSTGRES)); \
+	else echo "skipped: the API on PostgreSQL (make setup installs it)"; fi
 
 # `STORE=postgres` takes a PostgreSQL server of its own, started once, with a database for each test.
-test-server: ## the server's tests, on SQLite or with STORE=postgres on PostgreSQL
-	$(LINTING) $(CARGO) test --locked -p keyferry-server --no-fail-fast
+test-server: ## every test of the API, on SQLite or with STORE=postgres on PostgreSQL
+	$(LINTING) $(CARGO) test --locked --test api --no-fail-fast
 
 check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
 	$(CARGO) fmt --all --check

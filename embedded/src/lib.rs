@@ -100,6 +100,11 @@ pub fn open(folder: &Path) -> Result<ServerEnvironment> {
     ServerEnvironment::open(folder).map_err(|error| failed(folder, error))
 }
 
+/// Moves what a folder's environment holds into a PostgreSQL database, which holds none yet; how many rows that is.
+pub fn copy_to(folder: &Path, address: &Address) -> Result<u64> {
+    open(folder)?.copy_to(address).map_err(|error| failed_on(address, error))
+}
+
 /// Opens the environment in a PostgreSQL database.
 pub fn open_on(address: &Address) -> Result<ServerEnvironment> {
     ServerEnvironment::open_on(address).map_err(|error| failed_on(address, error))

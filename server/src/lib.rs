@@ -269,6 +269,13 @@ impl Environment {
         self.store().backup(file)
     }
 
+    /// Puts the whole environment, which is in a folder, into a PostgreSQL database that holds none yet: with sessions, keys
+    /// and history, all of it or nothing. It is one state; what is written meanwhile stays behind. How many rows it was.
+    pub fn copy_to(&self, address: &Address) -> Result<u64, Error> {
+        self.flush_reads()?;
+        self.store().copy_to(address)
+    }
+
     /// Puts reads into the activity log that are not there yet. Who serves an environment does it every
     /// [`READS_NOTED`].
     pub fn flush_reads(&self) -> Result<(), Error> {

@@ -33,6 +33,13 @@ pub enum Env {
         #[arg(long)]
         allow_weak: bool,
     },
+    /// Put an embedded environment as it is, with sessions, rights and history, into an empty PostgreSQL database
+    Copy {
+        /// embedded:DIR; nobody should serve it meanwhile
+        from: String,
+        /// postgres://USER@HOST:PORT/DATABASE
+        to: String,
+    },
     /// Give an environment a name
     Add {
         /// Begins with a letter; lower-case letters, digits, _ and -

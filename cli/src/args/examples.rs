@@ -36,6 +36,13 @@ pub const ALL: &[(&str, Examples)] = &[
             ),
         ],
     ),
+    (
+        "env copy",
+        &[(
+            "From a folder into a PostgreSQL database",
+            "keyferry env copy embedded:./team postgres://keyferry@db.example/keyferry",
+        )],
+    ),
     ("env add", &[("A short name for a server", "keyferry env add prod https://passwork.example.com")]),
     ("env list", &[("For a program", "keyferry env list --json")]),
     ("env test", &[("Sign in, and open the keys", "keyferry env test prod:")]),

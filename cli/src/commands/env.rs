@@ -44,6 +44,7 @@ pub async fn run(env: Env, config: Config, jobs: &Jobs, output: Output) -> Resul
             let master = matches!(client_encryption, Switch::On).then_some(master);
             init(&location, &user, generate, master, jobs, output)
         }
+        Env::Copy { from, to } => copy(&from, &to, output),
         Env::Add { name, location } => add(&name, location, config, output),
         Env::List => list(&config, output),
         Env::Test { location } => test(&location, &config, output).await,
@@ -107,6 +108,27 @@ fn init(
             .unpin_all(&location::canonical(&Location::Embedded(folder, RecordPath::default())))?;
     }
     tell(location, &made, generate, master.as_ref(), output)
+}
+
+/// Moves a folder's environment into a database.
+fn copy(from: &str, to: &str, output: Output) -> Result<u8> {
+    let folder = match Location::parse(from)? {
+        Location::Embedded(folder, inside) if inside.vault.is_none() => folder,
+        _ => {
+            return Err(usage(
+                format!("`{from}` is not an embedded environment as a whole"),
+                "write embedded:DIR",
+            ));
+        }
+    };
+    let address = store::address(to, &credentials::process)?;
+    let rows = embedded::copy_to(&folder, &address)?;
+    if output.json {
+        output.document(&json!({ "from": from, "to": address.to_string(), "rows": rows }))?;
+    }
+    output.say(&format!("{rows} rows are in {address} as they are in {from}, which stays"));
+    output.say(&format!("serve it: keyferry serve --store {address}"));
+    Ok(0)
 }
 
 /// Tells what was made, and the secrets that were generated.

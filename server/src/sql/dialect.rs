@@ -1,4 +1,4 @@
-//! What differs between the SQL of SQLite and of PostgreSQL. Both read nearly all that the store writes; PostgreSQL is given
+//! What differs between the SQL of `SQLite` and of PostgreSQL. Both read nearly all that the store writes; PostgreSQL is given
 //! the rest in its own words, here.
 
 use std::fmt::Write as _;

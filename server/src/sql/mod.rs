@@ -1,8 +1,8 @@
 //! The database as the store calls it, whichever it is: connections, statements and rows.
 //!
-//! SQL is written once, as both SQLite and PostgreSQL read it; what only one of them has is translated by [`dialect`].
+//! SQL is written once, as both `SQLite` and PostgreSQL read it; what only one of them has is translated by [`dialect`].
 //! Numbers and truths are `BIGINT` in both, times are Unix seconds, texts are compared byte by byte. Values are told in
-//! SQLite's words ([`ToSql`], [`FromSql`]): its bindings pass straight through.
+//! `SQLite`'s words ([`ToSql`], [`FromSql`]): its bindings pass straight through.
 //!
 //! | file | what it does |
 //! |---|---|
@@ -161,7 +161,10 @@ impl Connection {
         let sql = format!("{what} {name}");
         match &self.database {
             Database::Sqlite(_) => self.execute(&sql, []).map(drop),
-            Database::Postgres(session) => session.execute_batch(&sql),
+            Database::Postgres(session) => {
+                session.mark(&sql);
+                Ok(())
+            }
         }
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Session {
     /// Why it runs no longer.
     ended: RefCell<Option<String>>,
     statements: RefCell<HashMap<String, Statement>>,
+    /// Savepoints that are set or left with the next statement: they are not waited for by themselves.
+    marks: RefCell<String>,
     /// A statement failed in this transaction: PostgreSQL would answer a commit with success, and keep nothing.
     spoilt: Cell<bool>,
 }
@@ -49,6 +51,7 @@ impl Session {
             running: RefCell::new(Some(running)),
             ended: RefCell::default(),
             statements: RefCell::default(),
+            marks: RefCell::default(),
             spoilt: Cell::new(false),
         };
         session.execute_batch(SETTINGS)?;
@@ -81,6 +84,22 @@ impl Session {
         answer.map_err(|error| self.failed(error))
     }
 
+    /// Waits for an answer to a question within a transaction, whose marks go before it.
+    fn ask<T>(&self, asked: impl Future<Output = std::result::Result<T, Failure>>) -> Result<T> {
+        let marks = self.marks.take();
+        if marks.is_empty() {
+            return self.drive(asked);
+        }
+        let (marked, answer) =
+            self.drive(async { Ok(tokio::join!(self.client.batch_execute(&marks), asked)) })?;
+        marked.and(answer).map_err(|error| self.failed(error))
+    }
+
+    /// Sets or leaves a savepoint, before the next statement.
+    pub fn mark(&self, sql: &str) {
+        self.marks.borrow_mut().extend([sql, ";"]);
+    }
+
     fn failed(&self, error: Failure) -> DatabaseError {
         self.spoilt.set(true);
         match error.code() {
@@ -101,7 +120,7 @@ impl Session {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let statement = self.drive(self.client.prepare(&for_postgres(sql)))?;
+        let statement = self.ask(self.client.prepare(&for_postgres(sql)))?;
         let mut statements = self.statements.borrow_mut();
         if statements.len() >= KEPT {
             statements.clear();
@@ -112,21 +131,22 @@ impl Session {
 
     pub fn execute(&self, statement: &Statement, values: &[&dyn ToSql]) -> Result<usize> {
         let given = given(values)?;
-        let changed = self.drive(self.client.execute(statement, &borrowed(&given)))?;
+        let changed = self.ask(self.client.execute(statement, &borrowed(&given)))?;
         Ok(usize::try_from(changed).unwrap_or(usize::MAX))
     }
 
     pub fn query(&self, statement: &Statement, values: &[&dyn ToSql]) -> Result<Vec<Row>> {
         let given = given(values)?;
-        self.drive(self.client.query(statement, &borrowed(&given)))
+        self.ask(self.client.query(statement, &borrowed(&given)))
     }
 
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
-        self.drive(self.client.batch_execute(sql))
+        self.ask(self.client.batch_execute(sql))
     }
 
     /// Begins a transaction by these statements.
     pub fn begin(&self, sql: &str) -> Result<()> {
+        self.marks.take();
         self.spoilt.set(false);
         self.execute_batch(sql).inspect_err(|_| self.rollback())
     }
@@ -141,10 +161,8 @@ impl Session {
             self.rollback();
             return Err(DatabaseError::spoilt());
         }
-        let answer = {
-            let committed = self.client.batch_execute("COMMIT");
-            self.drive(async { Ok(committed.await) })?
-        };
+        let last = self.marks.take() + "COMMIT";
+        let answer = self.drive(async { Ok(self.client.batch_execute(&last).await) })?;
         answer.map_err(|error| {
             self.spoilt.set(true);
             match error.code() {
@@ -156,6 +174,7 @@ impl Session {
 
     /// Takes the transaction back. Where that fails, the server does it as soon as the connection is gone.
     pub fn rollback(&self) {
+        self.marks.take();
         if self.is_closed() {
             return;
         }

@@ -4,6 +4,7 @@
 pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
+mod copy;
 mod file;
 pub(crate) mod folder;
 pub(crate) mod grants;
@@ -91,6 +92,16 @@ impl Store {
 
     fn of(place: Place, writer: Connection) -> Self {
         Self { place, writer: Mutex::new(writer), readers: Mutex::default(), given_back: Condvar::new() }
+    }
+
+    /// Puts all that is here into a database on a server, which holds no environment yet; how many rows that is.
+    pub fn copy_to(&self, address: &Address) -> Result<u64, Error> {
+        if let Place::Server(_) = self.place {
+            let message =
+                "it is in a database already: what PostgreSQL has for that moves it (pg_dump, pg_restore)";
+            return Err(Error::Validation(message.to_owned()));
+        }
+        self.read(|conn| copy::to_server(conn, address))
     }
 
     /// Writes a copy of one state of the database, also while others write.

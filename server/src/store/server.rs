@@ -7,20 +7,30 @@ use std::path::PathBuf;
 
 /// Makes an environment in a database that holds none: all of it, or nothing.
 pub(super) fn create(address: &Address, client_encryption: bool) -> Result<Connection, Error> {
-    let conn = connect(address)?;
-    conn.start(Begin::Migrating)?;
+    let conn = begin_new(address)?;
     let transaction = conn.started();
-    if holds_environment(&transaction)? {
-        return Err(Error::AlreadyThere(PathBuf::from(address.to_string())));
-    }
-    let first = SERVER_FIRST - 1;
-    migrate(&transaction, first)?;
+    make_tables(&transaction)?;
     transaction.execute(
         "INSERT INTO environment (\"only\", client_encryption) VALUES (1, ?1)",
         [client_encryption],
     )?;
     transaction.commit()?;
     Ok(conn)
+}
+
+/// A connection to a database that holds no environment, with a transaction that was begun.
+pub(super) fn begin_new(address: &Address) -> Result<Connection, Error> {
+    let conn = connect(address)?;
+    conn.start(Begin::Migrating)?;
+    if holds_environment(&conn)? {
+        return Err(Error::AlreadyThere(PathBuf::from(address.to_string())));
+    }
+    Ok(conn)
+}
+
+/// The newest schema, without an environment in it.
+pub(super) fn make_tables(conn: &Connection) -> Result<(), DatabaseError> {
+    migrate(conn, SERVER_FIRST - 1)
 }
 
 /// A connection that writes, to a database that holds an environment; its schema is brought up to date.

@@ -1,4 +1,4 @@
-//! What is PostgreSQL's alone: its schema beside SQLite's, connections that end, commits whose answer is lost. Run wherever it
+//! What is PostgreSQL's alone: its schema beside `SQLite`'s, connections that end, commits whose answer is lost. Run wherever it
 //! is installed, whatever `STORE` says.
 
 use crate::postgres::{self, PASSWORD};
@@ -322,4 +322,86 @@ async fn a_commit_whose_answer_was_lost_is_told_as_such_and_settled_by_its_key()
         assert_eq!(status, StatusCode::OK, "{answer}");
         assert_eq!(world.number(&there), 1);
     }
+}
+
+/// What an environment answers to each of these, as whoever the token is of.
+async fn answers_of(world: &World, token: &str, paths: &[String]) -> Vec<Value> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.push(world.ok("GET", path, token, Value::Null).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn an_environment_moves_from_its_folder_with_everything() {
+    let Some(database) = postgres::database() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let environment = Environment::create(dir.path(), true).unwrap();
+    let (router, alice, bob) = inhabited(&environment, ServeOptions::default());
+    let folder = World { dir, environment, router, server: None };
+    let vault = folder.vault(&alice).await;
+    let bob_id = id(&folder.ok("GET", "/users/info", &bob, Value::Null).await);
+    folder
+        .ok("POST", &format!("/vaults/{vault}/users"), &alice, json!({"userId": bob_id, "role": "read"}))
+        .await;
+    let make = async |name: &str, parent: &Value| {
+        id(&folder
+            .ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": name, "parentFolderId": parent}))
+            .await)
+    };
+    // The one above is younger than the one below.
+    let below = make("below", &Value::Null).await;
+    let above = make("above", &Value::Null).await;
+    let to = json!({"vaultId": vault, "parentFolderId": above});
+    folder.ok("POST", &format!("/folders/{below}/move"), &alice, to).await;
+    let mut items = Vec::new();
+    for number in 0..120 {
+        let attachment =
+            json!({"name": "a", "encryptedKey": "k", "encryptedData": "d".repeat(number * 10), "hash": "h"});
+        let item = json!({"vaultId": vault, "folderId": below, "name": format!("Почта {number}"), "tags": ["t", "ü"],
+            "attachments": [attachment], "isFavorite": number == 3});
+        items.push(id(&folder.ok("POST", "/items", &alice, item).await));
+    }
+    folder.ok("PATCH", &format!("/items/{}", items[0]), &alice, json!({"login": "l"})).await;
+    folder.ok("DELETE", &format!("/items/{}", items[1]), &alice, Value::Null).await;
+    let paths = [
+        "/users",
+        "/vaults",
+        "/activity-log?limit=1000",
+        "/activity-log/check",
+        "/bin-items",
+        "/items/search?query=%D0%BF%D0%9E%D0%A7%D1%82%D0%B0%201&limit=20",
+        "/items/search?tags[]=%C3%BC&limit=3&offset=100",
+        &format!("/items/{}", items[0]),
+        &format!("/items/{}", items[119]),
+        &format!("/items/{}/snapshots", items[0]),
+        &format!("/folders/{below}"),
+        &format!("/vaults/{vault}/users"),
+    ]
+    .map(str::to_owned);
+    let before = answers_of(&folder, &alice, &paths).await;
+
+    let rows = folder.environment.copy_to(&database.address()).unwrap();
+    assert!(rows > 700, "{rows}");
+    let again = folder.environment.copy_to(&database.address());
+    assert!(matches!(again, Err(Error::AlreadyThere(_))), "{again:?}");
+    let environment = Environment::open_on(&database.address()).unwrap();
+    let router = environment.router(ServeOptions::default());
+    let moved = World { dir: tempfile::tempdir().unwrap(), environment, router, server: Some(database) };
+    // Sessions go on, and every number that is drawn next is a new one.
+    assert_eq!(answers_of(&moved, &alice, &paths).await, before);
+    moved.ok("GET", &format!("/items/{}", items[5]), &bob, Value::Null).await;
+    let new = json!({"vaultId": vault, "name": "new", "attachments": [{"name": "a", "encryptedKey": "", "encryptedData": "", "hash": ""}]});
+    moved.ok("POST", "/items", &alice, new).await;
+    moved.vault(&alice).await;
+    moved.environment.add_user(crate::world::user("carol")).unwrap();
+    assert_eq!(moved.ok("GET", "/activity-log/check", &alice, Value::Null).await["broken"], Value::Null);
+
+    // Of an older environment a text may hold what PostgreSQL does not keep: then nothing is.
+    folder.change("UPDATE items SET login = 'a' || char(0) WHERE id = ?1", &[&items[7]]);
+    let empty = postgres::Database::new();
+    let error = folder.environment.copy_to(&empty.address()).unwrap_err().to_string();
+    assert!(error.contains("`login`") && error.contains("`items`"), "{error}");
+    assert_eq!(empty.number("SELECT count(*) FROM pg_class WHERE relname = 'keyferry_schema'"), 0);
 }
