@@ -107,12 +107,11 @@ impl Session {
                 DatabaseError::away("another server has held the environment for 30 s")
             }
             Some(code) if ends_connections(code) => DatabaseError::away(said(&error)),
-            Some(_) => error.into(),
             None if self.client.is_closed() => {
                 let why = self.ended.borrow().clone();
                 DatabaseError::away(why.unwrap_or_else(|| said(&error)))
             }
-            None => error.into(),
+            _ => error.into(),
         }
     }
 

@@ -205,7 +205,7 @@ impl Proxy {
 }
 
 fn answers(mut from: TcpStream, mut to: TcpStream, dead: &AtomicU8) {
-    let mut buffer = [0; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         if dead.load(Ordering::SeqCst) != PASS || to.write_all(&buffer[..length]).is_err() {
             break;
@@ -216,7 +216,7 @@ fn answers(mut from: TcpStream, mut to: TcpStream, dead: &AtomicU8) {
 }
 
 fn questions(mut from: TcpStream, mut to: TcpStream, mode: &AtomicU8, dead: &AtomicU8) {
-    let mut buffer = [0; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let what = mode.load(Ordering::SeqCst);
         let commits = buffer[..length].windows(7).any(|part| part == b"COMMIT\0");

@@ -56,14 +56,14 @@ fn programs() -> Option<PathBuf> {
 /// A database for a test that is about PostgreSQL alone; `None`, said out loud, where it is not installed.
 pub fn database() -> Option<Database> {
     if programs().is_none() {
-        println!("SKIPPED: PostgreSQL is not installed; `make setup` installs it");
+        eprintln!("SKIPPED: PostgreSQL is not installed; `make setup` installs it");
         return None;
     }
     Some(Database::new())
 }
 
 fn start() -> Server {
-    let bin = programs().expect("PostgreSQL is installed: `make setup` does it");
+    let bin = programs().unwrap_or_else(|| panic!("PostgreSQL is not installed: `make setup` installs it"));
     let folder = tempfile::tempdir().unwrap().keep();
     let (data, password) = (folder.join("data"), folder.join("password"));
     std::fs::write(&password, PASSWORD).unwrap();

@@ -22,7 +22,7 @@ fn sorted<const N: usize>(mut statuses: [u16; N]) -> [u16; N] {
     statuses
 }
 
-async fn token_of(world: &World, name: &str) -> (String, String) {
+fn token_of(world: &World, name: &str) -> (String, String) {
     let new = world.environment.add_user(user(name)).unwrap();
     let token = world.environment.issue_session(&new).unwrap().access_token.unwrap();
     (new, token)
@@ -45,7 +45,7 @@ async fn a_one_time_code_opens_one_session() {
     let other = one.opened_again();
     for round in 0..4 {
         let name = format!("user{round}");
-        let (_, token) = token_of(&one, &name).await;
+        let (_, token) = token_of(&one, &name);
         let secret = text(&one.ok("POST", "/users/2fa/totp/generate", &token, json!({})).await, "secret");
         one.change("UPDATE users SET totp_enabled = 1 WHERE username = ?1", &[&name]);
         let login = json!({"username": name, "password": "correct horse"});
@@ -111,7 +111,7 @@ async fn the_last_administrator_stays_whoever_takes_the_other_away() {
         WHERE r.code = 'administrator' AND u.blocked = 0 AND u.deleted = 0";
     for round in 0..8 {
         // Of the environment: each would take the other's role.
-        let (second, second_token) = token_of(&one, &format!("second{round}")).await;
+        let (second, second_token) = token_of(&one, &format!("second{round}"));
         let role = |code: &str| json!({"userRoleId": code});
         one.ok("PATCH", &format!("/users/{second}"), &alice, role("administrator")).await;
         let (take_second, take_alice) = (format!("/users/{second}"), format!("/users/{alice_id}"));

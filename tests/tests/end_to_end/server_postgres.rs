@@ -1,4 +1,4 @@
-//! `serve --store` and `env init` on a real PostgreSQL: two servers of the real binary on one database, one of them killed; and
+//! `serve --store`, `env init` and `env copy` on a real PostgreSQL: two servers of the real binary on one database, one of them killed; and
 //! what becomes of the database's password.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -121,4 +121,29 @@ fn a_databases_password_is_in_no_command_and_its_certificate_counts() {
     scene.run_with(&[key], &words).exits(1).says("certificate").hides(KEEPER.1);
     let authority = target.authority().display().to_string();
     scene.run_with(&[key, ("SSL_CERT_FILE", Some(&authority))], &words).succeeds();
+}
+
+#[test]
+fn a_folders_environment_is_served_from_a_database_as_it_was() {
+    let Some(target) = Target::postgres() else { return };
+    let scene = Scene::new();
+    let store = store(&target, "");
+    let key = ("KEYFERRY_STORE_PASSWORD", Some(KEEPER.1));
+    let made = scene.run(&["--json", "env", "init", "embedded:here", "--user", "admin"]).succeeds().json();
+    let people = scene.file("people.csv", PEOPLE);
+    scene.run(&["import", people, "embedded:here"]).succeeds();
+    let nowhere = scene.run_with(&[key], &["env", "copy", "embedded:here//Infra", &store]);
+    nowhere.exits(2).says("as a whole");
+    let copied = scene.run_with(&[key], &["--json", "env", "copy", "embedded:here", &store]);
+    assert!(copied.succeeds().json()["rows"].as_u64().unwrap() > 10);
+    scene.run_with(&[key], &["env", "copy", "embedded:here", &store]).exits(2).says("already");
+
+    let mut serving =
+        scene.command(&["--json", "serve", "--store", &store, "--listen", "127.0.0.1:0", "--log", "off"]);
+    serving.env("KEYFERRY_STORE_PASSWORD", KEEPER.1);
+    let server = serve(serving);
+    // The token that the folder's environment gave out.
+    let mut verify = scene.command(&["verify", "embedded:here", &server.url]);
+    verify.env("KEYFERRY_TO_TOKEN", made["access_token"].as_str().unwrap());
+    scene.finish(verify).succeeds();
 }
