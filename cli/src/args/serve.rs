@@ -11,9 +11,14 @@ use std::path::PathBuf;
 pub struct Serve {
     /// The embedded environment's folder [default with --dev: a temporary one]
     pub dir: Option<PathBuf>,
-    /// Serve the environment in this PostgreSQL database instead of a folder's; any number of servers may. A password comes
-    /// from KEYFERRY_STORE_PASSWORD, KEYFERRY_STORE_PASSWORD_FILE or PGPASSFILE
-    #[arg(long, value_name = "postgres://USER@HOST:PORT/DATABASE", conflicts_with_all = ["dir", "dev"])]
+    /// Serve the environment in this PostgreSQL database instead of a folder's; any number of servers may.
+    #[arg(
+        long,
+        value_name = "postgres://USER@HOST:PORT/DATABASE",
+        conflicts_with_all = ["dir", "dev"],
+        help = "Serve the environment in this PostgreSQL database instead of a folder's; any number of servers may. A password \
+                comes from KEYFERRY_STORE_PASSWORD, KEYFERRY_STORE_PASSWORD_FILE or PGPASSFILE"
+    )]
     pub store: Option<String>,
     /// Where to listen; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:8300", value_name = "HOST:PORT", value_parser = address)]

@@ -21,17 +21,7 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         return backup(folder, file, output);
     }
     log(serve.log, output);
-    if serve.dir.as_deref().and_then(Path::to_str).is_some_and(Address::is_meant) {
-        return Err(usage("a database is no folder", format!("keyferry serve --store {SHAPE}")));
-    }
-    if serve.store.is_some() && serve.tls && serve.tls_cert.is_none() {
-        return Err(usage(
-            "with --store there is no folder for a certificate of the server's own",
-            "give one with --tls-cert and --tls-key",
-        ));
-    }
-    let store =
-        serve.store.as_deref().map(|store| store::address(store, &credentials::process)).transpose()?;
+    let store = database(&serve)?;
     let options = ServeOptions {
         always_raw: serve.raw,
         access_token_life: Duration::from_secs(serve.token_life),
@@ -121,6 +111,20 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         .map_err(|error| Error::new(ErrorKind::Io, "the server failed").because(error))?;
     drop(temporary);
     Ok(0)
+}
+
+/// The database that is to be served instead of a folder.
+fn database(serve: &Serve) -> Result<Option<Address>> {
+    if serve.dir.as_deref().and_then(Path::to_str).is_some_and(Address::is_meant) {
+        return Err(usage("a database is no folder", format!("keyferry serve --store {SHAPE}")));
+    }
+    if serve.store.is_some() && serve.tls && serve.tls_cert.is_none() {
+        return Err(usage(
+            "with --store there is no folder for a certificate of the server's own",
+            "give one with --tls-cert and --tls-key",
+        ));
+    }
+    serve.store.as_deref().map(|store| store::address(store, &credentials::process)).transpose()
 }
 
 fn certificate(serve: &Serve, folder: &Path, address: std::net::IpAddr) -> Result<Certificate> {
