@@ -152,7 +152,8 @@ test-c: ## programs in six languages against the installed C library, and attack
 
 # Debian's compiler comes with the sources that a target's standard library is built from; rustup's own target is taken
 # where it is installed. Randomness is the embedding page's affair, so the test is built without any.
-WASM := $(CARGO) build --locked -p keyferry-wasm-test --target wasm32-unknown-unknown --target-dir target/wasm
+# Nothing in it is waited for: what computes is optimised by itself (Cargo.toml), the rest is compiled as quickly as can be.
+WASM := CARGO_PROFILE_DEV_OPT_LEVEL=0 $(CARGO) build --locked -p keyferry-wasm-test --target wasm32-unknown-unknown --target-dir target/wasm
 WASM_FLAGS := --cfg getrandom_backend="unsupported"
 test-wasm: ## the pure crates as WebAssembly, in Node.js
 	if rustup target list --installed 2>/dev/null | grep -q wasm32-unknown-unknown; then \
