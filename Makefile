@@ -3,6 +3,9 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 export TMPDIR := $(shell tests/fast-folder.sh)
+# Half of what the tests do is to wait for servers: two at once for each processor.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $(CORES))))
 # What the tests run, linted as it is compiled and with the features that `cargo test` gives it: no crate is compiled twice.
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
 BUILD := $(LINTING) $(CARGO) build --locked --lib --bins --tests --bench '*'
@@ -57,7 +60,7 @@ check: ## what to run before a commit: formatting, clippy, unit tests, and the t
 
 test-official: .venv/ready ## the official client and made-up requests against `keyferry serve`, and an archive reader made from its page alone
 	$(BUILD)
-	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official tests/api tests/archive tests/ci
+	KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n $(CORES) tests/official tests/api tests/archive tests/ci
 
 # Its caches are the project's own.
 test-go: ## a client in Go, written from what is known of the API and not from the server, against `keyferry serve`
@@ -77,7 +80,7 @@ test-vault: $(VAULT_SERVER) ## live import from a real server of HashiCorp Vault
 
 record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed
 	$(BUILD)
-	KEYFERRY_RECORD=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n 2 tests/official/test_drop_in.py
+	KEYFERRY_RECORD=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q -n $(CORES) tests/official/test_drop_in.py
 
 MATURIN = cd py && CARGO_TARGET_DIR=$(abspath $(TARGET)) ../.venv-py/bin/maturin
 # What stands there goes into the wheel beside the module: the command line, without its symbols.
@@ -106,8 +109,8 @@ TYPED := $(filter-out $(addprefix py/python/keyferry/,spark.py _spark_source.py 
 test-py: .venv-wheel/ready ## the wheel in a fresh environment: types, tests, and the official client on native code
 	.venv-wheel/bin/mypy --strict $(TYPED)
 	.venv-wheel/bin/pyright --pythonpath .venv-wheel/bin/python $(TYPED)
-	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest
-	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q $(SDK)
+	cd py && KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry ../.venv-wheel/bin/pytest -n $(CORES)
+	KEYFERRY_ACCELERATE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv-wheel/bin/pytest -q -n $(CORES) $(SDK)
 
 # Engines are large: an environment and a step of their own, so that `make test` stays within its minutes. The wheel is the one
 # that test-py takes.

@@ -1,5 +1,6 @@
 //! The first row of a table, looked at before anything is read.
 
+use super::managers::{self, Manager};
 use super::peel;
 use super::rows::{Dialect, Splitter, find_delimiter};
 use crate::head::{Fit, Head};
@@ -16,13 +17,22 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
     }
 }
 
+/// Whether the beginning of a file is this manager's table.
+pub(crate) fn fits_manager(manager: &Manager, head: &Head<'_>) -> Fit {
+    let Some(rows) = rows_of(head) else { return Fit::No };
+    match rows.first().and_then(|header| managers::find(header)) {
+        Some(found) => (found.format == manager.format).into(),
+        None => (manager.is)(rows).into(),
+    }
+}
+
 /// The first row of a file that may be a table.
-pub(super) fn header_of<'a>(head: &'a Head<'_>) -> Option<&'a [String]> {
+fn header_of<'a>(head: &'a Head<'_>) -> Option<&'a [String]> {
     rows_of(head)?.first().map(Vec::as_slice)
 }
 
 /// The first rows of a file that may be a table; cells without blanks around them.
-pub(super) fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
+fn rows_of<'a>(head: &'a Head<'_>) -> Option<&'a [Vec<String>]> {
     head.rows(|head| {
         if head.looks_like_json() {
             return None;

@@ -18,7 +18,7 @@ pub(crate) mod table_writer;
 mod writer;
 
 pub(crate) use entities::decoded;
-pub(crate) use header::fits;
+pub(crate) use header::{fits, fits_manager};
 pub(crate) use managers::is_header_row;
 pub(crate) use paths::split as split_path;
 pub(crate) use reader::{open_rows, read, read_table};

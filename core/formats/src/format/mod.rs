@@ -185,7 +185,7 @@ impl Format {
     pub(crate) fn fits(self, head: &Head<'_>) -> Fit {
         match self.0 {
             Kind::Row(row) => (row.fits)(head),
-            Kind::Table(manager) => managers::fits(manager, head),
+            Kind::Table(manager) => csv::fits_manager(manager, head),
         }
     }
 

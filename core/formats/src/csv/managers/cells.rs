@@ -5,7 +5,7 @@ use super::hooks::{self, add, mark, several_urls, take};
 use crate::columns::{is_known, kind_of};
 use crate::json::{self, Value};
 use crate::tally::Tally;
-use keyferry_crypto::model::{CustomKind, Record, RecordPath};
+use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 
 pub(super) fn nordpass(record: &mut Record, tally: &mut Tally) -> Outcome {
@@ -344,6 +344,67 @@ fn json_fields(
 /// Variables of an environment: `[{"key": …, "value": …}]`, each a hidden field.
 pub(super) fn variables(record: &mut Record, text: &SecretString) {
     json_fields(record, "variables", text, ("key", "value"), |_| true);
+}
+
+/// A column for each member of each kind of item: `website_password_url`.
+pub(super) fn psono(record: &mut Record, tally: &mut Tally) -> Outcome {
+    const KINDS: &[&str] = &[
+        "website_password",
+        "application_password",
+        "environment_variables",
+        "credit_card",
+        "ssh_own_key",
+        "mail_gpg_own_key",
+        "elster_certificate",
+        "identity",
+        "passkey",
+        "bookmark",
+        "note",
+        "totp",
+    ];
+    mark(record, tally, "type", KINDS);
+    for custom in std::mem::take(&mut record.customs) {
+        let member = KINDS.iter().find_map(|kind| custom.name.strip_prefix(kind)?.strip_prefix('_'));
+        let text = || custom.value.expose().to_owned();
+        match member {
+            Some("title") if record.name.is_empty() => record.name = text(),
+            Some("title") if record.name == custom.value.expose() => {}
+            Some("username") if record.login.is_empty() => record.login = text(),
+            Some("password") if record.password.is_none() => record.password = Some(custom.value),
+            Some("url") if record.url.is_empty() => record.url = text(),
+            Some("notes") if record.description.is_empty() => record.description = text(),
+            Some("totp_code" | "code") => {
+                record.customs.push(Custom { name: "TOTP".to_owned(), kind: CustomKind::Totp, ..custom });
+            }
+            Some("variables") => variables(record, &custom.value),
+            Some(member) => {
+                let (name, kind) = psono_member(&custom.name, member);
+                record.customs.push(Custom { name, kind, ..custom });
+            }
+            None => record.customs.push(custom),
+        }
+    }
+    hooks::card(record);
+    Outcome::Record
+}
+
+/// The label and the type of a column of Psono, by its whole name and what follows the kind in it.
+fn psono_member(column: &str, member: &str) -> (String, CustomKind) {
+    let (label, kind) = match column {
+        "credit_card_name" => ("Cardholder name", CustomKind::Text),
+        "credit_card_number" => ("Card number", CustomKind::Password),
+        "credit_card_cvc" => ("Security code", CustomKind::Password),
+        "credit_card_pin" => ("PIN", CustomKind::Password),
+        "credit_card_valid_through" => ("Expiry", CustomKind::Text),
+        "elster_certificate_file_content" | "elster_certificate_retrieval_code" => {
+            (member, CustomKind::Password)
+        }
+        _ if member == "public" => ("Public key", CustomKind::Text),
+        _ if member == "private" => ("Private key", CustomKind::Password),
+        _ if member.contains("private") => (member, CustomKind::Password),
+        _ => (member, kind_of(member)),
+    };
+    (label.to_owned(), kind)
 }
 
 pub(super) fn passman(record: &mut Record, tally: &mut Tally) -> Outcome {

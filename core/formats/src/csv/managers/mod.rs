@@ -12,9 +12,7 @@ mod table;
 pub(crate) use notes::note_with_type;
 pub(crate) use table::{DASHLANE, all};
 
-use super::header::rows_of;
 use crate::columns::{self, normal};
-use crate::head::{Fit, Head};
 use crate::tally::Tally;
 use keyferry_crypto::model::Record;
 use zeroize::Zeroizing;
@@ -39,7 +37,7 @@ pub(crate) struct Manager {
     /// The names of the columns of older exports, which have no header: taken where the table is named, and begins with none.
     pub(super) without_header: &'static [&'static str],
     /// Whether a table without a header is this one, by its first rows.
-    is: fn(&[Vec<String>]) -> bool,
+    pub(super) is: fn(&[Vec<String>]) -> bool,
     /// Takes the cells beyond the last column, or from the column that means `rest` on: rows are as long as they need.
     pub(super) rest: Option<Rest>,
     /// Between folders.
@@ -95,16 +93,6 @@ pub(super) fn find(header: &[String]) -> Option<&'static Manager> {
         .filter_map(|manager| Some((manager.fits_header(&names)?, manager)))
         .min_by_key(|(columns, _)| std::cmp::Reverse(*columns))
         .map(|(_, manager)| manager)
-}
-
-/// Whether the beginning of a file is this manager's table.
-pub(crate) fn fits(manager: &Manager, head: &Head<'_>) -> Fit {
-    let Some(rows) = rows_of(head) else { return Fit::No };
-    let found = rows.first().and_then(|header| find(header));
-    match found {
-        Some(found) => (found.format == manager.format).into(),
-        None => (manager.is)(rows).into(),
-    }
 }
 
 /// Whether a row of cells may be a header: a manager's, or one with a column that is known among several.

@@ -1,7 +1,7 @@
 //! Tables of managers for teams.
 
 use super::{CODE, DATES, MAIL, NO_FILES, NOTHING, OWN};
-use crate::csv::managers::{Manager, Outcome, PLAIN, hooks, notes};
+use crate::csv::managers::{Manager, Outcome, PLAIN, cells, hooks, notes};
 
 /// The rows of this family.
 pub(super) const ROWS: &[Manager] = &[
@@ -214,7 +214,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("type", "text:type"),
             ("website_password_title", "text:website_password_title"),
         ],
-        finish: hooks::psono,
+        finish: cells::psono,
         ..PLAIN
     },
 ];
