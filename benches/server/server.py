@@ -61,7 +61,8 @@ class Environment:
 @contextmanager
 def served(keyferry: str, home: Path, name: str, records: int):
     """An environment of so many records without client-side encryption, on a port of its own."""
-    env = {"HOME": str(home)}
+    # An earlier program does not open a journal that a later one has written.
+    env = {"HOME": str(home), "KEYFERRY_JOURNAL": str(home / f"{name}.journal")}
 
     def run(*words: object) -> dict:
         done = subprocess.run([keyferry, "--json", "-q", *map(str, words)], env=env, cwd=home, check=True, capture_output=True)
