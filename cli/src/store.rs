@@ -23,14 +23,17 @@ pub fn address(text: &str, lookup: Lookup<'_>) -> Result<Address> {
         };
         usage(error.to_string(), next)
     })?;
-    let password = match credentials::secret("KEYFERRY_STORE", "PASSWORD", lookup)? {
-        Some(password) => Some(password),
-        None => in_password_file(&address, lookup)?,
-    };
-    Ok(match password {
-        Some(password) => address.with_password(&Zeroizing::new(password.expose().to_owned())),
+    Ok(match password(&address, lookup)? {
+        Some(password) => address.with_password(password.expose()),
         None => address,
     })
+}
+
+fn password(address: &Address, lookup: Lookup<'_>) -> Result<Option<SecretString>> {
+    match credentials::secret("KEYFERRY_STORE", "PASSWORD", lookup)? {
+        Some(password) => Ok(Some(password)),
+        None => in_password_file(address, lookup),
+    }
 }
 
 fn in_password_file(address: &Address, lookup: Lookup<'_>) -> Result<Option<SecretString>> {
@@ -76,8 +79,8 @@ mod tests {
             let lookup = |name: &str| {
                 names.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
             };
-            let found = address("postgres://app@db/main", &lookup).unwrap();
-            found.password().map(|password| String::from_utf8_lossy(password).into_owned())
+            let address = Address::parse("postgres://app@db/main").unwrap();
+            password(&address, &lookup).unwrap().map(|password| password.expose().to_owned())
         };
         assert_eq!(of(&all).as_deref(), Some("from a variable"));
         assert_eq!(of(&all[1..]).as_deref(), Some("from a file"));

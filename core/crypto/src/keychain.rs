@@ -6,13 +6,14 @@
 
 use crate::error::damaged;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mac::keyed;
 use crate::private_key::PrivateKey;
 use crate::secret::{SecretBytes, SecretString, wiped};
 use crate::{envelope, generate};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use getrandom::SysRng;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use rsa::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
 use rsa::{Oaep, Pkcs1v15Encrypt};
@@ -107,7 +108,7 @@ impl Keychain {
     pub fn comparison_key(&self) -> Result<Zeroizing<[u8; 32]>> {
         let der = self.private.to_der()?;
         Ok(wiped(|| {
-            let mut mac = keyed_by(der.as_bytes());
+            let mut mac: Hmac<Sha256> = keyed(der.as_bytes());
             mac.update(b"keyferry comparison\0");
             Zeroizing::new(mac.finalize().into_bytes().into())
         }))
@@ -163,20 +164,11 @@ pub fn vault_key_hash(key: &SecretString, salt: &str) -> String {
 #[must_use]
 pub fn vault_key_pin(key: &SecretString, vault_id: &str) -> [u8; 32] {
     wiped(|| {
-        let mut mac = keyed(key);
+        let mut mac: Hmac<Sha256> = keyed(key.expose().as_bytes());
         mac.update(b"keyferry vault pin\0");
         mac.update(vault_id.as_bytes());
         mac.finalize().into_bytes().into()
     })
-}
-
-fn keyed(key: &SecretString) -> Hmac<Sha256> {
-    keyed_by(key.expose().as_bytes())
-}
-
-#[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
-fn keyed_by(key: &[u8]) -> Hmac<Sha256> {
-    <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// A user's public key.

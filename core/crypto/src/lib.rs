@@ -42,6 +42,7 @@ pub mod error;
 pub mod generate;
 mod kdf;
 pub mod keychain;
+mod mac;
 pub mod mark;
 pub mod master_key;
 mod md5_lanes;

@@ -14,11 +14,11 @@
 //! damaged, exchanged among fields, left out, or given another record's name has another mark. An older version of a
 //! record has the mark that it had then.
 
-use crate::envelope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Attachment, Record};
 use crate::secret::{SecretString, wiped};
-use hmac::{Hmac, KeyInit, Mac};
+use crate::{envelope, mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -94,9 +94,7 @@ pub fn check(carrier: Option<&str>, mark: [u8; 8]) -> Result<()> {
 }
 
 fn keyed(key: &SecretString, label: &[u8]) -> Hmac<Sha256> {
-    #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose().as_bytes())
-        .expect("HMAC takes keys of any length");
+    let mut mac: Hmac<Sha256> = mac::keyed(key.expose().as_bytes());
     mac.update(label);
     mac
 }

@@ -1,6 +1,7 @@
 //! `master key = base64(PBKDF2-HMAC-<digest>(master password, salt, iterations, bytes))`, RFC 8018.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mac::keyed;
 use crate::secret::{SecretString, wiped};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -168,7 +169,7 @@ fn pbkdf2<D: Digest + EagerHash + Sync>(password: &[u8], options: &Options) -> Z
 where
     Hmac<D>: Clone + Sync + Mac + KeyInit,
 {
-    let keyed = keyed::<D>(password);
+    let keyed: Hmac<D> = keyed(password);
     blocks(options, <D as Digest>::output_size(), |number, block| {
         let mut link = first::<D>(&keyed, &options.salt, number);
         let mut sum = link.clone();
@@ -187,7 +188,7 @@ where
 /// The same with SHA-256, which is every new user's: two compressions a round and nothing beside them, three quarters of the
 /// time.
 fn pbkdf2_sha256(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>> {
-    let keyed = keyed::<Sha256>(password);
+    let keyed: Hmac<Sha256> = keyed(password);
     let pads = Pads::new(password);
     blocks(options, 32, |number, block| {
         let mut link = Zeroizing::new([0; 8]);
@@ -205,14 +206,6 @@ fn pbkdf2_sha256(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>> {
             bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
         }
     })
-}
-
-#[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
-fn keyed<D: EagerHash>(password: &[u8]) -> Hmac<D>
-where
-    Hmac<D>: KeyInit,
-{
-    <Hmac<D> as KeyInit>::new_from_slice(password).expect("HMAC takes keys of any length")
 }
 
 fn first<D: EagerHash>(keyed: &Hmac<D>, salt: &str, number: u32) -> hmac::digest::Output<Hmac<D>>

@@ -22,10 +22,12 @@ impl PrivateKey {
     pub fn from_pem(pem: &SecretString) -> Result<Self> {
         let key = rsa::PrivateKey::from_pkcs8_pem(pem.expose())
             .map_err(|_| damaged("not an RSA private key in PKCS#8 PEM"))?;
+        #[cfg(feature = "aws-lc")]
+        let native = native(&to_der(&key)?);
         Ok(Self {
-            #[cfg(feature = "aws-lc")]
-            native: native(&key.to_pkcs8_der().map_err(|_| not_written())?),
             key,
+            #[cfg(feature = "aws-lc")]
+            native,
         })
     }
 
@@ -36,7 +38,7 @@ impl PrivateKey {
 
     /// The key as PKCS#8 DER.
     pub fn to_der(&self) -> Result<SecretDocument> {
-        self.key.to_pkcs8_der().map_err(|_| not_written())
+        to_der(&self.key)
     }
 
     /// Opens RSA-OAEP with SHA-256 under a label.
@@ -55,8 +57,8 @@ impl PrivateKey {
     }
 }
 
-fn not_written() -> crate::error::Error {
-    damaged("the private key cannot be written")
+fn to_der(key: &rsa::PrivateKey) -> Result<SecretDocument> {
+    key.to_pkcs8_der().map_err(|_| damaged("the private key cannot be written"))
 }
 
 #[cfg(feature = "aws-lc")]
@@ -71,11 +73,12 @@ fn opened_natively(
     wrapped: &[u8],
     label: &str,
 ) -> Option<SecretBytes> {
-    let mut opened = zeroize::Zeroizing::new(vec![0; key.min_output_size()]);
+    let mut bytes = zeroize::Zeroizing::new(vec![0; key.min_output_size()]);
     let algorithm = &aws_lc_rs::rsa::OAEP_SHA256_MGF1SHA256;
     let label = Some(label.as_bytes()).filter(|label| !label.is_empty());
-    let opened = key.decrypt(algorithm, wrapped, &mut opened, label).ok()?;
-    Some(SecretBytes::new(opened.to_vec()))
+    let length = key.decrypt(algorithm, wrapped, &mut bytes, label).ok()?.len();
+    bytes.truncate(length);
+    Some(SecretBytes::new(std::mem::take(&mut *bytes)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! error that says what it is.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::mac::keyed;
 use crate::secret::{SecretBytes, SecretString};
 use hmac::{Hmac, KeyInit, Mac};
 
@@ -238,8 +239,7 @@ fn unusable(what: &'static str) -> Error {
 }
 
 fn authenticate<M: Mac + KeyInit>(secret: &[u8], counter: [u8; 8]) -> Vec<u8> {
-    #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
-    let mut mac = <M as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    let mut mac: M = keyed(secret);
     mac.update(&counter);
     mac.finalize().into_bytes().to_vec()
 }

@@ -1,6 +1,7 @@
 //! From an HTTP response to the JSON in it, or to an error that says what happened.
 
-use crate::client::{Body, Call, Credentials, echo};
+use crate::client::echo::Confided;
+use crate::client::{Body, Call, Credentials};
 use crate::error::Place;
 use crate::model::visible::visible;
 use crate::{Error, ErrorKind, Result};
@@ -57,8 +58,10 @@ pub(super) async fn open(
     let retry_after = retry_after(response.headers());
     // An error whose body cannot be read is still told by its status.
     let body = whole(response.into_body(), MAX_ERROR).await.and_then(unwrap).unwrap_or_default();
-    let mut errors = serde_json::from_slice(&body).unwrap_or_default();
-    echo::hide(&mut errors, credentials, call.body.as_deref());
+    let mut errors: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+    if !errors.errors.is_empty() {
+        Confided::of(credentials, call.body.as_deref()).hide_in(&mut errors);
+    }
     Err(failure(&call.method, call.path, status.as_u16(), retry_after, &errors))
 }
 

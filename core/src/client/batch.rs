@@ -3,7 +3,8 @@
 //! A batch answers 200 though each of its requests may have failed, so each status is looked at.
 //! A server that does not batch is remembered, and asked one by one from then on.
 
-use crate::client::{Call, Client, Repeat, answer, echo, pace, to_bytes};
+use crate::client::echo::Confided;
+use crate::client::{Call, Client, Repeat, answer, pace, to_bytes};
 use crate::{Error, ErrorKind, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -12,6 +13,7 @@ use keyferry_api::batch::BatchAnswer;
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_api::{BASE_PATH, Created};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::LazyCell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of one batch of creates; one record alone may be larger.
@@ -306,13 +308,15 @@ impl Client {
         let answer: BatchAnswer<'_> = answer::parse(&Method::POST, PATH, &body)?;
         if answer.responses.len() == count {
             let credentials = self.shared.keeper.credentials();
+            // Only where something failed.
+            let confided = LazyCell::new(|| Confided::of(Some(&credentials), Some(&asked)));
             let responses = answer.responses.into_iter().map(|one| {
                 let part = one.body.map(|part| part.get().as_bytes()).unwrap_or_default();
                 if answer::is_success(one.status_code) {
                     return Ok(Response { status: one.status_code, body: body.slice_ref(part) });
                 }
                 let mut errors = serde_json::from_slice(part).unwrap_or_default();
-                echo::hide(&mut errors, Some(&credentials), Some(&asked));
+                confided.hide_in(&mut errors);
                 Ok(Response { status: one.status_code, body: to_bytes(&errors)? })
             });
             return responses.collect();

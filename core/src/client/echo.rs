@@ -33,29 +33,36 @@ const SECRET: &[&str] = &[
     "oldPassword",
 ];
 
-/// Takes what a request said in confidence out of the errors that answer it.
-pub(super) fn hide(errors: &mut ErrorBody, credentials: Option<&Credentials>, body: Option<&[u8]>) {
-    if errors.errors.is_empty() {
-        return;
+/// What a request said in confidence, the longest first: one that holds another goes before it.
+pub(super) struct Confided(Vec<Zeroizing<String>>);
+
+impl Confided {
+    /// Gathers it from what a request carried.
+    pub(super) fn of(credentials: Option<&Credentials>, body: Option<&[u8]>) -> Self {
+        let mut secrets: Vec<Zeroizing<String>> = Vec::new();
+        if let Some(credentials) = credentials {
+            let tokens = [credentials.access_token.as_ref(), credentials.refresh_token.as_ref()];
+            secrets
+                .extend(tokens.into_iter().flatten().map(|token| Zeroizing::new(token.expose().to_owned())));
+            secrets.extend(credentials.master_key_hash.clone().map(Zeroizing::new));
+        }
+        if let Some(Ok(mut body)) = body.map(serde_json::from_slice::<Value>) {
+            gather(&mut body, false, &mut secrets);
+        }
+        secrets.retain(|secret| secret.chars().count() >= SHORTEST);
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
     }
-    let mut secrets: Vec<Zeroizing<String>> = Vec::new();
-    if let Some(credentials) = credentials {
-        let tokens = [credentials.access_token.as_ref(), credentials.refresh_token.as_ref()];
-        secrets.extend(tokens.into_iter().flatten().map(|token| Zeroizing::new(token.expose().to_owned())));
-        secrets.extend(credentials.master_key_hash.clone().map(Zeroizing::new));
-    }
-    if let Some(Ok(mut body)) = body.map(serde_json::from_slice::<Value>) {
-        gather(&mut body, false, &mut secrets);
-    }
-    secrets.retain(|secret| secret.chars().count() >= SHORTEST);
-    // One that holds another goes first.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    for entry in &mut errors.errors {
-        let texts = [Some(&mut entry.code), Some(&mut entry.message), entry.field.as_mut()];
-        for text in texts.into_iter().flatten() {
-            for secret in &secrets {
-                if text.contains(secret.as_str()) {
-                    *text = text.replace(secret.as_str(), HIDDEN);
+
+    /// Takes it out of the errors that answer the request.
+    pub(super) fn hide_in(&self, errors: &mut ErrorBody) {
+        for entry in &mut errors.errors {
+            let texts = [Some(&mut entry.code), Some(&mut entry.message), entry.field.as_mut()];
+            for text in texts.into_iter().flatten() {
+                for secret in &self.0 {
+                    if text.contains(secret.as_str()) {
+                        *text = text.replace(secret.as_str(), HIDDEN);
+                    }
                 }
             }
         }
@@ -104,7 +111,7 @@ mod tests {
         let said = |message: &str| {
             let entry = ErrorEntry { message: message.to_owned(), ..ErrorEntry::default() };
             let mut errors = ErrorBody { errors: vec![entry] };
-            hide(&mut errors, Some(&credentials), Some(body.to_string().as_bytes()));
+            Confided::of(Some(&credentials), Some(body.to_string().as_bytes())).hide_in(&mut errors);
             errors.errors.remove(0).message
         };
         for secret in

@@ -95,8 +95,8 @@ impl Address {
 
     /// The same with a password.
     #[must_use]
-    pub fn with_password(mut self, password: &Zeroizing<String>) -> Self {
-        self.config.password(password.as_bytes());
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.config.password(password);
         self
     }
 
@@ -114,12 +114,6 @@ impl Address {
             let fits = place.iter().zip(wanted).all(|(field, wanted)| **field == "*" || **field == wanted);
             fits.then(|| password.clone())
         })
-    }
-
-    /// The password that it was given.
-    #[must_use]
-    pub fn password(&self) -> Option<&[u8]> {
-        self.config.get_password()
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -225,7 +219,7 @@ mod tests {
         }
         assert_eq!(Address::parse("postgres://a:b@c/d").unwrap_err(), AddressError::HoldsPassword);
         let shown = parse("PostgreSQL://app@db.example:6432/main?connect_timeout=3");
-        let shown = shown.with_password(&Zeroizing::new("planted".to_owned()));
+        let shown = shown.with_password("planted");
         assert_eq!(shown.to_string(), "postgres://app@db.example:6432/main");
         assert!(!format!("{shown:?} {:?}", shown.config()).contains("planted"));
     }

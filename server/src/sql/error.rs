@@ -1,6 +1,7 @@
 //! What a database says no with, whichever it is.
 
 use rusqlite::types::FromSqlError;
+use tokio_postgres::error::DbError;
 
 /// Why the database under an environment could not do what it was asked for.
 #[derive(Debug)]
@@ -94,9 +95,8 @@ impl std::fmt::Display for DatabaseError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &*self.0 {
             Kind::Sqlite(error) => error.fmt(f),
-            // Its own words name the kind of error alone; the server's say what was wrong.
             Kind::Postgres(error) => match error.as_db_error() {
-                Some(said) => write!(f, "{} (SQLSTATE {})", said.message(), said.code().code()),
+                Some(said) => f.write_str(&in_short(said)),
                 None => error.fmt(f),
             },
             Kind::Away(why) => write!(f, "PostgreSQL is out of reach: {why}"),
@@ -112,10 +112,17 @@ impl std::fmt::Display for DatabaseError {
     }
 }
 
+/// What was wrong, without the server's details, which may quote the row.
+pub(super) fn in_short(said: &DbError) -> String {
+    format!("{} (SQLSTATE {})", said.message(), said.code().code())
+}
+
 impl std::error::Error for DatabaseError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &*self.0 {
             Kind::Sqlite(error) => Some(error),
+            // What the server says at length may quote the row.
+            Kind::Postgres(error) if error.as_db_error().is_some() => None,
             Kind::Postgres(error) => Some(error),
             Kind::Column(error) => Some(error),
             _ => None,

@@ -2,7 +2,7 @@
 
 use super::address::Address;
 use super::dialect::for_postgres;
-use super::error::{DatabaseError, Result};
+use super::error::{DatabaseError, Result, in_short};
 use super::values::Given;
 use super::{check_text, wait::wait};
 use rusqlite::types::ToSql;
@@ -208,6 +208,9 @@ fn ends_connections(code: &SqlState) -> bool {
 
 /// An error with what it came from: tokio-postgres tells only the kind.
 fn said(error: &Failure) -> String {
+    if let Some(said) = error.as_db_error() {
+        return in_short(said);
+    }
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {

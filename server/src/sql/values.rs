@@ -10,8 +10,14 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 type Boxed = Box<dyn Error + Sync + Send>;
 
 /// A parameter's value. The statement says as what it is sent: the same number may be asked for as a truth.
-#[derive(Debug)]
 pub(super) struct Given<'a>(pub ToSqlOutput<'a>);
+
+impl std::fmt::Debug for Given<'_> {
+    /// Without the value: tokio-postgres writes the parameters of each statement into its log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Given(..)")
+    }
+}
 
 impl Given<'_> {
     fn value(&self) -> ValueRef<'_> {
@@ -78,4 +84,15 @@ impl<'a> FromSql<'a> for Found<'a> {
 /// The value in a column of a row.
 pub(super) fn at(row: &Row, index: usize) -> Result<ValueRef<'_>> {
     row.try_get::<_, Found<'_>>(index).map(|found| found.0).map_err(DatabaseError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_parameter_is_not_its_value() {
+        let given = Given(ToSqlOutput::Borrowed(ValueRef::Text(b"planted")));
+        assert_eq!(format!("{given:?}"), "Given(..)");
+    }
 }

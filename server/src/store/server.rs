@@ -45,6 +45,12 @@ pub(super) fn open(address: &Address) -> Result<Connection, Error> {
     let version: i64 =
         transaction.query_row("SELECT version FROM keyferry_schema FOR UPDATE", [], |row| row.get(0))?;
     let done = usize::try_from(version).ok().filter(|&done| done <= NEWEST).ok_or(Error::TooNew(version))?;
+    if done < SERVER_FIRST {
+        let why = format!(
+            "it says that its schema is version {version}, which no environment on a server ever had"
+        );
+        return Err(DatabaseError::unfit(why).into());
+    }
     migrate(&transaction, done)?;
     transaction.commit()?;
     Ok(conn)

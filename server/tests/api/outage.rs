@@ -11,7 +11,6 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use zeroize::Zeroizing;
 
 /// What one of the two has and the other does not, for these reasons: texts are indexed by FTS5 and by trigrams; a server
 /// keeps the schema's version in a table; what may be longer than a B-tree's key is unique by a hash.
@@ -114,15 +113,19 @@ fn an_environment_of_a_newer_version_is_refused_and_one_that_is_half_made_is_non
     database.change("UPDATE keyferry_schema SET version = version + 1", &[]);
     let refused = Environment::open_on(&database.address());
     assert!(matches!(&refused, Err(Error::TooNew(version)) if *version > 10), "{:?}", refused.err());
+    for version in [-1, 0, 3] {
+        database.change(&format!("UPDATE keyferry_schema SET version = {version}"), &[]);
+        let refused = Environment::open_on(&database.address()).err().unwrap().to_string();
+        assert!(refused.contains("version"), "{version}: {refused}");
+    }
 }
 
 #[test]
 fn who_is_not_let_in_is_told_why_and_reads_no_password() {
     let Some(database) = postgres::database() else { return };
     let port = database.address().to_string().split([':', '/']).nth(4).unwrap().parse().unwrap();
-    let wrong = Zeroizing::new("planted-wrong".to_owned());
-    let error =
-        Environment::open_on(&database.address_by(port).with_password(&wrong)).err().unwrap().to_string();
+    let wrong = database.address_by(port).with_password("planted-wrong");
+    let error = Environment::open_on(&wrong).err().unwrap().to_string();
     assert!(error.contains("password authentication failed") && !error.contains("planted"), "{error}");
     let error = Environment::open_on(&database.address_by(port)).err().unwrap().to_string();
     assert!(error.contains("password"), "{error}");
@@ -242,7 +245,7 @@ fn behind_proxy() -> Option<(World, String, Proxy)> {
     let database = postgres::database()?;
     let port = database.address().to_string().split([':', '/']).nth(4).unwrap().parse().unwrap();
     let proxy = Proxy::to(port);
-    let address = database.address_by(proxy.port).with_password(&Zeroizing::new(PASSWORD.to_owned()));
+    let address = database.address_by(proxy.port).with_password(PASSWORD);
     let environment = Environment::create_on(&address, true).unwrap();
     let (router, alice, _) = inhabited(&environment, ServeOptions::default());
     let world = World { dir: tempfile::tempdir().unwrap(), environment, router, server: Some(database) };

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls};
-use zeroize::Zeroizing;
 
 const USER: &str = "keeper";
 pub const PASSWORD: &str = "planted-keeper-password";
@@ -156,7 +155,7 @@ impl Database {
     }
 
     pub fn address(&self) -> Address {
-        self.address_by(server().port).with_password(&Zeroizing::new(PASSWORD.to_owned()))
+        self.address_by(server().port).with_password(PASSWORD)
     }
 
     /// By way of another port, and without a password.

@@ -134,6 +134,18 @@ fn a_folders_environment_is_served_from_a_database_as_it_was() {
     scene.run(&["import", people, "embedded:here"]).succeeds();
     let nowhere = scene.run_with(&[key], &["env", "copy", "embedded:here//Infra", &store]);
     nowhere.exits(2).says("as a whole");
+    // PostgreSQL says at length what is wrong, and quotes the row: that is told to nobody.
+    let file = rusqlite::Connection::open(scene.path("here/environment.db")).unwrap();
+    let stands_in = |folder: Option<&str>| {
+        file.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        let changed = file.execute("UPDATE items SET folder_id = ?1 WHERE name = 'db'", [folder]);
+        assert_eq!(changed.unwrap(), 1);
+    };
+    stands_in(Some("planted-in-a-row"));
+    let broken = scene.run_with(&[key], &["-v", "env", "copy", "embedded:here", &store]);
+    broken.exits(1).says("violates foreign key constraint").hides("planted-in-a-row");
+    stands_in(None);
+    drop(file);
     let copied = scene.run_with(&[key], &["--json", "env", "copy", "embedded:here", &store]);
     assert!(copied.succeeds().json()["rows"].as_u64().unwrap() > 10);
     scene.run_with(&[key], &["env", "copy", "embedded:here", &store]).exits(2).says("already");

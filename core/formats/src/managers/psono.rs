@@ -10,6 +10,7 @@
 use super::item::{CodeParts, Item, OWN, list};
 use super::items::{BIN, Document, Kept};
 use crate::columns::kind_of;
+use crate::csv::managers::PSONO_KINDS as KINDS;
 use crate::document::{NO_RECORD, document, parsed};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
@@ -28,22 +29,6 @@ use zeroize::Zeroizing;
 /// Bytes of a nonce, and of the tag before what it seals.
 const NONCE: usize = 24;
 const TAG: usize = 16;
-
-/// The kinds of items, which their members begin with.
-const KINDS: &[&str] = &[
-    "website_password",
-    "application_password",
-    "environment_variables",
-    "credit_card",
-    "ssh_own_key",
-    "mail_gpg_own_key",
-    "elster_certificate",
-    "bookmark",
-    "passkey",
-    "identity",
-    "note",
-    "totp",
-];
 
 /// Whether it is such a document.
 pub(crate) fn fits(head: &Head<'_>) -> Fit {

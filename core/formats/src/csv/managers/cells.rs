@@ -346,25 +346,27 @@ pub(super) fn variables(record: &mut Record, text: &SecretString) {
     json_fields(record, "variables", text, ("key", "value"), |_| true);
 }
 
+/// Kinds of Psono's items, which their members begin with, in its table as in its JSON.
+pub(crate) const PSONO_KINDS: &[&str] = &[
+    "website_password",
+    "application_password",
+    "environment_variables",
+    "credit_card",
+    "ssh_own_key",
+    "mail_gpg_own_key",
+    "elster_certificate",
+    "bookmark",
+    "passkey",
+    "identity",
+    "note",
+    "totp",
+];
+
 /// A column for each member of each kind of item: `website_password_url`.
 pub(super) fn psono(record: &mut Record, tally: &mut Tally) -> Outcome {
-    const KINDS: &[&str] = &[
-        "website_password",
-        "application_password",
-        "environment_variables",
-        "credit_card",
-        "ssh_own_key",
-        "mail_gpg_own_key",
-        "elster_certificate",
-        "identity",
-        "passkey",
-        "bookmark",
-        "note",
-        "totp",
-    ];
-    mark(record, tally, "type", KINDS);
+    mark(record, tally, "type", PSONO_KINDS);
     for custom in std::mem::take(&mut record.customs) {
-        let member = KINDS.iter().find_map(|kind| custom.name.strip_prefix(kind)?.strip_prefix('_'));
+        let member = PSONO_KINDS.iter().find_map(|kind| custom.name.strip_prefix(kind)?.strip_prefix('_'));
         let text = || custom.value.expose().to_owned();
         match member {
             Some("title") if record.name.is_empty() => record.name = text(),

@@ -9,6 +9,7 @@ mod hooks;
 mod notes;
 mod table;
 
+pub(crate) use cells::PSONO_KINDS;
 pub(crate) use notes::note_with_type;
 pub(crate) use table::{DASHLANE, all};
 
