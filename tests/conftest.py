@@ -23,6 +23,12 @@ BASE = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "KEYFERRY_KEYRING": 
 os.environ["NO_PROXY"] = "127.0.0.1"
 
 
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A home for each test: the journal remembers servers by their address, and a later server may get an earlier one's port."""
+    monkeypatch.setitem(BASE, "HOME", str(tmp_path))
+
+
 def credentials(ready: dict, prefix: str = "KEYFERRY") -> dict:
     """The variables that let the command line into a server."""
     found = {f"{prefix}_TOKEN": ready["access_token"], f"{prefix}_REFRESH_TOKEN": ready["refresh_token"]}

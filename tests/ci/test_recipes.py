@@ -22,14 +22,14 @@ def test_what_a_recipe_types_runs(file: Path, serve, tmp_path: Path):
     server = serve("on")
     table = tmp_path / "app.csv"
     table.write_text("vault,folder,name,login,password\nInfra,app,DB_PASSWORD,u,planted-secret\nInfra,app,PATH,u,12345\n")
-    keyferry("import", table, server.url, env=server.env | {"KEYFERRY_JOURNAL": str(tmp_path / "journal.db")})
+    keyferry("import", table, server.url, env=server.env)
     deploy = tmp_path / "deploy.sh"
     deploy.write_text('#!/bin/sh\necho "found ${#APP_DB_PASSWORD} letters: $APP_DB_PASSWORD"\n')
     deploy.chmod(0o700)
     (tmp_path / "keyferry").symlink_to(BINARY)
     lines = re.findall(r"\./keyferry \w[^'\n]*", file.read_text())
     assert {line.split()[1] for line in lines} == {"exec", "audit"}
-    env = BASE | credentials(server.ready, "PASSWORK") | {"PASSWORK_HOST": server.url, "HOME": str(tmp_path)}
+    env = BASE | credentials(server.ready, "PASSWORK") | {"PASSWORK_HOST": server.url}
     for line in lines:
         run = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         # An audit that finds weak passwords ends with 4, as the recipe asks it to.
