@@ -52,6 +52,7 @@ mod private_key;
 pub mod record;
 pub mod secret;
 pub mod session_file;
+mod sha256_chains;
 pub mod totp;
 
 pub use error::{Error, ErrorKind, Result};

@@ -3,11 +3,11 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::mac::keyed;
 use crate::secret::{SecretString, wiped};
+use crate::sha256_chains::Pads;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{EagerHash, Hmac, KeyInit, Mac};
 use rayon::prelude::*;
-use sha2::block_api::compress256;
 use sha2::{Digest, Sha256, Sha512};
 use std::fmt;
 use std::str::FromStr;
@@ -155,11 +155,12 @@ pub fn hash(master_key: &SecretString) -> String {
     data_encoding::HEXLOWER.encode(&wiped(|| Sha256::digest(master_key.expose())))
 }
 
-/// RFC 8018 §5.2. The output blocks do not depend on each other, so each gets a thread.
+/// RFC 8018 §5.2. The output blocks do not depend on each other, so each portion of `size` bytes gets a thread; `fill` gets
+/// its number, from 1.
 fn blocks(options: &Options, size: usize, fill: impl Fn(u32, &mut [u8]) + Sync) -> Zeroizing<Vec<u8>> {
     let mut output = Zeroizing::new(vec![0; options.bytes]);
     output.par_chunks_mut(size).enumerate().for_each(|(index, block)| {
-        // At most MAX_BYTES / 20 blocks, counted from 1.
+        // At most MAX_BYTES / 20.
         fill(u32::try_from(index + 1).unwrap_or(u32::MAX), block);
     });
     output
@@ -185,24 +186,22 @@ where
     })
 }
 
-/// The same with SHA-256, which is every new user's: two compressions a round and nothing beside them, three quarters of the
-/// time.
+/// The same with SHA-256, which is every new user's: a thread for two blocks, which take no longer than one.
 fn pbkdf2_sha256(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>> {
     let keyed: Hmac<Sha256> = keyed(password);
     let pads = Pads::new(password);
-    blocks(options, 32, |number, block| {
-        let mut link = Zeroizing::new([0; 8]);
+    let first = |number| {
+        let mut link = [0; 8];
         for (word, bytes) in link.iter_mut().zip(first::<Sha256>(&keyed, &options.salt, number).chunks(4)) {
             *word = bytes.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
         }
-        let mut sum = link.clone();
-        for _ in 1..options.iterations {
-            pads.hmac(&mut link);
-            for (sum, word) in sum.iter_mut().zip(&*link) {
-                *sum ^= word;
-            }
-        }
-        for (bytes, word) in block.chunks_mut(4).zip(&*sum) {
+        link
+    };
+    blocks(options, 64, |number, pair| {
+        let mut links = Zeroizing::new([first(2 * number - 1), first(2 * number)]);
+        let mut sums = links.clone();
+        wiped(|| pads.extend(&mut links, &mut sums, options.iterations.saturating_sub(1)));
+        for (bytes, word) in pair.chunks_mut(4).zip(sums.as_flattened()) {
             bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
         }
     })
@@ -213,58 +212,6 @@ where
     Hmac<D>: Clone + Mac,
 {
     keyed.clone().chain_update(salt).chain_update(number.to_be_bytes()).finalize().into_bytes()
-}
-
-/// The states of SHA-256 after the two padded keys of HMAC (RFC 2104).
-struct Pads {
-    inner: Zeroizing<[u32; 8]>,
-    outer: Zeroizing<[u32; 8]>,
-}
-
-impl Pads {
-    /// FIPS 180-4 §5.3.3.
-    const INITIAL: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
-
-    fn new(password: &[u8]) -> Self {
-        let mut key = Zeroizing::new([0; 64]);
-        if password.len() > key.len() {
-            key[..32].copy_from_slice(&wiped(|| Sha256::digest(password)));
-        } else {
-            key[..password.len()].copy_from_slice(password);
-        }
-        let padded = |pad: u8| {
-            let mut block = key.clone();
-            block.iter_mut().for_each(|byte| *byte ^= pad);
-            let mut state = Zeroizing::new(Self::INITIAL);
-            compress256(&mut state, std::slice::from_ref(&*block));
-            state
-        };
-        Self { inner: padded(0x36), outer: padded(0x5c) }
-    }
-
-    /// Replaces eight words by their HMAC.
-    fn hmac(&self, words: &mut [u32; 8]) {
-        // 32 bytes after a block of 64 are 768 bits.
-        let mut block = [0; 64];
-        block[32] = 0x80;
-        block[62] = 3;
-        for state in [&self.inner, &self.outer] {
-            for (bytes, word) in block.chunks_mut(4).zip(&*words) {
-                bytes.copy_from_slice(&word.to_be_bytes());
-            }
-            words.copy_from_slice(&**state);
-            compress256(words, &[block]);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -67,6 +67,8 @@ pub(crate) struct Context<'a> {
     missed_codes: Cell<u32>,
     /// What to keep of accounts that were guessed at, also where the request is refused.
     missed: RefCell<Vec<Kept>>,
+    /// An idempotency key was kept: as many old ones may go.
+    kept_a_key: Cell<bool>,
     known: Known,
 }
 
@@ -84,7 +86,8 @@ struct Known {
 impl<'a> Context<'a> {
     fn new(conn: &'a Connection, caller: &'a Caller, visit: &'a Visit<'a>) -> Self {
         let (events, missed_codes, missed) = (RefCell::default(), Cell::new(0), RefCell::default());
-        Self { conn, caller, visit, events, missed_codes, missed, known: Known::default() }
+        let (kept_a_key, known) = (Cell::new(false), Known::default());
+        Self { conn, caller, visit, events, missed_codes, missed, kept_a_key, known }
     }
 
     /// The place that a request names; see [`Place::find`].
@@ -195,6 +198,9 @@ fn signed_in(
         let body = work(&context);
         guessed = (caller.session, context.missed_codes.get(), context.missed.take());
         let body = body?;
+        if context.kept_a_key.get() {
+            crate::store::idempotency::forget_old(conn)?;
+        }
         append(conn, &gathered(context.events.into_inner()))?;
         Ok(body)
     });

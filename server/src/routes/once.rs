@@ -7,7 +7,7 @@
 use super::{Body, Context};
 use crate::error::{Refusal, Result};
 use crate::json::text as text_of;
-use crate::store::idempotency::{Answer, Found, Makes, find, forget_old, keep};
+use crate::store::idempotency::{Answer, Found, Makes, find, keep};
 use http::{HeaderMap, Method};
 use keyferry_api::error::code;
 use keyferry_api::{Created, IDEMPOTENCY_KEY_HEADER};
@@ -130,7 +130,7 @@ pub(super) fn once(
         }
     };
     keep(context.conn, user, (text, fingerprint), (makes, made.as_deref()), &answer)?;
-    forget_old(context.conn)?;
+    context.kept_a_key.set(true);
     Ok(answer.into_bytes())
 }
 

@@ -31,6 +31,15 @@ use std::sync::{Arc, OnceLock};
 /// What is compared.
 pub type Digest = [u8; 32];
 
+/// What an item was written as here.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The hash of its wrapped record key.
+    pub key: Digest,
+    /// What each of its envelopes was written as, in the journal's own form; `None` where that is not known.
+    pub parts: Option<Vec<u8>>,
+}
+
 /// Digests by place and subject. Nothing among them opens anything.
 pub trait Pins: Send + Sync {
     /// The digest of a subject; `None` where it was never seen.
@@ -57,13 +66,14 @@ pub trait Pins: Send + Sync {
     /// Where the memory cannot be read.
     fn all(&self, place: &str, beginning: &str) -> Result<Vec<(String, Digest)>>;
 
-    /// The hash of the wrapped record key that an item was written with here; `None` where it was written elsewhere.
+    /// What these items were written as here, by their ids; without those that were written elsewhere. Asked for many at
+    /// once, since each question costs a look at the disk or a way over a network.
     ///
     /// # Errors
     /// Where the memory cannot be read.
-    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
-        let _ = item;
-        Ok(None)
+    fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
+        let _ = items;
+        Ok(HashMap::new())
     }
 
     /// The items that were written with these record keys here, by key.
@@ -73,14 +83,6 @@ pub trait Pins: Send + Sync {
     fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
         let _ = keys;
         Ok(HashMap::new())
-    }
-
-    /// The same, with what its envelopes were written as, in the journal's own form, where that is known.
-    ///
-    /// # Errors
-    /// Where the memory cannot be read.
-    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
-        Ok(self.written_key(item)?.map(|key| (key, None)))
     }
 
     /// Offers a memory to whoever has none to keep new pins in.
@@ -194,16 +196,12 @@ impl Pins for Known {
         Ok(all)
     }
 
-    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
-        self.own.get().map_or(Ok(None), |own| own.written_key(item))
-    }
-
     fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
         self.own.get().map_or_else(|| Ok(HashMap::new()), |own| own.written_with(keys))
     }
 
-    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
-        self.own.get().map_or(Ok(None), |own| own.written(item))
+    fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
+        self.own.get().map_or_else(|| Ok(HashMap::new()), |own| own.written(items))
     }
 
     fn keep_in(&self, own: Arc<dyn Pins>) {
@@ -552,11 +550,13 @@ impl Memory {
     /// As [`Memory::exchanged`].
     pub(crate) fn compared<'a>(&self, items: impl IntoIterator<Item = &'a Item>) -> Result<Compared> {
         let (mut other, mut unknown, mut compared) = (Vec::new(), Vec::new(), Compared::default());
+        let items: Vec<&Item> = items.into_iter().collect();
+        let written = self.pins.written(&items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>())?;
         for item in items {
             let held = wrapped_key_hash(item.key_encrypted.as_deref());
-            match (held, self.pins.written(&item.id)?) {
-                (Some(key), Some((written, _))) if written != key => other.push((key, item)),
-                (Some(_), Some((_, parts))) => self.each_in_its_place(item, parts.as_deref())?,
+            match (held, written.get(&item.id)) {
+                (Some(key), Some(written)) if written.key != key => other.push((key, item)),
+                (Some(_), Some(written)) => self.each_in_its_place(item, written.parts.as_deref())?,
                 (Some(key), None) => unknown.push((key, item)),
                 // It had one when it was written.
                 (None, Some(_)) => drop(compared.rekeyed.insert(item.id.clone())),
@@ -583,6 +583,10 @@ impl Memory {
         Ok(compared)
     }
 
+    fn written(&self, item: &str) -> Result<Option<Written>> {
+        Ok(self.pins.written(&[item])?.remove(item))
+    }
+
     /// Makes sure that no envelope of an item stands for another field than it was written as here.
     fn each_in_its_place(&self, item: &Item, parts: Option<&[u8]>) -> Result<()> {
         if !parts.is_some_and(|parts| parts::are_exchanged(parts, item)) {
@@ -598,7 +602,7 @@ impl Memory {
     /// # Errors
     /// [`ErrorKind::NotAllowed`] where it is.
     pub(crate) fn is_that_attachment(&self, item: &Item, name: &str, attachment: &Attachment) -> Result<()> {
-        let parts = self.pins.written(&item.id)?.and_then(|(_, parts)| parts);
+        let parts = self.written(&item.id)?.and_then(|written| written.parts);
         if !parts.is_some_and(|parts| parts::is_another_attachment(&parts, name, &attachment.encrypted_key)) {
             return Ok(());
         }
@@ -616,7 +620,7 @@ impl Memory {
     /// [`ErrorKind::NotAllowed`] where it is.
     pub(crate) fn keeps_its_key(&self, item: &Item) -> Result<()> {
         let has_one = item.key_encrypted.as_deref().is_some_and(|key| !key.is_empty());
-        if has_one || self.pins.written_key(&item.id)?.is_none() {
+        if has_one || self.written(&item.id)?.is_none() {
             return Ok(());
         }
         let what = format!("it was written here with a key, and has none by the word of {}", self.place);
@@ -854,8 +858,10 @@ mod tests {
         fn subjects(&self, _: &str, _: &str, _: &Digest) -> Result<Vec<String>> {
             Ok(Vec::new())
         }
-        fn written_key(&self, item: &str) -> Result<Option<Digest>> {
-            Ok(["a", "b"].contains(&item).then(|| wrapped_key_hash(Some(item)).unwrap()))
+        fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
+            let here = items.iter().filter(|item| ["a", "b"].contains(item));
+            let as_what = |item: &str| Written { key: wrapped_key_hash(Some(item)).unwrap(), parts: None };
+            Ok(here.map(|item| ((*item).to_owned(), as_what(item))).collect())
         }
         fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
             let all = ["a", "b"].map(|item| (wrapped_key_hash(Some(item)).unwrap(), item.to_owned()));

@@ -98,6 +98,8 @@ impl Journal {
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         // A cached statement keeps its plan instead of being planned anew for every value that is bound.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+        // Keys and digests are random: what a write or a question touches lies anywhere in the indexes. As much as is used.
+        db.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
         if let Schema::Newer = schema::migrate(&db).map_err(failed)? {
             return Err(Error::new(ErrorKind::Input, "this journal was written by a newer keyferry")
                 .at(Place::File { path: path.to_owned(), at: None })

@@ -1,6 +1,6 @@
 //! The table `pins`: what was seen first and must not change unasked; see [`environment::pins`](crate::engine::environment::pins).
 
-use crate::engine::environment::pins::{Digest, Pins};
+use crate::engine::environment::pins::{Digest, Pins, Written};
 use crate::engine::journal::Journal;
 use crate::error::Result;
 use rusqlite::{OptionalExtension as _, params};
@@ -44,17 +44,23 @@ impl Pins for Journal {
         Ok(all)
     }
 
-    fn written_key(&self, item: &str) -> Result<Option<Digest>> {
-        Ok(self.written(item)?.map(|(key, _)| key))
-    }
-
-    fn written(&self, item: &str) -> Result<Option<(Digest, Option<Vec<u8>>)>> {
+    fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
         let run = || {
             let db = self.db();
-            let mut query = db.prepare_cached("SELECT wrap, parts FROM creations WHERE item = ?1")?;
-            let found: Option<(Vec<u8>, _)> =
-                query.query_row([item], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            Ok(found.and_then(|(key, parts)| Some((key.try_into().ok()?, parts))))
+            // One transaction: outside of one each question would lock the file and look at its state anew.
+            let reading = db.unchecked_transaction()?;
+            let mut query = reading.prepare_cached("SELECT wrap, parts FROM creations WHERE item = ?1")?;
+            let mut all = HashMap::with_capacity(items.len());
+            for item in items {
+                let found: Option<(Vec<u8>, _)> =
+                    query.query_row([item], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                if let Some((key, parts)) = found
+                    && let Ok(key) = key.try_into()
+                {
+                    all.insert((*item).to_owned(), Written { key, parts });
+                }
+            }
+            Ok(all)
         };
         run().map_err(|error| self.failed(error))
     }
@@ -62,7 +68,8 @@ impl Pins for Journal {
     fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
         let run = || {
             let db = self.db();
-            let mut query = db.prepare_cached(
+            let reading = db.unchecked_transaction()?;
+            let mut query = reading.prepare_cached(
                 "SELECT item FROM creations WHERE substr(wrap, 1, 8) = ?1 AND wrap = ?2 AND item IS NOT NULL",
             )?;
             let mut found = HashMap::new();
