@@ -8,7 +8,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 export RUST_TEST_THREADS ?= $(shell echo $$((2 * $(CORES))))
 # What the tests run, linted as it is compiled and with the features that `cargo test` gives it: no crate is compiled twice.
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
-BUILD := $(LINTING) $(CARGO) build --locked --lib --bins --tests --bench '*'
+BUILD := $(LINTING) $(CARGO) build --locked --workspace --lib --bins --tests --bench '*'
 
 # No target of a recipe that `make help` lists is a file.
 .PHONY: FORCE $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(MAKEFILE_LIST))
@@ -37,20 +37,23 @@ demo: ## the main job on two embedded environments
 	$(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
 
 test: ## everything, and the seconds that each step took
-	MAKE=$(MAKE) tests/steps.sh lint test-rust test-official test-go test-py test-c test-wasm
+	MAKE=$(MAKE) tests/steps.sh test-rust lint test-official test-go test-py test-c --beside environments test-wasm
+
+# What the steps take that is not compiled from here: it is fetched while something is.
+environments: .cache/bin/cargo-deny .venv/ready .venv-py/ready .venv-wheel/bin/pip ## what the tests take that is not compiled from here
 
 # What of the API is tried on PostgreSQL each time; the rest of it with `STORE=postgres make test-server`.
 ON_POSTGRES := browser content groups history idempotency operations servers sharing wire
 test-rust: ## unit tests, and the command line against real servers, databases and faults; a half of the API on PostgreSQL too
 	$(BUILD)
-	$(LINTING) $(CARGO) test --locked --no-fail-fast
+	$(LINTING) $(CARGO) test --locked --workspace --no-fail-fast
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
-		STORE=postgres $(LINTING) $(CARGO) test --locked --test api -- $(addsuffix ::,$(ON_POSTGRES)); \
+		STORE=postgres $(LINTING) $(CARGO) test --locked --workspace --test api -- $(addsuffix ::,$(ON_POSTGRES)); \
 	else echo "skipped: the API on PostgreSQL (make setup installs it)"; fi
 
 # `STORE=postgres` takes a PostgreSQL server of its own, started once, with a database for each test.
 test-server: ## every test of the API, on SQLite or with STORE=postgres on PostgreSQL
-	$(LINTING) $(CARGO) test --locked --test api --no-fail-fast
+	$(LINTING) $(CARGO) test --locked --workspace --test api --no-fail-fast
 
 check: ## what to run before a commit: formatting, clippy, unit tests, and the tests of structure and documents
 	$(CARGO) fmt --all --check
@@ -93,11 +96,15 @@ wheel: .venv-py/ready ## the Python package with the command line: a wheel for t
 	$(MATURIN) build --release --locked --out ../dist --interpreter python3
 
 # The tests' own, in the profile that everything else is tested in.
-.venv-wheel/ready: .venv-py/ready FORCE
+.venv-wheel/bin/pip: py/tests/requirements.txt
+	python3 -m venv .venv-wheel
+	.venv-wheel/bin/pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+.venv-wheel/ready: .venv-py/ready .venv-wheel/bin/pip FORCE
 	$(BUILD)
 	install -d $(SCRIPTS) && install -s $(TARGET)/debug/keyferry $(SCRIPTS)
 	rm -rf .cache/wheel && export $(LINTING) && $(MATURIN) build --profile dev --locked --out ../.cache/wheel --interpreter python3
-	[ -e $@ ] || (python3 -m venv .venv-wheel && .venv-wheel/bin/pip install -q --disable-pip-version-check -r py/tests/requirements.txt)
 	.venv-wheel/bin/pip install -q --disable-pip-version-check --no-deps --force-reinstall .cache/wheel/keyferry-*-abi3-*.whl
 	touch $@
 FORCE:

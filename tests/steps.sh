@@ -1,12 +1,41 @@
 #!/usr/bin/env bash
-# Runs targets of the Makefile one after the other, those after a failed one too, and prints what each took: steps.sh TARGET…
+# Runs targets of the Makefile one after the other, those after a failed one too, and prints what each took:
+# steps.sh TARGET… [--beside TARGET…]
+#
+# Those after --beside run one after the other beside the first two targets, on a processor that these leave idle, and are
+# waited for after them.
 set -u
 table='' code=0 begin=$SECONDS
-for step in "$@"; do
-    start=$SECONDS
-    outcome=
-    "${MAKE:-make}" --no-print-directory "$step" || { code=$?; outcome=failed; }
-    table+=$(printf '%-16s %5d s  %s' "$step" $((SECONDS - start)) "$outcome")$'\n'
+steps=() beside=()
+for word in "$@"; do
+    case $word in
+    --beside) into=beside ;;
+    *) [ "${into:-}" = beside ] && beside+=("$word") || steps+=("$word") ;;
+    esac
+done
+run() { "${MAKE:-make}" --no-print-directory "$1"; }
+account() { # STEP START OUTCOME
+    table+=$(printf '%-16s %5d s  %s' "$1" $((SECONDS - $2)) "$3")$'\n'
+}
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+[ ${#beside[@]} = 0 ] || {
+    (
+        for step in "${beside[@]}"; do run "$step" || exit; done
+    ) >"$said" 2>&1 &
+    waited_for=$!
+}
+for index in "${!steps[@]}"; do
+    if [ "$index" = 2 ] && [ -n "${waited_for:-}" ]; then
+        start=$SECONDS outcome=
+        wait "$waited_for" || { code=$? outcome=failed; }
+        cat "$said"
+        account "(beside)" "$start" "$outcome"
+    fi
+    start=$SECONDS outcome=
+    run "${steps[index]}" || { code=$? outcome=failed; }
+    account "${steps[index]}" "$start" "$outcome"
 done
 printf '\n%s%-16s %5d s\n' "$table" together $((SECONDS - begin))
 exit "$code"
