@@ -53,6 +53,21 @@ pub struct NewFolder {
     /// Missing or null: at the top of the vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_folder_id: Option<String>,
+    /// 0 for none, as without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<i64>,
+}
+
+/// `POST /folders/{id}`: what is given changes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FolderChange {
+    /// Its new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<i64>,
 }
 
 /// The answer of `DELETE /folders/{id}` and `DELETE /items/{id}`.

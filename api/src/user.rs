@@ -362,6 +362,9 @@ pub struct NewUser {
     /// What the user is; missing: an ordinary user.
     #[serde(default)]
     pub user_role_id: Option<String>,
+    /// Made, and not let in before somebody unblocks them.
+    #[serde(default)]
+    pub is_blocked: Option<bool>,
     /// Hexadecimal SHA-256 of the master key.
     #[serde(default)]
     pub master_key_hash: Option<String>,

@@ -88,6 +88,7 @@ pub async fn environment(folder: &Path, delay: Duration, at_once: Option<usize>)
     let user = keyferry_api::user::NewUser {
         login: None,
         user_role_id: None,
+        is_blocked: None,
         email: None,
         full_name: None,
         username: Some("admin".into()),

@@ -130,7 +130,7 @@ impl Config {
         self.environments.get(name).map(|environment| environment.location.as_str()).ok_or_else(|| {
             let known: Vec<_> = self.environments.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            let near = names::near(name, self.environments.keys().map(String::as_str));
+            let near = names::near(name, self.environments.keys().map(String::as_str).chain(["embedded"]));
             let next = match near.as_slice() {
                 [] => format!(
                     "keyferry env add {name} https://passwork.example.com; a file is written ./{name}:…"

@@ -274,7 +274,12 @@ impl Target {
             Location::Embedded(folder, path) => (None, Location::Embedded(folder, path.clone()), path),
             other => (None, other, RecordPath::default()),
         };
-        let label = name.as_ref().map_or_else(|| word.to_owned(), |name| format!("{name}:"));
+        // A hint such as `keyferry tree LABEL` is typed for the whole of it.
+        let whole = match (&location, word.split_once("//")) {
+            (Location::Embedded(..), Some((whole, _))) if path.vault.is_some() => whole,
+            _ => word,
+        };
+        let label = name.as_ref().map_or_else(|| whole.to_owned(), |name| format!("{name}:"));
         let canonical = canonical(&location);
         Ok(Self { name, location, path, label, canonical })
     }

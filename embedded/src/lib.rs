@@ -58,6 +58,7 @@ fn made(
     let new_user = keyferry_api::user::NewUser {
         login: None,
         user_role_id: None,
+        is_blocked: None,
         email: None,
         full_name: None,
         username: Some(user.to_owned()),

@@ -184,7 +184,7 @@ fn add(name: &str, location: String, mut config: Config, output: Output) -> Resu
     if config.environments.contains_key(name) {
         return Err(usage(
             format!("there is an environment `{name}` already"),
-            format!("keyferry env remove {name}"),
+            "keyferry env list shows it: choose another name, or remove that one first",
         ));
     }
     let variable = |name: &str| name.to_uppercase().replace('-', "_");

@@ -7,6 +7,7 @@ use crate::location;
 use crate::location::Need;
 use crate::output::{Output, clean};
 use keyferry_core::engine::environment::{FolderTree, VaultTree};
+use keyferry_core::engine::names;
 use keyferry_core::model::RecordPath;
 use keyferry_core::{Error, ErrorKind, Result};
 use serde_json::json;
@@ -54,7 +55,18 @@ pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Res
             }
         }
     }
-    if found { Ok(0) } else { Err(missing().next_step("keyferry tree shows what there is")) }
+    if found {
+        return Ok(0);
+    }
+    let tree = format!("keyferry tree {} shows what there is", environment.label());
+    let near = match path.folders.is_empty() {
+        true => names::near(wanted, vaults.iter().map(|vault| vault.name.as_str())),
+        false => Vec::new(),
+    };
+    Err(missing().next_step(match near.as_slice() {
+        [] => tree,
+        near => format!("did you mean {}? {tree}", clean(&near.join(" or "))),
+    }))
 }
 
 /// Every folder of this path; names may repeat.

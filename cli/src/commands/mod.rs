@@ -282,8 +282,16 @@ async fn show_plan(
             output.line(&crate::output::clean(&line))?;
         }
     }
+    if let Some(path) = typed.report {
+        let why = "a report says what was done, and nothing was; --plan-to FILE keeps a plan";
+        output.say(&format!("no report: {} was not written: {why}", path.display()));
+    }
     if let Some(path) = typed.plan_to {
-        output.say(&format!("plan: {0}; keyferry apply {0} does it", path.display()));
+        let apply = engine::report::typed(&["apply", &path.display().to_string()]);
+        output.say(&match plan.exit_code() {
+            0 | 3 => format!("plan: {}; keyferry {apply} does it", path.display()),
+            _ => format!("plan: {}; as it stands it would be refused: see above", path.display()),
+        });
     }
     Ok(plan.exit_code())
 }

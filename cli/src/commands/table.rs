@@ -37,8 +37,12 @@ fn with_file(table: &Table) -> Result<Table> {
     };
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
     let file: MapFile = toml::from_str(&text).map_err(|error| {
-        let what = format!("this is no mapping file: {}", error.message());
-        wrong(Error::new(ErrorKind::Input, what).because(error))
+        let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        let line = line.map(|line| format!(" near line {line}")).unwrap_or_default();
+        wrong(
+            Error::new(ErrorKind::Input, format!("this is no mapping file{line}: {}", error.message()))
+                .because(error),
+        )
     })?;
     // The first pair for a column counts: what was typed.
     for (column, field) in &file.map {

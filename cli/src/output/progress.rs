@@ -37,6 +37,12 @@ struct State {
 }
 
 impl State {
+    /// More than the total, as a comparison also meets what only the other side has, and nobody knows it any more.
+    fn count(&mut self, records: u64) {
+        self.done += records;
+        self.total = self.total.filter(|total| *total >= self.done);
+    }
+
     /// `job 7 writing 1,200 of about 50,000, 3,100/s, 16 s left`.
     fn line(&self) -> String {
         let job = self.job.map_or_else(String::new, |job| format!("job {job} "));
@@ -149,7 +155,7 @@ impl Progress for Shown {
 
     fn advance(&self, records: u64) {
         let mut state = self.state();
-        state.done += records;
+        state.count(records);
         if self.quiet {
             return;
         }
@@ -277,6 +283,10 @@ mod tests {
             "job 7 writing 1,000 of about 2,000,000, 1,000/s, 34 min left"
         );
         assert_eq!(state(None, None, 0, 1).line(), "job 7 writing 0");
+        let mut more = state(Some(4), None, 4, 0);
+        assert_eq!(more.line(), "job 7 writing 4 of 4");
+        more.count(4);
+        assert_eq!(more.line(), "job 7 writing 8");
         assert_eq!(state(None, None, 3, 0).line(), "job 7 writing 3");
     }
 

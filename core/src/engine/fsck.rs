@@ -147,7 +147,7 @@ pub async fn fsck(environment: &Environment, inside: &RecordPath, progress: &dyn
     }
     if !found {
         return Err(Error::new(ErrorKind::NotFound, format!("there is no {inside}"))
-            .next_step("keyferry tree shows what there is"));
+            .next_step(format!("keyferry tree {} shows what there is", environment.label())));
     }
     walk.health.seconds = start.elapsed().as_secs_f64();
     Ok(walk.health)

@@ -2,7 +2,7 @@
 
 use super::{Context, Request};
 use crate::access::Reader;
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::id::VaultId;
 use crate::json::text;
 use crate::store::activity::{self, Filter};
@@ -21,13 +21,18 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         Some(_) => {}
         None => role::check(context.conn, context.caller, AdminRight::ActivityLogRead)?,
     }
+    let limit = request.number::<usize>("limit")?.unwrap_or(MOST);
+    if limit > MOST {
+        // Who gets fewer than they asked for takes the log to end there.
+        return Err(Refusal::invalid("limit", format!("At most {MOST} entries are given at a time.")));
+    }
     let filter = Filter {
         vault,
         user: request.param("userId").map(str::to_owned),
         object: request.param("object").map(str::to_owned),
         after: request.number("after")?.unwrap_or(0),
-        limit: request.number::<usize>("limit")?.unwrap_or(MOST).min(MOST),
-        offset: request.number::<u32>("offset")?.unwrap_or(0),
+        limit,
+        offset: u32::try_from(request.offset(Some(MOST))?).unwrap_or(u32::MAX),
     };
     activity::list(context.conn, &filter)
 }

@@ -7,8 +7,8 @@ use crate::id::{FolderId, UserGroupId, UserId, VaultId};
 use crate::json::text;
 use crate::store::place::{self, Place};
 use crate::store::{folder, grants};
-use keyferry_api::folder::{Binned, MoveFolder, NewFolder};
-use keyferry_api::vault::{GroupRight, Rename, VaultUser};
+use keyferry_api::folder::{Binned, FolderChange, MoveFolder, NewFolder};
+use keyferry_api::vault::{GroupRight, VaultUser};
 use keyferry_api::{Created, Empty, List};
 
 /// A folder that the caller may not see is a folder that is not there.
@@ -34,7 +34,7 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     let all = folder::list(context.conn, context.caller, reader.as_ref())?;
     let hits = all.into_iter().filter(|folder| folder.name.to_lowercase().contains(&query));
     let limit = request.number::<usize>("limit")?.unwrap_or(usize::MAX);
-    let mut offset = request.number::<usize>("offset")?.unwrap_or(0);
+    let mut offset = request.offset(None)?;
     let mut items = Vec::new();
     for found in hits {
         if items.len() >= limit {
@@ -57,7 +57,7 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let new: NewFolder = request.body.parse()?;
     let place = Place::find(context.conn, context.caller, &new.vault_id, new.parent_folder_id.as_deref())?;
-    let id = folder::create(context.conn, &place, &new.name)?;
+    let id = folder::create(context.conn, &place, &new.name, new.color.unwrap_or(0))?;
     context.record("folder.create", id.as_str(), Some(place.editor.vault()));
     text(&Created { id: id.into() })
 }
@@ -67,12 +67,17 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     text(&folder::get(context.conn, &reader, &id)?)
 }
 
-pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+/// A name, a color, or both.
+pub(super) fn change(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let (id, reader) = find(context, &request)?;
     let editor = reader.into_editor()?;
-    let rename: Rename = request.body.parse()?;
-    folder::rename(context.conn, &editor, &id, &rename.name)?;
-    context.record("folder.rename", id.as_str(), Some(editor.vault()));
+    let new: FolderChange = request.body.parse()?;
+    if new.name.is_none() && new.color.is_none() {
+        return Err(Refusal::invalid("name", "A name or a color is needed."));
+    }
+    folder::change(context.conn, &editor, &id, new.name.as_deref(), new.color)?;
+    let action = if new.name.is_some() { "folder.rename" } else { "folder.color" };
+    context.record(action, id.as_str(), Some(editor.vault()));
     text(&Empty {})
 }
 

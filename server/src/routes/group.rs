@@ -1,7 +1,7 @@
 //! Groups of users; for those whose role allows it, but for looking.
 
 use super::{Context, Request};
-use crate::error::Result;
+use crate::error::{Refusal, Result};
 use crate::id::UserGroupId;
 use crate::json::text;
 use crate::store::{group, rights, role};
@@ -36,6 +36,17 @@ pub(super) fn rename(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     role::check(context.conn, context.caller, AdminRight::GroupManage)?;
     let id = request.id::<UserGroupId>()?;
     let new: NewUserGroup = request.body.parse()?;
+    // Who reads a group and sends it back sends its members along.
+    let same = || -> Result<bool> {
+        let (mut have, mut given) = (group::get(context.conn, &id)?.user_ids, new.user_ids.clone());
+        have.sort_unstable();
+        given.sort_unstable();
+        Ok(have == given)
+    };
+    if !new.user_ids.is_empty() && !same()? {
+        let message = "This renames a group; add-users and remove-users change who is in it.";
+        return Err(Refusal::invalid("userIds", message));
+    }
     group::rename(context.conn, &id, &new.name)?;
     context.record("user-group.rename", id.as_str(), None);
     text(&Empty {})

@@ -44,10 +44,10 @@ pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let id = request.id::<InboxItemId>()?;
-    let item = inbox::item_of(context.conn, &id)?;
+    let (item, vault) = inbox::item_of(context.conn, &id)?;
     let owns_item =
         Target::find(context.conn, context.caller, item.as_str()).is_ok_and(|target| target.is_owned());
     inbox::delete(context.conn, context.caller, &id, owns_item)?;
-    context.record("inbox.delete", id.as_str(), None);
+    context.record("inbox.delete", id.as_str(), Some(&vault));
     text(&Empty {})
 }

@@ -32,7 +32,7 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         vaults: vec![vault.into()],
         folders: folder.into_iter().map(String::from).collect(),
         limit: request.number("limit")?,
-        offset: request.number("offset")?.unwrap_or(0),
+        offset: request.offset(None)?,
         ..Filter::default()
     };
     search::items(context.conn, context.caller, &filter, context.visit.wants_extensions(), false)
@@ -40,7 +40,9 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 /// `vaultIds[]=a&vaultIds[]=b`, or `vaultId=a`; where both are given both hold, and what is in none of the list finds nothing.
 fn one_or_many(request: &Request, one: &str, many: &str) -> Vec<String> {
-    let list = request.params(many);
+    // No identifier has a comma.
+    let list: Vec<String> =
+        request.params(many).iter().flat_map(|ids| ids.split(',')).map(|id| id.trim().to_owned()).collect();
     match request.param(one).filter(|id| !id.is_empty()) {
         Some(_) if !list.is_empty() && !list.iter().any(|id| request.param(one) == Some(id)) => {
             vec![String::new()]
@@ -52,10 +54,10 @@ fn one_or_many(request: &Request, one: &str, many: &str) -> Vec<String> {
 
 /// The conditions of a search, of items or of shortcuts.
 pub(super) fn filter(request: &Request) -> Result<Filter> {
-    let colors = request
-        .params("colorCodes")
-        .into_iter()
-        .map(|color| color.parse().map_err(|_| Refusal::invalid("colorCodes", "A color is a number.")));
+    let colors = request.params("colorCodes");
+    let colors = colors.iter().flat_map(|colors| colors.split(',')).map(|color| {
+        color.trim().parse().map_err(|_| Refusal::invalid("colorCodes", "A color is a number."))
+    });
     Ok(Filter {
         query: request.param("query").map(str::to_owned),
         vaults: one_or_many(request, "vaultId", "vaultIds"),
@@ -63,7 +65,7 @@ pub(super) fn filter(request: &Request) -> Result<Filter> {
         tags: request.params("tags"),
         colors: colors.collect::<Result<_>>()?,
         limit: request.number("limit")?,
-        offset: request.number("offset")?.unwrap_or(0),
+        offset: request.offset(None)?,
     })
 }
 

@@ -41,13 +41,13 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 /// Whoever may edit the item may end its links, and so may whoever made them.
 pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
     let id = request.id::<LinkId>()?;
-    let (item, maker) = link::item_of(context.conn, &id)?;
+    let (item, maker, vault) = link::item_of(context.conn, &id)?;
     if maker != context.caller.user {
         let missing = |_| Refusal::not_found("link");
         Target::find(context.conn, context.caller, item.as_str()).map_err(missing)?.into_editable()?;
     }
     link::delete(context.conn, &id)?;
-    context.record("link.delete", id.as_str(), None);
+    context.record("link.delete", id.as_str(), Some(&vault));
     text(&Empty {})
 }
 

@@ -155,9 +155,9 @@ fn dispatch(context: &Context<'_>, endpoint: &Endpoint, request: Request) -> Res
     }
     match endpoint.handler {
         Handler::SignedIn(handler) if endpoint.sliced => {
-            let (offset, limit) = (request.number("offset")?, request.number("limit")?);
+            let (offset, limit) = (request.offset(None)?, request.number("limit")?);
             let body = handler(context, request)?;
-            if offset.is_none() && limit.is_none() { Ok(body) } else { sliced(&body, offset, limit) }
+            if offset == 0 && limit.is_none() { Ok(body) } else { sliced(&body, offset, limit) }
         }
         Handler::SignedIn(handler) => handler(context, request),
         Handler::Open(_) | Handler::Batch => Err(Refusal::not_found("endpoint within a batch")),
@@ -165,9 +165,9 @@ fn dispatch(context: &Context<'_>, endpoint: &Endpoint, request: Request) -> Res
 }
 
 /// A part of a list's answer.
-fn sliced(body: &[u8], offset: Option<usize>, limit: Option<usize>) -> Result<Vec<u8>> {
+fn sliced(body: &[u8], offset: usize, limit: Option<usize>) -> Result<Vec<u8>> {
     let whole: List<serde_json::Value> = serde_json::from_slice(body).map_err(|_| Refusal::internal())?;
-    let part = whole.items.into_iter().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX));
+    let part = whole.items.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX));
     text(&List { items: part.collect::<Vec<_>>() })
 }
 
@@ -256,6 +256,8 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -
 /// The whole of HTTP: takes a request in, gives an answer, wrapped as asked.
 pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<Bytes, StatusCode>) -> Served {
     let mut route = "";
+    // Of the same answer only the head leaves.
+    let asked = if method == Method::HEAD { Method::GET } else { method };
     let result = visit
         .limits
         .request(visit.peer)
@@ -266,7 +268,7 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
             let message = "The body could not be read, or is larger than this server takes.";
             Err(Refusal::new(status, code, message))
         }))
-        .and_then(|body| table::find(method, uri.path(), uri.query(), Body(body)))
+        .and_then(|body| table::find(asked, uri.path(), uri.query(), Body(body)))
         .and_then(|(endpoint, request)| {
             route = endpoint.path;
             answer(visit, endpoint, request, uri)

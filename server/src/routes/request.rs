@@ -257,11 +257,30 @@ impl Request {
         self.values(name).count()
     }
 
-    /// So much of a list that was made whole, as `limit` and `offset` say.
+    /// So much of a list that was made whole, as `limit`, `offset` and `page` say.
     pub fn page<T>(&self, items: Vec<T>) -> Result<Vec<T>> {
-        let (offset, limit) = (self.number::<usize>("offset")?, self.number::<usize>("limit")?);
-        let from = items.into_iter().skip(offset.unwrap_or(0));
-        Ok(from.take(limit.unwrap_or(usize::MAX)).collect())
+        let (offset, limit) = (self.offset(None)?, self.number::<usize>("limit")?);
+        Ok(items.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect())
+    }
+
+    /// How many entries of a list are passed over: `offset`, or the pages before `page`, which are counted from 1. `most` is
+    /// what a list gives that is asked for no `limit`; one that comes whole then has nothing on a second page.
+    pub fn offset(&self, most: Option<usize>) -> Result<usize> {
+        let offset = self.number::<u32>("offset")?.map(|offset| offset as usize);
+        let before = match self.number::<u32>("page")? {
+            None => return Ok(offset.unwrap_or(0)),
+            Some(0) => return Err(Refusal::invalid("page", "Pages are counted from 1.")),
+            Some(page) => page as usize - 1,
+        };
+        if offset.is_some() {
+            return Err(Refusal::invalid(
+                "page",
+                "`page` and `offset` both say where to begin: which of the two?",
+            ));
+        }
+        let length = self.number::<usize>("limit")?.or(most).unwrap_or(usize::MAX);
+        // No list is longer, and both stores take the number.
+        Ok(before.saturating_mul(length).min(u32::MAX as usize))
     }
 
     /// The names of the query's parameters, without brackets.

@@ -175,7 +175,7 @@ const fn open<T: JsonSchema, G: JsonSchema>(
 }
 
 /// What every list takes.
-const PAGES: &[Param] = &[Param::Number("limit"), Param::Number("offset")];
+const PAGES: &[Param] = &[Param::Number("limit"), Param::Number("offset"), Param::Number("page")];
 
 /// What searches of items and shortcuts take; all conditions hold together.
 const SEARCH: &[Param] = &[
@@ -188,6 +188,7 @@ const SEARCH: &[Param] = &[
     Param::Text("folderId"),
     Param::Number("limit"),
     Param::Number("offset"),
+    Param::Number("page"),
 ];
 
 /// All of them.
@@ -250,7 +251,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         "Every user; others' e-mail addresses with user:read",
         user::list,
     )
-    .query(&[Param::Text("search"), Param::Number("limit"), Param::Number("offset")]),
+    .query(&[
+        Param::Text("search"),
+        Param::Number("limit"),
+        Param::Number("offset"),
+        Param::Number("page"),
+    ]),
     get::<api::user::UserInfo>("/users/{id}", "A user", user::get),
     patch::<api::user::UserChange>(
         "/users/{id}",
@@ -275,7 +281,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get::<api::user::SessionInfo>("/sessions/current/info", "The session that asks", session::info)
         .without_code(),
     get::<List<api::user::UserGroup>>("/user-groups", "Groups of users with their members", group::list)
-        .query(&[Param::Text("search"), Param::Number("limit"), Param::Number("offset")]),
+        .query(&[
+            Param::Text("search"),
+            Param::Number("limit"),
+            Param::Number("offset"),
+            Param::Number("page"),
+        ]),
     post::<api::user::NewUserGroup, Created>(
         "/user-groups",
         "Make a group (userGroup:manage)",
@@ -408,11 +419,16 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
             Param::Text("vaultId"),
             Param::Number("limit"),
             Param::Number("offset"),
+            Param::Number("page"),
         ]),
     post::<api::folder::NewFolder, Created>("/folders", "Make a folder", folder::create).once(Makes::Folder),
     get::<api::folder::Folder>("/folders/{id}", "A folder with its path", folder::get),
-    post::<api::vault::Rename, Empty>("/folders/{id}", "Rename a folder", folder::rename)
-        .once(Makes::Nothing),
+    post::<api::folder::FolderChange, Empty>(
+        "/folders/{id}",
+        "Give a folder another name, or color",
+        folder::change,
+    )
+    .once(Makes::Nothing),
     post::<api::folder::MoveFolder, Empty>(
         "/folders/{id}/move",
         "Move a folder within its vault",
@@ -463,6 +479,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
             Param::Text("folderId"),
             Param::Number("limit"),
             Param::Number("offset"),
+            Param::Number("page"),
         ]),
     get::<List<api::item::FoundItem>>(
         "/items/search",
@@ -580,6 +597,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
         Param::Number("after"),
         Param::Number("limit"),
         Param::Number("offset"),
+        Param::Number("page"),
     ]),
     get::<api::activity::ActivityCheck>(
         "/activity-log/check",

@@ -53,8 +53,9 @@ impl Visit<'_> {
         self.headers.get(browser::MODE_HEADER).is_some_and(|value| value.as_bytes() == b"1")
     }
 
+    /// An empty one means none, as an empty key hash does.
     pub fn csrf_token(&self) -> Option<&str> {
-        self.headers.get(browser::CSRF_HEADER)?.to_str().ok()
+        self.headers.get(browser::CSRF_HEADER)?.to_str().ok().map(str::trim).filter(|token| !token.is_empty())
     }
 
     /// The cookie that holds an access token; without one, the cookie that takes it away.
@@ -69,7 +70,12 @@ impl Visit<'_> {
     }
 
     fn token(&self) -> Option<Token> {
-        if let Some(value) = self.headers.get(header::AUTHORIZATION) {
+        // A client that keeps its token in the cookie may send the header without one.
+        let bare = |value: &&http::HeaderValue| {
+            let value = value.as_bytes().trim_ascii();
+            value.is_empty() || value.eq_ignore_ascii_case(b"bearer")
+        };
+        if let Some(value) = self.headers.get(header::AUTHORIZATION).filter(|value| !bare(value)) {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
             let token = token.trim().to_owned();
             return scheme.eq_ignore_ascii_case("bearer").then_some(Token::Bearer(token));

@@ -15,14 +15,14 @@ use keyferry_api::folder::Folder;
 use keyferry_api::vault::{Role, VaultUser};
 
 /// Makes a folder.
-pub(crate) fn create(conn: &Connection, place: &Place, name: &str) -> Result<FolderId> {
+pub(crate) fn create(conn: &Connection, place: &Place, name: &str, color: i64) -> Result<FolderId> {
     check_name(name)?;
     check_depth(conn, place.folder.as_ref(), 1)?;
     let id = FolderId::fresh()?;
     conn.prepare_cached(
-        "INSERT INTO folders (id, vault_id, parent_folder_id, name) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO folders (id, vault_id, parent_folder_id, name, color) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute(params![id, place.editor.vault(), place.folder, name])?;
+    .execute(params![id, place.editor.vault(), place.folder, name, color])?;
     Ok(id)
 }
 
@@ -66,7 +66,7 @@ fn folder_row(row: &Row<'_>) -> sql::Result<Folder> {
         parent_folder_id: row.get(3)?,
         path: Vec::new(),
         permissions: Vec::new(),
-        color: None,
+        color: Some(row.get(4)?),
     })
 }
 
@@ -88,12 +88,12 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) 
         (String::new(), "u.role >= 1", "u.role")
     };
     let mut statement = conn.prepare_cached(&format!(
-        "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id, {role} FROM folders f
+        "{roles} SELECT f.id, f.name, f.vault_id, f.parent_folder_id, f.color, {role} FROM folders f
          JOIN vault_users u ON u.vault_id = f.vault_id AND u.user_id = ?1
          WHERE f.bin_item_id IS NULL AND (CAST(?2 AS TEXT) IS NULL OR f.vault_id = ?2) AND {readable} ORDER BY f.seq"
     ))?;
     let rows = statement.query_map(params![caller.user, reader.map(Reader::vault)], |row| {
-        Ok(Folder { permissions: permissions(role_of(row.get(4)?)), color: Some(0), ..folder_row(row)? })
+        Ok(Folder { permissions: permissions(role_of(row.get(5)?)), ..folder_row(row)? })
     })?;
     Ok(rows.collect::<sql::Result<_>>()?)
 }
@@ -102,23 +102,27 @@ pub(crate) fn list(conn: &Connection, caller: &Caller, reader: Option<&Reader>) 
 pub(crate) fn get(conn: &Connection, reader: &Reader, folder: &FolderId) -> Result<Folder> {
     let mut found = conn
         .prepare_cached(
-            "SELECT id, name, vault_id, parent_folder_id FROM folders WHERE id = ?1 AND vault_id = ?2",
+            "SELECT id, name, vault_id, parent_folder_id, color FROM folders WHERE id = ?1 AND vault_id = ?2",
         )?
         .query_row(params![folder, reader.vault()], folder_row)?;
     found.path = way(conn, reader.vault().as_str(), Some(folder.as_str()))?;
     found.permissions = reader.permissions();
-    found.color = Some(0);
     Ok(found)
 }
 
-/// Renames a folder.
-pub(crate) fn rename(conn: &Connection, editor: &Editor, folder: &FolderId, name: &str) -> Result<()> {
-    check_name(name)?;
-    conn.prepare_cached("UPDATE folders SET name = ?3 WHERE id = ?1 AND vault_id = ?2")?.execute(params![
-        folder,
-        editor.vault(),
-        name
-    ])?;
+/// Changes what is given of a folder's looks.
+pub(crate) fn change(
+    conn: &Connection,
+    editor: &Editor,
+    folder: &FolderId,
+    name: Option<&str>,
+    color: Option<i64>,
+) -> Result<()> {
+    name.map_or(Ok(()), check_name)?;
+    conn.prepare_cached(
+        "UPDATE folders SET name = coalesce(?3, name), color = coalesce(?4, color) WHERE id = ?1 AND vault_id = ?2",
+    )?
+    .execute(params![folder, editor.vault(), name, color])?;
     Ok(())
 }
 

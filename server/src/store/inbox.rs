@@ -5,7 +5,7 @@ use super::snapshot::person;
 use super::target::{Editable, Target};
 use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
-use crate::id::{InboxItemId, ItemId, UserId, now};
+use crate::id::{InboxItemId, ItemId, UserId, VaultId, now};
 use crate::json::Object;
 use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::inbox::{InboxInfo, NewInboxItem};
@@ -75,10 +75,12 @@ fn entries(conn: &Connection, column: &str, value: &str) -> Result<Vec<InboxInfo
     Ok(rows.collect::<sql::Result<_>>()?)
 }
 
-/// The item that was sent under this id.
-pub(crate) fn item_of(conn: &Connection, id: &InboxItemId) -> Result<ItemId> {
-    conn.prepare_cached("SELECT item_id FROM inbox_items WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))
+/// The item that was sent under this id, and its vault.
+pub(crate) fn item_of(conn: &Connection, id: &InboxItemId) -> Result<(ItemId, VaultId)> {
+    let sql =
+        "SELECT b.item_id, i.vault_id FROM inbox_items b JOIN items i ON i.id = b.item_id WHERE b.id = ?1";
+    conn.prepare_cached(sql)?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?
         .ok_or_else(|| Refusal::not_found("inbox item"))
 }

@@ -160,7 +160,7 @@ fn member<T: serde::de::DeserializeOwned>(field: &'static str, value: Value) -> 
         .map_err(|_| Refusal::invalid(field, format!("`{field}` has the wrong type.")))
 }
 
-/// Changes the members that are given. Null empties a text; an item's key is never emptied, and never
+/// Changes the members that are given. Null empties a text, but for the name; an item's key is never emptied, and never
 /// replaced through a shortcut, whose clients know it wrapped for another vault.
 pub(crate) fn update(
     conn: &Connection,
@@ -197,8 +197,10 @@ pub(crate) fn update(
             push("folder_id", Box::new(place.folder));
         }
     }
-    if let Some(value) = patch.remove("name") {
-        let name = member::<String>("name", value)?.unwrap_or_default();
+    // An item always has a name: typed clients send null for what they leave alone.
+    if let Some(name) =
+        patch.remove("name").map(|value| member::<String>("name", value)).transpose()?.flatten()
+    {
         check_texts(&name, None, None, None)?;
         push("name", Box::new(name));
     }

@@ -94,10 +94,11 @@ fn listed(conn: &Connection, sql: &str, of: &str) -> Result<Vec<Link>> {
     Ok(rows.collect::<sql::Result<_>>()?)
 }
 
-/// The item of a link and who made the link; whether the caller may know is not decided here.
-pub(crate) fn item_of(conn: &Connection, id: &LinkId) -> Result<(ItemId, UserId)> {
-    conn.prepare_cached("SELECT item_id, user_id FROM links WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+/// The item of a link, who made the link, and the item's vault; whether the caller may know is not decided here.
+pub(crate) fn item_of(conn: &Connection, id: &LinkId) -> Result<(ItemId, UserId, VaultId)> {
+    let sql = "SELECT l.item_id, l.user_id, i.vault_id FROM links l JOIN items i ON i.id = l.item_id WHERE l.id = ?1";
+    conn.prepare_cached(sql)?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?
         .ok_or_else(|| Refusal::not_found("link"))
 }

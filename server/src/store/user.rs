@@ -120,8 +120,8 @@ pub(crate) fn create(
     let (public, private) = pair.map(|keys| (keys.public, keys.private_encrypted)).unzip();
     conn.prepare_cached(
         "INSERT INTO users (id, username, email, full_name, role_id, password_hash, master_key_hash,
-                            master_key_options, public_key, private_key_encrypted)
-         VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9)",
+                            master_key_options, public_key, private_key_encrypted, blocked)
+         VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9, ?11)",
     )?
     .execute(params![
         id,
@@ -133,7 +133,9 @@ pub(crate) fn create(
         user.master_key_options,
         public,
         private,
-        role
+        role,
+        // Nobody could let the first one in.
+        user.is_blocked == Some(true) && !first
     ])?;
     Ok(id)
 }

@@ -17,6 +17,7 @@ mod rights;
 mod roles;
 mod servers;
 mod sharing;
+mod strangers;
 mod threats;
 mod wire;
 mod world;

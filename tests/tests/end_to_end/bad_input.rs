@@ -143,3 +143,32 @@ fn quiet_says_nothing_where_all_went_well_and_names_what_did_not() {
     let other = scene.file("b.csv", "vault,name,password\nV,n,other\n");
     scene.run(&["-q", "verify", other, "embedded:a"]).exits(4).prints("V / n");
 }
+
+#[test]
+fn what_is_proposed_after_a_slip_can_be_typed_and_leads_on() {
+    let scene = Scene::with_environments(&["a"]);
+    let _ = scene.file("s.csv", "folder,name,password\nInfra/db,pg,x\n");
+    scene.run(&["import", "s.csv", "embedded:a"]).succeeds();
+    // What is proposed takes nothing away.
+    scene.run(&["env", "add", "one", "embedded:a"]).succeeds();
+    scene
+        .run(&["env", "add", "one", "embedded:b"])
+        .exits(2)
+        .says("choose another name")
+        .hides("env remove one");
+    scene.run(&["ls", "embeded:a"]).exits(2).says("did you mean embedded:?");
+    let refused = scene.run(&["ls", "embedded:a//Infar"]);
+    refused.exits(1).says("did you mean Infra?").says("keyferry tree embedded:a shows");
+    for command in [
+        vec!["ls", "embedded:a//Infra/bd"],
+        vec!["fsck", "embedded:a//Nowhere"],
+        vec!["audit", "embedded:a//Nowhere"],
+    ] {
+        scene.run(&command).exits(1).says("keyferry tree embedded:a shows what there is");
+    }
+    scene.run(&["tree", "embedded:a"]).succeeds().prints("pg");
+    // A plan writes no report, and says so.
+    let planned = scene.run(&["import", "s.csv", "embedded:a", "--dry-run", "--report", "r.html"]);
+    planned.succeeds().says("r.html was not written").says("--plan-to");
+    assert!(!scene.path("r.html").exists());
+}

@@ -333,3 +333,19 @@ fn an_archive_that_is_planned_is_not_taken_out() {
     scene.run_with(&to, &["apply", "plan.json"]).succeeds();
     scene.run_with(&to, &["verify", "p.kfa", "embedded:b", "--exact"]).succeeds();
 }
+
+#[test]
+fn what_a_plan_proposes_can_be_typed() {
+    let scene = Scene::with_environments(&["a"]);
+    let file = scene.file("s.csv", CSV);
+    let import = |more: &[&str]| {
+        scene.run(&[&["import", file, "embedded:a", "--plan-to", "my plan.json"], more].concat())
+    };
+    import(&[]).succeeds().says("keyferry apply 'my plan.json' does it");
+    scene.run(&["apply", "my plan.json"]).succeeds();
+    // Where it would be refused, it is not proposed.
+    let file = scene.file("s.csv", &CSV.replace("hidden", "hidden otherwise"));
+    let refused = scene.run(&["import", file, "embedded:a", "--plan-to", "my plan.json"]);
+    refused.exits(1).says("would be refused");
+    assert!(!refused.stderr().contains("does it"), "{}", refused.stderr());
+}

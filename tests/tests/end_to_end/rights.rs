@@ -325,6 +325,15 @@ fn nothing_that_is_there_is_changed_and_nobody_gets_what_is_anothers() {
         let refused = scene.run(&with(&[], &[]));
         refused.exits(1);
         assert!(refused.stderr().contains(said), "{}", refused.stderr());
+        // What is proposed can be typed.
+        let said_next = refused.stderr();
+        let next = said_next.lines().find_map(|line| line.trim().strip_prefix("next: keyferry api "));
+        if let Some((command, _)) = next.and_then(|next| next.split_once(" shows")) {
+            let words = ["api"].into_iter().chain(command.split(' ')).collect::<Vec<_>>();
+            scene.run(&words).succeeds().prints("robert");
+        } else {
+            assert_eq!(said, "second time");
+        }
     }
     scene.run(&["migrate", "records.jsonl", "embedded:b", "--rights"]).exits(2);
     scene.run(&["migrate", "embedded:a", "embedded:b", "--users", "map.csv"]).exits(2);
@@ -360,4 +369,48 @@ fn who_is_kept_out_there_gets_in_nowhere_else() {
     assert!(!report["rights"]["wrapped_for"].to_string().contains("ann"), "{}", report["rights"]);
     let there = found(&get(&scene, "b", "users"), "login", "ann");
     assert_eq!(get(&scene, "b", &format!("users/{there}/rights"))["items"], json!([]));
+}
+
+#[test]
+fn who_is_let_in_sees_nothing_that_was_there_before() {
+    let scene = world();
+    // The sink has a vault of the same name, with a record of somebody else.
+    let _ =
+        scene.file("theirs.jsonl", r#"{"vault":"V","name":"theirs","login":"u","password":"not for Ops"}"#);
+    scene.run(&["import", "theirs.jsonl", "embedded:b"]).succeeds();
+    let plan = scene.run(&with(&["--json"], &["--trust-administrators", "--dry-run"])).json();
+    assert!(plan.to_string().contains("edit for group Ops in V"), "{plan}");
+    let report = scene.run(&with(&["--json"], &["--trust-administrators"])).exits(3).json();
+    let left = report["rights"]["left"].to_string();
+    assert!(left.contains("edit for group Ops in V") && left.contains("would be seen"), "{left}");
+    let robert = found(&get(&scene, "b", "users"), "login", "robert");
+    let caroline = found(&get(&scene, "b", "users"), "login", "caroline");
+    assert_eq!(get(&scene, "b", &format!("users/{robert}/rights"))["items"], json!([]));
+    // A folder below has nothing of anybody else, nor has another vault.
+    let rights = get(&scene, "b", &format!("users/{caroline}/rights"))["items"].to_string();
+    assert!(rights.contains("read"), "{rights}");
+    // Again, nothing else.
+    let again = scene.run(&with(&["--json"], &["--trust-administrators"])).exits(3).json();
+    assert_eq!(again["rights"]["given"], 0, "{}", again["rights"]);
+    assert_eq!(get(&scene, "b", &format!("users/{robert}/rights"))["items"], json!([]));
+}
+
+#[test]
+fn who_is_kept_out_here_is_given_nothing_meanwhile() {
+    let scene = world();
+    let ann = found(&get(&scene, "b", "users"), "login", "ann");
+    call(&scene, "b", "POST", &format!("users/{ann}/block"), &json!({}));
+    let report = scene.run(&with(&["--json"], &["--trust-administrators"])).exits(3).json();
+    let told = report["rights"]["users_not_found"].to_string();
+    assert!(told.contains("ann (blocked in the sink)"), "{told}");
+    assert!(!report["rights"]["wrapped_for"].to_string().contains("ann"), "{}", report["rights"]);
+    call(&scene, "b", "POST", &format!("users/{ann}/unblock"), &json!({}));
+    assert_eq!(get(&scene, "b", &format!("users/{ann}/rights"))["items"], json!([]));
+    // Let in again, she is given what is hers by the same command, and one who is blocked later makes no group another.
+    scene.run(&with(&[], &["--trust-administrators"])).exits(3);
+    let rights = get(&scene, "b", &format!("users/{ann}/rights"))["items"].clone();
+    assert!(!rights.as_array().unwrap().is_empty(), "{rights}");
+    call(&scene, "b", "POST", &format!("users/{ann}/block"), &json!({}));
+    let again = scene.run(&with(&["--json"], &["--trust-administrators"])).exits(3).json();
+    assert!(!again["rights"]["left"].to_string().contains("group Ops"), "{}", again["rights"]);
 }

@@ -82,7 +82,7 @@ impl Asked {
         if asked.variables.is_empty() && asked.files.is_empty() {
             return Err(if asks_for_something(exec) {
                 Error::new(ErrorKind::NotFound, "no secrets were found")
-                    .next_step("keyferry tree shows what there is")
+                    .next_step("keyferry tree LOCATION shows what there is")
             } else {
                 usage("no secret is asked for", "add --env NAME=REFERENCE, --record, --folder or --env-file")
             });

@@ -230,7 +230,7 @@ async fn check_there(environment: &Environment, inside: &RecordPath) -> Result<(
         }
     }
     Err(Error::new(ErrorKind::NotFound, format!("there is no {inside}"))
-        .next_step("keyferry tree shows what there is"))
+        .next_step(format!("keyferry tree {} shows what there is", environment.label())))
 }
 
 /// Whether a server does not have a call, or not for this user.

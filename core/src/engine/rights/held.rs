@@ -44,10 +44,14 @@ pub(crate) struct Shown {
 /// All of it.
 #[derive(Default)]
 pub(crate) struct Held {
+    /// How messages name the environment.
+    pub label: String,
     pub users: Vec<UserInfo>,
     pub groups: Vec<UserGroup>,
     pub given: Vec<Given>,
     pub shortcuts: Vec<Shown>,
+    /// How many records of each name stand in each place.
+    pub records: HashMap<(RecordPath, String), u64>,
     /// Rights that a location inside a vault leaves above it.
     pub above: usize,
     /// Places of the sink that several of the source become: who may see one of them may not see the other.
@@ -91,6 +95,7 @@ impl Held {
     ) -> Result<Self> {
         let client = environment.client();
         let mut held = Self {
+            label: environment.label().to_owned(),
             users: told(client.users().await, environment)?,
             groups: told(client.groups().await, environment)?,
             ..Self::default()
@@ -108,7 +113,7 @@ impl Held {
         }
         let mut seen = HashSet::new();
         held.merged = places.values().filter(|path| !seen.insert(*path)).cloned().collect();
-        held.shortcuts(client, &vaults, &places).await?;
+        held.records(client, &vaults, &places).await?;
         Ok(held)
     }
 
@@ -147,33 +152,29 @@ impl Held {
         Ok(())
     }
 
-    async fn shortcuts(
+    /// What stands in the places, and what is shown there.
+    async fn records(
         &mut self,
         client: &Client,
         vaults: &[Vault],
         places: &HashMap<String, RecordPath>,
     ) -> Result<()> {
         let shortcuts = client.shortcuts().await?;
-        let mut standing: Vec<_> = shortcuts
-            .into_iter()
-            .filter_map(|found| {
-                let id = found.shortcut.folder_id.as_ref().unwrap_or(&found.shortcut.vault_id);
-                Some((places.get(id)?.clone(), found.shortcut.item_id, found.item.name))
-            })
-            .collect();
-        if standing.is_empty() {
-            return Ok(());
-        }
+        let standing = shortcuts.into_iter().filter_map(|found| {
+            let id = found.shortcut.folder_id.as_ref().unwrap_or(&found.shortcut.vault_id);
+            Some((places.get(id)?.clone(), found.shortcut.item_id, found.item.name))
+        });
         let mut records: HashMap<String, RecordPath> = HashMap::new();
         for vault in vaults {
             for item in client.item_summaries(&vault.id).await? {
                 let id = item.folder_id.as_ref().unwrap_or(&item.vault_id);
                 if let Some(place) = places.get(id) {
+                    *self.records.entry((place.clone(), item.name)).or_default() += 1;
                     records.insert(item.id, place.clone());
                 }
             }
         }
-        for (at, item, name) in standing.drain(..) {
+        for (at, item, name) in standing {
             self.shortcuts.push(Shown { at, record: records.get(&item).cloned(), name });
         }
         Ok(())

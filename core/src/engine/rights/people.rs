@@ -50,16 +50,24 @@ fn email(user: &UserInfo) -> Option<String> {
     user.email.as_deref().filter(|email| !email.is_empty()).map(str::to_lowercase)
 }
 
-/// The one user of this login, else of this e-mail address.
-fn called<'a>(users: &'a [UserInfo], name: &str) -> Option<&'a UserInfo> {
-    let by_login = users.iter().find(|user| user.username == name);
-    by_login.or_else(|| {
-        let mut alike = users.iter().filter(|user| email(user) == Some(name.to_lowercase()));
-        alike.next().filter(|_| alike.next().is_none())
-    })
+/// The one user who has this login or this e-mail address; one's login may be another's address.
+fn called<'a>(users: &'a [UserInfo], name: &str) -> Called<'a> {
+    let fits = |user: &&UserInfo| user.username == name || email(user) == Some(name.to_lowercase());
+    let mut alike = users.iter().filter(fits);
+    match (alike.next(), alike.next()) {
+        (None, _) => Called::Nobody,
+        (Some(user), None) => Called::One(user),
+        (Some(_), Some(_)) => Called::Several,
+    }
 }
 
-/// The sink's users by the source's, by id. Nobody of the sink stands for two, and a login alone proves nothing where both
+enum Called<'a> {
+    Nobody,
+    One(&'a UserInfo),
+    Several,
+}
+
+/// The sink's users by the source's, by id; `labels` name the two for messages. Nobody of the sink stands for two, and a login alone proves nothing where both
 /// sides tell e-mail addresses that differ.
 ///
 /// # Errors
@@ -68,19 +76,24 @@ pub(crate) fn matched(
     source: &[UserInfo],
     sink: &[UserInfo],
     map: &UserMap,
+    labels: [&str; 2],
 ) -> Result<HashMap<String, String>> {
     let mut found = HashMap::new();
     let mut taken = HashSet::new();
     for (old, new) in &map.0 {
-        let missing = |name: &str, side: &str| {
-            Error::new(
-                ErrorKind::Input,
-                format!("the map of users names `{name}`, whom the {side} does not have"),
-            )
-            .next_step("keyferry api GET /users shows who is there")
+        let the_one = |users, name: &str, side: &str, label: &str| {
+            let what = match called(users, name) {
+                Called::One(user) => return Ok(user),
+                Called::Nobody => format!("the map of users names `{name}`, whom the {side} does not have"),
+                Called::Several => {
+                    format!("the map of users names `{name}`, which several users of the {side} are called")
+                }
+            };
+            Err(Error::new(ErrorKind::Input, what)
+                .next_step(format!("keyferry api --from {label} --endpoint v1/users shows who is there")))
         };
-        let of_source = called(source, old).ok_or_else(|| missing(old, "source"))?;
-        let of_sink = called(sink, new).ok_or_else(|| missing(new, "sink"))?;
+        let (of_source, of_sink) =
+            (the_one(source, old, "source", labels[0])?, the_one(sink, new, "sink", labels[1])?);
         if !taken.insert(of_sink.id.as_str()) || found.contains_key(&of_source.id) {
             let what =
                 format!("the map of users names `{old}` or `{new}` twice, once by login and once by address");
@@ -118,6 +131,8 @@ pub(crate) fn matched(
 mod tests {
     use super::*;
 
+    const SIDES: [&str; 2] = ["embedded:a", "embedded:b"];
+
     fn user(id: &str, login: &str, email: &str) -> UserInfo {
         serde_json::from_value(serde_json::json!({"id": id, "username": login, "email": email})).unwrap()
     }
@@ -139,17 +154,36 @@ mod tests {
             user("d", "dave", "another.dave@example.com"),
         ];
         let map = UserMap::parse("old,new\r\nann,\"a.nn\"\n\n").unwrap();
-        let found = matched(&source, &sink, &map).unwrap();
+        let found = matched(&source, &sink, &map, SIDES).unwrap();
         let of = |id: &str| found.get(id).map(String::as_str);
         assert_eq!((of("1"), of("2"), of("3")), (Some("a"), Some("b"), Some("c")));
         // Another Dave, nobody, and one whose address is that of somebody who is found already.
         assert_eq!((of("4"), of("5"), of("6")), (None, None, None));
         for (map, said) in [("ann,nobody", "`nobody`"), ("nobody,bob", "`nobody`"), ("dave,ann", "`ann`")] {
-            let error = matched(&source, &sink, &UserMap::parse(map).unwrap()).unwrap_err();
+            let error = matched(&source, &sink, &UserMap::parse(map).unwrap(), SIDES).unwrap_err();
             assert!(error.to_string().contains(said), "{error}");
         }
         let both = UserMap::parse("dave,dave\ndave@example.com,bob").unwrap();
-        assert!(matched(&source, &sink, &both).is_err());
+        assert!(matched(&source, &sink, &both, SIDES).is_err());
+    }
+
+    #[test]
+    fn a_name_in_the_map_that_may_be_one_of_two_is_nobodys() {
+        let source = [user("1", "ann", "")];
+        // The login of one is the address of another, and two have one address.
+        let sink = [
+            user("a", "ann@example.com", ""),
+            user("b", "anna", "Ann@example.com"),
+            user("c", "team", "both@example.com"),
+            user("d", "other", "both@example.com"),
+        ];
+        for name in ["ann@example.com", "both@example.com"] {
+            let map = UserMap::parse(&format!("ann,{name}")).unwrap();
+            let error = matched(&source, &sink, &map, SIDES).unwrap_err();
+            assert!(error.to_string().contains("several users of the sink"), "{error}");
+        }
+        let found = matched(&source, &sink, &UserMap::parse("ann,anna").unwrap(), SIDES).unwrap();
+        assert_eq!(found.get("1").map(String::as_str), Some("b"));
     }
 
     #[test]

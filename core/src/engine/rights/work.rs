@@ -64,6 +64,10 @@ pub(crate) struct Work<'a> {
     pub keys: BTreeMap<String, Recipient>,
     /// What is there already, and what cannot be.
     pub outcome: Rights,
+    /// Places of the sink with records that the source does not have there.
+    strangers: BTreeSet<RecordPath>,
+    /// The sink's users by the source's, where they are blocked.
+    kept_out: HashMap<String, String>,
     /// Names of the sink's users, for messages.
     names: HashMap<String, String>,
     group_names: HashMap<String, String>,
@@ -73,11 +77,15 @@ impl<'a> Work<'a> {
     pub async fn of(held: Held, own: &str, sink: &'a Arc<Environment>, map: &UserMap) -> Result<Work<'a>> {
         let client = sink.client();
         let users = told(client.users().await, sink)?;
-        let mut people = matched(&held.users, &users, map)?;
+        let mut people = matched(&held.users, &users, map, [&held.label, sink.label()])?;
         // Who is kept out there gets in nowhere else by a migration.
         for blocked in held.users.iter().filter(|user| user.is_blocked) {
             people.remove(&blocked.id);
         }
+        // And who is kept out here would have it on the day that they are let in again.
+        let blocked: HashSet<&str> =
+            users.iter().filter(|user| user.is_blocked).map(|user| user.id.as_str()).collect();
+        let kept_out = people.extract_if(|_, id| blocked.contains(id.as_str())).collect();
         let mut work = Work {
             sink,
             vaults: HashMap::new(),
@@ -88,11 +96,13 @@ impl<'a> Work<'a> {
             reach: BTreeMap::new(),
             keys: BTreeMap::new(),
             outcome: Rights::default(),
+            strangers: BTreeSet::new(),
+            kept_out,
             names: users.into_iter().map(|user| (user.id, user.username)).collect(),
             group_names: held.groups.iter().map(|one| (one.id.clone(), one.name.clone())).collect(),
         };
         work.look_at_places().await?;
-        let Held { users, groups, given, shortcuts, above, merged } = held;
+        let Held { users, groups, given, shortcuts, records, above, merged, .. } = held;
         if above > 0 {
             let why = "they are given above the location that was named: name the whole vault";
             work.leave(format!("{above} rights"), why);
@@ -104,6 +114,7 @@ impl<'a> Work<'a> {
         }
         let apart = |one: &Given| !merged.iter().any(|path| is_within(path, &one.at));
         let given: Vec<Given> = given.into_iter().filter(apart).collect();
+        work.look_for_strangers(&given, records).await?;
         let me = client.user_info().await?.id;
         work.count_users(&users, &groups, &given, &people, (own, &me));
         let groups = groups.into_iter().filter(|group| {
@@ -188,6 +199,40 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Finds records of the sink that the source does not have in the same place: whoever is given a place sees all of it.
+    async fn look_for_strangers(
+        &mut self,
+        given: &[Given],
+        mut records: HashMap<(RecordPath, String), u64>,
+    ) -> Result<()> {
+        let client = self.sink.client();
+        let opened = given.iter().filter(|one| one.role > Role::None);
+        let vaults: BTreeSet<&Option<String>> = opened.map(|one| &one.at.vault).collect();
+        let there: HashMap<&Spot, &RecordPath> = self.spots.iter().map(|(path, spot)| (spot, path)).collect();
+        for name in vaults {
+            let root = RecordPath { vault: name.clone(), folders: Vec::new() };
+            let Some(spot) = self.spots.get(&root) else { continue };
+            for item in client.item_summaries(&spot.vault).await? {
+                let at = Spot { vault: spot.vault.clone(), folder: item.folder_id };
+                // What stands in a folder that nobody can tell is somewhere in the vault.
+                let at = there.get(&at).map_or_else(|| root.clone(), |path| (*path).clone());
+                let ours = records.get_mut(&(at.clone(), item.name)).filter(|count| **count > 0);
+                match ours {
+                    Some(count) => *count -= 1,
+                    None => {
+                        self.strangers.insert(at);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who is let into a place would see there what is not from the source.
+    fn has_strangers(&self, at: &RecordPath) -> bool {
+        self.strangers.iter().any(|place| is_within(at, place))
+    }
+
     /// Who of those that hold something is in the sink, and who is not.
     fn count_users(
         &mut self,
@@ -212,7 +257,11 @@ impl<'a> Work<'a> {
             if people.contains_key(&user.id) {
                 self.outcome.users_found += 1;
             } else {
-                let blocked = if user.is_blocked { " (blocked in the source)" } else { "" };
+                let blocked = match user.is_blocked {
+                    true => " (blocked in the source)",
+                    false if self.kept_out.contains_key(&user.id) => " (blocked in the sink)",
+                    false => "",
+                };
                 let user = format!("{}{blocked}", user.username);
                 self.outcome.users_not_found.push(NotFound { user, groups, rights });
             }
@@ -232,11 +281,15 @@ impl<'a> Work<'a> {
         let mut taken = HashSet::new();
         for group in groups {
             let members: BTreeSet<&String> = group.user_ids.iter().filter_map(|id| people.get(id)).collect();
+            let meanwhile: HashSet<&String> =
+                group.user_ids.iter().filter_map(|id| self.kept_out.get(id)).collect();
             let alike = there.iter().filter(|one| one.name == group.name && !taken.contains(&one.id));
             let alike: Vec<&UserGroup> = alike.collect();
             let mut found = None;
             for one in &alike {
-                let held: BTreeSet<&String> = one.user_ids.iter().collect();
+                // Whom the source has in it too makes it no other group, also while they are blocked here.
+                let held = one.user_ids.iter().filter(|id| !meanwhile.contains(id));
+                let held: BTreeSet<&String> = held.collect();
                 let fits = held == members
                     || held.is_subset(&members)
                         && self.gives_no_more(client.group_rights(&one.id).await, given, &group.id)?;
@@ -283,6 +336,7 @@ impl<'a> Work<'a> {
                     one.holder == Holder::Group(group.to_owned())
                         && one.role == right.role
                         && self.spots.get(&one.at) == Some(&spot)
+                        && !self.has_strangers(&one.at)
                 })
         }))
     }
@@ -318,10 +372,13 @@ impl<'a> Work<'a> {
                     None => continue,
                 },
             };
-            if one.role > Role::None {
+            let reach = |work: &mut Self| {
+                if one.role == Role::None {
+                    return;
+                }
                 let whole = RecordPath { vault: one.at.vault.clone(), folders: Vec::new() };
-                self.reach.entry(whole).or_default().extend(reached);
-            }
+                work.reach.entry(whole).or_default().extend(reached.iter().cloned());
+            };
             let held = match self.spots.get(&one.at).cloned() {
                 None => None,
                 Some(spot) => {
@@ -338,12 +395,25 @@ impl<'a> Work<'a> {
             // In a vault, none is the same as nothing; in a folder it closes it.
             let held = held.filter(|role| *role > Role::None || !one.at.folders.is_empty());
             match held {
-                Some(role) if role == one.role => self.outcome.given_there += 1,
+                Some(role) if role == one.role => {
+                    reach(self);
+                    self.outcome.given_there += 1;
+                }
                 Some(role) => {
+                    reach(self);
                     let what = format!("{} for {} in {}", one.role.word(), self.name(&holder), one.at);
                     self.leave(what, format!("{} is given there already", role.word()));
                 }
-                None => self.grants.push(GrantWork { at: one.at, holder, role: one.role }),
+                None if one.role > Role::None && self.has_strangers(&one.at) => {
+                    let what = format!("{} for {} in {}", one.role.word(), self.name(&holder), one.at);
+                    let why = "records that the source does not have are there as well, and would be seen: look at \
+                               them, then give it by hand";
+                    self.leave(what, why);
+                }
+                None => {
+                    reach(self);
+                    self.grants.push(GrantWork { at: one.at, holder, role: one.role });
+                }
             }
         }
         self.grants.sort_by(|one, other| {

@@ -698,6 +698,7 @@ impl Writer {
             name: name.to_owned(),
             vault_id: parent.vault_id.clone(),
             parent_folder_id: parent.folder_id.clone(),
+            color: None,
         };
         let what = Intended::Folder {
             name: name.to_owned(),
