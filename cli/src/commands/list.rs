@@ -59,9 +59,10 @@ pub async fn run(word: &str, deep: bool, config: &Config, output: Output) -> Res
         return Ok(0);
     }
     let tree = format!("keyferry tree {} shows what there is", environment.label());
-    let near = match path.folders.is_empty() {
-        true => names::near(wanted, vaults.iter().map(|vault| vault.name.as_str())),
-        false => Vec::new(),
+    let near = if path.folders.is_empty() {
+        names::near(wanted, vaults.iter().map(|vault| vault.name.as_str()))
+    } else {
+        Vec::new()
     };
     Err(missing().next_step(match near.as_slice() {
         [] => tree,

@@ -344,7 +344,7 @@ fn what_a_plan_proposes_can_be_typed() {
     import(&[]).succeeds().says("keyferry apply 'my plan.json' does it");
     scene.run(&["apply", "my plan.json"]).succeeds();
     // Where it would be refused, it is not proposed.
-    let file = scene.file("s.csv", &CSV.replace("hidden", "hidden otherwise"));
+    let file = scene.file("s.csv", CSV.replace("hidden", "hidden otherwise"));
     let refused = scene.run(&["import", file, "embedded:a", "--plan-to", "my plan.json"]);
     refused.exits(1).says("would be refused");
     assert!(!refused.stderr().contains("does it"), "{}", refused.stderr());

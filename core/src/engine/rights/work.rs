@@ -257,10 +257,12 @@ impl<'a> Work<'a> {
             if people.contains_key(&user.id) {
                 self.outcome.users_found += 1;
             } else {
-                let blocked = match user.is_blocked {
-                    true => " (blocked in the source)",
-                    false if self.kept_out.contains_key(&user.id) => " (blocked in the sink)",
-                    false => "",
+                let blocked = if user.is_blocked {
+                    " (blocked in the source)"
+                } else if self.kept_out.contains_key(&user.id) {
+                    " (blocked in the sink)"
+                } else {
+                    ""
                 };
                 let user = format!("{}{blocked}", user.username);
                 self.outcome.users_not_found.push(NotFound { user, groups, rights });
