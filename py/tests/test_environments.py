@@ -390,3 +390,14 @@ def test_nothing_crosses_a_network_in_the_clear(monkeypatch):
     with pytest.raises(errors.KeyferryError, match="in the clear") as caught:
         keyferry.connect("http://passwork.example", token="planted", master_key="planted")
     assert caught.value.kind == "not-allowed" and "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize("parameter", ["vaults", "tags", "exclude"])
+def test_a_text_where_names_are_meant_is_no_list_of_letters(embedded, people, parameter):
+    a = embedded("a")
+    for call in [keyferry.plan, keyferry.verify, keyferry.migrate]:
+        with pytest.raises(TypeError, match=rf"{parameter} takes a list of names: {parameter}=\['\*'\]"):
+            call(people, a, **{parameter: "*"})
+    if parameter != "exclude":
+        with pytest.raises(TypeError, match="takes a list of names"):
+            list(keyferry.connect(a).records(**{parameter: "V"}))

@@ -85,7 +85,7 @@ class Environment:
         since = unix_seconds(changed_since)
         names = split_path(path)
         return self._native.records(
-            names, vaults=_list(vaults), tags=_list(tags), query=query, changed_since=since
+            names, vaults=name_list("vaults", vaults), tags=name_list("tags", tags), query=query, changed_since=since
         )
 
     def tokens(self) -> tuple[str | None, str | None]:
@@ -116,7 +116,10 @@ def unix_seconds(when: datetime | int | None) -> int | None:
     return int(when.timestamp()) if isinstance(when, datetime) else when
 
 
-def _list(names: Sequence[str] | None) -> list[str] | None:
+def name_list(parameter: str, names: Sequence[str] | None) -> list[str] | None:
+    """Names as a list. A text is a sequence of letters, and ``exclude="Old*"`` would leave out all there is."""
+    if isinstance(names, str):
+        raise TypeError(f"{parameter} takes a list of names: {parameter}=[{names!r}]")
     return None if names is None else list(names)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator, Literal, Mapping, Sequence, Union
 
 from . import _native, errors
 from ._native import Record, Stop
-from .environments import Environment, Place, connect, split_path, unix_seconds, variable
+from .environments import Environment, Place, connect, name_list, split_path, unix_seconds, variable
 
 Location = Union[str, "os.PathLike[str]", Environment, Place]
 """An environment, a place in one, or a file: ``"people.csv"``, ``"jsonl:dump"``, ``"backup.kfa"``, ``"embedded:DIR"``."""
@@ -217,13 +217,14 @@ def _options(
     """Options as the native side takes them. One that nobody knows is an error: what a misspelt ``exclude`` names would go along."""
     if unknown := plain.keys() - _PLAIN:
         raise TypeError(f"unexpected keyword arguments: {', '.join(sorted(unknown))}")
+    excluded = name_list("exclude", exclude)
     return {
         **plain,
-        "vaults": None if vaults is None else list(vaults),
+        "vaults": name_list("vaults", vaults),
         "folder": None if folder is None else split_path(folder),
-        "tags": None if tags is None else list(tags),
+        "tags": name_list("tags", tags),
         "changed_since": unix_seconds(changed_since),
-        "exclude": None if exclude is None else [split_path(path) for path in exclude],
+        "exclude": None if excluded is None else [split_path(path) for path in excluded],
         "map": None if map is None else list(map.items()),
         "file_passphrase": file_passphrase or variable("FILE_PASSPHRASE"),
         "key_file": None if key_file is None else Path(key_file),
