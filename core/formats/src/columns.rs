@@ -227,22 +227,30 @@ fn length(name: &str) -> String {
     }
 }
 
+/// Columns that a message lists; beyond these nobody reads on.
+const LISTED: usize = 60;
+
 fn listed(header: &[String]) -> String {
-    header.iter().enumerate().map(|(index, name)| shown(index, name)).collect::<Vec<_>>().join(", ")
+    let columns = header.iter().take(LISTED).enumerate().map(|(index, name)| shown(index, name));
+    let more = header.len().checked_sub(LISTED).filter(|more| *more > 0);
+    columns.chain(more.map(|more| format!("and {more} more"))).collect::<Vec<_>>().join(", ")
 }
 
-/// What each column means. `sample` has cells of the rows that follow, to make a proposal of.
+/// What a manager's table says of a column, where it knows it.
+pub(super) type Known<'a> = &'a dyn Fn(&str) -> Option<&'static str>;
+
+/// What each column means; `known` is asked where the table is a manager's. `sample` has cells of the rows that follow, to make a proposal of.
 pub(super) fn resolve(
     header: &[String],
     line: u64,
     options: &ReadOptions,
     sample: &Sample,
-    known: impl Fn(&str) -> Option<&'static str>,
+    known: Option<Known<'_>>,
 ) -> Result<Vec<Target>> {
-    refuse_twins(header, line)?;
+    refuse_twins(header, line, known)?;
     let mut mapped = mapped(header, options)?;
     for (index, name) in header.iter().enumerate() {
-        let Some(meaning) = known(name) else { continue };
+        let Some(meaning) = known.and_then(|known| known(name)) else { continue };
         let target = match meaning.strip_prefix("behind:") {
             Some(why) => Target::Behind(why),
             None => match meaning {
@@ -261,18 +269,14 @@ pub(super) fn resolve(
         }
     }
     let meanings: Vec<_> = header.iter().map(|name| lookup(name)).collect();
+    let best = best(&meanings, &mapped);
     let mut targets = Vec::with_capacity(header.len());
     for (index, name) in header.iter().enumerate() {
         let meaning = meanings.get(index).copied().flatten();
         targets.push(if let Some(Some(target)) = mapped.get(index) {
             target.clone()
-        } else if let Some((field, rank)) = meaning {
-            // The best-ranked name wins the field; the others keep their content as custom fields.
-            let taken = mapped.contains(&Some(Target::Field(field)))
-                || meanings.iter().zip(&mapped).enumerate().any(|(other, (meaning, mapped))| {
-                    mapped.is_none() && meaning.is_some_and(|(f, r)| f == field && (r, other) < (rank, index))
-                });
-            if taken { custom(name, Some(field)) } else { Target::Field(field) }
+        } else if let Some((field, _)) = meaning {
+            if best.contains(&(field, index)) { Target::Field(field) } else { custom(name, Some(field)) }
         } else if let Some(target) = typed(name) {
             target
         } else {
@@ -312,18 +316,32 @@ pub(super) fn resolve(
     Ok(targets)
 }
 
-fn refuse_twins(header: &[String], line: u64) -> Result<()> {
+/// The column that is each field, of those that `--map` and a manager's table say nothing of: the best-ranked name wins it, the
+/// others keep their content as custom fields.
+fn best(meanings: &[Option<(Field, usize)>], mapped: &[Option<Target>]) -> Vec<(Field, usize)> {
+    let column = |field: Field| {
+        let open = meanings.iter().zip(mapped).enumerate().filter(|(_, (_, mapped))| mapped.is_none());
+        let named = open.filter_map(|(index, (meaning, _))| {
+            let (_, rank) = meaning.filter(|(meant, _)| *meant == field)?;
+            Some((rank, index))
+        });
+        named.min().map(|(_, index)| (field, index))
+    };
+    let is_mapped = |field: Field| mapped.contains(&Some(Target::Field(field)));
+    FIELDS.iter().filter(|(_, field)| !is_mapped(*field)).filter_map(|(_, field)| column(*field)).collect()
+}
+
+/// Refuses columns of one name. In a manager's table those that mean nothing are fields of one name, as a record may have them.
+fn refuse_twins(header: &[String], line: u64, known: Option<Known<'_>>) -> Result<()> {
+    let is_field_alone = |name: &str| known.is_some_and(|known| known(name).is_none() && !is_known(name));
+    let mut seen: HashMap<String, usize> = HashMap::with_capacity(header.len());
     for (index, name) in header.iter().enumerate() {
         // Untyped names are compared as fields are; typed ones hold a name of the user's own.
-        let same = |other: &String| {
-            if typed(name).is_some() || typed(other).is_some() {
-                other == name
-            } else {
-                normal(other) == normal(name)
-            }
-        };
-        let twin = header.iter().take(index).position(same);
-        if let Some(twin) = twin.filter(|_| !name.is_empty()) {
+        let compared = if typed(name).is_some() { name.clone() } else { normal(name) };
+        if compared.is_empty() || is_field_alone(name) {
+            continue;
+        }
+        if let Some(twin) = seen.insert(compared, index) {
             return Err(Error::new(
                 ErrorKind::Input,
                 format!("line {line}: columns {} and {} have the same name", twin + 1, shown(index, name)),
@@ -432,6 +450,9 @@ pub(super) fn is_hidden(field: Field) -> bool {
     matches!(field, Field::Password | Field::Totp | Field::Description)
 }
 
+/// Columns that a report lists.
+const MAPPED: usize = 600;
+
 /// The mapping, column by column, for plan and report. `is_ours` says of a name whether a manager's table has it: then it
 /// can be shown.
 pub(super) fn mapping(header: &[String], targets: &[Target], is_ours: impl Fn(&str) -> bool) -> String {
@@ -441,8 +462,10 @@ pub(super) fn mapping(header: &[String], targets: &[Target], is_ours: impl Fn(&s
         let shown = if ours { format!("{} {}", index + 1, name.trim()) } else { shown(index, name) };
         format!("{shown} → {meaning}")
     };
-    let columns: Vec<_> = header.iter().zip(targets).enumerate().map(column).collect();
-    format!("columns: {}", columns.join(", "))
+    let columns = header.iter().zip(targets).take(MAPPED).enumerate().map(column);
+    let more = header.len().checked_sub(MAPPED).filter(|more| *more > 0);
+    let columns = columns.chain(more.map(|more| format!("and {more} more (keyferry columns lists all)")));
+    format!("columns: {}", columns.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

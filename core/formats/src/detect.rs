@@ -3,10 +3,13 @@
 use crate::authenticators;
 use crate::foreign;
 use crate::format::Format;
+pub use crate::head::HEAD;
 use crate::head::{Fit, Head};
 use crate::json::Value;
 use crate::managers::psono;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
+use std::io::{self, Read};
+use zeroize::Zeroizing;
 
 /// The format of a file that begins with `head` (some KiB) and is called `name`.
 ///
@@ -22,6 +25,53 @@ pub fn detect(head: &[u8], name: Option<&str>) -> Result<Format> {
         several => Err(both(several, fit)),
     }
 }
+
+/// The same of a file that is being read: `head` takes as much of it as it needs. A document whose first member is a long list of
+/// folders, or an archive that begins with a large file, shows only later what it is.
+///
+/// # Errors
+/// Those of reading `input`; those of [`detect`] are within.
+pub fn detect_in(
+    input: &mut dyn Read,
+    head: &mut Zeroizing<Vec<u8>>,
+    name: Option<&str>,
+) -> io::Result<Result<Format>> {
+    for size in [HEAD, MORE, MOST] {
+        // No copy is left behind where a vector grows.
+        let mut larger = Zeroizing::new(Vec::with_capacity(size.max(head.len())));
+        larger.extend_from_slice(head);
+        *head = larger;
+        let missing = size.saturating_sub(head.len()) as u64;
+        input.take(missing).read_to_end(head)?;
+        let found = detect(head, name);
+        if found.is_ok() || head.len() < size || size == MOST || !may_come_later(head) {
+            return Ok(found);
+        }
+    }
+    Ok(detect(head, name))
+}
+
+/// The same of a file that is at hand as a whole.
+pub(crate) fn detect_whole(bytes: &[u8], name: Option<&str>) -> Result<Format> {
+    let of = |size: usize| detect(bytes.get(..bytes.len().min(size)).unwrap_or_default(), name);
+    let mut found = of(HEAD);
+    for size in [MORE, MOST] {
+        if found.is_ok() || bytes.len() <= HEAD || !may_come_later(bytes) {
+            break;
+        }
+        found = of(size);
+    }
+    found
+}
+
+/// Whether what a file is may stand far from its beginning.
+fn may_come_later(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04") || Head::of(head.get(..64).unwrap_or(head), "").looks_like_json()
+}
+
+/// What is looked at where [`HEAD`] was too little, and at most: a table or a text shows at once what it is.
+const MORE: usize = 1 << 20;
+const MOST: usize = 16 << 20;
 
 /// Whether a file that begins so opens with a passphrase or key file alone, where `format` does not say what it is.
 #[must_use]

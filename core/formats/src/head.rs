@@ -28,6 +28,9 @@ impl From<bool> for Fit {
     }
 }
 
+/// How much of a file is looked at before a format is taken.
+pub const HEAD: usize = 64 << 10;
+
 /// Some KiB from the start of a file, decoded once for all formats.
 pub(crate) struct Head<'a> {
     /// As they stand in the file.

@@ -230,8 +230,8 @@ pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
 /// [`Input`](keyferry_crypto::ErrorKind::Input) where the file is another tool's.
 pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOptions) -> Result<Entries> {
     let mut input = input;
-    let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
-    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
+    let mut head = Zeroizing::new(Vec::with_capacity(detect::HEAD));
+    input.by_ref().take(detect::HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
     detect::check(format, &head)?;
     let entries = format.read(Box::new(io::Cursor::new(head).chain(input)), options)?;
     Ok(if options.html == Html::Text { Box::new(as_text(entries)) } else { entries })
@@ -272,17 +272,13 @@ fn read_inside(
     options: &ReadOptions,
     tables: Tables,
 ) -> Result<Inside> {
-    let head = bytes.get(..bytes.len().min(HEAD)).unwrap_or_default();
     let is_sealed = |format: &Format| matches!(format.name(), "ansible-vault" | "openpgp" | "sops");
     let is_taken = |format: &Format| tables == Tables::Read || !format.is_general();
-    match detect::detect(head, name).ok().filter(|format| is_taken(format) && !is_sealed(format)) {
+    match detect::detect_whole(&bytes, name).ok().filter(|format| is_taken(format) && !is_sealed(format)) {
         Some(format) => format.read(Box::new(io::Cursor::new(bytes)), options).map(Inside::Read),
         None => Ok(Inside::Bytes(bytes)),
     }
 }
-
-/// How much is looked at before a format is taken.
-const HEAD: usize = 1 << 16;
 
 /// Takes records, one after the other.
 pub trait Writer: Send {

@@ -335,9 +335,9 @@ impl Reader {
         let rest = manager.and_then(|manager| manager.rest);
         let no_password = options.no_password || rest.is_some();
         let options = &ReadOptions { no_password, ..options.clone() };
-        let targets = columns::resolve(&header, line, options, &sample, |name| {
-            manager.and_then(|manager| manager.meaning(name))
-        })?;
+        let known = |name: &str| manager.and_then(|manager| manager.meaning(name));
+        let known: Option<columns::Known<'_>> = if manager.is_some() { Some(&known) } else { None };
+        let targets = columns::resolve(&header, line, options, &sample, known)?;
         let is_ours = |name: &str| manager.is_some_and(|manager| manager.knows(name));
         self.queue.push_back(Entry::Note(columns::mapping(&header, &targets, is_ours)));
         self.propose(&header, &targets, &sample);
@@ -490,7 +490,8 @@ impl Layout {
     pub(super) fn of(manager: &'static Manager, header: &[&str]) -> Option<Self> {
         let header: Vec<_> = header.iter().map(|name| (*name).to_owned()).collect();
         let options = ReadOptions::default();
-        let targets = columns::resolve(&header, 1, &options, &Sample::new(), |name| manager.meaning(name));
+        let known = |name: &str| manager.meaning(name);
+        let targets = columns::resolve(&header, 1, &options, &Sample::new(), Some(&known));
         let columns = targets.ok()?.into_iter().zip(header);
         let columns = columns.map(|(target, name)| Column { target, name }).collect();
         Some(Self { manager, columns })

@@ -444,8 +444,9 @@ impl Item<'_> {
         self.record.password = password.map(SecretString::new);
         match take(&mut members, "uris") {
             Value::List(uris) => {
+                let mut addresses = 1;
                 for (index, uri) in uris.into_iter().enumerate() {
-                    self.uri(uri, &format!("login/uris/{index}"))?;
+                    self.uri(uri, &format!("login/uris/{index}"), &mut addresses)?;
                 }
             }
             other => members.push(("uris".to_owned(), other)),
@@ -479,7 +480,8 @@ impl Item<'_> {
         Ok(())
     }
 
-    fn uri(&mut self, value: Value, at: &str) -> Result<(), String> {
+    /// An address; `addresses` counts those that the record has by then, the first of them included.
+    fn uri(&mut self, value: Value, at: &str, addresses: &mut usize) -> Result<(), String> {
         let Value::Object(mut members) = value else {
             self.behind(&value, at, "it is no address");
             return Ok(());
@@ -492,10 +494,9 @@ impl Item<'_> {
         if self.record.url.is_empty() {
             self.record.url = address;
         } else if !address.is_empty() {
-            let further = |custom: &&Custom| custom.name.starts_with("URL ");
-            let name = format!("URL {}", self.record.customs.iter().filter(further).count() + 2);
+            *addresses += 1;
             self.record.customs.push(Custom {
-                name,
+                name: format!("URL {addresses}"),
                 kind: CustomKind::Text,
                 value: SecretString::new(address),
             });

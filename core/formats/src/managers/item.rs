@@ -172,7 +172,9 @@ impl Item<'_> {
         if kind == CustomKind::Password {
             self.remark(NO_CODE);
         }
-        let taken = self.record.customs.iter().any(|custom| custom.name == label);
+        // What was numbered once is known to be taken: a record may have any number of codes.
+        let taken =
+            self.numbers.contains_key(label) || self.record.customs.iter().any(|custom| custom.name == label);
         let name = if taken { self.numbered(label) } else { label.to_owned() };
         self.record.customs.push(Custom { name, kind, value });
     }

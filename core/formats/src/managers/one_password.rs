@@ -136,6 +136,8 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     item.record.name = item.simple(&mut overview, "title");
     let url = item.simple(&mut overview, "url");
     item.url(url);
+    // The first repeats `url`.
+    let mut seen = HashSet::new();
     for (index, address) in list(&mut overview, "urls").into_iter().enumerate() {
         let at = format!("overview/urls/{index}");
         let Value::Object(mut address) = address else {
@@ -143,8 +145,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
             continue;
         };
         let url = item.simple(&mut address, "url");
-        let repeats = item.record.customs.iter().any(|custom| custom.value.expose() == url);
-        if !repeats {
+        if seen.insert(url.clone()) {
             item.url(url);
         }
         item.leave(&at, &mut address, &["label"], "labels of addresses do not move");

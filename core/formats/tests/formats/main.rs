@@ -9,6 +9,7 @@ mod hostile;
 mod kdb;
 mod kdbx;
 mod keepass_conservation;
+mod large;
 mod larger_than_memory;
 mod locks;
 mod making;

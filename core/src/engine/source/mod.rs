@@ -37,8 +37,6 @@ const QUEUE: usize = 4;
 /// A chunk of a file ends at so many records or so many bytes.
 const CHUNK_RECORDS: usize = 500;
 const CHUNK_BYTES: usize = 4 << 20;
-/// How much of a file is looked at to find its format.
-const HEAD: usize = 64 << 10;
 
 /// Entries as they are read, and how much of a file that is.
 pub(crate) struct Chunks {
@@ -272,8 +270,8 @@ fn read_file(
     member: Option<&several::Here>,
 ) -> Result<u64> {
     let failed = |error| Error::io(path, error);
-    let mut head = Zeroizing::new(Vec::with_capacity(HEAD));
-    input.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+    let mut head = Zeroizing::new(Vec::with_capacity(detect::HEAD));
+    input.by_ref().take(detect::HEAD as u64).read_to_end(&mut head).map_err(failed)?;
     // What is empty has no format, and no record.
     if head.is_empty() && format.is_none() && detect::detect(&head, path.to_str()).is_err() {
         return Ok(0);
@@ -284,20 +282,24 @@ fn read_file(
     } else {
         let format = match format {
             Some(format) => format,
-            None => match (detect::detect(&head, path.to_str()), member) {
-                (Ok(format), _) => format,
-                (Err(_), here) if Bundle::begins(&head) && !here.is_some_and(several::Here::in_archive) => {
-                    let whole = Box::new(io::Cursor::new(head).chain(input));
-                    return read_bundle(path, whole, options, seen, to, here);
+            None => {
+                match (detect::detect_in(&mut input, &mut head, path.to_str()).map_err(failed)?, member) {
+                    (Ok(format), _) => format,
+                    (Err(_), here)
+                        if Bundle::begins(&head) && !here.is_some_and(several::Here::in_archive) =>
+                    {
+                        let whole = Box::new(io::Cursor::new(head).chain(input));
+                        return read_bundle(path, whole, options, seen, to, here);
+                    }
+                    // What else lies in a folder stops nothing, and is told.
+                    (Err(error), Some(here)) if here.in_folder() => {
+                        seen.reject();
+                        let _ = to.blocking_send(Ok(vec![here.rejected(&error)]));
+                        return Ok(0);
+                    }
+                    (Err(error), _) => return Err(error),
                 }
-                // What else lies in a folder stops nothing, and is told.
-                (Err(error), Some(here)) if here.in_folder() => {
-                    seen.reject();
-                    let _ = to.blocking_send(Ok(vec![here.rejected(&error)]));
-                    return Ok(0);
-                }
-                (Err(error), _) => return Err(error),
-            },
+            }
         };
         let whole = formats::WipedReader::with_capacity(1 << 18, io::Cursor::new(head).chain(input));
         let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);

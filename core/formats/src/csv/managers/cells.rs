@@ -158,6 +158,7 @@ pub(super) fn is_keeper(rows: &[Vec<String>]) -> bool {
 
 /// Pairs of label and value.
 pub(super) fn keeper_fields(record: &mut Record, cells: &[&str], tally: &mut Tally) {
+    let mut codes = 0;
     for pair in cells.chunks(2) {
         let (label, value) =
             (pair.first().copied().unwrap_or_default(), pair.get(1).copied().unwrap_or_default());
@@ -174,8 +175,8 @@ pub(super) fn keeper_fields(record: &mut Record, cells: &[&str], tally: &mut Tal
         }
         tally.carried(count);
         if label == "TFC:Keeper" || kind == "oneTimeCode" {
-            let taken = record.customs.iter().filter(|custom| custom.kind == CustomKind::Totp).count();
-            let name = if taken == 0 { "TOTP".to_owned() } else { format!("TOTP {}", taken + 1) };
+            codes += 1;
+            let name = if codes == 1 { "TOTP".to_owned() } else { format!("TOTP {codes}") };
             add(record, name, CustomKind::Totp, value);
         } else {
             let label = if kind.is_empty() { label } else { own };

@@ -6,6 +6,7 @@ use crate::date;
 use crate::tally::Tally;
 use keyferry_crypto::model::{Custom, CustomKind, Record};
 use keyferry_crypto::secret::SecretString;
+use std::collections::HashSet;
 
 /// Takes a custom field out again.
 pub(super) fn take(record: &mut Record, name: &str) -> Option<SecretString> {
@@ -38,11 +39,12 @@ pub(super) fn several_urls(record: &mut Record, urls: Vec<String>) {
     record.url = urls.next().unwrap_or_default();
     let at = record.customs.iter().position(|custom| custom.kind == CustomKind::Totp);
     let at = at.unwrap_or(record.customs.len());
-    for (index, url) in urls.enumerate() {
-        let name = format!("URL {}", index + 2);
-        let url = Custom { name, kind: CustomKind::Text, value: SecretString::new(url) };
-        record.customs.insert(at + index, url);
-    }
+    let further = urls.enumerate().map(|(index, url)| Custom {
+        name: format!("URL {}", index + 2),
+        kind: CustomKind::Text,
+        value: SecretString::new(url),
+    });
+    record.customs.splice(at..at, further);
 }
 
 /// An e-mail address is the login where there is no other.
@@ -143,12 +145,8 @@ pub(super) fn one_password_7(record: &mut Record, tally: &mut Tally) -> Outcome 
     if let Some(text) = take(record, "URLS") {
         let mut urls = vec![record.url.clone()];
         urls.extend(text.expose().split([',', '\n']).map(|url| url.trim().to_owned()));
-        let mut seen = Vec::new();
-        urls.retain(|url| {
-            let is_new = !seen.contains(url);
-            seen.push(url.clone());
-            is_new
-        });
+        let mut seen = HashSet::new();
+        urls.retain(|url| seen.insert(url.clone()));
         several_urls(record, urls);
     }
     mail_for_login(record);
