@@ -77,6 +77,16 @@ impl Tally {
         self.remarks.push(Remark { what, first: at.to_string(), count: 1 });
     }
 
+    /// Takes over the remarks of an account within a value, which is counted already.
+    pub(crate) fn heed(&mut self, inside: Self) {
+        for Remark { what, first, count } in inside.remarks {
+            self.remark(what.as_str(), first);
+            if let Some(remark) = self.index.get(&what).and_then(|index| self.remarks.get_mut(*index)) {
+                remark.count += count - 1;
+            }
+        }
+    }
+
     /// What was counted so far, to go back to with [`Tally::back_to`].
     pub(crate) fn mark(&self) -> Values {
         self.values

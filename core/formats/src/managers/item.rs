@@ -523,12 +523,13 @@ pub(crate) fn escaped(text: &str) -> String {
 /// The passwords of a list of objects that have them under this name, and until when each held.
 pub(crate) fn earlier(value: &Value, password: &str, date: &str) -> Vec<Earlier> {
     let Value::List(list) = value else { return Vec::new() };
-    let one = |one: &Value| match one.get(password) {
-        Some(Value::Text(text)) if !text.is_empty() => Some(Earlier {
-            password: SecretString::from(text.as_str()),
-            changed_at: one.get(date).and_then(seconds),
-        }),
-        _ => None,
+    let one = |one: &Value| {
+        let password = match one.get(password) {
+            Some(Value::Text(text)) if !text.is_empty() => SecretString::from(text.as_str()),
+            Some(Value::Number(text)) => SecretString::from(text.as_str()),
+            _ => return None,
+        };
+        Some(Earlier { password, changed_at: one.get(date).and_then(seconds) })
     };
     list.iter().filter_map(one).collect()
 }

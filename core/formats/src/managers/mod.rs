@@ -31,6 +31,7 @@ pub(crate) mod password_safe;
 pub(crate) mod personal;
 pub(crate) mod place;
 mod plain;
+pub(crate) mod proton_content;
 pub(crate) mod proton_pass;
 pub(crate) mod psono;
 pub(crate) mod teams;

@@ -3,7 +3,7 @@
 //! Signature: items with a `type` of its own, or members that begin with one (`website_password_url`), in `items` or in
 //! `folders` at any depth; sealed, `nonce` and `text`.
 //! Mapping: members lose the kind that they begin with; variables of an environment are hidden fields.
-//! Resolved: ids, kinds, `name`, which repeats the title. Told: the bin and folders in it (where it is not asked for),
+//! Resolved: ids, kinds, `name`, where it repeats the title. Told: the bin and folders in it (where it is not asked for),
 //! dates, rights. Files are never exported.
 //! The whole document is kept in memory.
 
@@ -166,7 +166,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
         &["id", "secret_id", "share_id", "secret_key", "urlfilter", "parent_datastore_id"],
     );
     item.leave("", &mut members, &["callback_url", "callback_user", "callback_pass", "share_rights"], OWN);
-    let name = item.mark(&mut members, "name");
+    let name = item.simple(&mut members, "name");
     // Members lose the kind that they begin with.
     let kind = KINDS.iter().find(|known| **known == kind).copied().unwrap_or_else(|| {
         KINDS
@@ -181,7 +181,15 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
         }
     }
     let title = item.simple(&mut members, "title");
-    item.record.name = if title.is_empty() { name } else { title };
+    if title.is_empty() {
+        item.record.name = name;
+    } else if name == title {
+        item.tally.turned_out_resolved();
+        item.record.name = title;
+    } else {
+        item.record.name = title;
+        item.field("name", CustomKind::Text, name);
+    }
     for (member, set) in [("username", true), ("email", false)] {
         let text = item.simple(&mut members, member);
         if set {

@@ -151,11 +151,9 @@ fn answer(item: &mut Item<'_>, mut members: Members, version: KvVersion) -> Kept
     // A version of today may say when it will be deleted.
     item.leave("data/metadata", &mut metadata, &["deletion_time"], DATES);
     item.created("data/metadata", &mut metadata, &["created_time"]);
-    if let Value::Object(own) = take(&mut metadata, "custom_metadata") {
-        for (key, value) in own {
-            let text = item.joined(value, " ");
-            item.tag(&format!("{key}:{text}"));
-        }
+    for (key, value) in object(&mut metadata, "custom_metadata") {
+        let text = item.joined(value, " ");
+        item.tag(&format!("{key}:{text}"));
     }
     item.leave_rest("data/metadata", metadata);
     fill(item, values);

@@ -2,6 +2,7 @@
 
 mod archive;
 mod bin;
+mod cells;
 mod conservation;
 mod containers;
 mod documents;
@@ -14,6 +15,7 @@ mod larger_than_memory;
 mod locks;
 mod making;
 mod markup;
+mod mutations;
 mod psafe;
 mod samples;
 mod sealed;

@@ -3,7 +3,9 @@
 use super::Outcome;
 use super::hooks::{self, add, mark, several_urls, take};
 use crate::columns::{is_known, kind_of};
-use crate::json::{self, Value};
+use crate::json::{self, Members, Value};
+use crate::managers::item::Item;
+use crate::managers::proton_content::content_of;
 use crate::tally::Tally;
 use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
@@ -182,7 +184,14 @@ pub(super) fn keeper_fields(record: &mut Record, cells: &[&str], tally: &mut Tal
             let label = if kind.is_empty() { label } else { own };
             let hidden = matches!(
                 kind,
-                "secret" | "pinCode" | "password" | "paymentCard" | "licenseNumber" | "keyPair" | "passkey"
+                "secret"
+                    | "pinCode"
+                    | "password"
+                    | "paymentCard"
+                    | "licenseNumber"
+                    | "keyPair"
+                    | "passkey"
+                    | "securityQuestion"
             );
             add(record, label, if hidden { CustomKind::Password } else { kind_of(label) }, value);
         }
@@ -205,43 +214,37 @@ pub(super) fn keeper(record: &mut Record, tally: &mut Tally) -> Outcome {
 }
 
 pub(super) fn proton_pass(record: &mut Record, tally: &mut Tally) -> Outcome {
-    mark(
-        record,
-        tally,
-        "type",
-        &["login", "note", "alias", "creditCard", "identity", "sshKey", "wifi", "custom"],
-    );
+    let kinds = ["login", "note", "alias", "creditCard", "identity", "sshKey", "wifi", "custom"];
+    let kind = mark(record, tally, "type", &kinds);
     let urls: Vec<String> = record.url.split(", ").map(str::to_owned).collect();
     several_urls(record, urls);
     hooks::mail_for_login(record);
-    // A card has its members as JSON where others have a note.
-    if record.description.starts_with('{')
-        && let Ok(Value::Object(members)) = json::parse(&record.description)
-        && members.iter().any(|(name, _)| name == "cardholderName")
-        && members.iter().all(|(_, value)| !matches!(value, Value::List(_) | Value::Object(_)))
-    {
+    if let Some((kind, members)) = proton_content(record, kind) {
         record.description.clear();
-        for (name, value) in members {
-            let text = value.into_text().unwrap_or_default();
-            let (label, kind) = match name.as_str() {
-                "note" => {
-                    record.description = text;
-                    continue;
-                }
-                "cardholderName" => ("Cardholder name", CustomKind::Text),
-                "number" => ("Card number", CustomKind::Password),
-                "verificationNumber" => ("Security code", CustomKind::Password),
-                "expirationDate" => ("Expiry", CustomKind::Text),
-                "pin" => ("PIN", CustomKind::Password),
-                other => (other, kind_of(other)),
-            };
-            if !text.is_empty() {
-                add(record, label, kind, text);
-            }
-        }
-        hooks::card(record);
+        // The cell is one value, and was counted as that.
+        let mut inside = Tally::default();
+        let mut item = Item::new("its row", &mut inside);
+        item.record = std::mem::take(record);
+        let mut members = members;
+        let note = item.simple(&mut members, "note");
+        item.note(&note);
+        content_of(&mut item, &kind, members);
+        *record = item.record;
+        tally.heed(inside);
     }
     Outcome::Record
+}
+
+/// What is neither a login nor a note has its content as JSON where others have a note.
+fn proton_content(record: &Record, kind: Option<String>) -> Option<(String, Members)> {
+    if !record.description.starts_with('{') {
+        return None;
+    }
+    let Ok(Value::Object(members)) = json::parse(&record.description) else { return None };
+    let kind = kind.filter(|kind| !["login", "note", "alias"].contains(&kind.as_str()));
+    let is_card = || members.iter().any(|(name, _)| name == "cardholderName");
+    let kind = kind.or_else(|| is_card().then(|| "creditCard".to_owned()))?;
+    Some((kind, members))
 }
 
 /// Labels that Enpass gives.
@@ -570,4 +573,20 @@ pub(super) fn further_columns(record: &mut Record, cells: &[&str], tally: &mut T
         tally.carried(1);
         add(record, format!("Further column {}", index + 1), CustomKind::Text, *cell);
     }
+}
+
+/// Password Agent has more columns than these in some builds; of those only the folder shows what it is.
+pub(super) fn password_agent(record: &mut Record, cells: &[&str], tally: &mut Tally) {
+    let is_path = |cell: &&str| cell.contains(" > ") && !cell.contains('\n');
+    let folder = cells.iter().position(is_path);
+    if let Some(path) = folder.and_then(|at| cells.get(at)) {
+        tally.carried(1);
+        record.path.folders = path.split(" > ").map(|name| name.trim().to_owned()).collect();
+        record.path.folders.retain(|name| !name.is_empty());
+    }
+    let mut others = cells.to_vec();
+    if let Some(cell) = folder.and_then(|at| others.get_mut(at)) {
+        *cell = "";
+    }
+    further_columns(record, &others, tally);
 }

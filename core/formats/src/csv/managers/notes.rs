@@ -111,25 +111,74 @@ pub(super) fn zoho(record: &mut Record, _: &mut Tally) -> Outcome {
     }
     for (column, fills) in [("SecretData", true), ("CustomData", false)] {
         let Some(data) = take(record, column) else { continue };
-        let lines: Vec<_> = data.expose().lines().filter(|line| !line.is_empty()).collect();
-        if !lines.iter().all(|line| line.contains(':')) {
-            // Values of several lines: nothing says where they end.
+        let Some(fields) = labelled_lines(data.expose(), |_, _| true) else {
             add(record, column, CustomKind::Password, data.expose());
             continue;
-        }
-        for (label, value) in lines.iter().filter_map(|line| line.split_once(':')) {
-            match label {
+        };
+        for (label, value) in fields {
+            match label.as_str() {
                 "SecretType" if fills => {}
                 _ if value.is_empty() => {}
-                "User Name" if fills && record.login.is_empty() => value.clone_into(&mut record.login),
+                "User Name" if fills && record.login.is_empty() => record.login = value,
                 "Password" if fills && record.password.is_none() => {
-                    record.password = Some(SecretString::from(value));
+                    record.password = Some(SecretString::new(value));
                 }
-                _ => add(record, label, kind_of(label), value),
+                _ => {
+                    let kind = kind_of(&label);
+                    add(record, label, kind, value);
+                }
             }
         }
     }
     Outcome::Record
+}
+
+/// Cells beyond the header, which names three columns of five: what they hold says what they are. Where none holds a login's data,
+/// any may be the password.
+pub(super) fn zoho_cells(record: &mut Record, cells: &[&str], tally: &mut Tally) {
+    let is_data = |cell: &&str| {
+        let begins =
+            |line: &str| ["SecretType:", "User Name:", "Password:"].iter().any(|own| line.starts_with(own));
+        cell.lines().any(begins)
+    };
+    let known = cells.iter().position(|cell| is_data(&cell));
+    for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
+        tally.carried(1);
+        let is_pairs = || cell.lines().all(|line| line.contains(':') && !line.contains("://"));
+        let column = match known {
+            Some(at) if at == index => "SecretData".to_owned(),
+            Some(_) if is_pairs() => "CustomData".to_owned(),
+            Some(at) if at + 1 == index => "Notes".to_owned(),
+            _ => format!("Further column {}", index + 1),
+        };
+        add(record, column, CustomKind::Password, *cell);
+    }
+}
+
+/// Lines of `label:value`; what `is_label` says of a label and its value to be none goes on with the value before it, as do lines
+/// without a colon and the lines of a key. `None` where a text begins with what belongs to no label.
+fn labelled_lines(text: &str, is_label: impl Fn(&str, &str) -> bool) -> Option<Vec<(String, String)>> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut in_key = false;
+    for line in text.lines() {
+        let begins = line.split_once(':').filter(|(label, value)| !in_key && is_label(label, value));
+        match (begins, fields.last_mut()) {
+            (Some((label, value)), _) => fields.push((label.to_owned(), value.to_owned())),
+            (None, Some((_, value))) => {
+                value.push('\n');
+                value.push_str(line);
+            }
+            (None, None) if line.is_empty() => {}
+            (None, None) => return None,
+        }
+        in_key = (in_key || line.contains("-----BEGIN ")) && !line.contains("-----END ");
+    }
+    for (_, value) in &mut fields {
+        value.truncate(value.trim_end_matches('\n').len());
+    }
+    // The kind of a note is one line: what goes on below it is no kind.
+    let is_kind = |label: &str| matches!(label, "NoteType" | "Language" | "SecretType");
+    (!fields.iter().any(|(label, value)| is_kind(label) && value.contains('\n'))).then_some(fields)
 }
 
 pub(super) fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
@@ -160,7 +209,11 @@ pub(crate) fn note_with_type(record: &mut Record) {
         for (label, value) in fields {
             match label.as_str() {
                 "NoteType" | "Language" => {}
-                "Notes" => record.description = value,
+                "Notes" if record.description.is_empty() => record.description = value,
+                "Notes" => {
+                    record.description.push('\n');
+                    record.description.push_str(&value);
+                }
                 _ if value.is_empty() => {}
                 "Username" if record.login.is_empty() => record.login = value,
                 "Password" if record.password.is_none() => record.password = Some(SecretString::new(value)),
@@ -344,6 +397,12 @@ fn typed_note(text: &str) -> Option<Vec<(String, String)>> {
             .filter(|(label, _)| labels.contains(label) || matches!(*label, "NoteType" | "Language"));
         match (begins, fields.last_mut()) {
             (Some((label, value)), _) => fields.push((label.to_owned(), value.to_owned())),
+            // The kind of a note is one line.
+            (None, Some((label, _)))
+                if matches!(label.as_str(), "NoteType" | "Language") && !line.is_empty() =>
+            {
+                fields.push(("Notes".to_owned(), line.to_owned()));
+            }
             (None, Some((_, value))) => {
                 value.push('\n');
                 value.push_str(line);
@@ -392,24 +451,20 @@ fn month(text: &str) -> Option<String> {
     (year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit())).then(|| format!("{year}-{number:02}"))
 }
 
+/// The fields of a note of a type that its owner made: any label begins one.
 fn free_note(text: &str) -> Option<Vec<(String, String)>> {
-    let mut fields = Vec::new();
-    let mut rest = text;
-    loop {
-        if let Some(notes) = rest.strip_prefix("Notes:") {
-            fields.push(("Notes".to_owned(), notes.trim_start_matches(['\r', '\n']).to_owned()));
-            return Some(fields);
-        }
-        let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-        let (label, value) = line.trim_end_matches('\r').split_once(':')?;
-        let is_label = !label.is_empty() && label.len() <= 40 && !label.contains(['/', '"', '{', '=']);
-        fields.push((label.to_owned(), value.to_owned()));
-        if !is_label {
-            return None;
-        }
-        if after.is_empty() {
-            return Some(fields);
-        }
-        rest = after;
+    let starts = |text: &str| text.starts_with("Notes:");
+    let notes = if starts(text) { Some(0) } else { text.find("\nNotes:").map(|at| at + 1) };
+    let (before, notes) = text.split_at(notes.unwrap_or(text.len()));
+    let is_label = |label: &str, value: &str| {
+        !label.is_empty()
+            && label.len() <= 40
+            && !label.contains(['/', '"', '{', '='])
+            && !value.starts_with("//")
+    };
+    let mut fields = labelled_lines(before, is_label)?;
+    if let Some(notes) = notes.strip_prefix("Notes:") {
+        fields.push(("Notes".to_owned(), notes.trim_start_matches(['\r', '\n']).to_owned()));
     }
+    Some(fields)
 }

@@ -52,7 +52,7 @@ pub(super) const ROWS: &[Manager] = &[
         name: "Password Agent",
         left: NO_FILES,
         columns: &["name", "login", "password", "url", "description"],
-        rest: Some(cells::further_columns),
+        rest: Some(cells::password_agent),
         ..PLAIN
     },
     Manager {

@@ -73,6 +73,8 @@ pub(super) const ROWS: &[Manager] = &[
         signatures: &[&["kind", "name", "tk_export_version"]],
         map: &[
             ("kind", "text:kind"),
+            ("cardholder", "text:Cardholder name"),
+            ("number", "password:number"),
             ("memo", "description"),
             ("hexColor", OWN),
             ("protectedWithPassword", OWN),

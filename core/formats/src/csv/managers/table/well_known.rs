@@ -269,7 +269,11 @@ pub(super) const ROWS: &[Manager] = &[
         format: "zoho-csv",
         name: "Zoho Vault",
         left: "the classification; attachments, in the source already",
-        signatures: &[&["SecretData", "CustomData", "Notes"]],
+        signatures: &[
+            &["SecretData", "CustomData", "Notes"],
+            &["Password Name", "Password URL"],
+            &["Secret Name", "Secret URL"],
+        ],
         map: &[
             ("Password Name", "name"),
             ("Secret Name", "name"),
@@ -286,6 +290,8 @@ pub(super) const ROWS: &[Manager] = &[
             ("Folder Name", "folder"),
             ("ChamberName", "folder"),
         ],
+        // A bare form has cells beyond its header.
+        rest: Some(notes::zoho_cells),
         finish: notes::zoho,
         ..PLAIN
     },
