@@ -445,6 +445,11 @@ pub(super) fn meaning(target: &Target, ours: bool) -> String {
     }
 }
 
+/// Whether a word or a column's name means this field.
+pub(super) fn is_meant(word: &str, target: &Target) -> bool {
+    lookup(word).is_some_and(|(field, _)| Target::Field(field) == *target)
+}
+
 /// Whether what a field holds is never shown.
 pub(super) fn is_hidden(field: Field) -> bool {
     matches!(field, Field::Password | Field::Totp | Field::Description)
@@ -454,11 +459,16 @@ pub(super) fn is_hidden(field: Field) -> bool {
 const MAPPED: usize = 600;
 
 /// The mapping, column by column, for plan and report. `is_ours` says of a name whether a manager's table has it: then it
-/// can be shown.
-pub(super) fn mapping(header: &[String], targets: &[Target], is_ours: impl Fn(&str) -> bool) -> String {
+/// can be shown; `words` has what becomes of one that the table takes apart.
+pub(super) fn mapping(
+    header: &[String],
+    targets: &[Target],
+    is_ours: impl Fn(&str) -> bool,
+    words: impl Fn(&str, &Target) -> Option<&'static str>,
+) -> String {
     let column = |(index, (name, target)): (usize, (&String, &Target))| {
         let ours = is_ours(name);
-        let meaning = meaning(target, ours);
+        let meaning = words(name, target).map_or_else(|| meaning(target, ours), str::to_owned);
         let shown = if ours { format!("{} {}", index + 1, name.trim()) } else { shown(index, name) };
         format!("{shown} → {meaning}")
     };

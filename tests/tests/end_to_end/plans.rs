@@ -312,13 +312,24 @@ fn columns_are_shown_before_anything_is_imported() {
     let shown = scene.run(&["columns", file, "--map", "Geheim=password"]);
     shown
         .succeeds()
-        .prints("1 rows, 3 columns")
+        .prints("1 row, 3 columns")
         .prints("you said so")
         .prints("wi… (9 characters)")
         .hides("hidden");
     let shown = scene.run(&["--json", "columns", file]).succeeds().json();
     assert_eq!(shown["columns"][2]["filled"], 1, "{shown}");
     scene.run(&["columns", "absent.csv"]).exits(1).says("absent.csv");
+    // What a manager's row takes apart, and rows that do not fit.
+    let zoho =
+        scene.file("z.csv", "Password Name,SecretData,Notes,CustomData\na,\"User Name:u\nPassword:p\",,\n");
+    scene.run(&["columns", zoho]).succeeds().prints("login, password, and fields").hides("User Name");
+    let long = scene.file("l.csv", "name,login,password\na,b,c,d\n\"e\" x,f,g\n");
+    let shown = scene.run(&["columns", long]).succeeds();
+    shown.prints("1 row with more cells than columns").prints("1 row that cannot be read");
+    // A first line that may be a record is not repeated.
+    let bare = scene.file("b.csv", "Wiki,hunter,secretword\nShop,hunter,otherword\n");
+    let shown = scene.run(&["columns", bare]).succeeds();
+    shown.prints("no column has a known name").prints("(10 characters)").hides("secretword").hides("hunter");
 }
 
 #[test]

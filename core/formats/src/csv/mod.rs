@@ -23,6 +23,6 @@ pub(crate) use managers::is_header_row;
 pub(crate) use paths::split as split_path;
 pub(crate) use reader::{open_rows, read, read_table};
 pub use rows::rows;
-pub use survey::{Column, Survey, is_field, survey};
+pub use survey::{Column, Survey, YOUR_WORD, is_field, survey};
 pub(crate) use writer::EXPORT;
 pub use writer::cell;

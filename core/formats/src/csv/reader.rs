@@ -222,6 +222,11 @@ impl Reader {
         }
     }
 
+    /// Whether cells beyond the last column have a place.
+    pub(super) fn takes_more(&self) -> bool {
+        self.rest.is_some()
+    }
+
     /// Cells of the rows that come next, without taking them.
     pub(super) fn sample(&self, columns: usize) -> Sample {
         if let Some(given) = &self.given {
@@ -338,8 +343,10 @@ impl Reader {
         let known = |name: &str| manager.and_then(|manager| manager.meaning(name));
         let known: Option<columns::Known<'_>> = if manager.is_some() { Some(&known) } else { None };
         let targets = columns::resolve(&header, line, options, &sample, known)?;
+        // Where the user's word stands above the table's, it is what happens.
+        let words = |name: &str, target: &Target| manager.and_then(|manager| manager.words(name, target));
         let is_ours = |name: &str| manager.is_some_and(|manager| manager.knows(name));
-        self.queue.push_back(Entry::Note(columns::mapping(&header, &targets, is_ours)));
+        self.queue.push_back(Entry::Note(columns::mapping(&header, &targets, is_ours, words)));
         self.propose(&header, &targets, &sample);
         let from = targets.iter().position(|target| *target == Target::Rest).unwrap_or(targets.len());
         self.rest = rest.map(|rest| (from, rest));

@@ -21,6 +21,10 @@ pub struct Survey {
     pub first_is_record: bool,
     /// Rows below the header, empty ones included.
     pub rows: u64,
+    /// Those of them that have cells beyond the last column: rejected, or with `--flexible` fields of their own.
+    pub rows_beyond: u64,
+    /// Those that are no row: a quote is never closed, something stands behind one, bytes are of no character.
+    pub rows_broken: u64,
     /// In their order.
     pub columns: Vec<Column>,
 }
@@ -44,6 +48,9 @@ pub struct Column {
     pub samples: Vec<String>,
 }
 
+/// Why a column goes where `--map` sends it.
+pub const YOUR_WORD: &str = "you said so";
+
 /// Samples of a column.
 const SAMPLES: usize = 3;
 
@@ -62,7 +69,10 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
         .map(|(index, column)| Column {
             number: index + 1,
             name: column.name.trim().to_owned(),
-            becomes: columns::meaning(&column.target, true),
+            becomes: reader
+                .manager
+                .and_then(|manager| manager.words(&column.name, &column.target))
+                .map_or_else(|| columns::meaning(&column.target, true), str::to_owned),
             why: why(
                 index,
                 column,
@@ -77,10 +87,17 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
     look(&reader, &mut columns);
     let first_is_record = !options.no_header && reader.columns.iter().any(|column| is_value(&column.name));
     let secret: Vec<bool> = reader.columns.iter().map(|column| is_secret(&column.target)).collect();
-    let mut rows = 0;
+    let takes_more = reader.takes_more();
+    let (mut rows, mut rows_beyond, mut rows_broken) = (0, 0, 0);
     while reader.advance()? {
         rows += 1;
-        let cells = reader.splitter.row.cells();
+        let row = &reader.splitter.row;
+        if row.fault.is_some() || std::str::from_utf8(&row.data).is_err() {
+            rows_broken += 1;
+        } else if row.ends.len() > columns.len() && !takes_more {
+            rows_beyond += 1;
+        }
+        let cells = row.cells();
         for ((column, secret), cell) in columns.iter_mut().zip(&secret).zip(cells) {
             if cell.is_empty() {
                 continue;
@@ -102,6 +119,8 @@ pub fn survey(input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<Surv
         encoding: reader.source.name.to_owned(),
         first_is_record,
         rows,
+        rows_beyond,
+        rows_broken,
         columns,
     })
 }
@@ -176,7 +195,7 @@ fn why(index: usize, column: &reader::Column, table_of: Option<&str>, options: &
         *name == number || columns::normal(name) == columns::normal(&column.name)
     };
     if options.map.iter().any(said) {
-        return "you said so".to_owned();
+        return YOUR_WORD.to_owned();
     }
     if let Some(table) = table_of {
         return format!("a table of {table}");
@@ -233,6 +252,19 @@ mod tests {
         assert_eq!(looks, [Some("name"), Some("login"), Some("password"), Some("url"), None]);
         assert!(!guessed.first_is_record);
         assert!(of("pg,root,s3Cret-11\nmy,root,s3Cret-12\n").first_is_record);
+    }
+
+    #[test]
+    fn what_a_manager_s_row_takes_apart_is_said_unless_the_user_says_otherwise() {
+        let file = "Password Name,SecretData,Notes,CustomData\na,User Name:u,n,\n";
+        let of = |map: &[(&str, &str)]| {
+            let map = map.iter().map(|(one, other)| ((*one).to_owned(), (*other).to_owned())).collect();
+            let options = ReadOptions { map, ..ReadOptions::default() };
+            survey(Box::new(file.as_bytes()), &options).unwrap().columns[2].becomes.clone()
+        };
+        assert_eq!(of(&[]), "description, below the other");
+        assert_eq!(of(&[("Notes", "ignore")]), "left out");
+        assert_eq!(of(&[("Notes", "text:Remark")]), "field `Remark` of type text");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(crate) use cells::PSONO_KINDS;
 pub(crate) use notes::note_with_type;
 pub(crate) use table::{DASHLANE, all};
 
-use crate::columns::{self, normal};
+use crate::columns::{self, Target, normal};
 use crate::tally::Tally;
 use keyferry_crypto::model::Record;
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ pub(crate) struct Manager {
     /// Column and meaning, as `--map` has them; `created` and `changed` for dates, `behind:` with a reason, `rest` for the
     /// first of the cells that [`Manager::rest`] takes.
     map: &'static [(&'static str, &'static str)],
+    /// What becomes of columns that `finish` takes apart or moves, in words, where the map says only where they wait for it.
+    becomes: &'static [(&'static str, &'static str)],
     /// The names of columns of a table without a header.
     pub(super) columns: &'static [&'static str],
     /// The names of the columns of older exports, which have no header: taken where the table is named, and begins with none.
@@ -64,6 +66,7 @@ const PLAIN: Manager = Manager {
     signatures: &[],
     only: false,
     map: &[],
+    becomes: &[],
     columns: &[],
     without_header: &[],
     is: |_| false,
@@ -132,6 +135,20 @@ impl Manager {
     pub(super) fn meaning(&self, column: &str) -> Option<&'static str> {
         let found = self.map.iter().find(|(name, _)| normal(name) == normal(column));
         found.map(|(_, meaning)| *meaning)
+    }
+
+    /// What becomes of a column that is taken apart or moved, in words; `None` where the user said something else of it.
+    pub(super) fn words(&self, column: &str, target: &Target) -> Option<&'static str> {
+        let (_, words) = self.becomes.iter().find(|(name, _)| normal(name) == normal(column))?;
+        let is_table_s = match target {
+            Target::Field(_) => columns::is_meant(self.meaning(column).unwrap_or(column), target),
+            Target::Custom(label, _) => self
+                .meaning(column)
+                .and_then(|meaning| meaning.split_once(':'))
+                .is_some_and(|(_, own)| own == label),
+            _ => false,
+        };
+        is_table_s.then_some(*words)
     }
 
     /// Whether a column's name is one that the row has: it can be shown, where others might be values.

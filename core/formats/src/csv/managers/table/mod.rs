@@ -17,6 +17,8 @@ use super::Manager;
 const DATES: &str = "behind:an environment keeps its own dates";
 /// What only its manager understands.
 const OWN: &str = "behind:it means something only where it comes from";
+/// What a column is that says what a row is.
+const KIND: &str = "the kind of the row: done with once it is known";
 const CODE: &str = "totp:TOTP";
 const MAIL: &str = "text:E-mail";
 const NO_FILES: &str = "attachments, in the source already";

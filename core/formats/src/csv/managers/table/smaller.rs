@@ -1,6 +1,6 @@
 //! Tables of smaller managers.
 
-use super::{CODE, FEW, MAIL, NO_FILES, NOTHING, OWN};
+use super::{CODE, FEW, KIND, MAIL, NO_FILES, NOTHING, OWN};
 use crate::csv::managers::{Manager, Outcome, PLAIN, cells, hooks};
 
 /// The rows of this family.
@@ -16,6 +16,11 @@ pub(super) const ROWS: &[Manager] = &[
             ("tags", "text:tags"),
             ("custom_fields", "password:custom_fields"),
             ("files", "password:files"),
+        ],
+        becomes: &[
+            ("tags", "tags"),
+            ("custom_fields", "fields with labels of their own"),
+            ("files", "a hidden field, but for none"),
         ],
         finish: cells::passman,
         ..PLAIN
@@ -49,6 +54,11 @@ pub(super) const ROWS: &[Manager] = &[
             ("Extra Fields", "password:Extra Fields"),
             ("Tags", "text:Tags"),
             ("Email", MAIL),
+        ],
+        becomes: &[
+            ("Shared Notes", "description, below the other"),
+            ("Extra Fields", "fields with labels of their own"),
+            ("Tags", "tags"),
         ],
         finish: cells::passpack,
         ..PLAIN
@@ -95,6 +105,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("verification", "password:Security code"),
             ("expiry", "text:Expiry"),
         ],
+        becomes: &[("type", KIND), ("trash", "whether it lies in the bin")],
         finish: |record, tally| {
             hooks::mark(record, tally, "type", &["LoginItem", "CreditCardItem"]);
             hooks::card(record);
@@ -156,6 +167,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("text", "text:text"),
             ("title", "name"),
         ],
+        becomes: &[("text", "description, below the other")],
         finish: |record, _| {
             hooks::into_description(record, "text");
             Outcome::Record
@@ -187,6 +199,7 @@ pub(super) const ROWS: &[Manager] = &[
         left: FEW,
         signatures: &[&["name", "website", "username", "password", "secondary_username"]],
         map: &[("secondary_username", "text:Login 2")],
+        becomes: &[("secondary_username", "login where there is no other, or field `Login 2`")],
         finish: |record, _| {
             hooks::first_login(record, &["Login 2"]);
             Outcome::Record

@@ -1,6 +1,6 @@
 //! Tables of managers for teams.
 
-use super::{CODE, DATES, MAIL, NO_FILES, NOTHING, OWN};
+use super::{CODE, DATES, KIND, MAIL, NO_FILES, NOTHING, OWN};
 use crate::csv::managers::{Manager, Outcome, PLAIN, cells, hooks, notes};
 
 /// The rows of this family.
@@ -59,6 +59,11 @@ pub(super) const ROWS: &[Manager] = &[
             ("Description", "text:Description"),
             ("Notes", "description"),
         ],
+        becomes: &[
+            ("Resource Name", "folder"),
+            ("Account Name", "login and name"),
+            ("User Account", "login and name"),
+        ],
         finish: hooks::password_manager_pro,
         ..PLAIN
     },
@@ -81,6 +86,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("OTPUri", CODE),
         ],
         separator: Some('\\'),
+        becomes: &[("Password List", "the last folder")],
         finish: hooks::passwordstate,
         ..PLAIN
     },
@@ -181,6 +187,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("email", MAIL),
             ("tags", "text:tags"),
         ],
+        becomes: &[("tags", "tags")],
         finish: |record, _| {
             hooks::spaced_tags(record);
             hooks::mail_for_login(record);
@@ -201,6 +208,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("Revision", OWN),
             ("Folder Id", OWN),
         ],
+        becomes: &[("Custom Fields", "fields with labels of their own")],
         finish: notes::nextcloud,
         ..PLAIN
     },
@@ -214,6 +222,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("type", "text:type"),
             ("website_password_title", "text:website_password_title"),
         ],
+        becomes: &[("type", KIND)],
         finish: cells::psono,
         ..PLAIN
     },

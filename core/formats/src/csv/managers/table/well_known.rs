@@ -1,6 +1,6 @@
 //! Tables of browsers, and of the managers that most people come from.
 
-use super::{CODE, DATES, FEW, MAIL, NO_FILES, NOTHING, OWN};
+use super::{CODE, DATES, FEW, KIND, MAIL, NO_FILES, NOTHING, OWN};
 use crate::csv::managers::{Manager, Outcome, PLAIN, cells, hooks, notes};
 
 /// The rows of this family.
@@ -89,6 +89,14 @@ pub(super) const ROWS: &[Manager] = &[
             ("collections", "text:collections"),
             ("login_totp", CODE),
         ],
+        becomes: &[
+            ("type", KIND),
+            ("fields", "fields with labels of their own"),
+            ("reprompt", "a field, but for 0"),
+            ("collections", "vault and folders, and further places"),
+            ("login_uri", "url, and fields `URL 2` …"),
+            ("archivedDate", "a field, and the tag `archived`"),
+        ],
         finish: notes::bitwarden,
         ..PLAIN
     },
@@ -98,6 +106,7 @@ pub(super) const ROWS: &[Manager] = &[
         left: "fields of what is no login, in the source already",
         signatures: &[&["Title", "Url", "Username", "Password", "OTPAuth", "Favorite", "Archived"]],
         map: &[("OTPAuth", CODE), ("Archived", "text:Archived")],
+        becomes: &[("Archived", "the tag `archived`")],
         finish: hooks::archived,
         ..PLAIN
     },
@@ -129,6 +138,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("tags(tags)", "tags"),
             ("uuid(uuid)", OWN),
         ],
+        becomes: &[("URLS", "fields `URL 2` …"), ("urls(urls)", "fields `URL 2` …")],
         finish: hooks::one_password_7,
         ..PLAIN
     },
@@ -140,6 +150,7 @@ pub(super) const ROWS: &[Manager] = &[
         map: &[("extra", "description"), ("grouping", "folder"), ("fav", "favorite"), ("totp", CODE)],
         separator: Some('\\'),
         entities: true,
+        becomes: &[("extra", "description, or fields of a note with a type")],
         finish: notes::lastpass,
         ..PLAIN
     },
@@ -188,6 +199,13 @@ pub(super) const ROWS: &[Manager] = &[
             ("shared_folder", "text:shared_folder"),
             ("custom_fields", "password:custom_fields"),
         ],
+        becomes: &[
+            ("additional_urls", "fields `URL 2` …"),
+            ("type", KIND),
+            ("shared_folder", "folder, or a further place"),
+            ("custom_fields", "fields with labels of their own"),
+            ("email", "login where there is no other, or field `E-mail`"),
+        ],
         finish: cells::nordpass,
         ..PLAIN
     },
@@ -206,6 +224,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("Rf_fields", "rest"),
         ],
         rest: Some(cells::roboform_fields),
+        becomes: &[("MatchUrl", "field `URL 2`, where it differs")],
         finish: cells::roboform,
         ..PLAIN
     },
@@ -217,6 +236,7 @@ pub(super) const ROWS: &[Manager] = &[
         is: cells::is_keeper,
         rest: Some(cells::keeper_fields),
         separator: Some('\\'),
+        becomes: &[("text:shared folder", "folder that the other stands in")],
         finish: cells::keeper,
         ..PLAIN
     },
@@ -231,6 +251,12 @@ pub(super) const ROWS: &[Manager] = &[
             ("totp", CODE),
             ("createTime", "created"),
             ("modifyTime", "changed"),
+        ],
+        becomes: &[
+            ("type", KIND),
+            ("url", "url, and fields `URL 2` …"),
+            ("email", "login where there is no other, or field `E-mail`"),
+            ("note", "description, or the fields of what is no login"),
         ],
         finish: cells::proton_pass,
         ..PLAIN
@@ -257,6 +283,7 @@ pub(super) const ROWS: &[Manager] = &[
         signatures: &[&["Group", "Title", "Username", "Password", "URL", "Notes"]],
         map: &[("TOTP", CODE), ("Icon", OWN), ("Last Modified", "changed"), ("Created", "created")],
         // The root group has the database's name.
+        becomes: &[("Group", "vault and folders")],
         finish: |record, _| {
             if record.path.vault.is_none() && !record.path.folders.is_empty() {
                 record.path.vault = Some(record.path.folders.remove(0));
@@ -292,6 +319,12 @@ pub(super) const ROWS: &[Manager] = &[
         ],
         // A bare form has cells beyond its header.
         rest: Some(notes::zoho_cells),
+        becomes: &[
+            ("SecretData", "login, password, and fields with labels of their own"),
+            ("CustomData", "fields with labels of their own"),
+            ("Notes", "description, below the other"),
+            ("Tags", "tags"),
+        ],
         finish: notes::zoho,
         ..PLAIN
     },
