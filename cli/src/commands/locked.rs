@@ -41,11 +41,10 @@ pub fn unlocked<const N: usize>(
             Endpoint::Environment(..) | Endpoint::Kv(..) | Endpoint::Spooled(..) => continue,
         };
         for (Member { path, kind, .. }, _) in files_of(paths)?.files {
-            if read.passphrase.is_some() || kind != Kind::File || source::is_stream(&path)? {
-                continue;
-            }
-            let head = beginning(&path, HEAD as u64)?;
-            if detect::needs_passphrase(head.expose(), format) {
+            let is_file = kind == Kind::File && read.passphrase.is_none() && !source::is_stream(&path)?;
+            let is_locked = kind == Kind::Vault
+                || is_file && detect::needs_passphrase(beginning(&path, HEAD as u64)?.expose(), format);
+            if is_locked && read.passphrase.is_none() {
                 let empty =
                     if read.key_file.is_some() { " (empty if its key file alone opens it)" } else { "" };
                 let question = format!("Passphrase of {}{empty}: ", path.display());

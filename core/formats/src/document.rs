@@ -53,11 +53,12 @@ fn line_of(text: &[u8], at: usize) -> usize {
     text.get(..at.min(text.len())).unwrap_or_default().split(|byte| *byte == b'\n').count()
 }
 
-/// A pointer for a remark: the same for every place of its kind.
+/// A pointer for a remark: the same for every place of its kind. Some documents have ids where others have lists.
 pub(super) fn pattern(at: &str) -> String {
-    let parts = at.split('/').map(|part| {
-        if !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) { "*" } else { part }
-    });
+    let is_digit = |byte: u8| byte.is_ascii_digit();
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(is_digit);
+    let is_id = |part: &str| part.len() >= 16 && part.bytes().any(is_digit);
+    let parts = at.split('/').map(|part| if is_number(part) || is_id(part) { "*" } else { part });
     parts.collect::<Vec<_>>().join("/")
 }
 

@@ -50,13 +50,14 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
         "a keyring of GNOME, which is encrypted",
         "read it through the Secret Service: print its items as JSON ({\"keyring\": [{\"display_name\", \"secret\", \"attributes\"}]}), and import that",
     ),
-    (b"var profile=", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
-    (b"loadProfile(", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
-    (b"loadFolders(", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
-    (b"ld({", "a part of a 1Password vault (.opvault)", ONE_PASSWORD),
+    (b"var profile=", "a part of a 1Password vault (.opvault)", OP_VAULT),
+    (b"loadProfile(", "a part of a 1Password vault (.opvault)", OP_VAULT),
+    (b"loadFolders(", "a part of a 1Password vault (.opvault)", OP_VAULT),
+    (b"ld({", "a part of a 1Password vault (.opvault)", OP_VAULT),
 ];
 
 const KEEPASS: &str = "open it in KeePass 2 or KeePassXC, save it there as KDBX and import that";
+const OP_VAULT: &str = "name the folder that it stands in (.opvault), or a zip archive of that; or export it in 1Password: File > Export > 1PUX";
 const ONE_PASSWORD: &str = "open it in 1Password, and export it there: File > Export > 1PUX";
 
 /// Refuses bytes that are no text, and text that is no table.
@@ -137,7 +138,7 @@ pub(crate) fn refuse_name(ending: &str) -> Result<()> {
             "an encrypted export of Dashlane",
             "export it in Dashlane: My account > Settings > Export data > CSV",
         ),
-        "agilekeychain" | "opvault" | "onepassword_data" => ("a vault of 1Password", ONE_PASSWORD),
+        "agilekeychain" | "onepassword_data" => ("a vault of 1Password", ONE_PASSWORD),
         "rfn" | "rfp" | "rfi" | "rfo" => (
             "a file of RoboForm, which is encrypted",
             "export it in RoboForm: Options > Account & Data > Export > CSV",

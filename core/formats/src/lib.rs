@@ -220,6 +220,14 @@ pub fn json_line(record: &Record) -> SecretBytes {
     SecretBytes::new(line)
 }
 
+/// Files as the members of a zip archive, for readers of what is a folder elsewhere.
+///
+/// # Errors
+/// [`Refused`](keyferry_crypto::ErrorKind::Refused) for more than such an archive takes.
+pub fn zip_of(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
+    zip_writer::in_memory(files)
+}
+
 /// What a reader gives.
 pub type Entries = Box<dyn Iterator<Item = Result<Entry>> + Send>;
 

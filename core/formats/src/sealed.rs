@@ -19,7 +19,7 @@ use poly1305::Poly1305;
 use salsa20::XSalsa20;
 use salsa20::cipher::StreamCipher as _;
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use std::io::Read;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -106,6 +106,7 @@ pub(crate) fn whole(mut input: impl Read) -> Result<Zeroizing<Vec<u8>>> {
 pub(crate) enum Hash {
     Sha1,
     Sha256,
+    Sha512,
 }
 
 /// `PBKDF2-HMAC-hash(passphrase, salt, rounds)`, RFC 8018.
@@ -129,6 +130,7 @@ pub(crate) fn pbkdf2<const N: usize>(
     wiped(|| match hash {
         Hash::Sha1 => pbkdf2_hmac::<Sha1>(phrase, salt, rounds, &mut *key),
         Hash::Sha256 => pbkdf2_hmac::<Sha256>(phrase, salt, rounds, &mut *key),
+        Hash::Sha512 => pbkdf2_hmac::<Sha512>(phrase, salt, rounds, &mut *key),
     });
     Ok(key)
 }

@@ -12,19 +12,19 @@ const UTF_8: u16 = 1 << 11;
 const DATE: u16 = 1 << 5 | 1;
 
 /// An archive being written.
-pub(crate) struct ZipWriter {
-    output: Box<dyn Write + Send>,
+pub(crate) struct ZipWriter<W: Write> {
+    output: W,
     directory: Vec<u8>,
     members: u16,
     at: u64,
 }
 
-impl ZipWriter {
+impl<W: Write> ZipWriter<W> {
     /// An archive of so many members.
     ///
     /// # Errors
     /// [`ErrorKind::Refused`] for more than the format's old form counts.
-    pub(crate) fn new(output: Box<dyn Write + Send>, members: usize) -> Result<Self> {
+    pub(crate) fn new(output: W, members: usize) -> Result<Self> {
         let members =
             u16::try_from(members).ok().filter(|members| *members < u16::MAX).ok_or_else(too_large)?;
         Ok(Self { output, directory: Vec::new(), members, at: 0 })
@@ -61,8 +61,8 @@ impl ZipWriter {
         Ok(())
     }
 
-    /// Writes the directory.
-    pub(crate) fn finish(mut self) -> Result<()> {
+    /// Writes the directory, and gives back where it was written.
+    pub(crate) fn finish(mut self) -> Result<W> {
         let mut end = b"PK\x05\x06\0\0\0\0".to_vec();
         end.extend(self.members.to_le_bytes());
         end.extend(self.members.to_le_bytes());
@@ -73,8 +73,21 @@ impl ZipWriter {
             .write_all(&self.directory)
             .and_then(|()| self.output.write_all(&end))
             .and_then(|()| self.output.flush())
-            .map_err(Error::stream)
+            .map_err(Error::stream)?;
+        Ok(self.output)
     }
+}
+
+/// An archive of these files.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] for more than the format's old form takes.
+pub(crate) fn in_memory(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Vec::new(), files.len())?;
+    for (name, content) in files {
+        zip.member(name, content)?;
+    }
+    zip.finish()
 }
 
 fn number(value: u64) -> Result<u32> {

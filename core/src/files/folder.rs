@@ -18,6 +18,8 @@ const DEEPEST: usize = 128;
 const MOST_FILES: usize = 1_000_000;
 /// An entry of a store; attachments in an environment have five megabytes.
 const LARGEST_ENTRY: usize = 64 << 20;
+/// All files of a vault, which are held at once.
+const LARGEST_VAULT: u64 = 1 << 30;
 
 /// Names that hold nothing of the user's.
 const PASSED_OVER: &[&str] = &[
@@ -39,6 +41,9 @@ const PASSED_OVER: &[&str] = &[
 /// What says that a folder is a store.
 const STORE: [&str; 2] = [".gpg-id", ".age-recipients"];
 
+/// What says that a folder is a vault of 1Password.
+const PROFILE: &str = "profile.js";
+
 /// A file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -59,6 +64,8 @@ pub enum Kind {
     Gpg,
     /// An entry of a store that is sealed with age.
     Age,
+    /// A folder that is one vault of 1Password (`.opvault`): its files, as one archive.
+    Vault,
 }
 
 /// The files of a folder, and how many links were not followed.
@@ -100,6 +107,14 @@ fn walk(folder: &Path, below: &mut Vec<String>, in_store: bool, found: &mut Memb
     };
     if below.len() > DEEPEST {
         return Err(refused("folders are nested more than 128 deep"));
+    }
+    if folder.join(PROFILE).is_file() {
+        // Its own folders are none of the user's.
+        let own = |name: &String| name == "default" || name.ends_with(".opvault");
+        let kept = below.len() - below.iter().rev().take(2).take_while(|name| own(name)).count();
+        let below = below.iter().take(kept).cloned().collect();
+        found.files.push(Member { path: folder.to_owned(), below, kind: Kind::Vault });
+        return Ok(());
     }
     let in_store = in_store || STORE.iter().any(|name| folder.join(name).exists());
     let mut entries =
@@ -164,6 +179,32 @@ pub fn by_gpg(path: &Path) -> Result<SecretBytes> {
         return Err(Error::new(ErrorKind::Decrypt, format!("gpg does not open it: {why}")).at(at()));
     }
     content.ok_or_else(|| Error::new(ErrorKind::Input, "the entry has more than 64 MiB").at(at()))
+}
+
+/// A vault that is a folder, as one zip archive: what is in it is sealed, and stays so.
+///
+/// # Errors
+/// [`ErrorKind::Io`] where a file of it cannot be read; [`ErrorKind::Input`] where it has more than 1 GiB.
+pub fn vault(folder: &Path) -> Result<Vec<u8>> {
+    let failed = |error| Error::io(folder, error);
+    let (mut files, mut size) = (Vec::new(), 0_u64);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // Links are not followed here either.
+        if !entry.file_type().map_err(failed)?.is_file() {
+            continue;
+        }
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let content = fs::read(entry.path()).map_err(|error| Error::io(&entry.path(), error))?;
+        size += content.len() as u64;
+        if size > LARGEST_VAULT {
+            return Err(Error::new(ErrorKind::Input, "the vault has more than 1 GiB")
+                .at(Place::File { path: folder.to_owned(), at: None }));
+        }
+        files.push((name, content));
+    }
+    files.sort();
+    crate::formats::zip_of(&files)
 }
 
 /// All that is read, up to so many bytes; `None` for more. What grows is wiped where it stood.

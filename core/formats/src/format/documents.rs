@@ -57,6 +57,16 @@ pub(super) static ROWS: &[&Row] = &[
         write: None,
     },
     &Row {
+        name: "opvault",
+        aliases: &[],
+        from: "1Password 4 to 7: its own vault (`.opvault`), as a folder or in a zip archive",
+        known_by: "a member `profile.js`",
+        left: "the bin (`--include-trash`), dates, earlier passwords, searches that are kept as folders",
+        fits: foreign_managers::op_vault::fits,
+        read: foreign_managers::op_vault::read,
+        write: None,
+    },
+    &Row {
         name: "protonpass-json",
         aliases: &[],
         from: "Proton Pass",

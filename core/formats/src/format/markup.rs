@@ -76,6 +76,16 @@ pub(super) static ROWS: &[&Row] = &[
         write: None,
     },
     &Row {
+        name: "keepass1-xml",
+        aliases: &[],
+        from: "KeePass 1",
+        known_by: "`pwlist` with `pwentry`",
+        left: "dates, icons",
+        fits: foreign_managers::markup::keepass_1::fits,
+        read: foreign_managers::markup::keepass_1::read,
+        write: None,
+    },
+    &Row {
         name: "keepassx-xml",
         aliases: &[],
         from: "KeePassX before 2",

@@ -59,7 +59,7 @@ static FAMILIES: [&[&Row]; 8] = [
 ];
 
 /// Formats whose files are encrypted, all of them.
-const ENCRYPTED: &[&str] = &["kdbx", "kdb", "psafe3", "buttercup", "padloc", "openpgp"];
+const ENCRYPTED: &[&str] = &["kdbx", "kdb", "psafe3", "buttercup", "padloc", "openpgp", "opvault"];
 
 /// Formats whose values SOPS and Ansible Vault seal in place.
 const TREES: &[&str] =

@@ -26,6 +26,7 @@ pub(crate) mod markup;
 pub(crate) mod nextcloud;
 pub(crate) mod one_password;
 pub(crate) mod one_pif;
+pub(crate) mod op_vault;
 pub(crate) mod padloc;
 pub(crate) mod password_safe;
 pub(crate) mod personal;

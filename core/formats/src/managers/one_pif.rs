@@ -79,7 +79,8 @@ fn folder(value: &Value) -> Option<(String, Option<String>, String)> {
     Some((text("uuid")?, text("folderUuid"), text("title").filter(|title| !title.is_empty())?))
 }
 
-fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
+/// Fills a record with an item; `paths` has the places of folders.
+pub(super) fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<String, Place>) -> Kept {
     let trashed = item.flag(&mut members, "trashed") == Some(true);
     if item.stays_in_bin(trashed) {
         return BIN;

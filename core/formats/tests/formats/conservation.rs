@@ -96,11 +96,10 @@ fn samples(format: Format) -> Vec<Planted> {
             planted
         }
         "bitwarden-json" | "bitwarden-protected" => exports_of_bitwarden(format),
-        // Their values stand in no text: `keepass_conservation`, `kdb`, `psafe` and `sealed`.
+        // Their values stand in no text: `keepass_conservation`, `kdb`, `op_vault`, `psafe` and `sealed`.
         // `openpgp` holds other formats, and `xls` goes the way of its neighbours: `containers`.
-        "keepass-xml" | "kdbx" | "kdb" | "psafe3" | "ansible-vault" | "sops" | "openpgp" | "xls" => {
-            Vec::new()
-        }
+        "keepass-xml" | "kdbx" | "kdb" | "psafe3" | "ansible-vault" | "sops" | "openpgp" | "opvault"
+        | "xls" => Vec::new(),
         "xlsx" | "ods" => {
             vec![table(
                 format,

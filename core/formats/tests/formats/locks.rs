@@ -50,6 +50,7 @@ const fn lock(format: &'static str, file: &'static str, tells: Tells, content: C
 /// A row for each format that is sealed, and for each of its forms that differ in what they tell.
 const LOCKS: &[Lock] = &[
     lock("kdbx", "", Tells::Apart, Content::Back(150)),
+    lock("opvault", "", Tells::Apart, Content::After("profile.js", 60)),
     lock("kdb", "", Tells::Alike, Content::Back(40)),
     lock("psafe3", "", Tells::Apart, Content::Back(60)),
     lock("bitwarden-json", "", Tells::Apart, Content::Member("/data")),

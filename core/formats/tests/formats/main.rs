@@ -16,6 +16,7 @@ mod locks;
 mod making;
 mod markup;
 mod mutations;
+mod op_vault;
 mod psafe;
 mod samples;
 mod sealed;

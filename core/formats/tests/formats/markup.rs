@@ -55,6 +55,16 @@ pub(super) fn shapes(format: &str) -> Option<Shape> {
             &["@delimiter", "@id", "uuid"],
         ),
         "sticky-xml" => ("root", sticky(), &["@ID", "@ParentID", "@SourceLoginID"]),
+        "keepass1-xml" => (
+            "pwlist",
+            json!({"pwentry": [
+                {"group": {"@tree": "", "#text": ""}, "title": "", "username": "", "url": "", "password": "", "notes": "", "uuid": "",
+                    "image": "", "creationtime": "", "lastmodtime": "", "lastaccesstime": "", "expiretime": {"@expires": "=true", "#text": ""},
+                    "attachdesc": "", "attachment": "", "more": {"@x": "", "#text": ""}},
+                {"group": "", "title": "", "expiretime": ""},
+            ], "own": ""}),
+            &["uuid"],
+        ),
         "keepassx-xml" => ("database", keepassx(), &[]),
         "passworddragon-xml" => (
             "PasswordManager",

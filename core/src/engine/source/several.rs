@@ -154,7 +154,7 @@ fn read_all(
         };
         let at = |error: Error| error.at(Place::File { path: member.path.clone(), at: None });
         let format = match member.kind {
-            Kind::File => format,
+            Kind::File | Kind::Vault => format,
             Kind::Gpg | Kind::Age => Format::from_name("pass"),
         };
         let input = match open(&member, options, read) {
@@ -182,6 +182,9 @@ fn read_all(
 }
 
 fn open(member: &Member, options: &Options, read: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
+    if member.kind == Kind::Vault {
+        return Ok(Box::new(Counting(io::Cursor::new(folder::vault(&member.path)?), read.clone())));
+    }
     if member.kind != Kind::Gpg {
         if files::source::is_stream(&member.path)? {
             return Err(once(&member.path));

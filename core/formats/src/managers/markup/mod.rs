@@ -6,6 +6,7 @@
 //! | `delinea` | Secret Server |
 //! | `devolutions` | Remote Desktop Manager |
 //! | `figaro` | Figaro's Password Manager, Kedpm |
+//! | `keepass_1` | KeePass 1 |
 //! | `keepassx` | KeePassX before 2 |
 //! | `kwallet` | KDE's wallet |
 //! | `password_depot` | Password Depot |
@@ -18,6 +19,7 @@
 pub(crate) mod delinea;
 pub(crate) mod devolutions;
 pub(crate) mod figaro;
+pub(crate) mod keepass_1;
 pub(crate) mod keepassx;
 pub(crate) mod kwallet;
 pub(crate) mod password_depot;
