@@ -324,12 +324,17 @@ fn columns_are_shown_before_anything_is_imported() {
         scene.file("z.csv", "Password Name,SecretData,Notes,CustomData\na,\"User Name:u\nPassword:p\",,\n");
     scene.run(&["columns", zoho]).succeeds().prints("login, password, and fields").hides("User Name");
     let long = scene.file("l.csv", "name,login,password\na,b,c,d\n\"e\" x,f,g\n");
-    let shown = scene.run(&["columns", long]).succeeds();
-    shown.prints("1 row with more cells than columns").prints("1 row that cannot be read");
+    let shown = scene.run(&["columns", long]);
+    shown.succeeds().prints("1 row with more cells than columns").prints("1 row that cannot be read");
     // A first line that may be a record is not repeated.
     let bare = scene.file("b.csv", "Wiki,hunter,secretword\nShop,hunter,otherword\n");
-    let shown = scene.run(&["columns", bare]).succeeds();
-    shown.prints("no column has a known name").prints("(10 characters)").hides("secretword").hides("hunter");
+    let shown = scene.run(&["columns", bare]);
+    shown
+        .succeeds()
+        .prints("no column has a known name")
+        .prints("(10 characters)")
+        .hides("secretword")
+        .hides("hunter");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::json::{Members, Value};
 use crate::managers::place::Place;
 use crate::tally::Tally;
 use crate::zip::Zip;
-use crate::{Entries, ReadOptions};
+use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use keyferry_crypto::model::visible::shown;
 use keyferry_crypto::model::{CustomKind, Entry};
@@ -83,11 +83,16 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     Ok(document.entries(Box::new(fill)))
 }
 
-/// Members that are secrets, though their names do not say so.
-const HIDDEN: &[&str] = &["cardNumber", "securityCode"];
+/// Members of a card, under the labels that every card's have here.
+const CARD: &[(&str, &str, CustomKind)] = &[
+    ("owner", "Cardholder name", CustomKind::Text),
+    ("ownerName", "Cardholder name", CustomKind::Text),
+    ("cardNumber", "Card number", CustomKind::Password),
+    ("securityCode", "Security code", CustomKind::Password),
+];
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
-    for name in ["title", "name", "accountName"] {
+    for name in ["title", "name", "accountName", "BankAccountName"] {
         if item.record.name.is_empty() {
             item.record.name = item.simple(&mut members, name);
         }
@@ -112,16 +117,25 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
         let text = item.simple(&mut members, name);
         item.code("TOTP", text);
     }
+    let parts = ["expireMonth", "expireYear"].map(|name| item.simple(&mut members, name));
+    let expiry = parts.join("/");
+    match date::month(&expiry) {
+        Some(month) => item.field("Expiry", CustomKind::Text, month),
+        None => {
+            for (label, part) in ["expireMonth", "expireYear"].into_iter().zip(parts) {
+                item.labelled(label, part);
+            }
+        }
+    }
     item.leave("", &mut members, &["id", "lastBackupTime", "localeFormat"], OWN);
     let (plain, rest): (Members, Members) =
         members.into_iter().partition(|(_, value)| !matches!(value, Value::List(_) | Value::Object(_)));
     for (name, value) in plain {
         item.tally.carried(value.leaves());
         let text = value.into_text().unwrap_or_default();
-        if HIDDEN.contains(&name.as_str()) {
-            item.field(name, CustomKind::Password, text);
-        } else {
-            item.labelled(name, text);
+        match CARD.iter().find(|(member, ..)| *member == name) {
+            Some((_, label, kind)) => item.field(*label, kind.clone(), text),
+            None => item.labelled(name, text),
         }
     }
     item.unknown("", rest);

@@ -167,6 +167,8 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
     );
     item.leave("", &mut members, &["callback_url", "callback_user", "callback_pass", "share_rights"], OWN);
     let name = item.simple(&mut members, "name");
+    // A card has a member of that name too, once what it begins with is off.
+    members.retain(|(member, value)| member != "name" || !matches!(value, Value::Null));
     // Members lose the kind that they begin with.
     let kind = KINDS.iter().find(|known| **known == kind).copied().unwrap_or_else(|| {
         KINDS

@@ -101,10 +101,48 @@ fn secrets_of_smaller_tables_are_hidden_and_folders_are_places() {
     let found = records("passwordagent-csv", agent);
     assert_eq!(found[0].path.to_string(), "Ops / Net");
     assert_eq!(fields(&found[0]).len(), 2);
+    let ten = "0,n,u,p,note of it,http://b,x,,,Ops > Net\n";
+    let found = records("passwordagent-csv", ten);
+    let record = &found[0];
+    assert_eq!((record.name.as_str(), record.login.as_str(), password(record)), ("n", "u", "p"));
+    assert_eq!((record.url.as_str(), record.description.as_str()), ("http://b", "note of it"));
+    assert_eq!((record.label().as_str(), fields(record).len()), ("Ops / Net / n", 1));
     let key = "kind,name,login,password,tk_export_version,cardholder,number\ncc,c,,,1,H,4111\n";
     assert_eq!(fields(&records("truekey-csv", key)[0])[2], ("number", "password", "4111"));
     let keeper = "F,T,l,p,https://u,n,S#edit,$securityQuestion::1,Pet? Rex\n";
     assert_eq!(fields(&records("keeper-csv", keeper)[0]), [("securityQuestion", "password", "Pet? Rex")]);
     let plain = "name,password,Card number,Security code\na,p,4111,123\n";
     assert!(fields(&records("csv", plain)[0]).iter().all(|(_, kind, _)| *kind == "password"));
+}
+
+#[test]
+fn a_template_without_a_password_is_its_manager_s_all_the_same() {
+    let key = "Secret Name,Folder,Private Key,TOTP Key,TOTP Backup Codes\nA,\\Ops\\Net,k,,\n";
+    let found = records("csv", key);
+    assert_eq!(found[0].label(), "Ops / Net / A");
+    assert_eq!(fields(&found[0]), [("Private Key", "password", "k")]);
+}
+
+#[test]
+fn the_holder_of_a_card_of_psono_is_not_taken_for_the_name_of_the_item() {
+    let file = r#"{"folders":[],"items":[{"type":"credit_card","name":"C","credit_card_title":"C","credit_card_name":"H"},{"type":"note","name":"N","note_title":"M","note_notes":"n"}]}"#;
+    let found = records("psono-json", file);
+    assert_eq!(fields(&found[0]), [("Cardholder name", "text", "H")]);
+    assert_eq!((found[1].name.as_str(), fields(&found[1])), ("M", vec![("name", "text", "N")]));
+}
+
+#[test]
+fn cards_and_accounts_of_dashlane_have_the_labels_of_every_card_and_a_name() {
+    let file = r#"{"PAYMENTMEANS_CREDITCARD":[{"name":"C","cardNumber":"4111","securityCode":"1","expireMonth":"8","expireYear":"2031","owner":"H"},{"name":"D","expireMonth":"8"}],"BANKSTATEMENT":[{"BankAccountName":"B"}],"AUTHENTIFIANT":[]}"#;
+    let found = records("dashlane-json", file);
+    assert_eq!(
+        fields(&found[0]),
+        [
+            ("Expiry", "text", "2031-08"),
+            ("Card number", "password", "4111"),
+            ("Security code", "password", "1"),
+            ("Cardholder name", "text", "H")
+        ]
+    );
+    assert_eq!((fields(&found[1]), found[2].name.as_str()), (vec![("expireMonth", "text", "8")], "B"));
 }

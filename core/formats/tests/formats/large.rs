@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::conservation::zipped_all;
+use super::writers::{check, formats};
 use keyferry_crypto::model::{Entry, Record};
 use keyferry_formats::detect::{HEAD, detect, detect_in};
 use keyferry_formats::{Format, ReadOptions, reader};
@@ -123,4 +124,19 @@ fn columns_of_one_name_are_fields_of_one_name_in_the_table_of_a_manager() {
     let twice = "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Password\na,u,l,p,,,,q\n";
     let error = reader(Format::CSV, Box::new(Cursor::new(twice)), &ReadOptions::default());
     assert!(error.map(drop).unwrap_err().to_string().contains("the same name"));
+}
+
+#[test]
+fn a_megabyte_of_lines_that_mean_something_comes_back_from_every_format_that_is_written() {
+    let nasty = "key: value\n# x\n= 1\n\"q\" 'r' \\ \t,;|\r\n---\n]]> <b>&amp; R&D\n$HOME `id` {{x}}\n\u{2028}\u{feff} é\n  lead and trail  \nNotes:n\n\n";
+    let text = nasty.repeat((1 << 20) / nasty.len());
+    let record = |name: &str, description: &str, password: &str| Record {
+        name: name.into(),
+        description: description.into(),
+        password: Some(password.into()),
+        ..Record::default()
+    };
+    for format in formats() {
+        check(format, &[record("a", &text, "p"), record("b", "", &text)]);
+    }
 }

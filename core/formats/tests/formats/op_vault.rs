@@ -86,7 +86,12 @@ fn vault(profile: &Value, folders: &Value, items: &Value) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<(Vec<Record>, Vec<String>, Values), ErrorKind> {
-    let options = ReadOptions { passphrase: Some(PASSPHRASE.into()), ..ReadOptions::default() };
+    read_with(bytes, false)
+}
+
+fn read_with(bytes: &[u8], include_trash: bool) -> Result<(Vec<Record>, Vec<String>, Values), ErrorKind> {
+    let options =
+        ReadOptions { passphrase: Some(PASSPHRASE.into()), include_trash, ..ReadOptions::default() };
     assert_eq!(detect(bytes, None).unwrap().name(), "opvault");
     let format = Format::from_name("opvault").unwrap();
     let (mut records, mut told, mut values) = (Vec::new(), Vec::new(), Values::default());
@@ -170,4 +175,21 @@ fn a_changed_key_is_damage_and_rounds_without_end_are_refused() {
         broken[name] = value;
         assert_eq!(read(&vault(&broken, &json!({}), &items)).map(drop), Err(ErrorKind::Decrypt), "{name}");
     }
+}
+
+#[test]
+fn what_was_thrown_away_comes_along_where_that_is_asked_for() {
+    let shown = of_seed(SEEDS[1]);
+    let folders = json!({"A": {"overview": text(&opdata(&shown, b"{\"title\":\"Work\"}"))}});
+    let gone = item(
+        &json!({"title": "gone"}),
+        &json!({"password": "p"}),
+        &json!({"category": "005", "folder": "A", "trashed": true}),
+    );
+    let whole = vault(&profile(2), &folders, &json!({"F1": gone}));
+    let (records, told, _) = read_with(&whole, false).unwrap();
+    assert!(records.is_empty() && told.iter().any(|one| one.contains("in the bin")), "{told:?}");
+    let (records, told, _) = read_with(&whole, true).unwrap();
+    assert_eq!(records[0].label(), "Work / Trash / gone");
+    assert!(!told.iter().any(|one| one.contains("in the bin")), "{told:?}");
 }

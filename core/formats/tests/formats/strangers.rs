@@ -160,7 +160,11 @@ fn documents_of_managers_hide_and_place_what_they_hold() {
     let records = found("dashlane-json", dashlane.to_string().as_bytes());
     assert_eq!(
         fields(&records[0]),
-        [("cardNumber", "password", "4111"), ("securityCode", "password", "123"), ("owner", "text", "o")]
+        [
+            ("Card number", "password", "4111"),
+            ("Security code", "password", "123"),
+            ("Cardholder name", "text", "o")
+        ]
     );
 
     let note = "NoteType:Server\nHostname:h\nUsername:u\nPassword:p\nNotes:n";

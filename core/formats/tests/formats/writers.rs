@@ -98,7 +98,7 @@ fn keeps_dates(format: Format) -> bool {
 }
 
 /// The law: what is read is what was held, and what is not held is counted.
-fn check(format: Format, records: &[Record]) {
+pub fn check(format: Format, records: &[Record]) {
     let mut holding = Holding::of(format).unwrap();
     let dates = keeps_dates(format);
     let mut wanted = Vec::new();

@@ -575,18 +575,33 @@ pub(super) fn further_columns(record: &mut Record, cells: &[&str], tally: &mut T
     }
 }
 
-/// Password Agent has more columns than these in some builds; of those only the folder shows what it is.
+/// Password Agent has nine columns or ten in some builds: ten begin with a zero, the note may come before the address, and of
+/// the further ones only the folder shows what it is.
 pub(super) fn password_agent(record: &mut Record, cells: &[&str], tally: &mut Tally) {
+    let mut cells = cells.to_vec();
+    if let [first, _, _, _, _] = cells.as_mut_slice()
+        && record.name == "0"
+    {
+        let mut next = std::mem::take(first).to_owned();
+        tally.resolved(u64::from(!next.is_empty()));
+        for field in [&mut record.description, &mut record.url] {
+            std::mem::swap(field, &mut next);
+        }
+        let password = record.password.replace(SecretString::new(next));
+        record.password = record.password.take().filter(|password| !password.is_empty());
+        record.name = std::mem::take(&mut record.login);
+        record.login = password.map(|login| login.expose().to_owned()).unwrap_or_default();
+    }
+    let is_address = |text: &str| text.contains("://") && !text.contains(char::is_whitespace);
+    if cells.len() > 3 && is_address(&record.description) && !is_address(&record.url) {
+        std::mem::swap(&mut record.url, &mut record.description);
+    }
     let is_path = |cell: &&str| cell.contains(" > ") && !cell.contains('\n');
-    let folder = cells.iter().position(is_path);
-    if let Some(path) = folder.and_then(|at| cells.get(at)) {
+    if let Some(path) = cells.iter_mut().find(|cell| is_path(cell)) {
         tally.carried(1);
         record.path.folders = path.split(" > ").map(|name| name.trim().to_owned()).collect();
         record.path.folders.retain(|name| !name.is_empty());
+        *path = "";
     }
-    let mut others = cells.to_vec();
-    if let Some(cell) = folder.and_then(|at| others.get_mut(at)) {
-        *cell = "";
-    }
-    further_columns(record, &others, tally);
+    further_columns(record, &cells, tally);
 }

@@ -105,7 +105,7 @@ pub(super) const ROWS: &[Manager] = &[
             ("verification", "password:Security code"),
             ("expiry", "text:Expiry"),
         ],
-        becomes: &[("type", KIND), ("trash", "whether it lies in the bin")],
+        becomes: &[("type", KIND), ("trash", "whether it was thrown away")],
         finish: |record, tally| {
             hooks::mark(record, tally, "type", &["LoginItem", "CreditCardItem"]);
             hooks::card(record);

@@ -9,7 +9,8 @@ pub(super) const ROWS: &[Manager] = &[
         format: "delinea-csv",
         name: "Delinea (Thycotic) Secret Server",
         left: NO_FILES,
-        signatures: &[&["Secret Name", "Password", "Folder", "TOTP Key", "TOTP Backup Codes"]],
+        // One template a file: it need not have a password.
+        signatures: &[&["Secret Name", "TOTP Key", "TOTP Backup Codes"]],
         map: &[
             ("Secret Name", "name"),
             ("TOTP Key", CODE),
@@ -95,8 +96,8 @@ pub(super) const ROWS: &[Manager] = &[
         name: "Netwrix Password Secure, MATESO",
         left: NO_FILES,
         signatures: &[
-            &["Organisationseinheit", "DataTags", "Beschreibung", "Passwort"],
-            &["Organisational unit", "DataTags", "Description", "Password"],
+            &["Organisationseinheit", "DataTags", "Beschreibung"],
+            &["Organisational unit", "DataTags", "Description"],
         ],
         map: &[
             ("Organisationseinheit", "folder"),
