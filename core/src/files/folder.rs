@@ -195,7 +195,7 @@ pub fn vault(folder: &Path) -> Result<Vec<u8>> {
             continue;
         }
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let content = fs::read(entry.path()).map_err(|error| Error::io(&entry.path(), error))?;
+        let content = fs::read(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
         size += content.len() as u64;
         if size > LARGEST_VAULT {
             return Err(Error::new(ErrorKind::Input, "the vault has more than 1 GiB")
@@ -266,6 +266,21 @@ mod tests {
             ]
         );
         assert_eq!(found.links, u64::from(cfg!(unix)));
+    }
+
+    #[test]
+    fn a_vault_of_1password_is_one_file_whose_own_folders_are_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("team/Home.opvault/default");
+        fs::create_dir_all(&inside).unwrap();
+        fs::write(inside.join("profile.js"), "var profile={};").unwrap();
+        fs::write(inside.join("band_0.js"), "ld({});").unwrap();
+        for (named, below) in [("", vec!["team".to_owned()]), ("team/Home.opvault", Vec::new())] {
+            let found = members(&folder.path().join(named)).unwrap().files;
+            assert_eq!(found, [Member { path: inside.clone(), below, kind: Kind::Vault }], "{named}");
+        }
+        let bytes = vault(&inside).unwrap();
+        assert_eq!(crate::formats::detect::detect(&bytes, None).unwrap().name(), "opvault");
     }
 
     #[test]

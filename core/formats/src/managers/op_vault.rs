@@ -317,18 +317,17 @@ fn attachments(
         let Some(content) = zip.take(&name)? else { continue };
         let file = name.rsplit('/').next().unwrap_or_default();
         let id = file.split('_').next().unwrap_or_default();
-        match keys.get(id).and_then(|own| attachment(&content, own, overview)) {
-            Some(found) => files.entry(id.to_owned()).or_default().push(found),
-            None => {
-                document.tally.read(1);
-                let why = if keys.contains_key(id) {
-                    "an attachment does not open: it was changed"
-                } else {
-                    "an attachment belongs to no item"
-                };
-                document.tally.tell(why, format!("/{file}"), 1);
-            }
+        if let Some(found) = keys.get(id).and_then(|own| attachment(&content, own, overview)) {
+            files.entry(id.to_owned()).or_default().push(found);
+            continue;
         }
+        document.tally.read(1);
+        let why = if keys.contains_key(id) {
+            "an attachment does not open: it was changed"
+        } else {
+            "an attachment belongs to no item"
+        };
+        document.tally.tell(why, format!("/{file}"), 1);
     }
     Ok(files)
 }

@@ -70,22 +70,22 @@ const MANY: usize = 200_000;
 
 #[test]
 fn a_record_may_have_any_number_of_addresses_codes_and_fields() {
-    let uris = listed(MANY, |n| format!("{{\"uri\":\"u{n}\"}}"));
-    let urls = listed(MANY, |n| format!("{{\"url\":\"u{n}\"}}"));
+    let of_bitwarden = listed(MANY, |n| format!("{{\"uri\":\"u{n}\"}}"));
+    let of_one_password = listed(MANY, |n| format!("{{\"url\":\"u{n}\"}}"));
     let cells = |one: &str| format!(",{one}").repeat(MANY);
     let quoted = listed(MANY, |n| format!("https://u{n}"));
     for (name, file, wanted) in [
         (
             "bitwarden-json",
             format!(
-                "{{\"encrypted\":false,\"items\":[{{\"type\":1,\"name\":\"a\",\"login\":{{\"uris\":[{uris}]}}}}]}}"
+                "{{\"encrypted\":false,\"items\":[{{\"type\":1,\"name\":\"a\",\"login\":{{\"uris\":[{of_bitwarden}]}}}}]}}"
             ),
             MANY - 1,
         ),
         (
             "1pux",
             format!(
-                "{{\"accounts\":[{{\"attrs\":{{}},\"vaults\":[{{\"attrs\":{{}},\"items\":[{{\"overview\":{{\"title\":\"a\",\"url\":\"u0\",\"urls\":[{urls}]}}}}]}}]}}]}}"
+                "{{\"accounts\":[{{\"attrs\":{{}},\"vaults\":[{{\"attrs\":{{}},\"items\":[{{\"overview\":{{\"title\":\"a\",\"url\":\"u0\",\"urls\":[{of_one_password}]}}}}]}}]}}]}}"
             ),
             MANY - 1,
         ),

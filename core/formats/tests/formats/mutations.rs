@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use keyferry_crypto::model::Entry;
+use keyferry_crypto::secret::SecretString;
 use keyferry_formats::detect::{detect, needs_passphrase};
 use keyferry_formats::{Format, ReadOptions, reader};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn read(format: Format, text: &str) -> Option<(String, u64, u64)> {
                 let files: Vec<_> =
                     record.attachments.iter().map(|one| (one.name.as_str(), one.content.expose())).collect();
                 let history: Vec<_> = record.history.iter().map(|one| one.password.expose()).collect();
-                let password = record.password.as_ref().map(|one| one.expose());
+                let password = record.password.as_ref().map(SecretString::expose);
                 write!(
                     all,
                     "{:?} {} {} {password:?} {} {} {:?} {customs:?} {history:?} {:?} {:?} {:?} {:?} {:?}",

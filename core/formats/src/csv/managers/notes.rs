@@ -136,12 +136,12 @@ pub(super) fn zoho(record: &mut Record, _: &mut Tally) -> Outcome {
 /// Cells beyond the header, which names three columns of five: what they hold says what they are. Where none holds a login's data,
 /// any may be the password.
 pub(super) fn zoho_cells(record: &mut Record, cells: &[&str], tally: &mut Tally) {
-    let is_data = |cell: &&str| {
+    let is_data = |cell: &str| {
         let begins =
             |line: &str| ["SecretType:", "User Name:", "Password:"].iter().any(|own| line.starts_with(own));
         cell.lines().any(begins)
     };
-    let known = cells.iter().position(|cell| is_data(&cell));
+    let known = cells.iter().position(|cell| is_data(cell));
     for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty()) {
         tally.carried(1);
         let is_pairs = || cell.lines().all(|line| line.contains(':') && !line.contains("://"));

@@ -83,16 +83,13 @@ fn attachment(item: &mut Item<'_>, members: &mut Members) {
         Value::Text(text) => base64(text).filter(|bytes| !bytes.is_empty()),
         _ => None,
     };
-    match content {
-        Some(content) => {
-            item.tally.carried(1);
-            let name = item.text(members, "attachdesc");
-            item.attach(name, SecretBytes::new(content));
-        }
-        None => {
-            item.behind(&file, "attachment", "it is not the content of a file");
-            item.leave("", members, &["attachdesc"], "the file has no content in this export");
-        }
+    if let Some(content) = content {
+        item.tally.carried(1);
+        let name = item.text(members, "attachdesc");
+        item.attach(name, SecretBytes::new(content));
+    } else {
+        item.behind(&file, "attachment", "it is not the content of a file");
+        item.leave("", members, &["attachdesc"], "the file has no content in this export");
     }
 }
 
