@@ -12,6 +12,7 @@ pub(crate) mod managers;
 mod paths;
 mod peel;
 mod reader;
+mod record;
 mod rows;
 mod survey;
 pub(crate) mod table_writer;

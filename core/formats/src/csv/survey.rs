@@ -1,6 +1,6 @@
 //! What the columns of a table are, and why: for people who are about to import it. No value is shown whole.
 
-use super::reader;
+use super::{reader, record};
 use crate::ReadOptions;
 use crate::columns::{self, Field, Target};
 use keyferry_crypto::error::Result;
@@ -189,7 +189,7 @@ fn is_secret(target: &Target) -> bool {
     }
 }
 
-fn why(index: usize, column: &reader::Column, table_of: Option<&str>, options: &ReadOptions) -> String {
+fn why(index: usize, column: &record::Column, table_of: Option<&str>, options: &ReadOptions) -> String {
     let number = (index + 1).to_string();
     let said = |(name, _): &(String, String)| {
         *name == number || columns::normal(name) == columns::normal(&column.name)

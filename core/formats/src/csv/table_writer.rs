@@ -6,7 +6,7 @@
 use super::entities::{self, Seen};
 use super::managers::{self, Manager};
 use super::paths;
-use super::reader::Layout;
+use super::record::Layout;
 use super::writer::{cell, guarded};
 use crate::held::{Export, code_of, further_urls, split_folders, without_files};
 use crate::{MOST_FOLDERS, WriteOptions, Writer, date};

@@ -4,7 +4,7 @@
 //! are wiped: an export needs about its own size in memory.
 
 use super::paths;
-use super::reader::host;
+use super::record::host;
 use crate::held::{Export, same_place, without_files};
 use crate::{MOST_FOLDERS, WriteOptions, Writer, counted};
 use keyferry_crypto::error::{Error, Result};
