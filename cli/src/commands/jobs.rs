@@ -217,6 +217,12 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
         let count = undone.rights_removed;
         output.line(&format!("  {count} groups, memberships, rights and shortcuts taken back"))?;
     }
+    for name in &undone.still_there {
+        output.line(&format!(
+            "  still there, though the environment said that it was taken back: {}",
+            clean(name)
+        ))?;
+    }
     for name in &undone.spared {
         output.line(&format!("  spared: {}: edited since", clean(name)))?;
     }

@@ -32,6 +32,7 @@ pub async fn run(update: Update, config: &Config, jobs: &Jobs, output: Output) -
         ));
     }
     environment.change(&picked, &change).await?;
+    environment.confirm(&picked.id, &change).await?;
     if output.json {
         output.document(&json!({ "id": picked.id }))?;
     } else {

@@ -39,6 +39,8 @@ pub struct Undone {
     pub spared: Vec<String>,
     /// Records that were gone already.
     pub gone: u64,
+    /// What the environment said that it took back, and shows as it was before: all of it is looked at once more.
+    pub still_there: Vec<String>,
     /// Vaults and folders that the job had made and that are empty again, now removed.
     pub places_removed: u64,
     /// Groups, memberships, rights and shortcuts that the job had made, now unmade.
@@ -56,10 +58,14 @@ pub struct Undone {
 }
 
 impl Undone {
-    /// 3 where something was spared or stays in the bin, else 0.
+    /// 4 where the environment did not do what it said, 3 where something was spared or stays in the bin, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.spared.is_empty() && self.not_brought_back == 0 { 0 } else { 3 }
+        match self {
+            Self { still_there, .. } if !still_there.is_empty() => 4,
+            Self { spared, not_brought_back: 0, .. } if spared.is_empty() => 0,
+            _ => 3,
+        }
     }
 }
 
@@ -86,8 +92,9 @@ pub async fn undo(
     lost_answers::earlier_run(&job, environment, progress).await?;
     let mut undone = Undone::default();
     let ended = take_back(&job, environment, progress, &mut undone).await;
-    // What waits for its folder can come back later, by the same command.
-    let state = if ended.is_ok() && !undone.waits { State::Undone } else { State::HalfUndone };
+    // What waits for its folder can come back later, by the same command, and what was not done can be done.
+    let all = ended.is_ok() && !undone.waits && undone.still_there.is_empty();
+    let state = if all { State::Undone } else { State::HalfUndone };
     let written = match (&ended, undone.begun) {
         // Nothing was taken back, so the job is what it was.
         (Err(_), false) => Ok(()),
@@ -152,6 +159,9 @@ async fn bring_back(
             None => Err(Error::new(ErrorKind::NotFound, "it is not in the bin")),
         };
         match restored {
+            Ok(()) if lost_answers::is_gone(environment, &one.item).await? => {
+                undone.still_there.push(format!("{} in the bin", one.item));
+            }
             Ok(()) => undone.brought_back += 1,
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Refused) =>
@@ -233,6 +243,10 @@ async fn restore(
             }
             patched => patched?,
         }
+        if untouched(job, &client.item(&update.item).await?, update.digest.as_deref()) {
+            undone.still_there.push(label(&item));
+            continue;
+        }
         undone.restored += 1;
         if added > 0 {
             undone.notes.push(format!(
@@ -295,13 +309,17 @@ async fn remove(
         }
         let deletions: Vec<_> = own.iter().map(|id| client.delete_item(id)).collect();
         let mut deletions = stream::iter(deletions).buffered(AT_ONCE);
+        let mut removed = 0;
         while let Some(deleted) = deletions.next().await {
             match deleted {
-                Ok(_) => undone.removed += 1,
+                Ok(_) => removed += 1,
                 Err(error) if error.kind() == ErrorKind::NotFound => undone.gone += 1,
                 Err(error) => return Err(error),
             }
         }
+        let there = lost_answers::still_there(environment, &own).await?;
+        undone.removed += removed - removed.min(there.len() as u64);
+        undone.still_there.extend(there.iter().map(label));
         progress.advance(chunk.len() as u64);
     }
     Ok(())
@@ -366,6 +384,7 @@ async fn remove_places(
             parents.insert(folder.id, parent);
         }
     }
+    let mut removed = Vec::new();
     for place in &places {
         let id = place.folder.as_ref().unwrap_or(&place.vault);
         let known = place.folder.as_ref().map_or(there.contains(&place.vault), |id| parents.contains_key(id));
@@ -378,9 +397,25 @@ async fn remove_places(
             Some(folder) => client.delete_folder(folder).await?,
             None => client.delete_vault(&place.vault).await?,
         }
-        undone.places_removed += 1;
+        removed.push(place);
         if let Some(parent) = parents.get(id).and_then(|parent| filled.get_mut(parent)) {
             *parent = parent.saturating_sub(1);
+        }
+    }
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let mut there: HashMap<String, String> =
+        client.vaults().await?.into_iter().map(|vault| (vault.id, vault.name)).collect();
+    let vaults: HashSet<String> =
+        removed.iter().map(|place| &place.vault).filter(|id| there.contains_key(*id)).cloned().collect();
+    for vault in &vaults {
+        there.extend(client.folders(Some(vault)).await?.into_iter().map(|folder| (folder.id, folder.name)));
+    }
+    for place in removed {
+        match there.remove(place.folder.as_ref().unwrap_or(&place.vault)) {
+            Some(name) => undone.still_there.push(name),
+            None => undone.places_removed += 1,
         }
     }
     Ok(())

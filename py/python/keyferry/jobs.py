@@ -135,6 +135,8 @@ class Undone:
     not_brought_back: int
     spared: list[str]
     gone: int
+    #: What the environment said that it took back, and shows as it was before.
+    still_there: list[str]
     places_removed: int
     #: Rights, groups and shortcuts that the job had given, now taken back.
     rights_removed: int

@@ -287,3 +287,21 @@ fn every_key_is_said_to_be_used_and_that_ends() {
     let words = ["--timeout", "2", "import", "new.jsonl", &proxy.url];
     scene.finish(served.command(&scene, &words)).exits(1).says("which nobody sent before");
 }
+
+/// A job is taken back when what it did is gone, whatever is answered.
+#[test]
+fn an_undo_is_done_when_it_is_seen_to_be() {
+    let world = world();
+    let old = world.item("old")["passwordEncrypted"].clone();
+    let line = r#"{"vault":"V","name":"old","login":"u","password":"another"}"#;
+    let _ = world.scene.file("new.jsonl", line);
+    world.run(&["import", "new.jsonl", "URL", "--on-conflict", "update"]).succeeds();
+    world.lie(|asked| {
+        ["PATCH", "DELETE"].contains(&asked.method.as_str()).then_some(Fault::Refuses(200, "{}"))
+    });
+    let told = world.run(&["undo", "last"]);
+    told.exits(4).prints("0 restored").prints("still there, though the environment said").prints("old");
+    world.lie(|_| None);
+    world.run(&["undo", "2"]).succeeds().prints("1 restored");
+    assert_eq!(world.item("old")["passwordEncrypted"], old);
+}

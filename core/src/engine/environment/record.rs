@@ -16,6 +16,7 @@ use crate::model::{Attachment, Custom, CustomKind, Record, RecordPath};
 use crate::secret::SecretString;
 use keyferry_api::item::{Custom as WireCustom, Item, ItemDraft, ItemSummary};
 use keyferry_api::vault::Vault;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An opened record, and what it takes to change it.
@@ -224,6 +225,49 @@ impl Environment {
             }
             _ => error,
         })
+    }
+
+    /// Reads a record again and makes sure that a change of it, which the environment said it made, stands there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Different`] names what does not.
+    pub async fn confirm(&self, id: &str, change: &Change) -> Result<()> {
+        let picked = self.fetch_id(id).await?;
+        let record = &picked.record;
+        let is = |now: &str, then: &Option<String>| then.as_deref().is_none_or(|then| now == then);
+        let set = |tags: &[String]| tags.iter().cloned().collect::<BTreeSet<_>>();
+        let tags = change.tags.as_ref().is_none_or(|then| set(then) == set(&record.tags));
+        let password = record.password.as_ref();
+        let mut differ: Vec<&str> = [
+            ("name", is(&record.name, &change.name)),
+            ("login", is(&record.login, &change.login)),
+            ("password", change.password.as_ref().is_none_or(|then| password == Some(then))),
+            ("url", is(&record.url, &change.url)),
+            ("description", is(&record.description, &change.description)),
+            ("tags", tags),
+        ]
+        .into_iter()
+        .filter_map(|(field, is)| (!is).then_some(field))
+        .collect();
+        // Of a name that is given twice, the last value stands.
+        for (index, (name, then)) in change.customs.iter().enumerate() {
+            let last = change.customs[index + 1..].iter().all(|(other, _)| !names::same(other, name));
+            let now = names::find(&record.customs, name, |custom| &custom.name);
+            if last && now.is_none_or(|now| record.customs[now].value != *then) {
+                differ.push(name);
+            }
+        }
+        if differ.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "{} said that it made the change, and shows another value of: {}",
+            self.label(),
+            differ.join(", ")
+        );
+        Err(Error::new(ErrorKind::Different, what)
+            .at(Place::Record(picked.label()))
+            .next_step("look whether somebody else changed it at the same moment; if not, its administrator has to say why"))
     }
 
     /// Makes sure, before anything else happens, that a secret which is written into a record will be encrypted.

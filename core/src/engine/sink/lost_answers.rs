@@ -147,6 +147,20 @@ pub(crate) async fn is_gone(environment: &Environment, item: &str) -> Result<boo
     }
 }
 
+/// Which of these items stand where they were, though the environment said that it had moved them to the bin.
+pub(crate) async fn still_there(environment: &Environment, items: &[String]) -> Result<Vec<Item>> {
+    let mut there = Vec::new();
+    for item in environment.client().items(items).await {
+        match item {
+            Ok(item) if !item.is_deleted => there.push(item),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(there)
+}
+
 /// Settles what an earlier run of a job left open of its removals.
 async fn removals(job: &Job, environment: &Environment) -> Result<()> {
     let open = tokio::task::block_in_place(|| job.open_removals())?;

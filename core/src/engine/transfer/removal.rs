@@ -13,6 +13,7 @@ use crate::engine::transfer::sync::Base;
 use crate::error::{ErrorKind, Result};
 use crate::model::Entry;
 use futures_util::{StreamExt as _, stream};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ impl Removal<'_> {
         report: &mut Report,
     ) -> Result<()> {
         while let Some(chunk) = items.recv().await {
-            let mut gone = Vec::new();
+            let (mut gone, mut labels) = (Vec::new(), HashMap::new());
             for entry in chunk? {
                 let (record, at) = match entry {
                     Entry::Record(record, at) => (record, at),
@@ -49,7 +50,9 @@ impl Removal<'_> {
                 };
                 let digest = self.digester.digest(&record);
                 if self.base.holds(&digest)? {
-                    gone.push(at.pointer.unwrap_or_default());
+                    let id = at.pointer.unwrap_or_default();
+                    labels.insert(id.clone(), record.label());
+                    gone.push(id);
                 } else {
                     let what = vec!["no longer in the source, but edited in the sink meanwhile".to_owned()];
                     report.drifted.push(Difference { record: record.label(), what });
@@ -57,15 +60,24 @@ impl Removal<'_> {
                 }
             }
             check(progress)?;
-            report.removed += self.bin(gone).await?;
+            let (removed, still_there) = self.bin(gone).await?;
+            report.removed += removed;
+            for id in still_there {
+                let what = vec![
+                    "the environment said that it was moved to the bin, and shows it as before".to_owned(),
+                ];
+                let record = labels.remove(&id).unwrap_or(id);
+                report.different.push(Difference { record, what });
+            }
         }
         Ok(())
     }
 
-    /// Announces these items, moves them to the bin, and notes what came of it; how many were moved.
-    async fn bin(&self, items: Vec<String>) -> Result<u64> {
+    /// Announces these items, moves them to the bin, looks whether they are gone, and notes what came of it; how many were
+    /// moved, and which stand where they were though the environment said otherwise.
+    async fn bin(&self, items: Vec<String>) -> Result<(u64, Vec<String>)> {
         if items.is_empty() {
-            return Ok(0);
+            return Ok((0, Vec::new()));
         }
         let (items, numbers) = in_journal(self.job.cloned(), move |job| {
             let numbers = job.map(|job| job.intend_removals(&items)).transpose()?;
@@ -73,8 +85,17 @@ impl Removal<'_> {
         })
         .await?;
         let sent = items.iter().map(|item| self.bin_one(item)).collect::<Vec<_>>();
-        let results: Vec<Result<Removed>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
+        let mut results: Vec<Result<Removed>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
         crash::point("after removal request");
+        let there = lost_answers::still_there(self.environment, &items).await?;
+        let there: HashSet<String> = there.into_iter().map(|item| item.id).collect();
+        let mut still_there = Vec::new();
+        for (item, result) in items.iter().zip(&mut results) {
+            if there.contains(item) && matches!(result, Ok(Removed::ByJob(_))) {
+                *result = Ok(Removed::Not);
+                still_there.push(item.clone());
+            }
+        }
         let mut outcomes = Vec::with_capacity(numbers.len());
         for (number, result) in numbers.into_iter().zip(&results) {
             match result {
@@ -91,7 +112,7 @@ impl Removal<'_> {
         for result in results {
             removed += u64::from(matches!(result?, Removed::ByJob(_)));
         }
-        Ok(removed)
+        Ok((removed, still_there))
     }
 
     /// Moves one item to the bin, and looks where no answer came.
