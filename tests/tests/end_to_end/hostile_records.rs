@@ -292,16 +292,17 @@ fn every_key_is_said_to_be_used_and_that_ends() {
 #[test]
 fn an_undo_is_done_when_it_is_seen_to_be() {
     let world = world();
-    let old = world.item("old")["passwordEncrypted"].clone();
-    let line = r#"{"vault":"V","name":"old","login":"u","password":"another"}"#;
-    let _ = world.scene.file("new.jsonl", line);
+    let line = |password: &str| format!(r#"{{"vault":"V","name":"plain","password":"{password}"}}"#);
+    let _ = (world.scene.file("plain.jsonl", line("one")), world.scene.file("new.jsonl", line("another")));
+    world.run(&["import", "plain.jsonl", "URL"]).succeeds();
+    let before = world.item("plain")["passwordEncrypted"].clone();
     world.run(&["import", "new.jsonl", "URL", "--on-conflict", "update"]).succeeds();
     world.lie(|asked| {
         ["PATCH", "DELETE"].contains(&asked.method.as_str()).then_some(Fault::Refuses(200, "{}"))
     });
     let told = world.run(&["undo", "last"]);
-    told.exits(4).prints("0 restored").prints("still there, though the environment said").prints("old");
+    told.exits(4).prints("0 restored").prints("still there, though the environment said").prints("plain");
     world.lie(|_| None);
-    world.run(&["undo", "2"]).succeeds().prints("1 restored");
-    assert_eq!(world.item("old")["passwordEncrypted"], old);
+    world.run(&["undo", "3"]).succeeds().prints("1 restored");
+    assert_eq!(world.item("plain")["passwordEncrypted"], before);
 }

@@ -334,21 +334,21 @@ fn a_yes_without_effect_is_found_out() {
     };
     let words = ["update", "--from", &proxy.url, "V/one", "--stdin", "password", "--url", "https://new"];
     run(&words).exits(4).says("shows another value of: password, url");
-    let both = "{\"vault\":\"W\",\"folder\":\"F\",\"name\":\"a\"}\n{\"vault\":\"W\",\"name\":\"b\"}\n";
+    let both = "{\"vault\":\"W\",\"name\":\"a\"}\n{\"vault\":\"W\",\"name\":\"b\"}\n";
     let _ = scene.file("w.jsonl", both);
     run(&["sync", "w.jsonl", &proxy.url]).succeeds();
     let _ = scene.file("w.jsonl", "{\"vault\":\"W\",\"name\":\"b\"}\n");
     let told = run(&["sync", "w.jsonl", &proxy.url, "--delete", "--max-delete", "100%"]);
-    told.exits(4).prints("shows it as before").prints("W / F / a");
+    told.exits(4).prints("shows it as before").prints("W / a");
     // The next one goes on with it.
     run(&["sync", "w.jsonl", &proxy.url, "--delete", "--max-delete", "100%"]).exits(4);
-    let told = run(&["--json", "undo", "1"]);
+    let told = run(&["--json", "undo", "2"]);
     let told = told.exits(4).json();
     assert_eq!((&told["removed"], &told["still_there"]), (&0.into(), &serde_json::json!(["a", "b"])));
     // It is not done before it is done.
     let jobs = scene.run(&["--json", "jobs"]).succeeds().json();
-    let first = jobs.as_array().unwrap().iter().find(|job| job["id"] == 1).unwrap().clone();
-    assert_eq!(first["state"], "half-undone");
+    let undone = jobs.as_array().unwrap().iter().find(|job| job["id"] == 2).unwrap().clone();
+    assert_eq!(undone["state"], "half-undone");
 }
 
 #[test]
