@@ -3,9 +3,9 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export RUSTDOCFLAGS := -D warnings
 export TMPDIR := $(shell tests/fast-folder.sh)
-# Half of what the tests do is to wait for servers: two at once for each processor.
+# Most of what the tests do is to wait for servers: three at once for each processor.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-export RUST_TEST_THREADS ?= $(shell echo $$((2 * $(CORES))))
+export RUST_TEST_THREADS ?= $(shell echo $$((3 * $(CORES))))
 # What the tests run, linted as it is compiled and with the features that `cargo test` gives it: no crate is compiled twice.
 LINTING := RUSTC_WORKSPACE_WRAPPER=$(abspath tests/compile-and-lint.sh)
 BUILD := $(LINTING) $(CARGO) build --locked --workspace --lib --bins --tests --bench '*'
