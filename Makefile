@@ -39,7 +39,6 @@ demo: ## the main job on two embedded environments
 test: ## everything, and the seconds that each step took
 	MAKE=$(MAKE) tests/steps.sh test-rust lint test-official test-go test-py test-c --beside environments test-wasm
 
-# What the steps take that is not compiled from here: it is fetched while something is.
 environments: .cache/bin/cargo-deny .venv/ready .venv-py/ready .venv-wheel/bin/pip ## what the tests take that is not compiled from here
 
 # What of the API is tried on PostgreSQL each time; the rest of it with `STORE=postgres make test-server`.
@@ -95,12 +94,12 @@ wheel: .venv-py/ready ## the Python package with the command line: a wheel for t
 	install -d $(SCRIPTS) && install -s $(TARGET)/release/keyferry $(SCRIPTS)
 	$(MATURIN) build --release --locked --out ../dist --interpreter python3
 
-# The tests' own, in the profile that everything else is tested in.
 .venv-wheel/bin/pip: py/tests/requirements.txt
 	python3 -m venv .venv-wheel
 	.venv-wheel/bin/pip install -q --disable-pip-version-check -r $<
 	touch $@
 
+# The tests' own, in the profile that everything else is tested in.
 .venv-wheel/ready: .venv-py/ready .venv-wheel/bin/pip FORCE
 	$(BUILD)
 	install -d $(SCRIPTS) && install -s $(TARGET)/debug/keyferry $(SCRIPTS)

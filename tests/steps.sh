@@ -2,8 +2,8 @@
 # Runs targets of the Makefile one after the other, those after a failed one too, and prints what each took:
 # steps.sh TARGET… [--beside TARGET…]
 #
-# Those after --beside run one after the other beside the first two targets, on a processor that these leave idle, and are
-# waited for after them.
+# Those after --beside run one after the other beside the first target, on a processor that it leaves idle, and are waited
+# for after it.
 set -u
 table='' code=0 begin=$SECONDS
 steps=() beside=()
@@ -22,20 +22,22 @@ said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 [ ${#beside[@]} = 0 ] || {
     (
-        for step in "${beside[@]}"; do run "$step" || exit; done
+        code=0
+        for step in "${beside[@]}"; do run "$step" || code=$?; done
+        exit "$code"
     ) >"$said" 2>&1 &
     waited_for=$!
 }
 for index in "${!steps[@]}"; do
-    if [ "$index" = 2 ] && [ -n "${waited_for:-}" ]; then
+    start=$SECONDS outcome=
+    run "${steps[index]}" || { code=$? outcome=failed; }
+    account "${steps[index]}" "$start" "$outcome"
+    if [ "$index" = 0 ] && [ -n "${waited_for:-}" ]; then
         start=$SECONDS outcome=
         wait "$waited_for" || { code=$? outcome=failed; }
         cat "$said"
         account "(beside)" "$start" "$outcome"
     fi
-    start=$SECONDS outcome=
-    run "${steps[index]}" || { code=$? outcome=failed; }
-    account "${steps[index]}" "$start" "$outcome"
 done
 printf '\n%s%-16s %5d s\n' "$table" together $((SECONDS - begin))
 exit "$code"

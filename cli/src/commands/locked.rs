@@ -41,10 +41,17 @@ pub fn unlocked<const N: usize>(
             Endpoint::Environment(..) | Endpoint::Kv(..) | Endpoint::Spooled(..) => continue,
         };
         for (Member { path, kind, .. }, _) in files_of(paths)?.files {
-            let is_file = kind == Kind::File && read.passphrase.is_none() && !source::is_stream(&path)?;
-            let is_locked = kind == Kind::Vault
-                || is_file && detect::needs_passphrase(beginning(&path, HEAD as u64)?.expose(), format);
-            if is_locked && read.passphrase.is_none() {
+            if read.passphrase.is_some() {
+                continue;
+            }
+            let is_locked = match kind {
+                Kind::Vault => true,
+                Kind::File if !source::is_stream(&path)? => {
+                    detect::needs_passphrase(beginning(&path, HEAD as u64)?.expose(), format)
+                }
+                Kind::File | Kind::Gpg | Kind::Age => false,
+            };
+            if is_locked {
                 let empty =
                     if read.key_file.is_some() { " (empty if its key file alone opens it)" } else { "" };
                 let question = format!("Passphrase of {}{empty}: ", path.display());

@@ -186,7 +186,7 @@ where
     })
 }
 
-/// The same with SHA-256, which is every new user's: a thread for two blocks, which take no longer than one.
+/// The same with SHA-256, which is every new user's, two blocks at a time.
 fn pbkdf2_sha256(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>> {
     let keyed: Hmac<Sha256> = keyed(password);
     let pads = Pads::new(password);
@@ -200,7 +200,7 @@ fn pbkdf2_sha256(password: &[u8], options: &Options) -> Zeroizing<Vec<u8>> {
     blocks(options, 64, |number, pair| {
         let mut links = Zeroizing::new([first(2 * number - 1), first(2 * number)]);
         let mut sums = links.clone();
-        wiped(|| pads.extend(&mut links, &mut sums, options.iterations.saturating_sub(1)));
+        pads.extend(&mut links, &mut sums, options.iterations.saturating_sub(1));
         for (bytes, word) in pair.chunks_mut(4).zip(sums.as_flattened()) {
             bytes.copy_from_slice(&word.to_be_bytes()[..bytes.len()]);
         }

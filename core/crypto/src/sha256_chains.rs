@@ -1,12 +1,13 @@
 //! Two chains of HMAC-SHA-256 at once, for PBKDF2 (RFC 8018 §5.2): each link is the HMAC of the one before it.
 //!
 //! A round of SHA-256 waits for the round before it, so a core that has instructions for it idles half of the time. Two
-//! chains that know nothing of each other take turns: both end in the time that one would have taken.
+//! chains that know nothing of each other take turns there: both end in the time that one would have taken. Elsewhere each has
+//! a thread of its own.
 
 use crate::secret::wiped;
 use sha2::block_api::compress256;
 use sha2::{Digest as _, Sha256};
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 /// The state of SHA-256, and a link of a chain: eight words.
 pub(crate) type State = [u32; 8];
@@ -51,32 +52,35 @@ impl Pads {
         #[cfg(target_arch = "x86_64")]
         if x86::is_here() {
             // SAFETY: this machine has what the function needs, and it is safe but for that.
-            return unsafe { x86::extend(self, links, sums, count) };
+            return wiped(|| unsafe { x86::extend(self, links, sums, count) });
         }
         self.extend_anywhere(links, sums, count);
     }
 
-    /// The same, with what every machine has.
+    /// The same, with what every machine has: a thread for each chain.
     fn extend_anywhere(&self, links: &mut [State; 2], sums: &mut [State; 2], count: u32) {
-        let mut blocks = [[0; 64]; 2];
-        for (bytes, word) in blocks.iter_mut().flat_map(|block| block[32..].chunks_mut(4).zip(&PADDING)) {
+        let ([one, other], [of_one, of_other]) = (links, sums);
+        let extend = |link: &mut State, sum: &mut State| wiped(|| self.extend_one(link, sum, count));
+        rayon::join(|| extend(one, of_one), || extend(other, of_other));
+    }
+
+    fn extend_one(&self, link: &mut State, sum: &mut State, count: u32) {
+        let mut block = [0; 64];
+        for (bytes, word) in block[32..].chunks_mut(4).zip(&PADDING) {
             bytes.copy_from_slice(&word.to_be_bytes());
         }
         for _ in 0..count {
             for after in [&self.inner, &self.outer] {
-                for (link, block) in links.iter_mut().zip(&mut blocks) {
-                    for (bytes, word) in block.chunks_mut(4).zip(&*link) {
-                        bytes.copy_from_slice(&word.to_be_bytes());
-                    }
-                    link.copy_from_slice(&**after);
-                    compress256(link, std::slice::from_ref(block));
+                for (bytes, word) in block.chunks_mut(4).zip(&*link) {
+                    bytes.copy_from_slice(&word.to_be_bytes());
                 }
+                link.copy_from_slice(&**after);
+                compress256(link, std::slice::from_ref(&block));
             }
-            for (sum, word) in sums.as_flattened_mut().iter_mut().zip(links.as_flattened()) {
+            for (sum, word) in sum.iter_mut().zip(&*link) {
                 *sum ^= word;
             }
         }
-        blocks.as_flattened_mut().zeroize();
     }
 }
 

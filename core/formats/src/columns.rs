@@ -239,7 +239,8 @@ fn listed(header: &[String]) -> String {
 /// What a manager's table says of a column, where it knows it.
 pub(super) type Known<'a> = &'a dyn Fn(&str) -> Option<&'static str>;
 
-/// What each column means; `known` is asked where the table is a manager's. `sample` has cells of the rows that follow, to make a proposal of.
+/// What each column means; `known` is asked where the table is a manager's. `sample` has cells of the rows that follow, to make
+/// a proposal of.
 pub(super) fn resolve(
     header: &[String],
     line: u64,

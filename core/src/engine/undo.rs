@@ -118,6 +118,7 @@ async fn take_back(
         undone.begin(job)?;
         let rights = taken_back::all(job, environment.client()).await?;
         (undone.rights_removed, undone.notes) = (rights.unmade, rights.notes);
+        undone.still_there = rights.still_there;
     }
     bring_back(job, environment, progress, undone).await?;
     restore(job, environment, progress, undone).await?;
@@ -243,9 +244,14 @@ async fn restore(
             }
             patched => patched?,
         }
-        if untouched(job, &client.item(&update.item).await?, update.digest.as_deref()) {
-            undone.still_there.push(label(&item));
-            continue;
+        match client.item(&update.item).await {
+            Ok(now) if untouched(job, &now, update.digest.as_deref()) => {
+                undone.still_there.push(label(&item));
+                continue;
+            }
+            // Somebody else was as fast.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {}
         }
         undone.restored += 1;
         if added > 0 {

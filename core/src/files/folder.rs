@@ -41,8 +41,9 @@ const PASSED_OVER: &[&str] = &[
 /// What says that a folder is a store.
 const STORE: [&str; 2] = [".gpg-id", ".age-recipients"];
 
-/// What says that a folder is a vault of 1Password.
+/// What says that a folder is a vault of 1Password, and what it begins with.
 const PROFILE: &str = "profile.js";
+const PROFILE_BEGINS: &[u8] = b"var profile";
 
 /// A file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ fn walk(folder: &Path, below: &mut Vec<String>, in_store: bool, found: &mut Memb
     if below.len() > DEEPEST {
         return Err(refused("folders are nested more than 128 deep"));
     }
-    if folder.join(PROFILE).is_file() {
+    if is_vault(folder) {
         // Its own folders are none of the user's.
         let own = |name: &String| name == "default" || name.ends_with(".opvault");
         let kept = below.len() - below.iter().rev().take(2).take_while(|name| own(name)).count();
@@ -181,6 +182,14 @@ pub fn by_gpg(path: &Path) -> Result<SecretBytes> {
     content.ok_or_else(|| Error::new(ErrorKind::Input, "the entry has more than 64 MiB").at(at()))
 }
 
+/// Whether a folder is a vault: others have files of that name too.
+fn is_vault(folder: &Path) -> bool {
+    let mut start = Vec::with_capacity(PROFILE_BEGINS.len());
+    fs::File::open(folder.join(PROFILE))
+        .and_then(|file| file.take(PROFILE_BEGINS.len() as u64).read_to_end(&mut start))
+        .is_ok_and(|_| start == PROFILE_BEGINS)
+}
+
 /// A vault that is a folder, as one zip archive: what is in it is sealed, and stays so.
 ///
 /// # Errors
@@ -195,13 +204,12 @@ pub fn vault(folder: &Path) -> Result<Vec<u8>> {
             continue;
         }
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let content = fs::read(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
-        size += content.len() as u64;
+        size += entry.metadata().map_err(failed)?.len();
         if size > LARGEST_VAULT {
             return Err(Error::new(ErrorKind::Input, "the vault has more than 1 GiB")
                 .at(Place::File { path: folder.to_owned(), at: None }));
         }
-        files.push((name, content));
+        files.push((name, fs::read(entry.path()).map_err(|error| Error::io(entry.path(), error))?));
     }
     files.sort();
     crate::formats::zip_of(&files)
@@ -279,6 +287,10 @@ mod tests {
             let found = members(&folder.path().join(named)).unwrap().files;
             assert_eq!(found, [Member { path: inside.clone(), below, kind: Kind::Vault }], "{named}");
         }
+        // A file of that name alone makes no vault.
+        fs::write(folder.path().join("team/profile.js"), "export default {}").unwrap();
+        let found = members(folder.path()).unwrap().files;
+        assert_eq!(found.iter().filter(|member| member.kind == Kind::File).count(), 1);
         let bytes = vault(&inside).unwrap();
         assert_eq!(crate::formats::detect::detect(&bytes, None).unwrap().name(), "opvault");
     }

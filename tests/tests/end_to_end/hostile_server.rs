@@ -334,6 +334,11 @@ fn a_yes_without_effect_is_found_out() {
     };
     let words = ["update", "--from", &proxy.url, "V/one", "--stdin", "password", "--url", "https://new"];
     run(&words).exits(4).says("shows another value of: password, url");
+    // A new field that is given twice is one, and no lie.
+    scene
+        .run(&["update", "--from", "embedded:a", "V/one", "--custom", "new", "a", "--custom", "new", "b"])
+        .succeeds();
+    scene.run(&["get", "--from", "embedded:a", "V/one#new"]).succeeds().prints("b");
     let both = "{\"vault\":\"W\",\"name\":\"a\"}\n{\"vault\":\"W\",\"name\":\"b\"}\n";
     let _ = scene.file("w.jsonl", both);
     run(&["sync", "w.jsonl", &proxy.url]).succeeds();

@@ -257,6 +257,34 @@ fn a_key_that_the_server_exchanges_is_refused_and_nothing_is_wrapped_for_it() {
     assert!(!SEEN.load(Ordering::SeqCst), "nothing was wrapped");
 }
 
+/// What the environment says that it took back is looked at once more.
+#[test]
+fn rights_are_taken_back_when_they_are_seen_to_be() {
+    static LIES: AtomicBool = AtomicBool::new(false);
+    let scene = world();
+    let server = Served::of(&scene, "b");
+    let plan = |asked: &Asked| {
+        let changes = asked.method != "GET" && !asked.path.ends_with("/batch");
+        (changes && LIES.load(Ordering::SeqCst)).then_some(Fault::Refuses(200, "{}"))
+    };
+    let proxy = Proxy::new(&server.url, Box::new(plan));
+    let run = |words: &[&str]| {
+        let mut command = server.command(&scene, words);
+        command.env("KEYFERRY_TO_TOKEN", server.access_token());
+        scene.finish(command)
+    };
+    let words =
+        ["migrate", "embedded:a", &proxy.url, "--rights", "--users", "map.csv", "--trust-administrators"];
+    run(&words).exits(3);
+    LIES.store(true, Ordering::SeqCst);
+    let told = run(&["--json", "undo", "last"]).exits(4).json();
+    assert_eq!(told["rights_removed"], 0, "{told}");
+    let there = told["still_there"].to_string();
+    assert!(there.contains("edit for group") && there.contains("the shortcut to record"), "{told}");
+    LIES.store(false, Ordering::SeqCst);
+    run(&["undo", "last"]).exits(0).prints("groups, memberships, rights and shortcuts taken back");
+}
+
 /// Puts another public key in the place of Bob's, wherever it stands.
 fn exchange(answer: &mut Value) {
     match answer {

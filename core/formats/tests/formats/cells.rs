@@ -1,30 +1,12 @@
 //! Cells of managers' tables that hold more than one value.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
-use keyferry_crypto::model::{Entry, Record};
-use keyferry_formats::{Format, ReadOptions, reader};
-use std::io::Cursor;
+use super::strangers::{fields, named, password};
+use keyferry_crypto::model::Record;
 
 fn records(format: &str, file: &str) -> Vec<Record> {
-    let mut found = Vec::new();
-    let input = Box::new(Cursor::new(file.to_owned()));
-    for entry in reader(Format::from_name(format).unwrap(), input, &ReadOptions::default()).unwrap() {
-        match entry.unwrap() {
-            Entry::Record(record, _) => found.push(record),
-            Entry::Values(values) => assert_eq!(values.lost(), 0, "{format}"),
-            Entry::Reject(reject) => panic!("{reject:?}"),
-            Entry::Folder(_) | Entry::Note(_) => {}
-        }
-    }
-    found
-}
-
-fn fields(record: &Record) -> Vec<(&str, &str, &str)> {
-    record.customs.iter().map(|one| (one.name.as_str(), one.kind.as_str(), one.value.expose())).collect()
-}
-
-fn password(record: &Record) -> &str {
-    record.password.as_ref().map_or("", |password| password.expose())
+    let found = named(format, file.as_bytes());
+    assert!(!found.notes.iter().any(|note| note.starts_with("rejected: ")), "{format}: {:?}", found.notes);
+    found.records
 }
 
 #[test]

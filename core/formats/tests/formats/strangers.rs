@@ -16,18 +16,18 @@ fn found(format: &str, bytes: &[u8]) -> Vec<Record> {
 }
 
 /// The same of a file whose format is named.
-fn named(format: &str, bytes: &[u8]) -> Read {
+pub(super) fn named(format: &str, bytes: &[u8]) -> Read {
     let found = read(format, bytes, &ReadOptions::default()).unwrap();
     assert_eq!(found.values.lost(), 0, "{format}: {:?}", found.values);
     found
 }
 
 /// Labels, types and values of custom fields.
-fn fields(record: &Record) -> Vec<(&str, &str, &str)> {
+pub(super) fn fields(record: &Record) -> Vec<(&str, &str, &str)> {
     record.customs.iter().map(|one| (one.name.as_str(), one.kind.as_str(), one.value.expose())).collect()
 }
 
-fn password(record: &Record) -> &str {
+pub(super) fn password(record: &Record) -> &str {
     record.password.as_ref().map_or("", |password| password.expose())
 }
 

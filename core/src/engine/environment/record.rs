@@ -44,11 +44,21 @@ pub struct Change {
     pub description: Option<String>,
     /// All tags from now on.
     pub tags: Option<Vec<String>>,
-    /// Values of custom fields by name. A field that is there keeps its type; one that is not is added as
-    /// a password.
+    /// Values of custom fields by name, of one that is given twice the last. A field that is there keeps its type; one that
+    /// is not is added as a password.
     pub customs: Vec<(String, SecretString)>,
     /// Take whatever another has made of the record meanwhile: without this such a change is an error.
     pub regardless: bool,
+}
+
+impl Change {
+    /// The values of custom fields, of a name that is given twice the last.
+    fn last_customs(&self) -> impl Iterator<Item = &(String, SecretString)> {
+        self.customs.iter().enumerate().filter_map(|(index, pair)| {
+            let mut after = self.customs.iter().skip(index + 1);
+            after.all(|(name, _)| !names::same(name, &pair.0)).then_some(pair)
+        })
+    }
 }
 
 impl FetchedRecord {
@@ -197,7 +207,7 @@ impl Environment {
                 change.password.as_ref().map(|password| seal(password.expose())).transpose()?;
             if !change.customs.is_empty() {
                 let mut customs = item.customs.clone();
-                for (name, value) in &change.customs {
+                for (name, value) in change.last_customs() {
                     let there = names::find(&picked.record.customs, name, |custom| &custom.name);
                     match there.and_then(|number| customs.get_mut(number)) {
                         Some(custom) => custom.value = seal(value.expose())?,
@@ -249,11 +259,9 @@ impl Environment {
         .into_iter()
         .filter_map(|(field, is)| (!is).then_some(field))
         .collect();
-        // Of a name that is given twice, the last value stands.
-        for (index, (name, then)) in change.customs.iter().enumerate() {
-            let last = change.customs[index + 1..].iter().all(|(other, _)| !names::same(other, name));
+        for (name, then) in change.last_customs() {
             let now = names::find(&record.customs, name, |custom| &custom.name);
-            if last && now.is_none_or(|now| record.customs[now].value != *then) {
+            if now.and_then(|now| record.customs.get(now)).is_none_or(|now| now.value != *then) {
                 differ.push(name);
             }
         }

@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 use keyferry_api::user::{UserGroup, UserInfo};
 use keyferry_api::vault::{GroupRight, Role, Vault, VaultUser};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 
 /// Folders that are asked for at once.
 const AT_ONCE: usize = 8;
@@ -41,6 +42,25 @@ pub(crate) struct Shown {
     pub name: String,
 }
 
+/// How many records of each name stand in each place: a word for each, as an environment may hold very many.
+#[derive(Default)]
+pub(crate) struct Standing {
+    hasher: RandomState,
+    counts: HashMap<u64, u32>,
+}
+
+impl Standing {
+    fn add(&mut self, at: &RecordPath, name: &str) {
+        *self.counts.entry(self.hasher.hash_one((at, name))).or_default() += 1;
+    }
+
+    /// Takes one out; `false` where none is left.
+    pub fn take(&mut self, at: &RecordPath, name: &str) -> bool {
+        let count = self.counts.get_mut(&self.hasher.hash_one((at, name))).filter(|count| **count > 0);
+        count.map(|count| *count -= 1).is_some()
+    }
+}
+
 /// All of it.
 #[derive(Default)]
 pub(crate) struct Held {
@@ -50,8 +70,7 @@ pub(crate) struct Held {
     pub groups: Vec<UserGroup>,
     pub given: Vec<Given>,
     pub shortcuts: Vec<Shown>,
-    /// How many records of each name stand in each place.
-    pub records: HashMap<(RecordPath, String), u64>,
+    pub records: Standing,
     /// Rights that a location inside a vault leaves above it.
     pub above: usize,
     /// Places of the sink that several of the source become: who may see one of them may not see the other.
@@ -164,13 +183,17 @@ impl Held {
             let id = found.shortcut.folder_id.as_ref().unwrap_or(&found.shortcut.vault_id);
             Some((places.get(id)?.clone(), found.shortcut.item_id, found.item.name))
         });
+        let standing: Vec<_> = standing.collect();
+        let shown: HashSet<&String> = standing.iter().map(|(_, item, _)| item).collect();
         let mut records: HashMap<String, RecordPath> = HashMap::new();
         for vault in vaults {
             for item in client.item_summaries(&vault.id).await? {
                 let id = item.folder_id.as_ref().unwrap_or(&item.vault_id);
                 if let Some(place) = places.get(id) {
-                    *self.records.entry((place.clone(), item.name)).or_default() += 1;
-                    records.insert(item.id, place.clone());
+                    self.records.add(place, &item.name);
+                    if shown.contains(&item.id) {
+                        records.insert(item.id, place.clone());
+                    }
                 }
             }
         }

@@ -67,8 +67,8 @@ enum Called<'a> {
     Several,
 }
 
-/// The sink's users by the source's, by id; `labels` name the two for messages. Nobody of the sink stands for two, and a login alone proves nothing where both
-/// sides tell e-mail addresses that differ.
+/// The sink's users by the source's, by id; `labels` name the two for messages. Nobody of the sink stands for two, and a login
+/// alone proves nothing where both sides tell e-mail addresses that differ.
 ///
 /// # Errors
 /// [`ErrorKind::Input`] where the map names somebody whom the source or the sink does not have.

@@ -4,7 +4,7 @@ use crate::engine::compare::set::SetDigest;
 use crate::engine::environment::{Environment, is_encrypted, paths};
 use crate::engine::recipients::{Recipient, recipient};
 use crate::engine::report::{Left, NotFound, Rights};
-use crate::engine::rights::held::{Asked, Given, Held, Holder, Shown, told};
+use crate::engine::rights::held::{Asked, Given, Held, Holder, Shown, Standing, told};
 use crate::engine::rights::people::{UserMap, matched};
 use crate::error::{ErrorKind, Result};
 use crate::model::RecordPath;
@@ -200,11 +200,7 @@ impl<'a> Work<'a> {
     }
 
     /// Finds records of the sink that the source does not have in the same place: whoever is given a place sees all of it.
-    async fn look_for_strangers(
-        &mut self,
-        given: &[Given],
-        mut records: HashMap<(RecordPath, String), u64>,
-    ) -> Result<()> {
+    async fn look_for_strangers(&mut self, given: &[Given], mut records: Standing) -> Result<()> {
         let client = self.sink.client();
         let opened = given.iter().filter(|one| one.role > Role::None);
         let vaults: BTreeSet<&Option<String>> = opened.map(|one| &one.at.vault).collect();
@@ -215,13 +211,9 @@ impl<'a> Work<'a> {
             for item in client.item_summaries(&spot.vault).await? {
                 let at = Spot { vault: spot.vault.clone(), folder: item.folder_id };
                 // What stands in a folder that nobody can tell is somewhere in the vault.
-                let at = there.get(&at).map_or_else(|| root.clone(), |path| (*path).clone());
-                let ours = records.get_mut(&(at.clone(), item.name)).filter(|count| **count > 0);
-                match ours {
-                    Some(count) => *count -= 1,
-                    None => {
-                        self.strangers.insert(at);
-                    }
+                let at = there.get(&at).copied().unwrap_or(&root);
+                if !records.take(at, &item.name) {
+                    self.strangers.insert(at.clone());
                 }
             }
         }

@@ -87,14 +87,12 @@ impl Removal<'_> {
         let sent = items.iter().map(|item| self.bin_one(item)).collect::<Vec<_>>();
         let mut results: Vec<Result<Removed>> = stream::iter(sent).buffered(AT_ONCE).collect().await;
         crash::point("after removal request");
-        let there = lost_answers::still_there(self.environment, &items).await?;
-        let there: HashSet<String> = there.into_iter().map(|item| item.id).collect();
-        let mut still_there = Vec::new();
-        for (item, result) in items.iter().zip(&mut results) {
-            if there.contains(item) && matches!(result, Ok(Removed::ByJob(_))) {
-                *result = Ok(Removed::Not);
-                still_there.push(item.clone());
-            }
+        let moved = items.iter().zip(&results).filter(|(_, result)| matches!(result, Ok(Removed::ByJob(_))));
+        let moved: Vec<String> = moved.map(|(item, _)| item.clone()).collect();
+        let looked = lost_answers::still_there(self.environment, &moved).await;
+        let there: HashSet<&str> = looked.iter().flatten().map(|item| item.id.as_str()).collect();
+        for (_, result) in items.iter().zip(&mut results).filter(|(item, _)| there.contains(item.as_str())) {
+            *result = Ok(Removed::Not);
         }
         let mut outcomes = Vec::with_capacity(numbers.len());
         for (number, result) in numbers.into_iter().zip(&results) {
@@ -112,7 +110,7 @@ impl Removal<'_> {
         for result in results {
             removed += u64::from(matches!(result?, Removed::ByJob(_)));
         }
-        Ok((removed, still_there))
+        Ok((removed, looked?.into_iter().map(|item| item.id).collect()))
     }
 
     /// Moves one item to the bin, and looks where no answer came.

@@ -41,13 +41,7 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
-    item.record.name = item.text(&mut members, "title");
-    let login = item.text(&mut members, "user");
-    item.login(login);
-    let password = item.text(&mut members, "password");
-    item.password("Password", password);
-    let url = item.text(&mut members, "url");
-    item.url(url);
+    item.basics(&mut members, ["title", "user", "password", "url"]);
     let notes = item.text(&mut members, "notes");
     item.note(&notes);
     let category = item.text(&mut members, "category");

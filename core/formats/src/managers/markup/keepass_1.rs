@@ -1,8 +1,9 @@
 //! KeePass 1's XML export.
 //!
-//! Signature: `pwlist` with `pwentry`. Mapping: a group has the path of those above it in `tree`, by `\`; an expiry that is switched on is
-//! the field `Expiry`; the attachment that an entry may have.
-//! Resolved: ids. Told: dates, icons; entries that programs keep for themselves (`Meta-Info`). The whole document is kept in memory.
+//! Signature: `pwlist` with `pwentry`. Mapping: a group has the path of those above it in `tree`, by `\`; an expiry that is
+//! switched on is the field `Expiry`; the attachment that an entry may have.
+//! Resolved: ids. Told: dates, icons; entries that programs keep for themselves (`Meta-Info`).
+//! The whole document is kept in memory.
 
 use super::{each, inner};
 use crate::document::take;
@@ -45,13 +46,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
         item.record.path.folders = folders.chain(Some(name).filter(|name| !name.is_empty())).collect();
         item.unknown("group", group);
     }
-    item.record.name = item.text(&mut members, "title");
-    let login = item.text(&mut members, "username");
-    item.login(login);
-    let password = item.text(&mut members, "password");
-    item.password("Password", password);
-    let url = item.text(&mut members, "url");
-    item.url(url);
+    item.basics(&mut members, ["title", "username", "password", "url"]);
     let notes = item.text(&mut members, "notes");
     item.note(&notes);
     item.created("", &mut members, &["creationtime"]);

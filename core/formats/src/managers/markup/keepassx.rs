@@ -52,13 +52,7 @@ fn groups(document: &mut Document, members: &mut Members, path: &Place, above: &
 }
 
 fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
-    item.record.name = item.text(&mut members, "title");
-    let login = item.text(&mut members, "username");
-    item.login(login);
-    let password = item.text(&mut members, "password");
-    item.password("Password", password);
-    let url = item.text(&mut members, "url");
-    item.url(url);
+    item.basics(&mut members, ["title", "username", "password", "url"]);
     let comment = item.text(&mut members, "comment");
     item.note(&comment);
     item.created("", &mut members, &["creation"]);

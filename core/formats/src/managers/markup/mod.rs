@@ -154,6 +154,17 @@ impl Item<'_> {
             _ => self.simple(members, name),
         }
     }
+
+    /// Takes the elements that are a record's name, login, password and address.
+    fn basics(&mut self, members: &mut Members, [name, login, password, url]: [&str; 4]) {
+        self.record.name = self.text(members, name);
+        let login = self.text(members, login);
+        self.login(login);
+        let password = self.text(members, password);
+        self.password("Password", password);
+        let url = self.text(members, url);
+        self.url(url);
+    }
 }
 
 #[cfg(test)]

@@ -131,13 +131,7 @@ const SETTINGS: &[&str] = &[
 ];
 
 fn fill(item: &mut Item<'_>, mut members: Members, favorites: &HashSet<String>) -> Kept {
-    item.record.name = item.text(&mut members, "description");
-    let login = item.text(&mut members, "username");
-    item.login(login);
-    let password = item.text(&mut members, "password");
-    item.password("Password", password);
-    let url = item.text(&mut members, "url");
-    item.url(url);
+    item.basics(&mut members, ["description", "username", "password", "url"]);
     for (_, value) in each(&mut members, "urls") {
         let mut urls = inner(value);
         for (_, url) in each(&mut urls, "url") {

@@ -32,13 +32,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
             *value = Value::Null;
         }
     }
-    item.record.name = item.text(&mut members, "Account-Name");
-    let login = item.text(&mut members, "User-Id");
-    item.login(login);
-    let password = item.text(&mut members, "Password");
-    item.password("Password", password);
-    let url = item.text(&mut members, "URL");
-    item.url(url);
+    item.basics(&mut members, ["Account-Name", "User-Id", "Password", "URL"]);
     let notes = item.text(&mut members, "Notes");
     item.note(&notes);
     let category = item.text(&mut members, "Category");
