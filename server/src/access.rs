@@ -6,8 +6,8 @@
 
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserId, VaultId};
-use crate::sql::{Connection, Optional as _, params};
 use keyferry_api::vault::Role;
+use keyferry_sql::{Connection, Optional as _, params};
 
 /// Whose request it is.
 #[derive(Clone)]

@@ -1,8 +1,8 @@
 //! What can go wrong, for the crate's caller ([`Error`]) and on the wire (`Refusal`).
 
-use crate::sql::DatabaseError;
 use http::{HeaderName, StatusCode};
 use keyferry_api::error::{ErrorBody, ErrorEntry, code};
+use keyferry_sql::DatabaseError;
 use std::borrow::Cow;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! Identifiers: 24 hexadecimal digits, one type per kind, so that they cannot be mixed up.
 
 use crate::error::{Refusal, Result};
-use crate::sql::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use keyferry_sql::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use std::str::FromStr;
 
 /// Random bytes from the system.

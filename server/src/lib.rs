@@ -27,12 +27,11 @@ mod limits;
 mod listen;
 mod openapi;
 mod routes;
-mod sql;
 mod store;
 
 pub use error::Error;
+pub use keyferry_sql::{Address, AddressError, DatabaseError};
 pub use listen::{Certificate, listen};
-pub use sql::{Address, AddressError, DatabaseError};
 
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};

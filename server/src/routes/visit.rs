@@ -4,13 +4,13 @@
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::limits::Limits;
-use crate::sql::Connection;
 use crate::store::{session, user};
 use crate::{Environment, ServeOptions};
 use http::{HeaderMap, Method, header};
 use keyferry_api::error::code;
 use keyferry_api::session::browser;
 use keyferry_api::{EXTENSIONS_HEADER, MASTER_KEY_HASH_HEADER};
+use keyferry_sql::Connection;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
 

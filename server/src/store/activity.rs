@@ -5,9 +5,9 @@
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, now};
 use crate::json::{Object, text};
-use crate::sql::{Connection, DatabaseError, Row, ToSql, params};
 use data_encoding::HEXLOWER;
 use keyferry_api::activity::ActivityCheck;
+use keyferry_sql::{Connection, DatabaseError, Row, ToSql, params};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -3,8 +3,8 @@
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId};
 use crate::json::Object;
-use crate::sql::{Connection, Optional as _, params};
 use keyferry_api::item::Attachment;
+use keyferry_sql::{Connection, Optional as _, params};
 
 /// 5 MiB of content after base64, AES, base64 again and base32, and some room.
 const LARGEST_ENCRYPTED: usize = 16 << 20;

@@ -4,8 +4,8 @@ use super::rights::settle_vault;
 use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, ItemId, VaultId};
-use crate::sql::{Connection, Optional as _, params};
 use keyferry_api::bin::{BinItem, BinKind};
+use keyferry_sql::{Connection, Optional as _, params};
 
 /// A deletion, with the place that what was deleted had.
 pub(crate) struct Found {

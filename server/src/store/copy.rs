@@ -4,7 +4,7 @@ use super::activity;
 use super::lower_text;
 use super::server;
 use crate::error::{Error, Refusal};
-use crate::sql::{self, Address, Connection, ToSql};
+use keyferry_sql::{self as sql, Address, Connection, ToSql};
 use rusqlite::types::Value;
 
 /// Every table, each after those that it names.

@@ -3,7 +3,7 @@
 use super::lower_text;
 use super::migrations::{FILE, NEWEST};
 use crate::error::Error;
-use crate::sql::{Connection, DatabaseError};
+use keyferry_sql::{Connection, DatabaseError};
 use rusqlite::TransactionBehavior;
 use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;

@@ -10,9 +10,9 @@ use crate::access::{
 };
 use crate::error::{Refusal, Result};
 use crate::id::{BinItemId, FolderId, UserId, VaultId, now};
-use crate::sql::{self, Connection, Optional as _, Row, params};
 use keyferry_api::folder::Folder;
 use keyferry_api::vault::{Role, VaultUser};
+use keyferry_sql::{self as sql, Connection, Optional as _, Row, params};
 
 /// Makes a folder.
 pub(crate) fn create(conn: &Connection, place: &Place, name: &str, color: i64) -> Result<FolderId> {

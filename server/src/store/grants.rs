@@ -4,11 +4,11 @@
 use crate::access::{Owner, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserGroupId, UserId, VaultId};
-use crate::sql::{self, Connection, Optional as _, params};
 use crate::store::group;
 use crate::store::rights::{keeping_administrators, settle};
 use crate::store::user::check_has_keys;
 use keyferry_api::vault::{GroupGranted, GroupRight, Role, WithoutKey};
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 use std::collections::BTreeMap;
 
 fn members(conn: &Connection, id: &UserGroupId) -> Result<Vec<UserId>> {

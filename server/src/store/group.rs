@@ -6,8 +6,8 @@ use super::role;
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserGroupId, UserId};
-use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::user::UserGroup;
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// Every group with its members.
 pub(crate) fn list(conn: &Connection) -> Result<Vec<UserGroup>> {

@@ -3,7 +3,7 @@
 use super::json_text;
 use crate::error::Result;
 use crate::limits::Kept;
-use crate::sql::{self, Connection, params};
+use keyferry_sql::{self as sql, Connection, params};
 
 /// Keeps what is known of an account.
 pub(crate) fn keep(conn: &Connection, account: &Kept) -> Result<()> {

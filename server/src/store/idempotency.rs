@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::id::{UserId, now};
-use crate::sql::{self, Connection, Optional as _, params};
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// How long a key is kept, in seconds: 7 days.
 pub(crate) const KEPT: i64 = 7 * 24 * 60 * 60;

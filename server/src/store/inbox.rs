@@ -7,8 +7,8 @@ use crate::access::{Caller, Owner};
 use crate::error::{Refusal, Result};
 use crate::id::{InboxItemId, ItemId, UserId, VaultId, now};
 use crate::json::Object;
-use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::inbox::{InboxInfo, NewInboxItem};
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// Sends an item.
 pub(crate) fn create(

@@ -4,6 +4,7 @@
 use super::folder::new_bin_item;
 use super::place::Place;
 use super::target::{Editable, Target};
+use super::texts;
 use super::{
     LINE, attachment, check_length, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot,
 };
@@ -11,8 +12,8 @@ use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
 use crate::json::Object;
-use crate::sql::{self, Connection, ToSql, params};
 use keyferry_api::item::{Attachment, Custom, ItemDraft};
+use keyferry_sql::{self as sql, Connection, ToSql, params};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -108,7 +109,7 @@ pub(crate) fn index_texts(conn: &Connection) -> sql::Result<()> {
         return Ok(());
     }
     let mut changed = conn.prepare_cached(CHANGED)?;
-    let mut insert = conn.prepare_cached(conn.dialect().index_text())?;
+    let mut insert = conn.prepare_cached(texts::index(conn.dialect()))?;
     let list = items.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let mut rows = changed.query([format!("[{list}]")])?;
     while let Some(row) = rows.next()? {

@@ -24,13 +24,14 @@ pub(crate) mod session;
 pub(crate) mod shortcut;
 pub(crate) mod snapshot;
 pub(crate) mod target;
+mod texts;
 pub(crate) mod totp;
 pub(crate) mod user;
 pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
-use crate::sql::{Address, Begin, Connection, DatabaseError};
 use keyferry_api::item::Custom;
+use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,7 +53,7 @@ impl Place {
     fn connect(&self) -> Result<Connection, DatabaseError> {
         match self {
             Self::File(path) => file::connect(path).map(Connection::to_file),
-            Self::Server(address) => Connection::to_server(address),
+            Self::Server(address) => Connection::to_server(address, server::ONE_WRITER),
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::access::{Caller, Editor, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, VaultId};
-use crate::sql::{Connection, Optional as _};
 use keyferry_api::folder::Step;
+use keyferry_sql::{Connection, Optional as _};
 
 /// A place to put something: a vault or a folder in it, which the caller may edit.
 pub(crate) struct Place {

@@ -10,8 +10,8 @@
 use crate::access::role_of;
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, UserGroupId, UserId, VaultId};
-use crate::sql::{self, Connection, Optional as _, Row, ToSql, params};
 use keyferry_api::user::Right;
+use keyferry_sql::{self as sql, Connection, Optional as _, Row, ToSql, params};
 use std::collections::HashMap;
 
 /// What one user was given in one vault. A holder is a group's id, or nothing for the user alone.

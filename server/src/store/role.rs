@@ -5,8 +5,8 @@ use super::{LINE, check_length, check_name};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, UserRoleId};
-use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::user::{AdminRight, NewUserRole, UserRole, UserRoleChange};
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// The role of the environment's first user; it allows everything.
 pub(crate) const ADMINISTRATOR: &str = "administrator";

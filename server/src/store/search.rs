@@ -1,12 +1,12 @@
 //! Lists and searches of items, and what a search through shortcuts shares with them.
 
 use super::place::way;
-use super::{SEPARATOR, json_text};
+use super::{SEPARATOR, json_text, texts};
 use crate::access::{Caller, FOLDER_ROLES, Reader, is_limited};
 use crate::error::{Refusal, Result};
 use crate::json::{Object, text};
-use crate::sql::dialect::Dialect;
-use crate::sql::{self, Connection, ToSql};
+use keyferry_sql::Dialect;
+use keyferry_sql::{self as sql, Connection, ToSql};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -96,7 +96,7 @@ impl<'a> Hits<'a> {
         // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
         // SQLite from the vault's, as the CROSS JOIN of `search` does.
         let in_folders = !filter.folders.is_empty();
-        let words = filter.query.as_deref().and_then(|query| dialect.text_query(query));
+        let words = filter.query.as_deref().and_then(|query| texts::query(dialect, query));
         // So are tags and words: of a vault they leave few.
         let narrowed = in_folders || !filter.tags.is_empty() || words.is_some();
         for (list, column) in [(&filter.vaults, "vault_id"), (&filter.folders, "folder_id")] {
@@ -123,7 +123,7 @@ impl<'a> Hits<'a> {
         }
         if let Some(words) = words {
             let number = hits.bind(words);
-            hits.and(&format!("i.seq {}", dialect.text_has(number)));
+            hits.and(&format!("i.seq {}", texts::has(dialect, number)));
         }
         Ok(hits)
     }

@@ -2,8 +2,11 @@
 
 use super::migrations::{NEWEST, SERVER, SERVER_FIRST};
 use crate::error::Error;
-use crate::sql::{Address, Begin, Connection, DatabaseError};
+use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::PathBuf;
+
+/// Every write takes the environment's one row first, of all servers one.
+pub(super) const ONE_WRITER: &str = "SELECT 1 FROM environment FOR UPDATE";
 
 /// Makes an environment in a database that holds none: all of it, or nothing.
 pub(super) fn create(address: &Address, client_encryption: bool) -> Result<Connection, Error> {
@@ -57,7 +60,7 @@ pub(super) fn open(address: &Address) -> Result<Connection, Error> {
 }
 
 fn connect(address: &Address) -> Result<Connection, Error> {
-    let conn = Connection::to_server(address)?;
+    let conn = Connection::to_server(address, ONE_WRITER)?;
     let encoding: String =
         conn.query_row("SELECT current_setting('server_encoding')", [], |row| row.get(0))?;
     if encoding != "UTF8" {

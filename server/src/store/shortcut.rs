@@ -5,8 +5,8 @@ use crate::access::{Caller, FOLDER_ROLES, Owner, is_limited};
 use crate::error::{Refusal, Result};
 use crate::id::{ItemId, ShortcutId};
 use crate::json::Object;
-use crate::sql::{self, Connection, Row, params};
 use keyferry_api::shortcut::ItemShortcut;
+use keyferry_sql::{self as sql, Connection, Row, params};
 use std::cell::RefCell;
 
 use super::attachment;

@@ -6,9 +6,9 @@ use super::user::login_of;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId, SnapshotId};
 use crate::json::{Object, text};
-use crate::sql::{self, Connection, Optional as _, params};
 use keyferry_api::List;
 use keyferry_api::item::SnapshotInfo;
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// Keeps the item as it is now.
 pub(crate) fn take(conn: &Connection, item: &ItemId) -> Result<()> {

@@ -5,7 +5,7 @@ use super::place::vault_of;
 use crate::access::{Caller, Reader};
 use crate::error::{Refusal, Result};
 use crate::id::{FolderId, InboxItemId, ItemId, ShortcutId, UserId, VaultId};
-use crate::sql::{self, Connection, Optional as _, params};
+use keyferry_sql::{self as sql, Connection, Optional as _, params};
 
 /// An item that the caller may read, come to by its own id, or by that of a shortcut or an inbox item.
 pub(crate) struct Target {

@@ -2,9 +2,9 @@
 
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, now, random};
-use crate::sql::{Connection, params};
 use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use keyferry_sql::{Connection, params};
 use sha1::Sha1;
 use subtle::ConstantTimeEq as _;
 

@@ -6,12 +6,12 @@ use super::{LINE, NAME, check_length};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, random};
-use crate::sql::{self, Connection, Optional as _, Row, params};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use keyferry_api::error::code;
 use keyferry_api::user::{FirstKeys, KeyPair, NewUser, UserChange, UserInfo};
+use keyferry_sql::{self as sql, Connection, Optional as _, Row, params};
 use std::sync::{Condvar, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 

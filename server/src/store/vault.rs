@@ -6,10 +6,10 @@ use super::user::check_has_keys;
 use crate::access::{Caller, Owner, Reader, permissions, role_number, role_of};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, VaultTypeId};
-use crate::sql::{self, Connection, Row, params};
 use keyferry_api::vault::{
     Administrator, DirectoryAccess, NewVault, NewVaultType, Role, Vault, VaultType, VaultUser,
 };
+use keyferry_sql::{self as sql, Connection, Row, params};
 use std::collections::HashSet;
 
 /// Makes a vault; whoever makes it administers it.

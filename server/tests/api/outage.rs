@@ -25,50 +25,13 @@ const OWN: &[&str] = &[
 ];
 
 fn of_file(file: &rusqlite::Connection) -> BTreeSet<String> {
-    let sql = "
-        WITH tables AS (SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'item_text%'),
-             columns AS (SELECT t.name AS t, c.* FROM tables t, pragma_table_info(t.name) c),
-             indexes AS (
-               SELECT t.name AS t, i.name AS i, i.[unique] AS u, i.origin AS origin,
-                      (SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY name)) AS columns
-               FROM tables t, pragma_index_list(t.name) i)
-        SELECT 'table ' || name FROM tables
-        UNION SELECT 'column ' || t || '.' || name || ' ' || type
-          || CASE WHEN [notnull] OR pk > 0 THEN ' not null' ELSE '' END
-          || CASE WHEN dflt_value IS NULL THEN '' ELSE ' default' END FROM columns
-        UNION SELECT 'key ' || t || ' (' || group_concat(name) || ')'
-          FROM (SELECT t, name FROM columns WHERE pk > 0 ORDER BY t, name) GROUP BY t
-        UNION SELECT 'reference ' || t.name || '.' || f.[from] || ' ' || f.[table] || '.' || f.[to] || ' ' || lower(f.on_delete)
-          FROM tables t, pragma_foreign_key_list(t.name) f
-        UNION SELECT CASE WHEN u THEN 'unique ' ELSE 'index ' END || t || ' (' || columns || ')' FROM indexes WHERE origin <> 'pk'";
+    let sql = include_str!("../../../sql/tests/schema_of_file.sql");
     let mut statement = file.prepare(sql).unwrap();
     statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 fn of_server(database: &postgres::Database) -> BTreeSet<String> {
-    let sql = "
-        WITH tables AS (SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-               AND relname <> 'item_text'),
-             columns AS (SELECT t.relname AS t, t.oid, a.* FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid
-               WHERE a.attnum > 0 AND NOT a.attisdropped),
-             indexes AS (
-               SELECT t.relname AS t, i.indisprimary, i.indisunique,
-                      (SELECT string_agg(a.attname, ',' ORDER BY a.attname COLLATE \"C\") FROM pg_attribute a
-                       WHERE a.attrelid = t.oid AND a.attnum = ANY (i.indkey)) AS columns
-               FROM tables t JOIN pg_index i ON i.indrelid = t.oid WHERE NOT i.indisexclusion)
-        SELECT 'table ' || relname FROM tables
-        UNION SELECT 'column ' || t || '.' || attname || ' ' || CASE format_type(atttypid, NULL)
-            WHEN 'bigint' THEN 'INTEGER' WHEN 'bytea' THEN 'BLOB'
-            WHEN 'text' THEN CASE (SELECT collname FROM pg_collation WHERE oid = attcollation) WHEN 'C' THEN 'TEXT' ELSE 'text in another order' END
-            ELSE format_type(atttypid, NULL) END
-          || CASE WHEN attnotnull THEN ' not null' ELSE '' END || CASE WHEN atthasdef THEN ' default' ELSE '' END FROM columns
-        UNION SELECT 'key ' || t || ' (' || columns || ')' FROM indexes WHERE indisprimary
-        UNION SELECT 'reference ' || t.relname || '.' || a.attname || ' ' || f.relname || '.' || b.attname || ' '
-          || CASE c.confdeltype WHEN 'c' THEN 'cascade' WHEN 'a' THEN 'no action' ELSE c.confdeltype::text END
-          FROM tables t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'f' JOIN pg_class f ON f.oid = c.confrelid
-          JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1]
-          JOIN pg_attribute b ON b.attrelid = f.oid AND b.attnum = c.confkey[1]
-        UNION SELECT CASE WHEN indisunique THEN 'unique ' ELSE 'index ' END || t || ' (' || columns || ')' FROM indexes WHERE NOT indisprimary";
+    let sql = include_str!("../../../sql/tests/schema_of_server.sql");
     database.lines(sql).into_iter().collect()
 }
 

@@ -40,6 +40,7 @@ fn the_server_cannot_decrypt_because_it_does_not_link_the_code_that_could() {
     for cipher in ["aes", "cbc", "rsa"] {
         assert!(!server.contains(cipher), "{cipher}");
     }
+    assert!(arrows["keyferry-sql"].iter().all(|name| !name.starts_with("keyferry")));
     assert!(arrows["keyferry-api"].iter().all(|name| !name.starts_with("keyferry")));
 }
 
@@ -56,7 +57,9 @@ fn the_pure_crates_know_no_socket_no_database_and_no_runtime() {
     let arrows = arrows();
     assert!(arrows["keyferry-core"].contains("tokio"), "the test sees what it looks for");
     for pure in ["keyferry-crypto", "keyferry-formats"] {
-        for other in ["keyferry-core", "tokio", "reqwest", "rusqlite", "futures-util", "tempfile"] {
+        let others =
+            ["keyferry-core", "keyferry-sql", "tokio", "reqwest", "rusqlite", "futures-util", "tempfile"];
+        for other in others {
             assert!(!arrows[pure].contains(other), "{pure} imports {other}");
         }
     }
@@ -303,6 +306,7 @@ fn no_files_import_each_other_in_a_circle() {
         "py",
         "rotate",
         "server",
+        "sql",
         "tests",
     ] {
         let all = modules(&Path::new(ROOT).join(part).join("src"));

@@ -1,18 +1,21 @@
-//! What differs between the SQL of `SQLite` and of PostgreSQL. Both read nearly all that the store writes; PostgreSQL is given
-//! the rest in its own words, here.
+//! What differs between the SQL of `SQLite` and of PostgreSQL. Both read nearly all that is written; PostgreSQL is given the rest in
+//! its own words, here.
 
 use std::fmt::Write as _;
 
 /// Whose SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
+    /// That of a file.
     Sqlite,
+    /// That of a server.
     Postgres,
 }
 
 impl Dialect {
     /// Says of a column that no index on it serves this condition better than others would: `SQLite` takes a plus for that.
     /// PostgreSQL counts what is in its tables, and chooses by itself.
+    #[must_use]
     pub fn aside(self) -> &'static str {
         match self {
             Self::Sqlite => "+",
@@ -20,64 +23,27 @@ impl Dialect {
         }
     }
 
-    /// Puts the texts of the item `?1` into the index of texts, in place of what is there.
-    pub fn index_text(self) -> &'static str {
+    /// The database's own clock, in Unix milliseconds.
+    #[must_use]
+    pub fn milliseconds(self) -> &'static str {
         match self {
-            Self::Sqlite => "INSERT OR REPLACE INTO item_text (rowid, text) VALUES (?1, ?2)",
-            Self::Postgres => {
-                "INSERT INTO item_text (item, text) VALUES (?1, ?2) ON CONFLICT (item) DO UPDATE SET text = ?2"
-            }
+            Self::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+            Self::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
         }
     }
 
-    /// The items whose texts a search narrows down to, as a condition on what stands before it.
-    pub fn text_has(self, parameter: usize) -> String {
+    /// After a query: its rows are locked, and those that somebody else has locked are passed over. In a file there is one
+    /// writer, and nothing to pass over.
+    #[must_use]
+    pub fn for_update_skip_locked(self) -> &'static str {
         match self {
-            Self::Sqlite => format!("IN (SELECT rowid FROM item_text WHERE item_text MATCH ?{parameter})"),
-            Self::Postgres => format!("IN (SELECT item FROM item_text WHERE text LIKE ?{parameter})"),
-        }
-    }
-
-    /// What [`Dialect::text_has`] is asked for, where the query gives it anything.
-    pub fn text_query(self, query: &str) -> Option<String> {
-        let query = query.to_lowercase();
-        match self {
-            Self::Sqlite => trigrams(&query),
-            Self::Postgres => pattern(&query),
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
         }
     }
 }
 
-/// Every three characters that stand together in the query, but for those with a NUL, where the index's own language ends.
-/// Which hits have them in a row is looked at one by one. A shorter query has none.
-fn trigrams(query: &str) -> Option<String> {
-    let letters: Vec<char> = query.chars().collect();
-    let words = letters.windows(3).filter(|three| !three.contains(&'\0')).map(|three| {
-        let word: String = three.iter().collect();
-        format!("\"{}\"", word.replace('"', "\"\""))
-    });
-    // A few dozen narrow it down as far as it goes.
-    let words: Vec<String> = words.take(32).collect();
-    (!words.is_empty()).then(|| words.join(" AND "))
-}
-
-/// The query with anything before and after it. No text has a NUL, and none is asked for.
-fn pattern(query: &str) -> Option<String> {
-    if query.is_empty() || query.contains('\0') {
-        return None;
-    }
-    let mut pattern = String::from("%");
-    for letter in query.chars() {
-        if matches!(letter, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    Some(pattern)
-}
-
-/// The store's SQL as PostgreSQL reads it: parameters are `$1` for `?1`, and functions have other names.
+/// SQL as PostgreSQL reads it: parameters are `$1` for `?1`, and functions have other names.
 pub(super) fn for_postgres(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len() + 64);
     let mut rest = sql;
@@ -172,13 +138,5 @@ mod tests {
         ] {
             assert_eq!(for_postgres(ours), theirs);
         }
-    }
-
-    #[test]
-    fn a_query_is_looked_for_as_it_is() {
-        assert_eq!(pattern("50%_\\"), Some("%50\\%\\_\\\\%".to_owned()));
-        assert_eq!(pattern(""), None);
-        assert_eq!(trigrams("ab\"c"), Some("\"ab\"\"\" AND \"b\"\"c\"".to_owned()));
-        assert_eq!(trigrams("ab"), None);
     }
 }

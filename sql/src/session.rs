@@ -5,6 +5,7 @@ use super::dialect::for_postgres;
 use super::error::{DatabaseError, Result, in_short};
 use super::values::Given;
 use super::{check_text, wait::wait};
+use futures_util::future::try_join_all;
 use rusqlite::types::ToSql;
 use rustls_platform_verifier::ConfigVerifierExt as _;
 use std::cell::{Cell, RefCell};
@@ -29,7 +30,7 @@ const SETTINGS: &str =
     "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-pub(crate) struct Session {
+pub struct Session {
     client: Client,
     /// What speaks with the server; whoever waits for an answer drives it.
     running: RefCell<Option<Running>>,
@@ -104,7 +105,7 @@ impl Session {
         self.spoilt.set(true);
         match error.code() {
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                DatabaseError::away("another server has held the environment for 30 s")
+                DatabaseError::away("somebody else has held what is to be written for 30 s")
             }
             Some(code) if ends_connections(code) => DatabaseError::away(said(&error)),
             None if self.client.is_closed() => {
@@ -137,6 +138,29 @@ impl Session {
     pub fn query(&self, statement: &Statement, values: &[&dyn ToSql]) -> Result<Vec<Row>> {
         let given = given(values)?;
         self.ask(self.client.query(statement, &borrowed(&given)))
+    }
+
+    /// Runs a statement for each of these values. They leave in one go; what stands after one that failed fails too.
+    pub fn query_each<const N: usize>(
+        &self,
+        statement: &Statement,
+        rows: &[[&dyn ToSql; N]],
+    ) -> Result<Vec<Vec<Row>>> {
+        let given: Vec<_> = rows.iter().map(|row| given(row)).collect::<Result<_>>()?;
+        let asked = given.iter().map(|row| async { self.client.query(statement, &borrowed(row)).await });
+        self.ask(try_join_all(asked))
+    }
+
+    /// The same for statements that find nothing; how many rows they changed in all.
+    pub fn execute_each<const N: usize>(
+        &self,
+        statement: &Statement,
+        rows: &[[&dyn ToSql; N]],
+    ) -> Result<usize> {
+        let given: Vec<_> = rows.iter().map(|row| given(row)).collect::<Result<_>>()?;
+        let asked = given.iter().map(|row| async { self.client.execute(statement, &borrowed(row)).await });
+        let changed = self.ask(try_join_all(asked))?;
+        Ok(changed.into_iter().map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)).sum())
     }
 
     pub fn execute_batch(&self, sql: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use rusqlite::types::FromSqlError;
 use tokio_postgres::error::DbError;
 
-/// Why the database under an environment could not do what it was asked for.
+/// Why the database under an environment or a journal could not do what it was asked for.
 #[derive(Debug)]
 pub struct DatabaseError(Box<Kind>);
 
@@ -23,14 +23,17 @@ enum Kind {
     Column(FromSqlError),
     /// Of other stores that keep texts, some end them at this character.
     Nul,
-    /// The database is not what an environment needs; the sentence says how.
+    /// The database is not what is needed; the sentence says how.
     Unfit(String),
 }
 
-pub(crate) type Result<T, E = DatabaseError> = std::result::Result<T, E>;
+/// What a database answers, or why it does not.
+pub type Result<T, E = DatabaseError> = std::result::Result<T, E>;
 
 impl DatabaseError {
-    pub(crate) fn away(why: impl Into<String>) -> Self {
+    /// One that could not be reached, and wrote nothing.
+    #[must_use]
+    pub fn away(why: impl Into<String>) -> Self {
         Self(Box::new(Kind::Away(why.into())))
     }
 
@@ -50,7 +53,9 @@ impl DatabaseError {
         Self(Box::new(Kind::NoRow))
     }
 
-    pub(crate) fn unfit(why: impl Into<String>) -> Self {
+    /// One that is not what it is to hold; the sentence says how.
+    #[must_use]
+    pub fn unfit(why: impl Into<String>) -> Self {
         Self(Box::new(Kind::Unfit(why.into())))
     }
 
@@ -60,12 +65,14 @@ impl DatabaseError {
     }
 
     /// Whether a text was to be kept that no store takes.
-    pub(crate) fn is_nul(&self) -> bool {
+    #[must_use]
+    pub fn is_nul(&self) -> bool {
         matches!(*self.0, Kind::Nul)
     }
 
     /// Whether there is no room for more.
-    pub(crate) fn is_full(&self) -> bool {
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         match &*self.0 {
             Kind::Sqlite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
             Kind::Postgres(error) => error.code() == Some(&tokio_postgres::error::SqlState::DISK_FULL),
@@ -74,19 +81,22 @@ impl DatabaseError {
     }
 
     /// Whether the database was out of reach, and nothing was written.
-    pub(crate) fn is_away(&self) -> bool {
+    #[must_use]
+    pub fn is_away(&self) -> bool {
         matches!(*self.0, Kind::Away(_))
     }
 
     /// Whether others came in between, so that the same once more may well succeed.
-    pub(crate) fn is_to_be_tried_again(&self) -> bool {
+    #[must_use]
+    pub fn is_to_be_tried_again(&self) -> bool {
         use tokio_postgres::error::SqlState;
         let Kind::Postgres(error) = &*self.0 else { return false };
         matches!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
     }
 
     /// Whether nobody knows what became of a write.
-    pub(crate) fn is_unsettled(&self) -> bool {
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
         matches!(*self.0, Kind::Unsettled(_))
     }
 }

@@ -1,4 +1,4 @@
-//! The database as the store calls it, whichever it is: connections, statements and rows.
+//! A database as environments and journals call it, whichever it is: connections, statements and rows.
 //!
 //! SQL is written once, as both `SQLite` and PostgreSQL read it; what only one of them has is translated by [`dialect`].
 //! Numbers and truths are `BIGINT` in both, times are Unix seconds, texts are compared byte by byte. Values are told in
@@ -14,7 +14,7 @@
 //! | `error` | what a database says no with |
 
 mod address;
-pub(crate) mod dialect;
+mod dialect;
 mod error;
 mod session;
 mod values;
@@ -22,11 +22,11 @@ mod wait;
 
 pub use address::{Address, AddressError};
 pub use error::DatabaseError;
-pub(crate) use error::Result;
-pub(crate) use rusqlite::params;
-pub(crate) use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+pub use error::Result;
+pub use rusqlite::params;
+pub use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use dialect::Dialect;
+pub use dialect::Dialect;
 use rusqlite::CachedStatement;
 use rusqlite::types::Value;
 use session::Session;
@@ -34,9 +34,11 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
-/// A connection to the environment's database.
-pub(crate) struct Connection {
+/// A connection to a database.
+pub struct Connection {
     database: Database,
+    /// What a write does first on a server, so that there is one writer at a time; nothing where many may write.
+    first: &'static str,
     /// Items whose texts the transaction changed, so far.
     changed: RefCell<BTreeSet<i64>>,
 }
@@ -48,13 +50,15 @@ enum Database {
 
 impl Connection {
     /// One to a file, with all settings made.
+    #[must_use]
     pub fn to_file(file: rusqlite::Connection) -> Self {
-        Self { database: Database::Sqlite(file), changed: RefCell::default() }
+        Self { database: Database::Sqlite(file), first: "", changed: RefCell::default() }
     }
 
-    /// One to a PostgreSQL server.
-    pub fn to_server(address: &Address) -> Result<Self> {
-        Ok(Self { database: Database::Postgres(Session::open(address)?), changed: RefCell::default() })
+    /// One to a PostgreSQL server. `first` is a statement with which every write begins there: a lock, or nothing.
+    pub fn to_server(address: &Address, first: &'static str) -> Result<Self> {
+        let database = Database::Postgres(Session::open(address)?);
+        Ok(Self { database, first, changed: RefCell::default() })
     }
 
     /// Whose SQL it speaks.
@@ -67,10 +71,10 @@ impl Connection {
 
     /// A statement, compiled at its first use and kept for the next.
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
-        Ok(match &self.database {
-            Database::Sqlite(file) => Statement::Sqlite(file.prepare_cached(sql)?),
-            Database::Postgres(session) => Statement::Postgres(session, session.prepare(sql)?),
-        })
+        Ok(Statement(match &self.database {
+            Database::Sqlite(file) => Compiled::Sqlite(file.prepare_cached(sql)?),
+            Database::Postgres(session) => Compiled::Postgres(session, session.prepare(sql)?),
+        }))
     }
 
     /// Runs one statement.
@@ -122,14 +126,74 @@ impl Connection {
                 Begin::Reading => "BEGIN DEFERRED",
                 Begin::Writing | Begin::Migrating => "BEGIN IMMEDIATE",
             })?),
-            Database::Postgres(session) => session.begin(match how {
-                Begin::Reading => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Database::Postgres(session) => match how {
+                Begin::Reading => session.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
                 // What is read after the lock is what the last writer left, of whichever server.
-                Begin::Writing => {
-                    "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT 1 FROM environment FOR UPDATE"
+                Begin::Writing if !self.first.is_empty() => {
+                    session.begin(&format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.first))
                 }
-                Begin::Migrating => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            }),
+                Begin::Writing | Begin::Migrating => session.begin("BEGIN ISOLATION LEVEL READ COMMITTED"),
+            },
+        }
+    }
+
+    /// Begins a transaction.
+    pub fn transaction(&self, how: Begin) -> Result<Transaction<'_>> {
+        self.start(how)?;
+        Ok(self.started())
+    }
+
+    /// Inserts a row, and answers the number that the database gave it, in this column.
+    pub fn insert(&self, sql: &str, number: &str, params: impl Params) -> Result<i64> {
+        match &self.database {
+            Database::Sqlite(file) => {
+                self.execute(sql, params)?;
+                Ok(file.last_insert_rowid())
+            }
+            Database::Postgres(_) => {
+                self.query_row(&format!("{sql} RETURNING {number}"), params, |row| row.get(0))
+            }
+        }
+    }
+
+    /// The same for many rows, whose numbers stand in their order. To a server they leave in one go.
+    pub fn insert_each<const N: usize>(
+        &self,
+        sql: &str,
+        number: &str,
+        rows: &[[&dyn ToSql; N]],
+    ) -> Result<Vec<i64>> {
+        match &self.database {
+            Database::Sqlite(file) => {
+                let mut statement = self.prepare_cached(sql)?;
+                rows.iter()
+                    .map(|row| {
+                        statement.execute(&row[..])?;
+                        Ok(file.last_insert_rowid())
+                    })
+                    .collect()
+            }
+            Database::Postgres(session) => {
+                let statement = session.prepare(&format!("{sql} RETURNING {number}"))?;
+                let found = session.query_each(&statement, rows)?;
+                found
+                    .iter()
+                    .map(|rows| {
+                        Row(Columns::Postgres(rows.first().ok_or_else(DatabaseError::no_row)?)).get(0)
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// Runs a statement once for each of these; how many rows that changed in all. To a server they leave in one go.
+    pub fn execute_each<const N: usize>(&self, sql: &str, rows: &[[&dyn ToSql; N]]) -> Result<usize> {
+        match &self.database {
+            Database::Sqlite(_) => {
+                let mut statement = self.prepare_cached(sql)?;
+                rows.iter().map(|row| statement.execute(&row[..])).sum()
+            }
+            Database::Postgres(session) => session.execute_each(&session.prepare(sql)?, rows),
         }
     }
 
@@ -171,18 +235,18 @@ impl Connection {
 
 /// What a transaction is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
+pub enum Begin {
     /// One state of the database is read, to the end.
     Reading,
-    /// Nobody else writes meanwhile: what is looked at stands. On PostgreSQL every writer first takes the environment's one
-    /// row, of all servers one.
+    /// Nobody else writes meanwhile: what is looked at stands. On PostgreSQL that is so where every write begins with the
+    /// same lock ([`Connection::to_server`]); elsewhere rows are locked as they are written.
     Writing,
-    /// The same where there may be no environment yet.
+    /// The same where there may be nothing to lock yet.
     Migrating,
 }
 
 /// A transaction; dropped, it is taken back.
-pub(crate) struct Transaction<'c> {
+pub struct Transaction<'c> {
     connection: &'c Connection,
     open: bool,
 }
@@ -225,7 +289,9 @@ impl Deref for Transaction<'_> {
 }
 
 /// A compiled statement.
-pub(crate) enum Statement<'c> {
+pub struct Statement<'c>(Compiled<'c>);
+
+enum Compiled<'c> {
     Sqlite(CachedStatement<'c>),
     Postgres(&'c Session, tokio_postgres::Statement),
 }
@@ -233,24 +299,24 @@ pub(crate) enum Statement<'c> {
 impl Statement<'_> {
     /// Runs it; how many rows it changed.
     pub fn execute(&mut self, params: impl Params) -> Result<usize> {
-        params.with(|values| match self {
-            Statement::Sqlite(statement) => {
+        params.with(|values| match &mut self.0 {
+            Compiled::Sqlite(statement) => {
                 bind(statement, values)?;
                 Ok(statement.raw_execute()?)
             }
-            Statement::Postgres(session, statement) => session.execute(statement, values),
+            Compiled::Postgres(session, statement) => session.execute(statement, values),
         })
     }
 
     /// What it finds.
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
-        params.with(|values| match self {
-            Statement::Sqlite(statement) => {
+        params.with(|values| match &mut self.0 {
+            Compiled::Sqlite(statement) => {
                 bind(statement, values)?;
-                Ok(Rows::Sqlite(statement.raw_query()))
+                Ok(Rows(Found::Sqlite(statement.raw_query())))
             }
-            Statement::Postgres(session, statement) => {
-                Ok(Rows::Postgres { rows: session.query(statement, values)?, next: 0 })
+            Compiled::Postgres(session, statement) => {
+                Ok(Rows(Found::Postgres { rows: session.query(statement, values)?, next: 0 }))
             }
         })
     }
@@ -301,7 +367,7 @@ fn bind(statement: &mut CachedStatement<'_>, values: &[&dyn ToSql]) -> Result<()
 }
 
 /// The values of a statement's parameters.
-pub(crate) trait Params {
+pub trait Params {
     /// Hands them over.
     fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T;
 }
@@ -315,6 +381,12 @@ impl Params for [&dyn ToSql; 0] {
 impl<V: ToSql> Params for [V; 1] {
     fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
         take(&[&self[0]])
+    }
+}
+
+impl<V: ToSql> Params for [V; 2] {
+    fn with<T>(self, take: impl FnOnce(&[&dyn ToSql]) -> T) -> T {
+        take(&[&self[0], &self[1]])
     }
 }
 
@@ -332,18 +404,24 @@ impl Params for &[Box<dyn ToSql>] {
 }
 
 /// What a statement found, row by row. PostgreSQL's have all come when the first is read.
-pub(crate) enum Rows<'s> {
+pub struct Rows<'s>(Found<'s>);
+
+enum Found<'s> {
     Sqlite(rusqlite::Rows<'s>),
     Postgres { rows: Vec<tokio_postgres::Row>, next: usize },
 }
 
 impl Rows<'_> {
     /// The next row.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a row is read before the next one: it borrows from here"
+    )]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
-        Ok(match self {
-            Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),
-            Self::Postgres { rows, next } => {
-                let row = rows.get(*next).map(Row::Postgres);
+        Ok(match &mut self.0 {
+            Found::Sqlite(rows) => rows.next()?.map(|row| Row(Columns::Sqlite(row))),
+            Found::Postgres { rows, next } => {
+                let row = rows.get(*next).map(|row| Row(Columns::Postgres(row)));
                 *next += 1;
                 row
             }
@@ -353,7 +431,10 @@ impl Rows<'_> {
 
 /// A row that is being read.
 #[derive(Clone, Copy)]
-pub(crate) enum Row<'r> {
+pub struct Row<'r>(Columns<'r>);
+
+#[derive(Clone, Copy)]
+enum Columns<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
     Postgres(&'r tokio_postgres::Row),
 }
@@ -361,17 +442,17 @@ pub(crate) enum Row<'r> {
 impl<'r> Row<'r> {
     /// A column's value.
     pub fn get<T: FromSql>(&self, index: usize) -> Result<T> {
-        match self {
-            Self::Sqlite(row) => Ok(row.get(index)?),
-            Self::Postgres(_) => Ok(T::column_result(self.get_ref(index)?)?),
+        match self.0 {
+            Columns::Sqlite(row) => Ok(row.get(index)?),
+            Columns::Postgres(_) => Ok(T::column_result(self.get_ref(index)?)?),
         }
     }
 
     /// A column's value as it lies there.
     pub fn get_ref(&self, index: usize) -> Result<ValueRef<'r>> {
-        match self {
-            Self::Sqlite(row) => Ok(row.get_ref(index)?),
-            Self::Postgres(row) => values::at(row, index),
+        match self.0 {
+            Columns::Sqlite(row) => Ok(row.get_ref(index)?),
+            Columns::Postgres(row) => values::at(row, index),
         }
     }
 
@@ -382,7 +463,7 @@ impl<'r> Row<'r> {
 }
 
 /// Rows on their way to what is read of them.
-pub(crate) struct Mapped<'s, F> {
+pub struct Mapped<'s, F> {
     rows: Rows<'s>,
     read: F,
 }
@@ -400,7 +481,7 @@ impl<T, F: FnMut(&Row<'_>) -> Result<T>> Iterator for Mapped<'_, F> {
 }
 
 /// For what need not be there.
-pub(crate) trait Optional<T> {
+pub trait Optional<T> {
     /// `None` where there is no row.
     fn optional(self) -> Result<Option<T>>;
 }
