@@ -4,7 +4,7 @@ use crate::args::Global;
 use jiff::Timestamp;
 use keyferry_core::Result;
 use keyferry_core::engine::job::{self, Begin};
-use keyferry_core::engine::journal::Summary;
+use keyferry_core::engine::journal::{Summary, is_address};
 use keyferry_core::engine::{Endpoint, Journal, Options, Progress, Report, Workers};
 #[cfg(feature = "rotate")]
 use keyferry_core::engine::{Environment, Job, NewJob, journal::Lock};
@@ -69,7 +69,7 @@ impl Jobs {
         self.started
     }
 
-    /// Where the journal is.
+    /// Where the journal is: a file, or the address of a database.
     pub fn path(&self) -> Result<PathBuf> {
         self.path.clone().map_or_else(Journal::default_path, Ok)
     }
@@ -111,8 +111,9 @@ impl Jobs {
 
     /// So many processes that send: this program again, at the same journal.
     pub fn workers(&self, count: usize, lease: Duration) -> Workers {
-        let journal = self.path().and_then(|path| {
-            std::path::absolute(&path).map_err(|error| keyferry_core::Error::io(path, error))
+        let journal = self.path().and_then(|path| match is_address(&path) {
+            Some(_) => Ok(path),
+            None => std::path::absolute(&path).map_err(|error| keyferry_core::Error::io(path, error)),
         });
         let journal = journal.map_err(|error| error.to_string());
         let start = move |job: i64| {

@@ -3,6 +3,7 @@
 use crate::config::{Config, PinSource};
 use crate::credentials;
 use keyferry_core::Result;
+use keyferry_core::engine::journal::is_address;
 use keyferry_core::engine::{Brought, Journal, Memory, Pins};
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub fn memory(place: &str, config: &Config) -> Result<Option<Memory>> {
 /// The same, without a remark.
 pub fn remembered(place: &str, from: &PinSource) -> Result<Option<Memory>> {
     let brought = brought()?;
-    let own = journal(from.journal.as_deref()).map(|journal| Arc::new(journal) as Arc<dyn Pins>);
+    let own = journal(from.journal.as_deref())?.map(|journal| Arc::new(journal) as Arc<dyn Pins>);
     Ok(Memory::of(brought, own, place, from.required))
 }
 
@@ -41,8 +42,12 @@ fn brought() -> Result<Brought> {
     Ok(brought.map(|text| Brought::parse(text.expose())).transpose()?.unwrap_or_default())
 }
 
-/// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here.
-fn journal(path: Option<&Path>) -> Option<Journal> {
+/// A machine that keeps nothing, such as a runner with a file system that cannot be written, is no error here. A database that
+/// was named is meant to be there.
+fn journal(path: Option<&Path>) -> Result<Option<Journal>> {
+    if let Some(path) = path.filter(|path| is_address(path).is_some()) {
+        return Journal::open(path).map(Some);
+    }
     let path = path.map_or_else(Journal::default_path, |path| Ok(path.to_owned()));
-    path.and_then(|path| Journal::open(&path)).ok()
+    Ok(path.and_then(|path| Journal::open(&path)).ok())
 }

@@ -186,6 +186,26 @@ impl Connection {
         }
     }
 
+    /// The first row that a query finds for each of these, read. To a server they leave in one go.
+    pub fn find_each<T, const N: usize>(
+        &self,
+        sql: &str,
+        rows: &[[&dyn ToSql; N]],
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        match &self.database {
+            Database::Sqlite(_) => {
+                let mut statement = self.prepare_cached(sql)?;
+                rows.iter().map(|row| statement.query_row(&row[..], &mut read).optional()).collect()
+            }
+            Database::Postgres(session) => {
+                let found = session.query_each(&session.prepare(sql)?, rows)?;
+                let first = |rows: &Vec<_>| rows.first().map(|row| read(&Row(Columns::Postgres(row)))).transpose();
+                found.iter().map(first).collect()
+            }
+        }
+    }
+
     /// Runs a statement once for each of these; how many rows that changed in all. To a server they leave in one go.
     pub fn execute_each<const N: usize>(&self, sql: &str, rows: &[[&dyn ToSql; N]]) -> Result<usize> {
         match &self.database {

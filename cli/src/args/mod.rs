@@ -70,7 +70,8 @@ pub struct Global {
     /// The config file [default: keyferry/config.toml in the platform's config folder]
     #[arg(long, global = true, env = "KEYFERRY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The journal of jobs [default: keyferry/journal.db in the platform's state folder]
+    /// The journal of jobs, or postgres://USER@HOST:PORT/DATABASE for workers of several machines [default:
+    /// keyferry/journal.db in the platform's state folder]
     #[arg(long, global = true, env = "KEYFERRY_JOURNAL", value_name = "FILE")]
     pub journal: Option<PathBuf>,
     /// How long one request may take

@@ -111,8 +111,17 @@ fn typed(job: &Summary) -> String {
 }
 
 /// The job's command, understood again in the folder that it was typed in.
-pub fn command(job: &Summary) -> Result<Arguments> {
+fn command(job: &Summary) -> Result<Arguments> {
     std::env::set_current_dir(&job.folder).map_err(|error| Error::io(&job.folder, error))?;
+    understood(job)
+}
+
+/// The same for whoever needs nothing but where the job writes to: on another machine there may be no such folder.
+pub fn command_anywhere(job: &Summary) -> Result<Arguments> {
+    if job.folder.is_dir() { command(job) } else { understood(job) }
+}
+
+fn understood(job: &Summary) -> Result<Arguments> {
     let words = std::iter::once("keyferry").chain(job.command.iter().map(String::as_str));
     Arguments::read(words).map_err(|error| {
         Error::new(ErrorKind::Input, format!("the command of job {} is not understood any more", job.id))
@@ -172,7 +181,7 @@ pub async fn undo(which: WhichJob, config: &Config, jobs: &Jobs, output: Output)
         ));
     }
     output.say(&format!("taking back job {id}: {}", clean(&typed(&job))));
-    let command = command(&job)?.command;
+    let command = command_anywhere(&job)?.command;
     #[cfg(feature = "rotate")]
     if matches!(command, Command::Rotate(_)) {
         return Err(usage(

@@ -75,7 +75,7 @@ pub async fn run(arguments: Arguments, jobs: Jobs, output: Output) -> Result<u8>
         Command::Demo(demo) => demo::run(demo, output).await,
         Command::Env(env) => env::run(env, config()?, &jobs, output).await,
         Command::Import(import) => Box::pin(import::run(import, &config()?, &jobs, output)).await,
-        Command::Export(export) => export::run(export, &config()?, &jobs, output).await,
+        Command::Export(export) => Box::pin(export::run(export, &config()?, &jobs, output)).await,
         Command::Migrate(migrate) => Box::pin(migrate::run(migrate, &config()?, &jobs, output)).await,
         Command::Apply(plan) => apply::run(plan, jobs, output).await,
         Command::Sync(sync) => Box::pin(sync::run(sync, &config()?, &jobs, output)).await,

@@ -1,7 +1,7 @@
 //! `work JOB`: sends what a transfer with `--workers` has read, beside it and its other workers.
 
 use crate::args::Work;
-use crate::commands::jobs::{command, sink_of};
+use crate::commands::jobs::{command_anywhere, sink_of};
 use crate::config::{Config, PinSource};
 use crate::exit::usage;
 use crate::journal::Jobs;
@@ -18,7 +18,7 @@ use std::time::Duration;
 pub async fn run(asked: Work, jobs: &Jobs, output: Output) -> Result<u8> {
     let journal = jobs.journal()?;
     let job = journal.job(asked.job)?;
-    let arguments = command(&job)?;
+    let arguments = command_anywhere(&job)?;
     let typed = arguments.global;
     let mut config = Config::load(typed.config.as_deref(), true, Duration::from_secs(typed.timeout), output)?;
     config.allow_weak_kdf = typed.allow_weak_kdf;

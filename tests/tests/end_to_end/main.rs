@@ -28,6 +28,8 @@ mod hostile_server;
 mod hostile_table;
 mod inject;
 mod journal;
+#[cfg(target_os = "linux")]
+mod journal_postgres;
 mod kill;
 mod kv;
 mod main_job;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const WORKERS: &str = "4";
 
 /// The processes that a process has started and that are still there.
-fn children(of: u32) -> Vec<u32> {
+pub fn children(of: u32) -> Vec<u32> {
     let parent = |pid: u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // After the name, which stands in parentheses: state, parent.
@@ -28,7 +28,7 @@ fn children(of: u32) -> Vec<u32> {
 }
 
 /// Sends a signal to one process; that it may have ended by itself meanwhile is part of the game.
-fn signal(pid: u32, name: &str) {
+pub fn signal(pid: u32, name: &str) {
     let _ = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(Stdio::null()).status();
 }
 
@@ -149,7 +149,7 @@ fn disturbed(seed: u64, rules: &Rules) {
 }
 
 /// In `make torture` the long form.
-fn long() -> bool {
+pub fn long() -> bool {
     std::env::var_os("TORTURE").is_some()
 }
 

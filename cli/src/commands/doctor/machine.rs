@@ -4,6 +4,7 @@ use crate::commands::doctor::Findings;
 use crate::config::Config;
 use crate::credentials::{Keyring, process};
 use crate::journal::Jobs;
+use keyferry_core::engine::journal::is_address;
 use std::path::Path;
 
 /// The config's file, and who else can read and change it.
@@ -64,7 +65,7 @@ pub fn journal(jobs: &Jobs, findings: &mut Findings) {
         Ok(path) => path,
         Err(error) => return findings.failed("journal", "file", &error),
     };
-    if !path.exists() {
+    if is_address(&path).is_none() && !path.exists() {
         return findings.ok("journal", "file", format!("{} is not there yet", path.display()));
     }
     let listed = jobs.journal().and_then(|journal| journal.jobs());
@@ -72,11 +73,8 @@ pub fn journal(jobs: &Jobs, findings: &mut Findings) {
         Ok(listed) => listed,
         Err(error) => return findings.failed("journal", "file", &error),
     };
-    let waiting: Vec<_> = listed
-        .iter()
-        .filter(|job| matches!(job.state.name(), "running" | "failed" | "interrupted"))
-        .map(|job| job.id.to_string())
-        .collect();
+    let waiting: Vec<_> =
+        listed.iter().filter(|job| job.state.can_be_resumed()).map(|job| job.id.to_string()).collect();
     let found = format!("{}: {} jobs", path.display(), listed.len());
     match waiting.first() {
         None => findings.ok("journal", "jobs", found),

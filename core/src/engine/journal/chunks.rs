@@ -5,10 +5,11 @@
 use crate::client::OnceKey;
 use crate::engine::crash;
 use crate::engine::journal::jobs::{Job, State};
+use crate::engine::journal::now;
 use crate::engine::journal::sealing::JobKey;
 use crate::error::{Error, ErrorKind, Result};
 use keyferry_api::item::ItemDraft;
-use rusqlite::{OptionalExtension as _, params};
+use keyferry_sql::{self as sql, Optional as _, ToSql, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) trait Board: Send + Sync {
     fn give_up(&self) -> Result<()>;
     /// Whether there is anything left to wait for.
     fn goes_on(&self) -> Result<bool>;
+    /// Whether chunks are to be sent, be it by who has them.
+    fn is_left(&self) -> Result<bool>;
 }
 
 /// What is to be sent: records as they will stand, each with the number of its intent, and with its key where the environment
@@ -65,9 +68,6 @@ pub(crate) enum Outcome {
 const TO_BE_SENT: i64 = 0;
 const SENT: i64 = 1;
 const GIVEN_UP: i64 = 2;
-
-/// The database's own clock, in milliseconds.
-const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 fn milliseconds(lease: Duration) -> i64 {
     i64::try_from(lease.as_millis()).unwrap_or(i64::MAX)
@@ -104,10 +104,9 @@ impl Board for Job {
             let sealed = self.seal_json("parcel", &parcel)?;
             let records = i64::try_from(drafts.len()).unwrap_or(i64::MAX);
             let failed = |error| self.journal().failed(error);
-            db.prepare_cached("INSERT INTO chunks (job, records, sealed) VALUES (?1, ?2, ?3)")
-                .and_then(|mut insert| insert.execute(params![self.id(), records, sealed]))
-                .map_err(failed)?;
-            Ok((db.last_insert_rowid(), parcel.numbers))
+            let insert = "INSERT INTO chunks (job, records, sealed) VALUES (?1, ?2, ?3)";
+            let chunk = db.insert(insert, "id", params![self.id(), records, sealed]).map_err(failed)?;
+            Ok((chunk, parcel.numbers))
         })?;
         crash::point("after intent");
         Ok(offered)
@@ -115,14 +114,16 @@ impl Board for Job {
 
     fn claim(&self, worker: &str, lease: Duration) -> Result<Option<Claim>> {
         let taken = self.change(|db| {
+            // What another is taking at this moment is not waited for.
+            let (now, skipping) = (db.dialect().milliseconds(), db.dialect().for_update_skip_locked());
             db.prepare_cached(&format!(
-                "UPDATE chunks SET fence = fence + 1, worker = ?2, until = {NOW} + ?3 WHERE id =
+                "UPDATE chunks SET fence = fence + 1, worker = ?2, until = {now} + ?3 WHERE id =
                    (SELECT id FROM chunks WHERE job = ?1 AND state = {TO_BE_SENT}
-                    AND (until IS NULL OR until < {NOW}) ORDER BY id LIMIT 1)
+                    AND (until IS NULL OR until < {now}) ORDER BY id LIMIT 1{skipping})
                  RETURNING id, fence, sealed"
             ))?
             .query_row(params![self.id(), worker, milliseconds(lease)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get::<_, Vec<u8>>(2)?))
+                Ok((row.get(0)?, row.get(1)?, row.get::<Vec<u8>>(2)?))
             })
             .optional()
         })?;
@@ -132,8 +133,9 @@ impl Board for Job {
 
     fn renew(&self, claim: &Claim, lease: Duration) -> Result<bool> {
         self.change(|db| {
+            let now = db.dialect().milliseconds();
             db.prepare_cached(&format!(
-                "UPDATE chunks SET until = {NOW} + ?3 WHERE id = ?1 AND fence = ?2 AND state = {TO_BE_SENT}"
+                "UPDATE chunks SET until = {now} + ?3 WHERE id = ?1 AND fence = ?2 AND state = {TO_BE_SENT}"
             ))?
             .execute(params![claim.chunk, claim.fence, milliseconds(lease)])
         })
@@ -153,16 +155,17 @@ impl Board for Job {
             if held == 0 {
                 return Ok(false);
             }
-            let mut settle = db.prepare_cached("UPDATE creations SET item = ?2, open = 0 WHERE seq = ?1")?;
-            for (number, outcome) in claim.parcel.numbers.iter().zip(outcomes) {
-                match outcome {
-                    Outcome::New(id) => settle.execute(params![number, id])?,
-                    Outcome::There(_) => settle.execute(params![number, None::<String>])?,
+            let settled =
+                claim.parcel.numbers.iter().zip(outcomes).filter_map(|(number, outcome)| match outcome {
+                    Outcome::New(id) => Some((number, Some(id))),
                     // Whether the environment acted is settled by who goes on with the job.
-                    Outcome::Failed(kind, _) if leaves_open(kind) => 0,
-                    Outcome::Failed(..) => settle.execute(params![number, None::<String>])?,
-                };
-            }
+                    Outcome::Failed(kind, _) if leaves_open(kind) => None,
+                    Outcome::There(_) | Outcome::Failed(..) => Some((number, None)),
+                });
+            let settled: Vec<_> = settled.collect();
+            let rows: Vec<[&dyn ToSql; 2]> =
+                settled.iter().map(|(number, item)| [number as _, item as _]).collect();
+            db.execute_each("UPDATE creations SET item = ?2, open = 0 WHERE seq = ?1", &rows)?;
             Ok(true)
         })?;
         crash::point("after outcome");
@@ -176,7 +179,7 @@ impl Board for Job {
                 .prepare_cached(&format!(
                     "SELECT outcome FROM chunks WHERE id = ?1 AND state = {SENT} AND outcome IS NOT NULL"
                 ))?
-                .query_row([chunk], |row| row.get::<_, Vec<u8>>(0))
+                .query_row([chunk], |row| row.get::<Vec<u8>>(0))
                 .optional()
         };
         let Some(sealed) = read().map_err(|error| self.journal().failed(error))? else { return Ok(None) };
@@ -197,14 +200,11 @@ impl Board for Job {
             }
             let mut query = db.prepare_cached("SELECT item FROM creations WHERE seq = ?1")?;
             let items = claim.parcel.numbers.iter().map(|number| {
-                query
-                    .query_row([number], |row| row.get::<_, Option<String>>(0))
-                    .optional()
-                    .map(Option::flatten)
+                query.query_row([number], |row| row.get::<Option<String>>(0)).optional().map(Option::flatten)
             });
-            Ok((state, items.collect::<rusqlite::Result<Vec<_>>>()?))
+            Ok((state, items.collect::<sql::Result<Vec<_>>>()?))
         };
-        let (state, items) = read().map_err(|error: rusqlite::Error| self.journal().failed(error))?;
+        let (state, items) = read().map_err(|error: sql::DatabaseError| self.journal().failed(error))?;
         Ok(match state {
             Some(SENT) => Some(items),
             Some(TO_BE_SENT) => None,
@@ -215,6 +215,14 @@ impl Board for Job {
 
     fn give_up(&self) -> Result<()> {
         self.change(|db| {
+            // Whoever took one may be sending it at this moment.
+            db.execute(
+                &format!(
+                    "UPDATE creations SET sent = ?2 WHERE job = ?1 AND open = 1 AND EXISTS
+                       (SELECT 1 FROM chunks WHERE job = ?1 AND state = {TO_BE_SENT} AND until IS NOT NULL)"
+                ),
+                [self.id(), now()],
+            )?;
             db.execute(
                 &format!(
                     "UPDATE chunks SET state = {GIVEN_UP}, sealed = NULL, until = NULL, fence = fence + 1
@@ -226,8 +234,13 @@ impl Board for Job {
         })
     }
 
+    fn is_left(&self) -> Result<bool> {
+        let left = format!("SELECT 1 FROM chunks WHERE job = ?1 AND state = {TO_BE_SENT} LIMIT 1");
+        Ok(!self.read(&left, |_| Ok(()))?.is_empty())
+    }
+
     fn goes_on(&self) -> Result<bool> {
-        let state = self.read("SELECT state FROM jobs WHERE id = ?1", |row| row.get::<_, String>(0))?;
+        let state = self.read("SELECT state FROM jobs WHERE id = ?1", |row| row.get::<String>(0))?;
         Ok(state.first().is_some_and(|state| state == State::Running.name()))
     }
 }

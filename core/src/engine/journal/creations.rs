@@ -6,7 +6,7 @@ use crate::engine::journal::jobs::Job;
 use crate::engine::journal::{now, parts};
 use crate::error::Result;
 use keyferry_api::item::ItemDraft;
-use rusqlite::{Connection, params};
+use keyferry_sql::{self as sql, Connection, ToSql, params};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 
@@ -35,27 +35,34 @@ impl Job {
     }
 
     /// Writes down what records will be known by; their numbers.
-    pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> rusqlite::Result<Vec<i64>> {
+    pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> sql::Result<Vec<i64>> {
         let sent = now();
-        let mut insert = db.prepare_cached(
-            "INSERT INTO creations (job, sent, wrap, print, parts) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?;
-        let mut place =
-            db.prepare_cached("INSERT OR IGNORE INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3)")?;
-        let mut numbers = Vec::with_capacity(drafts.len());
-        let mut before = None;
+        let job = self.id();
+        let mut places: Vec<(&str, &str)> = Vec::new();
+        let mut known = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            let at = (draft.vault_id.as_deref().unwrap_or_default(), draft.folder_id.as_deref());
-            if before.replace(at) != Some(at) {
-                place.execute(params![self.id(), at.0, at.1.unwrap_or_default()])?;
+            let at = (
+                draft.vault_id.as_deref().unwrap_or_default(),
+                draft.folder_id.as_deref().unwrap_or_default(),
+            );
+            if places.last() != Some(&at) {
+                places.push(at);
             }
-            let wrap = wrapped_key_hash(draft.key_encrypted.as_deref());
-            let digest = self.digest_of_draft(draft);
-            let (wrap, parts) = (wrap.as_ref().map_or(&[][..], |wrap| wrap), parts::of_draft(draft));
-            insert.execute(params![self.id(), sent, wrap, digest, parts])?;
-            numbers.push(db.last_insert_rowid());
+            let wrap = wrapped_key_hash(draft.key_encrypted.as_deref()).map(Vec::from).unwrap_or_default();
+            known.push((wrap, self.digest_of_draft(draft), parts::of_draft(draft)));
         }
-        Ok(numbers)
+        let places: Vec<[&dyn ToSql; 3]> =
+            places.iter().map(|(vault, folder)| [&job as _, vault as _, folder as _]).collect();
+        db.execute_each(
+            "INSERT INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            &places,
+        )?;
+        let rows: Vec<[&dyn ToSql; 5]> = known
+            .iter()
+            .map(|(wrap, digest, parts)| [&job as _, &sent as _, wrap as _, digest as _, parts as _])
+            .collect();
+        let insert = "INSERT INTO creations (job, sent, wrap, print, parts) VALUES (?1, ?2, ?3, ?4, ?5)";
+        db.insert_each(insert, "seq", &rows)
     }
 
     /// After an answer, or after looking: the items that came of intents; `None`: nothing did.
@@ -64,10 +71,9 @@ impl Job {
             return Ok(());
         }
         crash::point("before outcome");
-        self.change(|db| {
-            let mut update = db.prepare_cached("UPDATE creations SET item = ?2, open = 0 WHERE seq = ?1")?;
-            outcomes.iter().try_for_each(|(number, item)| update.execute(params![number, item]).map(drop))
-        })?;
+        let rows: Vec<[&dyn ToSql; 2]> =
+            outcomes.iter().map(|(number, item)| [number as _, item as _]).collect();
+        self.change(|db| db.execute_each("UPDATE creations SET item = ?2, open = 0 WHERE seq = ?1", &rows))?;
         crash::point("after outcome");
         Ok(())
     }
@@ -75,7 +81,7 @@ impl Job {
     /// Creations whose answer never came: wrap to number. Those without a wrap are left out.
     pub(crate) fn open_creations(&self) -> Result<HashMap<WrappedKeyHash, i64>> {
         let rows = self.read("SELECT wrap, seq FROM creations WHERE job = ?1 AND open = 1", |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))
+            Ok((row.get::<Vec<u8>>(0)?, row.get(1)?))
         })?;
         Ok(rows.into_iter().filter_map(|(wrap, number)| Some((wrap.try_into().ok()?, number))).collect())
     }
@@ -91,7 +97,7 @@ impl Job {
         }
         let find = |db: &Connection, own: &mut HashSet<WrappedKeyHash>| {
             let mut query =
-                db.prepare("SELECT wrap, print FROM creations WHERE job = ?1 AND print IS NOT NULL")?;
+                db.prepare_cached("SELECT wrap, print FROM creations WHERE job = ?1 AND print IS NOT NULL")?;
             let mut rows = query.query([self.id()])?;
             while let Some(row) = rows.next()? {
                 let (wrap, digest): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
@@ -110,12 +116,10 @@ impl Job {
     /// Before records are sent once more.
     pub(crate) fn intend_again(&self, numbers: &[i64]) -> Result<()> {
         let sent = now();
-        self.change(|db| {
-            // What another worker has settled meanwhile stays so.
-            let mut update = db
-                .prepare_cached("UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1 AND item IS NULL")?;
-            numbers.iter().try_for_each(|number| update.execute(params![number, sent]).map(drop))
-        })
+        let rows: Vec<[&dyn ToSql; 2]> = numbers.iter().map(|number| [number as _, &sent as _]).collect();
+        // What another worker has settled meanwhile stays so.
+        let again = "UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1 AND item IS NULL";
+        self.change(|db| db.execute_each(again, &rows)).map(drop)
     }
 
     /// Whether something was sent of which nothing was seen to come.

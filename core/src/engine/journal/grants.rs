@@ -4,7 +4,7 @@ use crate::engine::crash;
 use crate::engine::journal::jobs::Job;
 use crate::engine::journal::now;
 use crate::error::Result;
-use rusqlite::params;
+use keyferry_sql::params;
 
 /// What was made. The words are the table's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +73,11 @@ impl Job {
                 "DELETE FROM grants WHERE job = ?1 AND kind = ?2 AND target = ?3 AND holder = ?4 AND open = 1",
                 params![self.id(), kind.word(), target, holder],
             )?;
-            db.execute(
+            db.insert(
                 "INSERT INTO grants (job, sent, kind, target, holder, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "seq",
                 params![self.id(), now(), kind.word(), target, holder, role],
-            )?;
-            Ok(db.last_insert_rowid())
+            )
         })?;
         crash::point("after grant intent");
         Ok(number)

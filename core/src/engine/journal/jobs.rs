@@ -8,8 +8,8 @@ use crate::engine::journal::{Journal, now};
 use crate::engine::report::Report;
 use crate::error::{Error, ErrorKind, Place, Result};
 use keyferry_api::item::Item;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::Serialize;
+use keyferry_sql::{self as sql, Connection, Dialect, Optional as _, Row, params};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -136,9 +136,9 @@ impl Journal {
         let db = self.db();
         let failed = |error| self.failed(error);
         let mut query =
-            db.prepare(&format!("{SUMMARY}, {IDLE} FROM jobs ORDER BY id DESC")).map_err(failed)?;
+            db.prepare_cached(&format!("{SUMMARY}, {IDLE} FROM jobs ORDER BY id DESC")).map_err(failed)?;
         let rows = query.query_map([], summary).map_err(failed)?;
-        let all: Vec<Summary> = rows.collect::<rusqlite::Result<_>>().map_err(failed)?;
+        let all: Vec<Summary> = rows.collect::<sql::Result<_>>().map_err(failed)?;
         drop(query);
         drop(db);
         // One job at a time writes to a sink, and the newest of those that say so is it.
@@ -169,15 +169,15 @@ impl Journal {
     /// nothing: they take no numbers.
     pub(super) fn settle_dead(&self, held: &str) -> Result<()> {
         let dead = |sink: &str| {
-            let db = self.db();
-            let change = db.unchecked_transaction()?;
+            let db = self.writing()?;
+            let change = db.started();
             let idle = format!(
                 "SELECT id FROM jobs WHERE sink = ?1 AND state = 'running' AND {IDLE} ORDER BY id DESC"
             );
             let idle: Vec<i64> = change
-                .prepare(&idle)?
+                .prepare_cached(&idle)?
                 .query_map([sink], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+                .collect::<sql::Result<_>>()?;
             for id in idle {
                 forget_idle(&change, id)?;
             }
@@ -194,9 +194,9 @@ impl Journal {
             let db = self.db();
             let sinks =
                 format!("SELECT DISTINCT sink FROM jobs WHERE state = 'running' AND sink <> ?1 AND {IDLE}");
-            db.prepare(&sinks)?
+            db.prepare_cached(&sinks)?
                 .query_map([held], |row| row.get(0))?
-                .collect::<rusqlite::Result<Vec<String>>>()
+                .collect::<sql::Result<Vec<String>>>()
         };
         for sink in others().map_err(|error| self.failed(error))? {
             if let Some(_free) = self.try_lock(&sink)? {
@@ -227,14 +227,7 @@ impl Journal {
             .query_row(
                 "SELECT id, command, folder, state FROM jobs WHERE sink = ?1 ORDER BY id DESC LIMIT 1",
                 [sink.place()],
-                |row| {
-                    Ok((
-                        row.get(0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, String>(3)?,
-                    ))
-                },
+                |row| Ok((row.get(0)?, row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)),
             )
             .optional();
         let newest: Option<(i64, String, String, String)> = newest.map_err(|error| self.failed(error))?;
@@ -275,9 +268,10 @@ impl Journal {
         let words = serde_json::to_string(new.command).unwrap_or_default();
         let id = {
             let db = self.db();
-            db.execute(
+            db.insert(
                 "INSERT INTO jobs (started, command, folder, sink, patience, job_key, state)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'running')",
+                "id",
                 params![
                     new.started,
                     words,
@@ -287,8 +281,7 @@ impl Journal {
                     wrapped
                 ],
             )
-            .map_err(|error| self.failed(error))?;
-            db.last_insert_rowid()
+            .map_err(|error| self.failed(error))?
         };
         crash::point("job begun");
         Ok(Job { journal: self.clone(), id, request_timeout, key: key.map(Arc::new) })
@@ -373,8 +366,11 @@ impl Journal {
         let forget = || {
             let db = self.db();
             db.execute("DELETE FROM jobs WHERE id = ?1", [id])?;
-            // Without this the file would never get smaller.
-            db.execute_batch("VACUUM")
+            match db.dialect() {
+                // Without this the file would never get smaller.
+                Dialect::Sqlite => db.execute_batch("VACUUM"),
+                Dialect::Postgres => Ok(()),
+            }
         };
         forget().map_err(|error| self.failed(error))
     }
@@ -389,23 +385,35 @@ pub struct Pace {
     pub seconds_per_record: f64,
 }
 
+/// What a report says of time.
+#[derive(Deserialize)]
+struct Timed {
+    seconds: f64,
+    created: u64,
+    updated: u64,
+}
+
 impl Journal {
     /// The pace of the largest among the newest jobs that wrote to a sink; `None` where none did.
     pub fn pace(&self, sink: &str) -> Result<Option<Pace>> {
         let run = || {
-            self.db()
-                .query_row(
-                    "SELECT id, seconds / written FROM (
-                       SELECT id, json_extract(report, '$.seconds') AS seconds,
-                              json_extract(report, '$.created') + json_extract(report, '$.updated') AS written
-                       FROM jobs WHERE sink = ?1 AND report IS NOT NULL ORDER BY id DESC LIMIT 20)
-                     WHERE written > 0 AND seconds > 0 ORDER BY written DESC LIMIT 1",
-                    [sink],
-                    |row| Ok(Pace { job: row.get(0)?, seconds_per_record: row.get(1)? }),
-                )
-                .optional()
+            let db = self.db();
+            let mut query = db.prepare_cached(
+                "SELECT id, report FROM jobs WHERE sink = ?1 AND report IS NOT NULL ORDER BY id DESC LIMIT 20",
+            )?;
+            let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get::<String>(1)?)))?;
+            rows.collect::<sql::Result<Vec<(i64, String)>>>()
         };
-        run().map_err(|error| self.failed(error))
+        let reports = run().map_err(|error| self.failed(error))?;
+        let timed = reports.iter().filter_map(|(job, report)| {
+            let Timed { seconds, created, updated } = serde_json::from_str(report).ok()?;
+            let written = created + updated;
+            (written > 0 && seconds > 0.0)
+                .then(|| (written, Pace { job: *job, seconds_per_record: seconds / written as f64 }))
+        });
+        // Of equals the newest, which stands first.
+        let largest = timed.reduce(|best, next| if next.0 > best.0 { next } else { best });
+        Ok(largest.map(|(_, pace)| pace))
     }
 }
 
@@ -431,20 +439,22 @@ const IDLE: &str = "NOT EXISTS (SELECT 1 FROM creations WHERE job = jobs.id)
       AND NOT EXISTS (SELECT 1 FROM places WHERE job = jobs.id)
       AND NOT EXISTS (SELECT 1 FROM chunks WHERE job = jobs.id)";
 
-/// Takes a job that did nothing out of the journal; says whether it was one. Its number was told to nobody: the next job
-/// gets it.
-fn forget_idle(db: &Connection, id: i64) -> rusqlite::Result<bool> {
+/// Takes a job that did nothing out of the journal; says whether it was one. Its number was told to nobody: in a file the
+/// next job gets it.
+fn forget_idle(db: &Connection, id: i64) -> sql::Result<bool> {
     let forgotten = db.execute(&format!("DELETE FROM jobs WHERE id = ?1 AND {IDLE}"), [id])? > 0;
-    let last = "UPDATE sqlite_sequence SET seq = ?1 - 1 WHERE name = 'jobs' AND seq = ?1 AND ?2";
-    db.execute(last, params![id, forgotten])?;
+    if db.dialect() == Dialect::Sqlite {
+        let last = "UPDATE sqlite_sequence SET seq = ?1 - 1 WHERE name = 'jobs' AND seq = ?1 AND ?2";
+        db.execute(last, params![id, forgotten])?;
+    }
     Ok(forgotten)
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+fn summary(row: &Row<'_>) -> sql::Result<Summary> {
     let state: String = row.get(1)?;
     let words: String = row.get(4)?;
     let folder: String = row.get(5)?;
-    let count = |column| row.get::<_, i64>(column).map(|count| u64::try_from(count).unwrap_or_default());
+    let count = |column| row.get::<i64>(column).map(|count| u64::try_from(count).unwrap_or_default());
     Ok(Summary {
         id: row.get(0)?,
         state: State::of(&state),
@@ -453,7 +463,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         command: serde_json::from_str(&words).unwrap_or_default(),
         folder: folder.into(),
         sink: row.get(6)?,
-        undoable: row.get::<_, bool>(7)? && state != State::Undone.name(),
+        undoable: row.get::<bool>(7)? && state != State::Undone.name(),
         created: count(8)?,
         updated: count(9)?,
         open: count(10)?,
@@ -502,22 +512,15 @@ impl Job {
         self.key.as_deref()
     }
 
-    pub(crate) fn change<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let run = || {
-            let db = self.journal.db();
-            let change = db.unchecked_transaction()?;
-            let done = work(&change)?;
-            change.commit()?;
-            Ok(done)
-        };
-        run().map_err(|error| self.journal.failed(error))
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&Connection) -> sql::Result<T>) -> Result<T> {
+        self.journal.change(work)
     }
 
     /// As [`Job::change`], for work that can fail by itself: then nothing is changed.
     pub(crate) fn try_change<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let failed = |error| self.journal.failed(error);
-        let db = self.journal.db();
-        let change = db.unchecked_transaction().map_err(failed)?;
+        let db = self.journal.writing().map_err(failed)?;
+        let change = db.started();
         let done = work(&change)?;
         change.commit().map_err(failed)?;
         Ok(done)
@@ -526,15 +529,17 @@ impl Job {
     pub(crate) fn read<T>(
         &self,
         sql: &str,
-        row: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        mut row: impl FnMut(&Row<'_>) -> sql::Result<T>,
     ) -> Result<Vec<T>> {
-        let run = || {
+        let mut run = || {
             let db = self.journal.db();
-            let mut query = db.prepare(sql)?;
-            let rows = query.query_map([self.id], row)?;
-            rows.collect::<rusqlite::Result<Vec<T>>>()
+            let mut query = db.prepare_cached(sql)?;
+            let rows = query.query_map([self.id], &mut row)?;
+            rows.collect::<sql::Result<Vec<T>>>()
         };
-        run().map_err(|error| self.journal.failed(error))
+        run()
+            .or_else(|error| if error.is_away() { run() } else { Err(error) })
+            .map_err(|error| self.journal.failed(error))
     }
 
     /// Closes what is still open: it was waited for, and nothing came of it that looking can find.
@@ -552,7 +557,7 @@ impl Job {
                 SELECT max(sent) AS sent FROM creations WHERE job = ?1 AND open = 1
                 UNION ALL SELECT max(sent) FROM updates WHERE job = ?1 AND open = 1
                 UNION ALL SELECT max(sent) FROM removals WHERE job = ?1 AND open = 1
-                UNION ALL SELECT max(sent) FROM places WHERE job = ?1 AND open = 1)",
+                UNION ALL SELECT max(sent) FROM places WHERE job = ?1 AND open = 1) AS each_kind",
             |row| row.get(0),
         )?;
         Ok(sent.into_iter().next().flatten())
@@ -575,7 +580,7 @@ impl Job {
         self.change(|db| {
             db.execute(
                 // What is taken back later took no longer for that.
-                "UPDATE jobs SET state = ?2, ended = iif(?5, coalesce(ended, ?3), ?3), report = coalesce(?4, report)
+                "UPDATE jobs SET state = ?2, ended = CASE WHEN ?5 THEN coalesce(ended, ?3) ELSE ?3 END, report = coalesce(?4, report)
                  WHERE id = ?1",
                 params![
                     self.id,
@@ -602,7 +607,7 @@ impl Job {
 }
 
 /// Whether a job has begun a rotation that has not ended.
-fn holds_open_secrets(db: &Connection, job: i64) -> rusqlite::Result<bool> {
+fn holds_open_secrets(db: &Connection, job: i64) -> sql::Result<bool> {
     let open =
         "SELECT EXISTS (SELECT 1 FROM rotations WHERE job = ?1 AND outcome IS NULL AND secrets IS NOT NULL)";
     db.query_row(open, [job], |row| row.get(0))

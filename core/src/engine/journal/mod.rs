@@ -2,7 +2,7 @@
 //! after a crash, to settle answers that never came, and to take back what was done.
 //!
 //! One `SQLite` file holds all jobs (write-ahead log, `synchronous = FULL`: an intent is on the disk
-//! before its request leaves). It holds no secret:
+//! before its request leaves), or a PostgreSQL database, which processes of several machines share. It holds no secret:
 //!
 //! | table | what it holds |
 //! |---|---|
@@ -33,6 +33,7 @@ mod removals;
 pub mod rotations;
 mod schema;
 mod sealing;
+mod server;
 mod updates;
 
 pub(crate) use chunks::{Board, Claim, Outcome};
@@ -42,24 +43,29 @@ pub(crate) use grants::{GrantKind, GrantMade};
 pub use jobs::{Job, NewJob, Pace, State, Summary};
 pub(crate) use places::Intended;
 pub(crate) use removals::Removed;
+pub use server::{database_address, is_address};
 
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::files::sink::make_private_folder;
 use etcetera::BaseStrategy as _;
-use rusqlite::Connection;
+use keyferry_sql::{Address, Begin, Connection, DatabaseError, Transaction};
 use rusqlite::config::DbConfig;
 use schema::Schema;
+use server::Server;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Every job of this user on this machine.
+/// Every job of this user on this machine; on a server, of all who name it.
 #[derive(Clone)]
 pub struct Journal {
     db: Arc<Mutex<Connection>>,
+    /// The file, or the server's address.
     path: PathBuf,
+    /// What only a journal on a server has.
+    server: Option<Arc<Server>>,
 }
 
 impl std::fmt::Debug for Journal {
@@ -83,32 +89,50 @@ impl Journal {
         Ok(folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("keyferry").join("journal.db"))
     }
 
-    /// Opens a journal, or makes it: readable by its owner alone, as is its folder where that is new.
+    /// Opens a journal, or makes it: a file, readable by its owner alone, as is its folder where that is new; or the
+    /// PostgreSQL database that `postgres://USER@HOST:PORT/DATABASE` names, whose password comes from this process's
+    /// variables ([`database_address`]).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for an address that holds a password; [`ErrorKind::Input`] where a newer version wrote it.
     pub fn open(path: &Path) -> Result<Self> {
+        match is_address(path) {
+            Some(text) => {
+                let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+                Self::open_server(&database_address(text, PASSWORD, &variable)?)
+            }
+            None => Self::open_file(path),
+        }
+    }
+
+    /// Opens a journal on a server, or makes its tables there.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_server(address: &Address) -> Result<Self> {
+        let path = PathBuf::from(address.to_string());
+        let (server, db) = Server::open(address).map_err(|error| broken(&path, error))?;
+        if let Schema::Newer = schema::migrate_server(&db).map_err(|error| broken(&path, error))? {
+            return Err(newer(&path));
+        }
+        Ok(Self { db: Arc::new(Mutex::new(db)), path, server: Some(Arc::new(server)) })
+    }
+
+    fn open_file(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             make_private_folder(folder).map_err(|error| Error::io(folder, error))?;
         }
         // SQLite gives its other files the rights of this one.
         private_file(path).map_err(|error| Error::io(path, error))?;
         let failed = |error| broken(path, error);
-        let db = Connection::open(path).map_err(failed)?;
-        db.busy_timeout(Duration::from_secs(30)).map_err(failed)?;
-        db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-        db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-        db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-        // A cached statement keeps its plan instead of being planned anew for every value that is bound.
-        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
-        // Keys and digests are random: what a write or a question touches lies anywhere in the indexes. As much as is used.
-        db.pragma_update(None, "cache_size", -(32 << 10)).map_err(failed)?;
-        if let Schema::Newer = schema::migrate(&db).map_err(failed)? {
-            return Err(Error::new(ErrorKind::Input, "this journal was written by a newer keyferry")
-                .at(Place::File { path: path.to_owned(), at: None })
-                .next_step("use that version, or another file with --journal"));
+        let db = file(path).map_err(|error| failed(error.into()))?;
+        if let Schema::Newer = schema::migrate_file(&db).map_err(failed)? {
+            return Err(newer(path));
         }
-        Ok(Self { db: Arc::new(Mutex::new(db)), path: path.to_owned() })
+        Ok(Self { db: Arc::new(Mutex::new(db)), path: path.to_owned(), server: None })
     }
 
-    /// Where it is.
+    /// Where it is: a file, or a server's address.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -116,14 +140,45 @@ impl Journal {
 
     pub(crate) fn db(&self) -> MutexGuard<'_, Connection> {
         // A transaction that a panic cut off was rolled back.
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = &self.server {
+            server.revive(&mut db);
+        }
+        db
     }
 
-    pub(crate) fn failed(&self, error: rusqlite::Error) -> Error {
+    /// The same, with a transaction begun, which [`Connection::started`] then ends.
+    pub(crate) fn writing(&self) -> keyferry_sql::Result<MutexGuard<'_, Connection>> {
+        let mut db = self.db();
+        match db.start(Begin::Writing) {
+            Err(error) if error.is_away() => {
+                if let Some(server) = &self.server {
+                    server.revive(&mut db);
+                }
+                db.start(Begin::Writing)?;
+            }
+            other => other?,
+        }
+        Ok(db)
+    }
+
+    /// Changes something, as a whole or not at all.
+    fn change<T>(&self, work: impl FnOnce(&Connection) -> keyferry_sql::Result<T>) -> Result<T> {
+        let run = || {
+            let db = self.writing()?;
+            let change: Transaction<'_> = db.started();
+            let done = work(&change)?;
+            change.commit()?;
+            Ok(done)
+        };
+        run().map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn failed(&self, error: DatabaseError) -> Error {
         broken(&self.path, error)
     }
 
-    /// Holds a sink for one job at a time on this machine, under any spelling that `sink` is
+    /// Holds a sink for one job at a time among all that name this journal, under any spelling that `sink` is
     /// canonical for, and writes down what became of jobs whose processes ended without a word. The lock ends with its
     /// process, however that ends.
     ///
@@ -148,11 +203,18 @@ impl Journal {
 
     /// Whether a job is writing to a sink.
     pub(crate) fn is_held(&self, sink: &str) -> Result<bool> {
-        self.try_lock(sink).map(|lock| lock.is_none())
+        match &self.server {
+            Some(_) => Server::is_held(&self.db(), sink).map_err(|error| self.failed(error)),
+            None => self.try_lock(sink).map(|lock| lock.is_none()),
+        }
     }
 
     /// `None` where another job holds it.
     fn try_lock(&self, sink: &str) -> Result<Option<Lock>> {
+        if let Some(server) = &self.server {
+            let taken = server.take(&self.db(), sink).map_err(|error| self.failed(error))?;
+            return Ok(taken.then(|| Lock { _file: None, held: Some((self.clone(), sink.to_owned())) }));
+        }
         let name = data_encoding::HEXLOWER.encode(&Sha256::digest(sink)[..16]);
         let mut folder = self.path.clone().into_os_string();
         folder.push(".locks");
@@ -161,7 +223,7 @@ impl Journal {
         let path = folder.join(name);
         let file = private_file(&path).map_err(|error| Error::io(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(Some(Lock { _file: Some(file), held: None })),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(Error::io(path, error)),
         }
@@ -171,13 +233,50 @@ impl Journal {
 /// Held while a job writes.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _file: Option<File>,
+    /// On a server it belongs to the journal's session.
+    held: Option<(Journal, String)>,
 }
 
-fn broken(path: &Path, error: rusqlite::Error) -> Error {
-    let full = matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
-    let (what, next) = if full {
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Some((journal, sink)) = &self.held
+            && let Some(server) = &journal.server
+        {
+            server.give_back(&journal.db(), sink);
+        }
+    }
+}
+
+/// A journal's file with all settings made.
+fn file(path: &Path) -> rusqlite::Result<Connection> {
+    let db = rusqlite::Connection::open(path)?;
+    db.busy_timeout(Duration::from_secs(30))?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    // A cached statement keeps its plan instead of being planned anew for every value that is bound.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Keys and digests are random: what a write or a question touches lies anywhere in the indexes. As much as is used.
+    db.pragma_update(None, "cache_size", -(32 << 10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(Connection::to_file(db))
+}
+
+fn newer(path: &Path) -> Error {
+    Error::new(ErrorKind::Input, "this journal was written by a newer keyferry")
+        .at(Place::File { path: path.to_owned(), at: None })
+        .next_step("use that version, or another journal with --journal")
+}
+
+fn broken(path: &Path, error: DatabaseError) -> Error {
+    let (what, next) = if error.is_full() {
         ("the disk is full", "make room and run the same command again")
+    } else if is_address(path).is_some() {
+        (
+            "the journal could not be read or written",
+            "see that PostgreSQL is there and lets you in, or name another one with --journal",
+        )
     } else {
         ("the journal could not be read or written", "name another one with --journal")
     };
@@ -186,6 +285,9 @@ fn broken(path: &Path, error: rusqlite::Error) -> Error {
         .next_step(next)
         .because(error)
 }
+
+/// How variables begin that hold a password to a journal on a server.
+const PASSWORD: &str = "KEYFERRY_JOURNAL";
 
 /// Unix seconds.
 pub(crate) fn now() -> i64 {

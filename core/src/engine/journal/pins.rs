@@ -3,7 +3,7 @@
 use crate::engine::environment::pins::{Digest, Pins, Written};
 use crate::engine::journal::Journal;
 use crate::error::Result;
-use rusqlite::{OptionalExtension as _, params};
+use keyferry_sql::{self as sql, Begin, Optional as _, ToSql, params};
 use std::collections::{HashMap, HashSet};
 
 impl Journal {
@@ -12,7 +12,7 @@ impl Journal {
     pub fn unpin(&self, place: &str, subject: &str) -> Result<bool> {
         let names = subject.strip_prefix("vault:").map(|id| format!("name:{id}:"));
         let gone = self.db().execute(
-            "DELETE FROM pins WHERE place = ?1 AND (user = ?2 OR substr(user, 1, length(?3)) = ?3)",
+            "DELETE FROM pins WHERE place = ?1 AND (\"user\" = ?2 OR substr(\"user\", 1, length(?3)) = ?3)",
             params![place, subject, names],
         );
         gone.map(|gone| gone > 0).map_err(|error| self.failed(error))
@@ -28,10 +28,11 @@ impl Journal {
     pub fn pins(&self, place: &str) -> Result<Vec<(String, Digest)>> {
         let run = || {
             let db = self.db();
-            let mut query =
-                db.prepare("SELECT user, fingerprint FROM pins WHERE place = ?1 ORDER BY user")?;
+            let mut query = db.prepare_cached(
+                "SELECT \"user\", fingerprint FROM pins WHERE place = ?1 ORDER BY \"user\"",
+            )?;
             let rows = query.query_map([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
+            rows.collect::<sql::Result<Vec<_>>>()
         };
         run().map_err(|error| self.failed(error))
     }
@@ -45,77 +46,64 @@ impl Pins for Journal {
     }
 
     fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
+        let rows: Vec<[&dyn ToSql; 1]> = items.iter().map(|item| [item as _]).collect();
         let run = || {
             let db = self.db();
             // One transaction: outside of one each question would lock the file and look at its state anew.
-            let reading = db.unchecked_transaction()?;
-            let mut query = reading.prepare_cached("SELECT wrap, parts FROM creations WHERE item = ?1")?;
-            let mut all = HashMap::with_capacity(items.len());
-            for item in items {
-                let found: Option<(Vec<u8>, _)> =
-                    query.query_row([item], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-                if let Some((key, parts)) = found
-                    && let Ok(key) = key.try_into()
-                {
-                    all.insert((*item).to_owned(), Written { key, parts });
-                }
-            }
-            Ok(all)
+            let reading = db.transaction(Begin::Reading)?;
+            let query = "SELECT wrap, parts FROM creations WHERE item = ?1";
+            reading.find_each(query, &rows, |row| Ok((row.get::<Vec<u8>>(0)?, row.get(1)?)))
         };
-        run().map_err(|error| self.failed(error))
+        let found = run().map_err(|error| self.failed(error))?;
+        let known = items.iter().zip(found).filter_map(|(item, found)| {
+            let (key, parts) = found?;
+            Some(((*item).to_owned(), Written { key: key.try_into().ok()?, parts }))
+        });
+        Ok(known.collect())
     }
 
     fn written_with(&self, keys: &HashSet<Digest>) -> Result<HashMap<Digest, String>> {
+        let keys: Vec<(&[u8], &Digest)> = keys.iter().map(|key| (&key[..8], key)).collect();
+        let rows: Vec<[&dyn ToSql; 2]> =
+            keys.iter().map(|(beginning, key)| [beginning as _, *key as _]).collect();
         let run = || {
             let db = self.db();
-            let reading = db.unchecked_transaction()?;
-            let mut query = reading.prepare_cached(
-                "SELECT item FROM creations WHERE substr(wrap, 1, 8) = ?1 AND wrap = ?2 AND item IS NOT NULL",
-            )?;
-            let mut found = HashMap::new();
-            for key in keys {
-                if let Some(item) = query.query_row(params![&key[..8], key], |row| row.get(0)).optional()? {
-                    found.insert(*key, item);
-                }
-            }
-            Ok(found)
+            let reading = db.transaction(Begin::Reading)?;
+            let query =
+                "SELECT item FROM creations WHERE substr(wrap, 1, 8) = ?1 AND wrap = ?2 AND item IS NOT NULL";
+            reading.find_each(query, &rows, |row| row.get(0))
         };
-        run().map_err(|error| self.failed(error))
+        let found: Vec<Option<String>> = run().map_err(|error| self.failed(error))?;
+        Ok(keys.iter().zip(found).filter_map(|((_, key), item)| Some((**key, item?))).collect())
     }
 
     fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>> {
         let run = || {
             let db = self.db();
             let mut query =
-                db.prepare_cached("SELECT fingerprint FROM pins WHERE place = ?1 AND user = ?2")?;
+                db.prepare_cached("SELECT fingerprint FROM pins WHERE place = ?1 AND \"user\" = ?2")?;
             query.query_row([place, subject], |row| row.get(0)).optional()
         };
         run().map_err(|error| self.failed(error))
     }
 
     fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()> {
-        let run = || {
-            let db = self.db();
-            let change = db.unchecked_transaction()?;
-            for (subject, digest) in subjects {
-                change.execute(
-                    "INSERT OR REPLACE INTO pins (place, user, fingerprint) VALUES (?1, ?2, ?3)",
-                    params![place, subject, digest],
-                )?;
-            }
-            change.commit()
-        };
-        run().map_err(|error| self.failed(error))
+        let rows: Vec<[&dyn ToSql; 3]> =
+            subjects.iter().map(|(subject, digest)| [&place as _, subject as _, digest as _]).collect();
+        let pin = "INSERT INTO pins (place, \"user\", fingerprint) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (place, \"user\") DO UPDATE SET fingerprint = excluded.fingerprint";
+        self.change(|db| db.execute_each(pin, &rows).map(drop))
     }
 
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
         let run = || {
             let db = self.db();
             let mut query = db.prepare_cached(
-                "SELECT user FROM pins WHERE place = ?1 AND substr(user, 1, length(?2)) = ?2 AND fingerprint = ?3",
+                "SELECT \"user\" FROM pins
+                 WHERE place = ?1 AND substr(\"user\", 1, length(?2)) = ?2 AND fingerprint = ?3",
             )?;
             let rows = query.query_map(params![place, beginning, digest], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<Vec<String>>>()
+            rows.collect::<sql::Result<Vec<String>>>()
         };
         run().map_err(|error| self.failed(error))
     }

@@ -7,7 +7,7 @@ use crate::engine::journal::now;
 use crate::error::Result;
 use keyferry_api::folder::Folder;
 use keyferry_api::vault::Vault;
-use rusqlite::params;
+use keyferry_sql::params;
 
 /// A vault (where `folder` is `None`) or folder that a job made.
 pub(crate) struct Made {
@@ -63,12 +63,12 @@ impl Job {
             Intended::Folder { name, vault, parent } => ("folder", name, Some(vault), parent.as_ref(), None),
         };
         let number = self.change(|db| {
-            db.execute(
+            db.insert(
                 "INSERT INTO places (job, sent, kind, name, at_vault, at_folder, key_hash)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "seq",
                 params![self.id(), now(), kind, name, vault, parent, key_hash],
-            )?;
-            Ok(db.last_insert_rowid())
+            )
         })?;
         crash::point("after place intent");
         Ok(number)
@@ -100,7 +100,7 @@ impl Job {
                    WHERE job = ?1 AND vault IS NULL AND name IS NOT NULL ORDER BY seq";
         self.read(sql, |row| {
             let name = row.get(2)?;
-            let what = match row.get::<_, Option<String>>(3)? {
+            let what = match row.get::<Option<String>>(3)? {
                 Some(vault) => Intended::Folder { name, vault, parent: row.get(4)? },
                 None => Intended::Vault { name, key_hash: row.get(5)? },
             };
@@ -111,7 +111,7 @@ impl Job {
     /// Where the job sent records to; `None` where that was not written down, as older versions did not do it.
     pub(crate) fn written_to(&self) -> Result<Option<Vec<WrittenTo>>> {
         let places = self.read("SELECT vault, folder FROM written_to WHERE job = ?1", |row| {
-            let folder = row.get::<_, String>(1)?;
+            let folder = row.get::<String>(1)?;
             Ok(WrittenTo { vault: row.get(0)?, folder: Some(folder).filter(|folder| !folder.is_empty()) })
         })?;
         if places.is_empty()

@@ -4,7 +4,7 @@ use crate::engine::crash;
 use crate::engine::journal::jobs::Job;
 use crate::engine::journal::now;
 use crate::error::Result;
-use rusqlite::params;
+use keyferry_sql::ToSql;
 
 /// What came of a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,14 +28,10 @@ impl Job {
         crash::point("before removal intent");
         let sent = now();
         let numbers = self.change(|db| {
-            let mut insert =
-                db.prepare_cached("INSERT INTO removals (job, sent, item) VALUES (?1, ?2, ?3)")?;
-            let mut numbers = Vec::with_capacity(items.len());
-            for item in items {
-                insert.execute(params![self.id(), sent, item])?;
-                numbers.push(db.last_insert_rowid());
-            }
-            Ok(numbers)
+            let job = self.id();
+            let rows: Vec<[&dyn ToSql; 3]> =
+                items.iter().map(|item| [&job as _, &sent as _, item as _]).collect();
+            db.insert_each("INSERT INTO removals (job, sent, item) VALUES (?1, ?2, ?3)", "seq", &rows)
         })?;
         crash::point("after removal intent");
         Ok(numbers)
@@ -48,15 +44,14 @@ impl Job {
         }
         crash::point("before removal outcome");
         self.change(|db| {
-            let mut update =
-                db.prepare_cached("UPDATE removals SET gone = ?2, bin = ?3, open = 0 WHERE seq = ?1")?;
-            outcomes.iter().try_for_each(|(number, outcome)| {
-                let (gone, bin) = match outcome {
-                    Removed::ByJob(bin) => (true, bin.as_deref()),
-                    Removed::Not => (false, None),
-                };
-                update.execute(params![number, gone, bin]).map(drop)
-            })
+            let settled = outcomes.iter().map(|(number, outcome)| match outcome {
+                Removed::ByJob(bin) => (number, true, bin.as_deref()),
+                Removed::Not => (number, false, None),
+            });
+            let settled: Vec<_> = settled.collect();
+            let rows: Vec<[&dyn ToSql; 3]> =
+                settled.iter().map(|(number, gone, bin)| [number as _, gone as _, bin as _]).collect();
+            db.execute_each("UPDATE removals SET gone = ?2, bin = ?3, open = 0 WHERE seq = ?1", &rows)
         })?;
         crash::point("after removal outcome");
         Ok(())

@@ -8,7 +8,7 @@ use crate::engine::crash;
 use crate::engine::journal::{Job, now};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
-use rusqlite::params;
+use keyferry_sql::params;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -80,12 +80,12 @@ impl Job {
         });
         let sealed = sealed.transpose()?;
         let number = self.change(|db| {
-            db.execute(
+            db.insert(
                 "INSERT INTO rotations (job, item, record, target, login, secrets, sent)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+                "seq",
                 params![self.id(), item, record, target, login, sealed],
-            )?;
-            Ok(db.last_insert_rowid())
+            )
         })?;
         crash::point("after rotation intent");
         Ok(number)

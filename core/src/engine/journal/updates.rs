@@ -6,7 +6,7 @@ use crate::engine::journal::jobs::Job;
 use crate::engine::journal::now;
 use crate::error::{Error, ErrorKind, Result};
 use keyferry_api::item::{Item, ItemDraft};
-use rusqlite::params;
+use keyferry_sql::params;
 
 /// An item that a job overwrote.
 pub(crate) struct Updated {
@@ -25,11 +25,11 @@ impl Job {
         };
         let digest = self.key().map(|key| key.digest(&Content::after(before, draft)));
         let number = self.change(|db| {
-            db.execute(
+            db.insert(
                 "INSERT INTO updates (job, sent, item, before, print) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "seq",
                 params![self.id(), now(), before.id, sealed, digest],
-            )?;
-            Ok(db.last_insert_rowid())
+            )
         })?;
         crash::point("after intent");
         Ok(number)

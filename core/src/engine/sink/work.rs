@@ -34,11 +34,11 @@ pub struct Worked {
     pub taken_back: u64,
 }
 
-/// Works on a job until it comes to its end, or until `ended` says so. A chunk whose worker gives no sign of life for as long
-/// as `lease` is anybody's.
+/// Works on a job until it comes to its end, or until `ended` says so; on one that stopped, until none of its chunks is left.
+/// A chunk whose worker gives no sign of life for as long as `lease` is anybody's.
 ///
 /// # Errors
-/// [`ErrorKind::Conflict`] where the job is not running.
+/// [`ErrorKind::Conflict`] where the job is not running, and nothing of it waits to be sent.
 pub async fn work(
     journal: &Journal,
     id: i64,
@@ -48,7 +48,9 @@ pub async fn work(
 ) -> Result<Worked> {
     let job = tokio::task::block_in_place(|| journal.reopen(id, &sink))?;
     let mut done = Worked::default();
-    if !at_work(&job, &sink).await? {
+    let mut running = at_work(&job, &sink).await?;
+    let mut stopped = !running && is_left(&job).await?;
+    if !running && !stopped {
         return Err(Error::new(ErrorKind::Conflict, format!("job {id} is not running"))
             .next_step(format!("keyferry resume {id} goes on with it; then others may work on it")));
     }
@@ -59,11 +61,16 @@ pub async fn work(
         let claim = worker.board(|worker| worker.job.claim(&worker.name, worker.lease)).await?;
         match claim {
             Some(claim) => worker.send(claim, &mut done).await?,
+            // Those that another has may be left to us yet.
+            None if stopped && !is_left(&worker.job).await? => break,
             None => tokio::time::sleep(IDLE).await,
         }
         if looked.elapsed() >= LOOK {
             looked = Instant::now();
-            if !at_work(&worker.job, &sink).await? {
+            running = at_work(&worker.job, &sink).await?;
+            // Whoever resumes it ends it as well.
+            stopped &= !running;
+            if !running && !stopped {
                 break;
             }
         }
@@ -75,6 +82,12 @@ pub async fn work(
 async fn at_work(job: &Job, sink: &Environment) -> Result<bool> {
     let (job, place) = (job.clone(), sink.place().to_owned());
     blocking(move || Ok(job.goes_on()? && job.journal().is_held(&place)?)).await?
+}
+
+/// Whether a job that stopped left chunks to be sent, which nobody has given up.
+async fn is_left(job: &Job) -> Result<bool> {
+    let board = job.clone();
+    blocking(move || Ok(board.journal().job(board.id())?.state.can_be_resumed() && board.is_left()?)).await?
 }
 
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use crate::engine::journal::Journal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
 use data_encoding::BASE64;
-use rusqlite::{OptionalExtension as _, params};
+use keyferry_sql::{Optional as _, ToSql, params};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -74,6 +74,9 @@ impl MaxDelete {
     }
 }
 
+/// So many rows are written at once.
+const TOGETHER: usize = 500;
+
 /// The records that one sync brought last.
 #[derive(Clone)]
 pub struct Base {
@@ -111,7 +114,7 @@ impl Base {
             .query_row(
                 "SELECT id, generation, digest_key, held_of FROM syncs WHERE pair = ?1",
                 [between],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get::<_, Option<i64>>(3)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get::<String>(2)?, row.get::<Option<i64>>(3)?)),
             )
             .optional()
             .map_err(failed)?;
@@ -125,12 +128,9 @@ impl Base {
         } else {
             let wrapped = keychain.public().strong()?.wrap(&lasting)?;
             let db = journal.db();
-            db.execute(
-                "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)",
-                params![between, wrapped],
-            )
-            .map_err(failed)?;
-            (db.last_insert_rowid(), 0, lasting.clone(), None)
+            let insert = "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)";
+            let id = db.insert(insert, "id", params![between, wrapped]).map_err(failed)?;
+            (id, 0, lasting.clone(), None)
         };
         let held_of = held_of.and_then(|count| u64::try_from(count).ok());
         let users = (key == lasting).then_some(users);
@@ -183,43 +183,50 @@ impl Base {
     /// [`Base::commit`].
     pub(crate) fn note(&self, now: &mut DigestStore, past: &[RecordDigest]) -> Result<()> {
         let next = self.generation + 1;
-        let db = self.journal.db();
         let failed = |error| self.journal.failed(error);
-        let change = db.unchecked_transaction().map_err(failed)?;
+        let db = self.journal.writing().map_err(failed)?;
+        let change = db.started();
         // What a run left that ended early.
         change
             .execute("DELETE FROM synced WHERE sync = ?1 AND generation <> ?2", [self.id, self.generation])
             .map_err(failed)?;
-        let mut insert = change
-            .prepare(
-                "INSERT OR IGNORE INTO synced (sync, generation, identity, content) VALUES (?1, ?2, ?3, ?4)",
-            )
-            .map_err(failed)?;
-        now.visit(|digest| {
-            insert.execute(params![self.id, next, digest.identity, digest.content]).map_err(failed)?;
+        let insert = |noted: &mut Vec<(Short, Short)>| {
+            let rows: Vec<[&dyn ToSql; 4]> = noted
+                .iter()
+                .map(|(identity, content)| [&self.id as _, &next as _, identity as _, content as _])
+                .collect();
+            let insert = "INSERT INTO synced (sync, generation, identity, content) VALUES (?1, ?2, ?3, ?4)
+                          ON CONFLICT DO NOTHING";
+            change.execute_each(insert, &rows).map_err(failed)?;
+            noted.clear();
             Ok(())
+        };
+        let mut noted = Vec::with_capacity(TOGETHER);
+        now.visit(|digest| {
+            noted.push((digest.identity, digest.content));
+            if noted.len() == TOGETHER { insert(&mut noted) } else { Ok(()) }
         })?;
-        drop(insert);
-        let mut keep = change
-            .prepare(
-                "INSERT OR IGNORE INTO synced (sync, generation, identity, content)
-                 SELECT sync, ?3, identity, content FROM synced
-                 WHERE sync = ?1 AND generation = ?2 AND identity = ?4",
-            )
-            .map_err(failed)?;
-        for digest in past {
-            keep.execute(params![self.id, self.generation, next, digest.identity]).map_err(failed)?;
+        insert(&mut noted)?;
+        let keep = "INSERT INTO synced (sync, generation, identity, content)
+                    SELECT sync, CAST(?3 AS BIGINT), identity, content FROM synced
+                    WHERE sync = ?1 AND generation = ?2 AND identity = ?4
+                    ON CONFLICT DO NOTHING";
+        for past in past.chunks(TOGETHER) {
+            let rows: Vec<[&dyn ToSql; 4]> = past
+                .iter()
+                .map(|digest| [&self.id as _, &self.generation as _, &next as _, &digest.identity as _])
+                .collect();
+            change.execute_each(keep, &rows).map_err(failed)?;
         }
-        drop(keep);
         change.commit().map_err(failed)
     }
 
     /// Makes what was noted what the next sync compares with; `held_of` as a sync that may remove leaves it.
     pub(crate) fn commit(&self, held_of: Option<u64>) -> Result<()> {
         let held_of = held_of.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
-        let db = self.journal.db();
         let run = || {
-            let change = db.unchecked_transaction()?;
+            let db = self.journal.writing()?;
+            let change = db.started();
             let next = self.generation + 1;
             change.execute(
                 "UPDATE syncs SET generation = ?2, held_of = ?3 WHERE id = ?1",
