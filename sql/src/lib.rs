@@ -200,7 +200,8 @@ impl Connection {
             }
             Database::Postgres(session) => {
                 let found = session.query_each(&session.prepare(sql)?, rows)?;
-                let first = |rows: &Vec<_>| rows.first().map(|row| read(&Row(Columns::Postgres(row)))).transpose();
+                let first =
+                    |rows: &Vec<_>| rows.first().map(|row| read(&Row(Columns::Postgres(row)))).transpose();
                 found.iter().map(first).collect()
             }
         }

@@ -136,7 +136,13 @@ pub const ALL: &[(&str, Examples)] = &[
         ],
     ),
     ("jobs", &[("The last jobs, for a program", "keyferry jobs --json")]),
-    ("work", &[("Lend a hand from another terminal", "keyferry work 3")]),
+    (
+        "work",
+        &[
+            ("Lend a hand from another terminal", "keyferry work 3"),
+            ("From another machine", "keyferry work 3 --journal postgres://keyferry@db.example/jobs"),
+        ],
+    ),
     ("resume", &[("Go on with what stopped last", "keyferry resume last")]),
     ("undo", &[("Take back the last job", "keyferry undo last")]),
     ("ls", &[("The vaults", "keyferry ls prod:"), ("One folder", "keyferry ls prod:Infra/db")]),

@@ -70,9 +70,16 @@ pub struct Global {
     /// The config file [default: keyferry/config.toml in the platform's config folder]
     #[arg(long, global = true, env = "KEYFERRY_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The journal of jobs, or postgres://USER@HOST:PORT/DATABASE for workers of several machines [default:
-    /// keyferry/journal.db in the platform's state folder]
-    #[arg(long, global = true, env = "KEYFERRY_JOURNAL", value_name = "FILE")]
+    /// The journal of jobs.
+    #[arg(
+        long,
+        global = true,
+        env = "KEYFERRY_JOURNAL",
+        value_name = "FILE",
+        help = "The journal of jobs: a file, or postgres://USER@HOST:PORT/DATABASE, whose password comes from \
+                KEYFERRY_JOURNAL_PASSWORD, KEYFERRY_JOURNAL_PASSWORD_FILE or PGPASSFILE [default: keyferry/journal.db in \
+                the platform's state folder]"
+    )]
     pub journal: Option<PathBuf>,
     /// How long one request may take
     #[arg(long, global = true, value_name = "SECONDS", default_value = "120", value_parser = number::within(1..=3600_u64))]
@@ -200,7 +207,7 @@ pub enum Command {
     },
     /// Go on with a job where it stopped
     Resume(OneJob),
-    /// Send what a transfer with --workers has read, beside it; from the same journal
+    /// Send what a transfer with --workers has read, beside it or after it stopped; on any machine with the same journal
     Work(Work),
     /// Take back what a job created or overwrote, sparing what was edited since
     Undo(OneJob),

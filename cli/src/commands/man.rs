@@ -16,7 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "keyferry/journal.db",
-        "in its state folder (KEYFERRY_JOURNAL, --journal): jobs, and keys that were seen first",
+        "in its state folder, unless KEYFERRY_JOURNAL or --journal names another file or a PostgreSQL database: jobs, and keys that were seen first",
     ),
 ];
 

@@ -146,7 +146,12 @@ class Undone:
 
 def default_journal() -> Path:
     """The journal of the command line, so that ``keyferry jobs`` and ``keyferry undo`` know these jobs too."""
-    return Path(os.environ.get("KEYFERRY_JOURNAL") or _native.default_journal())
+    return Path(_journal_place(None))
+
+
+def _journal_place(journal: str | os.PathLike[str] | None) -> str:
+    """A file, or a database's address, which is no path: its slashes stay as they are."""
+    return os.fspath(journal or os.environ.get("KEYFERRY_JOURNAL") or _native.default_journal())
 
 
 Source = Union[Location, Sequence[Union[str, "os.PathLike[str]"]]]
@@ -294,7 +299,8 @@ def migrate(
         match_codes: one-time codes of an authenticator's file go into the records of the sink that they belong to, by issuer and
             account; those that fit none, or several, are records of their own, and the report names them.
         gpg: ``gpg`` opens the entries of a store of pass, with its own keyring and agent.
-        journal: default: the command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
+        journal: a file, or ``postgres://USER@HOST:PORT/DATABASE`` with its password in ``KEYFERRY_JOURNAL_PASSWORD``. Default: the
+            command line's, so that ``keyferry jobs`` and ``undo`` know this job too.
         resume: the number of a job to go on with; the error of a job that stopped names it.
         progress: see :data:`Progress`. ``stop``: ends the job cleanly once it is set.
 
@@ -330,7 +336,7 @@ def migrate(
         _place(source),
         _place(sink),
         _words(_kind(source, sink), source, sink),
-        Path(journal) if journal else default_journal(),
+        _journal_place(journal),
         resume,
         progress,
         stop,
@@ -483,7 +489,7 @@ def sync(
         _place(source),
         _place(sink),
         _words("sync", source, sink),
-        Path(journal) if journal else default_journal(),
+        _journal_place(journal),
         delete,
         None if max_delete is None else str(max_delete),
         progress,
@@ -506,7 +512,7 @@ def undo(
     place = _place(environment)
     if not isinstance(place, tuple):
         raise errors.UsageError("a job is undone in an environment, not in a file")
-    text = _native.undo(job, place[0], Path(journal) if journal else default_journal(), progress, stop)
+    text = _native.undo(job, place[0], _journal_place(journal), progress, stop)
     return Undone(**json.loads(text))
 
 

@@ -71,7 +71,7 @@ fn jobs_on_a_database_are_resumed_taken_back_and_hold_no_secret() {
     );
     let doctor = run(&["doctor"]).succeeds().stdout();
     assert!(doctor.contains("not at their end: 1") && doctor.contains("postgres://"), "{doctor}");
-    run(&["resume"]).succeeds();
+    run(&["resume", "last"]).succeeds();
     run(&["verify", "--exact", people, "embedded:a"]).succeeds();
     let jobs = run(&["--json", "jobs"]).succeeds().json();
     assert_eq!((&jobs[0]["state"], &jobs[0]["created"]), (&"done".into(), &2.into()));
@@ -193,7 +193,10 @@ fn another_machine_sends_what_a_job_that_stopped_has_left() {
     }
     main.kill().unwrap();
     main.wait().unwrap();
-    assert_eq!(state(&scene, &target).as_deref(), Some("stopped"));
+    // The server needs a moment to see that nobody is there any more.
+    while state(&scene, &target).as_deref() != Some("stopped") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let left = count("SELECT count(*) FROM chunks WHERE state = 0");
     // The folder in which the job began is on its machine alone.
     let folder = target.tell("SELECT folder FROM jobs WHERE id = 1");
@@ -212,12 +215,43 @@ fn another_machine_sends_what_a_job_that_stopped_has_left() {
     assert_eq!(undone.succeeds().json()["removed"], 1500);
 }
 
+#[test]
+fn who_loses_the_session_that_holds_the_sink_sends_no_more_and_is_resumed() {
+    let Some(target) = Target::postgres() else { return };
+    let scene = Scene::new();
+    write_jsonl(&lifelike(1000, 5), &scene.path("people.jsonl"));
+    let served = Served::new(&scene, "a", "on");
+    let slow =
+        |asked: &Asked| asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(500)));
+    let proxy = Proxy::new(&served.url, Box::new(slow));
+    let words = ["--timeout", "2", "import", "people.jsonl", &proxy.url];
+    let mut main = started(&served, &scene, &target, &words, "log");
+    while target.tell("SELECT count(*) FROM pg_class WHERE relname = 'creations'").trim() == "0"
+        || target.tell("SELECT count(*) FROM creations").trim() == "0"
+    {
+        assert!(main.try_wait().unwrap().is_none(), "{}", scene.read("log"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    target.tell("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'keyferry'");
+    assert_eq!(main.wait().unwrap().code(), Some(1));
+    let log = scene.read("log");
+    assert!(log.contains("PostgreSQL is out of reach") && log.contains("keyferry resume 1"), "{log}");
+    assert_eq!(state(&scene, &target).as_deref(), Some("stopped"));
+    scene.finish(with(served.command(&scene, &["resume", "1"]), &target)).succeeds();
+    let compared = scene.run(&["--json", "verify", "--exact", "people.jsonl", "embedded:a"]);
+    assert_eq!(compared.succeeds().json()["verified"], 1000);
+    let job = &run(&scene, &target, &["--json", "jobs"]).succeeds().json()[0];
+    assert_eq!((&job["created"], &job["open"]), (&1000.into(), &0.into()), "{job}");
+}
+
 /// What the game may do, and how often.
 struct Rules {
     records: usize,
     kills: usize,
     /// Of the process that reads, plans and proves.
     ends: usize,
+    /// Of sessions at the database, whosever.
+    cuts: usize,
 }
 
 /// `migrate` and three times `work`, each in a folder of its own.
@@ -256,7 +290,7 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
     };
     let help = |scene: &Scene| started(&served, scene, target, &["work", &number], "log");
     let mut helpers: Vec<Child> = elsewhere.iter().map(&help).collect();
-    let (mut kills, mut stops, mut ends) = (0, 0, 0);
+    let (mut kills, mut stops, mut ends, mut cuts) = (0, 0, 0, 0);
     let mut asleep: Vec<(u32, Instant)> = Vec::new();
     loop {
         let limit = Duration::from_secs(if long() { 900 } else { 280 });
@@ -299,6 +333,12 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
                 main.wait().unwrap();
                 ends += 1;
             }
+            7 if cuts < rules.cuts => {
+                let any = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                           WHERE application_name = 'keyferry' ORDER BY random() LIMIT 1";
+                target.tell(any);
+                cuts += 1;
+            }
             _ => {}
         }
         std::thread::sleep(Duration::from_millis(rng.u64(20..120)));
@@ -311,7 +351,7 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
         helper.wait().unwrap();
     }
     let story = format!(
-        "SEED={seed} {kills} kills, {stops} stops, {ends} ends\n{}\n{}",
+        "SEED={seed} {kills} kills, {stops} stops, {ends} ends, {cuts} cuts\n{}\n{}",
         scene.read("log"),
         elsewhere.iter().map(|scene| scene.read("log")).collect::<Vec<_>>().join("\n")
     );
@@ -322,7 +362,7 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
     let job = &run(&scene, target, &["--json", "jobs"]).succeeds().json()[0];
     assert_eq!((&job["state"], &job["open"]), (&"done".into(), &0.into()), "{story} {job}");
     // What a worker of a run that was ended sent after the next one had looked is there once, and not known to be the job's.
-    if ends > 0 {
+    if ends > 0 || cuts > 0 {
         return;
     }
     assert_eq!(job["created"], rules.records, "{story} {job}");
@@ -333,10 +373,10 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
 #[test]
 fn four_processes_that_share_a_database_bring_everything_once() {
     let Some(target) = Target::postgres() else { return };
-    let (records, kills) = if long() { (20_000, 100) } else { (2000, 6) };
+    let (records, kills) = if long() { (20_000, 100) } else { (1500, 6) };
     for seed in seeds(1).into_iter().take(3) {
-        for ends in if long() { vec![0, 2] } else { vec![0] } {
-            disturbed(&target, seed, &Rules { records, kills, ends });
+        for (ends, cuts) in if long() { vec![(0, 0), (2, 10)] } else { vec![(0, 0)] } {
+            disturbed(&target, seed, &Rules { records, kills, ends, cuts });
         }
     }
 }

@@ -5,11 +5,10 @@
 use crate::client::OnceKey;
 use crate::engine::crash;
 use crate::engine::journal::jobs::{Job, State};
-use crate::engine::journal::now;
 use crate::engine::journal::sealing::JobKey;
 use crate::error::{Error, ErrorKind, Result};
 use keyferry_api::item::ItemDraft;
-use keyferry_sql::{self as sql, Optional as _, ToSql, params};
+use keyferry_sql::{self as sql, Connection, Optional as _, ToSql, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
@@ -51,6 +50,29 @@ pub(crate) struct Claim {
     /// How often it was taken: more than once, and somebody else may have sent it.
     pub fence: i64,
     pub parcel: Parcel,
+}
+
+impl Claim {
+    /// As what the worker has it.
+    pub(crate) fn held(&self) -> Held {
+        Held { chunk: self.chunk, fence: self.fence }
+    }
+}
+
+/// A chunk that a worker has: whose outcome counts until another takes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Held {
+    pub chunk: i64,
+    pub fence: i64,
+}
+
+impl Held {
+    /// Whether that is still so; until the transaction ends nobody else takes it.
+    pub(super) fn counts(self, db: &Connection) -> sql::Result<bool> {
+        let still =
+            format!("UPDATE chunks SET fence = fence WHERE id = ?1 AND fence = ?2 AND state = {TO_BE_SENT}");
+        Ok(db.execute(&still, [self.chunk, self.fence])? == 1)
+    }
 }
 
 /// What came of one record.
@@ -215,22 +237,20 @@ impl Board for Job {
 
     fn give_up(&self) -> Result<()> {
         self.change(|db| {
+            // Chunks before their records, as whoever settles one takes them.
+            let give_up = format!(
+                "UPDATE chunks SET state = {GIVEN_UP}, sealed = NULL, fence = fence + 1
+                 WHERE job = ?1 AND state = {TO_BE_SENT}"
+            );
+            db.execute(&give_up, [self.id()])?;
             // Whoever took one may be sending it at this moment.
-            db.execute(
-                &format!(
-                    "UPDATE creations SET sent = ?2 WHERE job = ?1 AND open = 1 AND EXISTS
-                       (SELECT 1 FROM chunks WHERE job = ?1 AND state = {TO_BE_SENT} AND until IS NOT NULL)"
-                ),
-                [self.id(), now()],
-            )?;
-            db.execute(
-                &format!(
-                    "UPDATE chunks SET state = {GIVEN_UP}, sealed = NULL, until = NULL, fence = fence + 1
-                     WHERE job = ?1 AND state = {TO_BE_SENT}"
-                ),
-                [self.id()],
-            )
-            .map(drop)
+            let may_be_sent = format!(
+                "UPDATE creations SET sent = ?2 WHERE job = ?1 AND open = 1 AND EXISTS
+                   (SELECT 1 FROM chunks WHERE job = ?1 AND state = {GIVEN_UP} AND until IS NOT NULL)"
+            );
+            db.execute(&may_be_sent, [self.id(), self.now()])?;
+            let told = format!("UPDATE chunks SET until = NULL WHERE job = ?1 AND state = {GIVEN_UP}");
+            db.execute(&told, [self.id()]).map(drop)
         })
     }
 

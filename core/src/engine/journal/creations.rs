@@ -1,9 +1,10 @@
 //! The table `creations`: each record that is sent, before and after its answer.
 
 use crate::engine::crash;
+use crate::engine::journal::chunks::Held;
 use crate::engine::journal::content::Content;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::{now, parts};
+use crate::engine::journal::parts;
 use crate::error::Result;
 use keyferry_api::item::ItemDraft;
 use keyferry_sql::{self as sql, Connection, ToSql, params};
@@ -36,7 +37,7 @@ impl Job {
 
     /// Writes down what records will be known by; their numbers.
     pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> sql::Result<Vec<i64>> {
-        let sent = now();
+        let sent = self.now();
         let job = self.id();
         let mut places: Vec<(&str, &str)> = Vec::new();
         let mut known = Vec::with_capacity(drafts.len());
@@ -113,13 +114,20 @@ impl Job {
         Ok(own)
     }
 
-    /// Before records are sent once more.
-    pub(crate) fn intend_again(&self, numbers: &[i64]) -> Result<()> {
-        let sent = now();
+    /// Before records are sent once more. False, and nothing written down, where a worker has lost their chunk meanwhile: what
+    /// it sends would be settled by nobody.
+    pub(crate) fn intend_again(&self, numbers: &[i64], held: Option<Held>) -> Result<bool> {
+        let sent = self.now();
         let rows: Vec<[&dyn ToSql; 2]> = numbers.iter().map(|number| [number as _, &sent as _]).collect();
         // What another worker has settled meanwhile stays so.
         let again = "UPDATE creations SET sent = ?2, open = 1 WHERE seq = ?1 AND item IS NULL";
-        self.change(|db| db.execute_each(again, &rows)).map(drop)
+        self.change(|db| {
+            let counts = held.map_or(Ok(true), |held| held.counts(db))?;
+            if counts {
+                db.execute_each(again, &rows)?;
+            }
+            Ok(counts)
+        })
     }
 
     /// Whether something was sent of which nothing was seen to come.

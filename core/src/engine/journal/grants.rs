@@ -2,7 +2,6 @@
 
 use crate::engine::crash;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::now;
 use crate::error::Result;
 use keyferry_sql::params;
 
@@ -76,7 +75,7 @@ impl Job {
             db.insert(
                 "INSERT INTO grants (job, sent, kind, target, holder, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                 "seq",
-                params![self.id(), now(), kind.word(), target, holder, role],
+                params![self.id(), self.now(), kind.word(), target, holder, role],
             )
         })?;
         crash::point("after grant intent");

@@ -507,6 +507,11 @@ impl Job {
         self.request_timeout
     }
 
+    /// Unix seconds, by the clock that all go by who share the journal.
+    pub(crate) fn now(&self) -> i64 {
+        self.journal.now()
+    }
+
     /// What it seals with; `None` where the user has no keys.
     pub(crate) fn key(&self) -> Option<&JobKey> {
         self.key.as_deref()

@@ -36,7 +36,7 @@ mod sealing;
 mod server;
 mod updates;
 
-pub(crate) use chunks::{Board, Claim, Outcome};
+pub(crate) use chunks::{Board, Claim, Held, Outcome};
 pub(crate) use content::Content;
 pub(crate) use creations::wrapped_key_hash;
 pub(crate) use grants::{GrantKind, GrantMade};
@@ -174,6 +174,11 @@ impl Journal {
         run().map_err(|error| self.failed(error))
     }
 
+    /// Unix seconds; on a server by its clock, since those of several machines differ.
+    fn now(&self) -> i64 {
+        now() + self.server.as_ref().map_or(0, |server| server.ahead())
+    }
+
     pub(crate) fn failed(&self, error: DatabaseError) -> Error {
         broken(&self.path, error)
     }
@@ -289,8 +294,8 @@ fn broken(path: &Path, error: DatabaseError) -> Error {
 /// How variables begin that hold a password to a journal on a server.
 const PASSWORD: &str = "KEYFERRY_JOURNAL";
 
-/// Unix seconds.
-pub(crate) fn now() -> i64 {
+/// Unix seconds, by this machine's clock.
+fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

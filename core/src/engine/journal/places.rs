@@ -3,7 +3,6 @@
 use crate::engine::crash;
 use crate::engine::environment::is_encrypted;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::now;
 use crate::error::Result;
 use keyferry_api::folder::Folder;
 use keyferry_api::vault::Vault;
@@ -67,7 +66,7 @@ impl Job {
                 "INSERT INTO places (job, sent, kind, name, at_vault, at_folder, key_hash)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 "seq",
-                params![self.id(), now(), kind, name, vault, parent, key_hash],
+                params![self.id(), self.now(), kind, name, vault, parent, key_hash],
             )
         })?;
         crash::point("after place intent");

@@ -2,7 +2,6 @@
 
 use crate::engine::crash;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::now;
 use crate::error::Result;
 use keyferry_sql::ToSql;
 
@@ -26,7 +25,7 @@ impl Job {
     /// Before items are moved to the bin. Answers the numbers of these intents.
     pub(crate) fn intend_removals(&self, items: &[String]) -> Result<Vec<i64>> {
         crash::point("before removal intent");
-        let sent = now();
+        let sent = self.now();
         let numbers = self.change(|db| {
             let job = self.id();
             let rows: Vec<[&dyn ToSql; 3]> =

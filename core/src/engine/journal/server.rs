@@ -3,6 +3,7 @@
 //! Whoever holds a sink does so by a lock of the very session through which they write: it ends with their process, however
 //! that ends, and where the session is lost, nothing more of theirs is written, so that no request leaves any more.
 
+use super::now;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
 use keyferry_sql::{Address, AddressError, Connection, DatabaseError, Optional as _};
@@ -21,6 +22,8 @@ pub(super) struct Server {
     address: Address,
     /// The sinks that this session holds.
     held: Mutex<HashSet<i64>>,
+    /// How many seconds the server's clock is ahead of this machine's.
+    ahead: i64,
 }
 
 impl Server {
@@ -32,7 +35,14 @@ impl Server {
             let why = format!("the database keeps texts as {encoding}: make one with ENCODING 'UTF8'");
             return Err(DatabaseError::unfit(why));
         }
-        Ok((Self { address: address.clone(), held: Mutex::default() }, db))
+        let clock = format!("SELECT {}", db.dialect().milliseconds());
+        let clock: i64 = db.query_row(&clock, [], |row| row.get(0))?;
+        let ahead = clock / 1000 - now();
+        Ok((Self { address: address.clone(), held: Mutex::default(), ahead }, db))
+    }
+
+    pub fn ahead(&self) -> i64 {
+        self.ahead
     }
 
     fn held(&self) -> MutexGuard<'_, HashSet<i64>> {

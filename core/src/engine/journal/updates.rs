@@ -3,7 +3,6 @@
 use crate::engine::crash;
 use crate::engine::journal::content::Content;
 use crate::engine::journal::jobs::Job;
-use crate::engine::journal::now;
 use crate::error::{Error, ErrorKind, Result};
 use keyferry_api::item::{Item, ItemDraft};
 use keyferry_sql::params;
@@ -28,7 +27,7 @@ impl Job {
             db.insert(
                 "INSERT INTO updates (job, sent, item, before, print) VALUES (?1, ?2, ?3, ?4, ?5)",
                 "seq",
-                params![self.id(), now(), before.id, sealed, digest],
+                params![self.id(), self.now(), before.id, sealed, digest],
             )
         })?;
         crash::point("after intent");

@@ -102,7 +102,7 @@ pub(crate) async fn earlier_run(
     // Whoever still works for the earlier run sends no more of it.
     let last = tokio::task::block_in_place(|| job.give_up().and_then(|()| job.last_open()))?;
     let Some(sent) = last else { return Ok(0) };
-    wait(sent, job.request_timeout(), progress).await?;
+    wait(job.now() - sent, job.request_timeout(), progress).await?;
     removals(job, environment).await?;
     let (known, mut open) =
         tokio::task::block_in_place(|| Ok::<_, Error>((job.created_ids()?, job.open_creations()?)))?;
@@ -190,10 +190,10 @@ pub(crate) async fn remove_doubles(
     Ok(removed)
 }
 
-/// Waits until a request sent at `sent` (Unix seconds) can have no effect any more.
-async fn wait(sent: i64, timeout: Duration, progress: &dyn Progress) -> Result<()> {
+/// Waits until a request sent so many seconds ago can have no effect any more.
+async fn wait(since: i64, timeout: Duration, progress: &dyn Progress) -> Result<()> {
     // A clock that went backwards says nothing: then the whole time is waited.
-    let since = u64::try_from(journal::now() - sent).map_or(Duration::ZERO, Duration::from_secs);
+    let since = u64::try_from(since).map_or(Duration::ZERO, Duration::from_secs);
     let mut left = timeout.saturating_sub(since);
     if !left.is_zero() {
         progress.note(&format!(

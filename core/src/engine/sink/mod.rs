@@ -14,7 +14,7 @@ use crate::engine::compare::digest::{Digester, RecordDigest};
 use crate::engine::crash;
 use crate::engine::environment::scope::{Scope, Spots};
 use crate::engine::environment::{Environment, blocking, contradicted, paths};
-use crate::engine::journal::{Board as _, Intended, Job, wrapped_key_hash};
+use crate::engine::journal::{Board as _, Held, Intended, Job, wrapped_key_hash};
 use crate::engine::names;
 use crate::engine::options::Options;
 use crate::engine::recipients::{self, Recipient};
@@ -430,11 +430,11 @@ impl Writer {
                     Ok((drafts, numbers.unwrap_or_default()))
                 })
                 .await?;
-            let results = self.deliver(&drafts, &keys, &numbers, false).await?;
+            let results = self.deliver(&drafts, &keys, &numbers, None).await?;
             (drafts, numbers, results)
         };
         self.another_identity(&drafts, identities, &mut keys, &numbers, &mut results).await?;
-        self.settle_open(&drafts, &keys, &numbers, &mut results, Instant::now()).await?;
+        self.settle_open((&drafts, &keys, &numbers), None, &mut results, Instant::now()).await?;
         self.own_after_all(&mut results).await?;
         let outcomes: Vec<(i64, Option<String>)> = numbers
             .into_iter()
@@ -460,9 +460,10 @@ impl Writer {
         drafts: &[ItemDraft],
         keys: &[OnceKey],
         numbers: &[i64],
-        sent_before: bool,
+        held: Option<Held>,
     ) -> Result<Vec<Result<Made>>> {
         let sent = Instant::now();
+        let sent_before = held.is_some_and(|held| held.fence > 1);
         let mut results = if sent_before && keys.is_empty() {
             let open = || Err(Error::new(ErrorKind::Unanswered, "another worker may have sent it"));
             drafts.iter().map(|_| open()).collect()
@@ -471,7 +472,7 @@ impl Writer {
         };
         self.refuse_known(&mut results);
         crash::point("after request");
-        self.settle_open(drafts, keys, numbers, &mut results, sent).await?;
+        self.settle_open((drafts, keys, numbers), held, &mut results, sent).await?;
         Ok(results)
     }
 
@@ -493,9 +494,8 @@ impl Writer {
     /// Settles what was left open, and sends again what had no effect.
     async fn settle_open(
         &self,
-        drafts: &[ItemDraft],
-        keys: &[OnceKey],
-        numbers: &[i64],
+        (drafts, keys, numbers): (&[ItemDraft], &[OnceKey], &[i64]),
+        held: Option<Held>,
         results: &mut [Result<Made>],
         mut sent: Instant,
     ) -> Result<()> {
@@ -518,7 +518,11 @@ impl Writer {
             }
             tokio::time::sleep(Duration::from_secs(1 << round)).await;
             let again: Vec<i64> = lost.iter().filter_map(|index| numbers.get(*index)).copied().collect();
-            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
+            let goes = self.journal(move |job| job.map_or(Ok(true), |job| job.intend_again(&again, held)));
+            if !goes.await? {
+                // Whoever has the chunk now sends it, or has settled what was sent.
+                break;
+            }
             sent = Instant::now();
             self.send_again(drafts, keys, lost, results).await;
         }
@@ -575,7 +579,7 @@ impl Writer {
                 numbers[*index] = next;
             }
             let again: Vec<i64> = which.iter().filter_map(|index| sent.get(*index)).copied().collect();
-            self.journal(move |job| job.map_or(Ok(()), |job| job.intend_again(&again))).await?;
+            self.journal(move |job| job.map_or(Ok(true), |job| job.intend_again(&again, None))).await?;
             self.send_again(drafts, keys, which, results).await;
         }
     }

@@ -113,7 +113,8 @@ impl Worker {
         let parcel = &claim.parcel;
         worked.taken_over += u64::from(claim.fence > 1);
         let keeping = tokio::spawn(self.clone().keep(claim.clone()));
-        let sent = self.writer.deliver(&parcel.drafts, &parcel.keys, &parcel.numbers, claim.fence > 1).await;
+        let sent =
+            self.writer.deliver(&parcel.drafts, &parcel.keys, &parcel.numbers, Some(claim.held())).await;
         keeping.abort();
         let outcomes: Vec<Outcome> = sent?.into_iter().map(told).collect();
         let made = |outcome: &&Outcome| matches!(outcome, Outcome::New(_));
