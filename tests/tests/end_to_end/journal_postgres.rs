@@ -254,15 +254,9 @@ struct Rules {
     cuts: usize,
 }
 
-/// `migrate` and three times `work`, each in a folder of its own.
-fn disturbed(target: &Target, seed: u64, rules: &Rules) {
-    let mut rng = Rng::with_seed(seed);
-    let scene = Scene::with_environments(&["b"]);
-    let elsewhere: Vec<Scene> = (0..3).map(|_| Scene::new()).collect();
-    write_jsonl(&lifelike(rules.records, seed), &scene.path("people.jsonl"));
-    scene.run(&["import", "people.jsonl", "embedded:b"]).succeeds();
-    let served = Served::new(&scene, "a", "on");
-    let mut faults = Rng::with_seed(seed + 1000);
+/// A way to a server that answers late, and sometimes not at all.
+fn troubled(url: &str, seed: u64) -> Proxy {
+    let mut faults = Rng::with_seed(seed);
     let plan = move |asked: &Asked| {
         let slow = asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(50)));
         let broken = asked.path.ends_with("/batch") && faults.u8(0..25) == 0;
@@ -276,7 +270,18 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
             _ => Fault::GatewayAfter(502),
         })
     };
-    let proxy = Proxy::new(&served.url, Box::new(plan));
+    Proxy::new(url, Box::new(plan))
+}
+
+/// `migrate` and three times `work`, each in a folder of its own.
+fn disturbed(target: &Target, seed: u64, rules: &Rules) {
+    let mut rng = Rng::with_seed(seed);
+    let scene = Scene::with_environments(&["b"]);
+    let elsewhere: Vec<Scene> = (0..3).map(|_| Scene::new()).collect();
+    write_jsonl(&lifelike(rules.records, seed), &scene.path("people.jsonl"));
+    scene.run(&["import", "people.jsonl", "embedded:b"]).succeeds();
+    let served = Served::new(&scene, "a", "on");
+    let proxy = troubled(&served.url, seed + 1000);
     let migrate = ["--timeout", "1", "migrate", "embedded:b", &proxy.url, "--workers", "1", "--lease", "1"];
     let begun = Instant::now();
     let mut main = started(&served, &scene, target, &migrate, "log");
