@@ -288,7 +288,8 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
     let number = loop {
         let newest = run(&scene, target, &["--json", "jobs"]).succeeds().json();
         let newest = &newest[0];
-        if newest["state"] == "running" {
+        // One that wrote nothing yet would be none once its process is killed.
+        if newest["state"] == "running" && newest["chunks"].as_u64() > Some(0) {
             break newest["id"].to_string();
         }
         assert!(main.try_wait().unwrap().is_none(), "SEED={seed}\n{}", scene.read("log"));
