@@ -1,6 +1,6 @@
 //! A database as environments and journals call it, whichever it is: connections, statements and rows.
 //!
-//! SQL is written once, as both `SQLite` and PostgreSQL read it; what only one of them has is translated by [`dialect`].
+//! SQL is written once, as both `SQLite` and PostgreSQL read it; what only one of them has is translated by `dialect`.
 //! Numbers and truths are `BIGINT` in both, times are Unix seconds, texts are compared byte by byte. Values are told in
 //! `SQLite`'s words ([`ToSql`], [`FromSql`]): its bindings pass straight through.
 //!
