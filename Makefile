@@ -37,7 +37,10 @@ demo: ## the main job on two embedded environments
 	$(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
 
 test: ## everything, and the seconds that each step took
-	MAKE=$(MAKE) tests/steps.sh test-rust lint test-official test-go test-py test-c --beside environments test-wasm
+	MAKE=$(MAKE) tests/steps.sh build --beside environments test-wasm -- test-rust --beside test-c .venv-wheel/ready -- lint test-official test-go test-py
+
+build: ## what the tests run, compiled and linted
+	$(BUILD)
 
 environments: .cache/bin/cargo-deny .venv/ready .venv-py/ready .venv-wheel/bin/pip ## what the tests take that is not compiled from here
 
@@ -79,6 +82,10 @@ $(VAULT_SERVER): tests/vault-server/main.go tests/vault-server/go.mod tests/vaul
 test-vault: $(VAULT_SERVER) ## live import from a real server of HashiCorp Vault; not part of `make test`, which has its answers recorded
 	$(BUILD)
 	KEYFERRY_VAULT_SERVER=$(abspath $(VAULT_SERVER)) $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kv:: --nocapture
+
+test-deployment: ## docs/deployment.md done by a real PostgreSQL: two servers, a synchronous standby, failover, backup and restore
+	$(BUILD)
+	tests/deployment.sh $(TARGET)/debug/keyferry
 
 record-official: .venv/ready ## the official command's answers to the drop-in's tests anew: `git diff` shows what changed
 	$(BUILD)

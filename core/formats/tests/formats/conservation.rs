@@ -916,8 +916,11 @@ fn no_error_and_no_remark_shows_a_value() {
             ReadOptions { extra_columns: keyferry_formats::ExtraColumns::Fail, ..options() },
         ];
         let check = |how: &str, words: &str| {
-            let shown = planted.places.keys().find(|token| words.contains(token.as_str()));
-            assert_eq!(shown, None, "{how}: {words}");
+            // Most messages hold nothing that begins like a token.
+            let shown = words
+                .contains("zq")
+                .then(|| planted.places.keys().find(|token| words.contains(token.as_str())));
+            assert_eq!(shown.flatten(), None, "{how}: {words}");
         };
         for (how, bytes) in &broken {
             if let Err(error) = detect(bytes, Some("people.csv")) {
