@@ -433,8 +433,9 @@ kf_status kf_export(kf_job job,
 // - `map`: an object of CSV columns and the fields that they are;
 // - `more_files`: a list of files and folders that are read as one source with the one that was given;
 // - `rejects`: a file for a list of what could not be taken;
-// - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`
-//   know this job too.
+// - `journal`: the journal's file, or `postgres://USER@HOST:PORT/DATABASE` with its password in `KEYFERRY_JOURNAL_PASSWORD`;
+//   by default that of the command line, `KEYFERRY_JOURNAL` included, so that `keyferry jobs` and `keyferry undo` know this
+//   job too.
 //
 // `KF_LEFT_OUT` and `KF_DIFFERENT` are ends with a report; any other code but `KF_OK` has none. A job that stopped on
 // its way is named in `kf_last_error`; go on with `kf_resume`.

@@ -158,8 +158,9 @@ pub extern "C" fn kf_export(
 /// - `map`: an object of CSV columns and the fields that they are;
 /// - `more_files`: a list of files and folders that are read as one source with the one that was given;
 /// - `rejects`: a file for a list of what could not be taken;
-/// - `journal`: the journal's file; by default that of the command line, so that `keyferry jobs` and `keyferry undo`
-///   know this job too.
+/// - `journal`: the journal's file, or `postgres://USER@HOST:PORT/DATABASE` with its password in `KEYFERRY_JOURNAL_PASSWORD`;
+///   by default that of the command line, `KEYFERRY_JOURNAL` included, so that `keyferry jobs` and `keyferry undo` know this
+///   job too.
 ///
 /// `KF_LEFT_OUT` and `KF_DIFFERENT` are ends with a report; any other code but `KF_OK` has none. A job that stopped on
 /// its way is named in `kf_last_error`; go on with `kf_resume`.
@@ -243,7 +244,9 @@ fn transfer(
         let command = ["program".to_owned(), kind.to_owned(), word(&from), word(&to)];
         let report = run(&handle, async move |watched: &ProgressQueue| {
             let begin = resumed.map_or_else(|| Begin::now(&command), Begin::Again);
-            let journal = || Journal::open(&journal.map_or_else(Journal::default_path, Ok)?);
+            let named =
+                || std::env::var_os("KEYFERRY_JOURNAL").filter(|path| !path.is_empty()).map(PathBuf::from);
+            let journal = || Journal::open(&journal.or_else(named).map_or_else(Journal::default_path, Ok)?);
             let go_on = |number| format!("go on with kf_resume and the number {number}");
             job::run(journal, begin, &from, &to, &options, watched, go_on).await
         })?;
