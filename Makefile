@@ -32,9 +32,10 @@ setup: ## what tests need of the system
 	@[ -x /usr/sbin/sshd ] || (apt-get update -q && apt-get install -qy openssh-server)
 	@python3 -c 'import venv, ensurepip' || (apt-get update -q && apt-get install -qy python3-venv)
 
-# What takes long to compile and has no part in it is left out.
+# What takes long to compile and has no part in it is left out; what computes is optimised by itself (Cargo.toml), the rest
+# is compiled as quickly as can be.
 demo: ## the main job on two embedded environments
-	$(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 $(CARGO) run --locked -p keyferry-cli --no-default-features -- demo
 
 test: ## everything, and the seconds that each step took
 	MAKE=$(MAKE) tests/steps.sh build --beside environments test-wasm -- test-rust --beside test-c .venv-wheel/ready -- lint test-official test-go test-py
@@ -81,7 +82,7 @@ $(VAULT_SERVER): tests/vault-server/main.go tests/vault-server/go.mod tests/vaul
 
 test-vault: $(VAULT_SERVER) ## live import from a real server of HashiCorp Vault; not part of `make test`, which has its answers recorded
 	$(BUILD)
-	KEYFERRY_VAULT_SERVER=$(abspath $(VAULT_SERVER)) $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kv:: --nocapture
+	KEYFERRY_VAULT_SERVER=$(abspath $(VAULT_SERVER)) $(LINTING) $(CARGO) test --locked --workspace --test end_to_end -- kv:: --nocapture
 
 test-deployment: ## docs/deployment.md done by a real PostgreSQL: two servers, a synchronous standby, failover, backup and restore
 	$(BUILD)
@@ -212,8 +213,8 @@ lint: .cache/bin/cargo-deny ## formatting, and what may be linked; clippy and ru
 
 torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(LINTING) $(CARGO) test --locked -p keyferry-tests --test end_to_end -- kill:: faults:: hostile_table:: two_runs:: workers:: journal_postgres:: --test-threads 1
-	TORTURE=1 $(LINTING) $(CARGO) test --locked -p keyferry-formats --test formats -- archive::
+	TORTURE=40 $(LINTING) $(CARGO) test --locked --workspace --test end_to_end -- kill:: faults:: hostile_table:: two_runs:: workers:: journal_postgres:: --test-threads 1
+	TORTURE=1 $(LINTING) $(CARGO) test --locked --workspace --test formats -- archive::
 	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 
 FUZZ_SECONDS ?= 600
