@@ -14,7 +14,7 @@ use keyferry_core::crypto::{account, bulk, generate};
 use keyferry_core::engine::{Endpoint, Environment, Unlock};
 use keyferry_core::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_core::secret::SecretString;
-use std::fmt::Write as _;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,17 +63,28 @@ pub fn assert_opens(items: &[Item], records: &[(Record, Protection<'_>)], protec
 
 /// A CSV of so many rows and twelve columns.
 pub fn csv(rows: usize) -> String {
-    let mut text =
-        String::from("vault,folder,name,login,password,url,notes,tags,API key,port,region,owner\n");
+    let mut bytes = Vec::new();
+    write_csv(rows, &mut bytes).expect("memory takes everything");
+    String::from_utf8(bytes).expect("it is written as text")
+}
+
+/// The same, to wherever there is room for it.
+pub fn write_csv(rows: usize, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "vault,folder,name,login,password,url,notes,tags,API key,port,region,owner")?;
     for row in 0..rows {
         writeln!(
-            text,
+            out,
             "Vault {},Team {}/Service {},server-{row},user{},\"p,{row:x}\"\"w\",https://s{row}.example/x,\"note {row}\nsecond line\",\"prod,db\",k-{row:020},{},eu-{},owner{}",
-            row % 5, row % 40, row % 400, row % 977, row % 65_536, row % 4, row % 31
-        )
-        .expect("a string takes everything");
+            row % 5,
+            row % 40,
+            row % 400,
+            row % 977,
+            row % 65_536,
+            row % 4,
+            row % 31
+        )?;
     }
-    text
+    Ok(())
 }
 
 /// A new, empty environment in `folder`, in this process. Each answer is held back for `delay`, and

@@ -26,6 +26,7 @@ use keyferry_crypto::model::{Attachment, Custom, CustomKind, Entry, Record, Reco
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use keyferry_crypto::totp::Totp;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::io::Read;
 
 /// Whether it is an export of Bitwarden or Vaultwarden.
@@ -192,16 +193,22 @@ impl Reader {
     }
 
     /// The place that an identifier names, which is counted.
-    fn named(&mut self, id: Value, at: &str) -> Option<Vec<String>> {
+    fn named(&mut self, id: Value, at: impl FnOnce() -> String) -> Option<Vec<String>> {
         let leaves = id.leaves();
-        if leaves == 0 || matches!(id, Value::List(_) | Value::Object(_)) {
-            left_behind(&mut self.tally, &id, at, NO_RECORD);
+        if leaves == 0 {
+            return None;
+        }
+        if matches!(id, Value::List(_) | Value::Object(_)) {
+            left_behind(&mut self.tally, &id, &at(), NO_RECORD);
             return None;
         }
         let path = id.into_text().and_then(|id| self.ids.get(&id)).cloned();
         match path {
             Some(_) => self.tally.resolved(leaves),
-            None => self.tally.tell(format!("{} names no folder of the file", pattern(at)), at, leaves),
+            None => {
+                let at = at();
+                self.tally.tell(format!("{} names no folder of the file", pattern(&at)), at, leaves);
+            }
         }
         path
     }
@@ -219,7 +226,9 @@ impl Reader {
             self.tally.tell(bin::STAYS, at, leaves);
             return Ok(None);
         }
-        left_behind(&mut self.tally, &deleted, &format!("{at}/deletedDate"), DATES);
+        if in_bin {
+            left_behind(&mut self.tally, &deleted, &format!("{at}/deletedDate"), DATES);
+        }
         let id = match members.iter().find(|(name, _)| name == "id") {
             Some((_, Value::Text(id))) => id.to_string(),
             _ => String::new(),
@@ -232,16 +241,16 @@ impl Reader {
                 plain => self.tally.resolved(plain.leaves()),
             }
         }
-        let mut path = self.named(take(&mut members, "folderId"), &format!("{at}/folderId"));
+        let mut path = self.named(take(&mut members, "folderId"), || format!("{at}/folderId"));
         let mut also_in = Vec::new();
         match take(&mut members, "collectionIds") {
             Value::List(ids) => {
                 for (index, id) in ids.into_iter().enumerate() {
-                    let at = format!("{at}/collectionIds/{index}");
-                    let found = self.named(id, &at);
+                    let at = || format!("{at}/collectionIds/{index}");
+                    let found = self.named(id, at);
                     match (&path, found) {
                         (Some(_), Some(folders)) => {
-                            self.tally.remark("a record stands in several places: the first is taken", &at);
+                            self.tally.remark("a record stands in several places: the first is taken", at());
                             also_in.push(RecordPath { vault: None, folders });
                         }
                         (None, found) => path = found,
@@ -267,7 +276,10 @@ impl Reader {
             into_trash(&mut record);
         }
         for length in 1..=record.path.folders.len() {
-            self.filled.insert(record.path.folders[..length].to_vec());
+            let above = &record.path.folders[..length];
+            if !self.filled.contains(above) {
+                self.filled.insert(above.to_vec());
+            }
         }
         Ok(Some(record))
     }
@@ -427,15 +439,18 @@ impl Item<'_> {
         Ok(())
     }
 
-    /// Members that nobody knows, of an object within the item.
+    /// Members that nobody knows, of an object within the item; of those that were taken there is nothing left.
     fn unknown(&mut self, inside: &str, members: Members) {
-        let members = members.into_iter().map(|(name, value)| (format!("{inside}.{name}"), value)).collect();
+        let left = members.into_iter().filter(|(_, value)| value.leaves() > 0);
+        let members = left.map(|(name, value)| (format!("{inside}.{name}"), value)).collect();
         spread(&mut self.record, members, &Position::pointer(self.at), self.tally);
     }
 
     /// Tells of every value below a member why it does not travel.
-    fn behind(&mut self, value: &Value, name: &str, why: &str) {
-        left_behind(self.tally, value, &format!("{}/{name}", self.at), why);
+    fn behind(&mut self, value: &Value, name: impl Display, why: &str) {
+        if value.leaves() > 0 {
+            left_behind(self.tally, value, &format!("{}/{name}", self.at), why);
+        }
     }
 
     fn login(&mut self, mut members: Members) -> Result<(), String> {
@@ -488,9 +503,9 @@ impl Item<'_> {
         };
         let address = self.text(take(&mut members, "uri"), "uri")?;
         let rule = take(&mut members, "match");
-        self.behind(&rule, &format!("{at}/match"), "rules for matching addresses do not move");
+        self.behind(&rule, format_args!("{at}/match"), "rules for matching addresses do not move");
         let checksum = take(&mut members, "uriChecksum");
-        self.behind(&checksum, &format!("{at}/uriChecksum"), "it is computed of the address");
+        self.behind(&checksum, format_args!("{at}/uriChecksum"), "it is computed of the address");
         if self.record.url.is_empty() {
             self.record.url = address;
         } else if !address.is_empty() {
@@ -584,13 +599,13 @@ impl Item<'_> {
         };
         match number {
             Some(0..=3) => self.tally.resolved(kind.leaves()),
-            _ => self.behind(&kind, &format!("{at}/type"), "nobody knows this kind of field"),
+            _ => self.behind(&kind, format_args!("{at}/type"), "nobody knows this kind of field"),
         }
         let (label, linked) = (take(&mut members, "name"), take(&mut members, "linkedId"));
-        self.behind(&linked, &format!("{at}/linkedId"), "what a field is linked to does not move");
+        self.behind(&linked, format_args!("{at}/linkedId"), "what a field is linked to does not move");
         let value = take(&mut members, "value");
         if number == Some(3) && value.leaves() == 0 {
-            self.behind(&label, &format!("{at}/name"), "a linked field has no value of its own");
+            self.behind(&label, format_args!("{at}/name"), "a linked field has no value of its own");
         } else {
             let name = self.text(label, "the name of a field")?;
             let kind = match number {
