@@ -133,6 +133,10 @@ mod tests {
                 "(SELECT coalesce(json_agg(id)::text, '[]') FROM (SELECT (1)) x)",
             ),
             ("instr(',' || a || ',', ',' || ?2 || ',') > 0", "strpos(',' || a || ',', ',' || $2 || ',') > 0"),
+            (
+                "a = ANY (ARRAY(SELECT CAST(value AS BIGINT) FROM json_each(?1)))",
+                "a = ANY (ARRAY(SELECT CAST(value AS BIGINT) FROM json_array_elements_text(($1)::json)))",
+            ),
             ("FROM a CROSS JOIN b ON b.c = a.c", "FROM a JOIN b ON b.c = a.c"),
             ("my_instr(a) 'it''s ?1' é", "my_instr(a) 'it''s ?1' é"),
         ] {

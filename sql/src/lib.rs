@@ -186,6 +186,40 @@ impl Connection {
         }
     }
 
+    /// Inserts many rows at once, by one statement where a server keeps them.
+    pub fn insert_set<const N: usize>(&self, into: &Table<N>, rows: &[[&dyn ToSql; N]]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        match &self.database {
+            Database::Sqlite(_) => self.execute_each(&into.one_by_one(), rows).map(drop),
+            Database::Postgres(session) => {
+                session.query_columns(&session.prepare(&into.at_once())?, rows).map(drop)
+            }
+        }
+    }
+
+    /// The same; answers the numbers that the database gave them in this column, in their order. A list is gone through
+    /// from its beginning, and a server numbers rows as they come.
+    pub fn insert_numbered<const N: usize>(
+        &self,
+        into: &Table<N>,
+        number: &str,
+        rows: &[[&dyn ToSql; N]],
+    ) -> Result<Vec<i64>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &self.database {
+            Database::Sqlite(_) => self.insert_each(&into.one_by_one(), number, rows),
+            Database::Postgres(session) => {
+                let statement = session.prepare(&format!("{} RETURNING {number}", into.at_once()))?;
+                let found = session.query_columns(&statement, rows)?;
+                found.iter().map(|row| Row(Columns::Postgres(row)).get(0)).collect()
+            }
+        }
+    }
+
     /// The first row that a query finds for each of these, read. To a server they leave in one go.
     pub fn find_each<T, const N: usize>(
         &self,
@@ -203,6 +237,26 @@ impl Connection {
                 let first =
                     |rows: &Vec<_>| rows.first().map(|row| read(&Row(Columns::Postgres(row)))).transpose();
                 found.iter().map(first).collect()
+            }
+        }
+    }
+
+    /// Every row that a query finds for each of these, read. To a server they leave in one go.
+    pub fn find_all<T, const N: usize>(
+        &self,
+        sql: &str,
+        rows: &[[&dyn ToSql; N]],
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        match &self.database {
+            Database::Sqlite(_) => {
+                let mut statement = self.prepare_cached(sql)?;
+                rows.iter().map(|row| statement.query_map(&row[..], &mut read)?.collect()).collect()
+            }
+            Database::Postgres(session) => {
+                let found = session.query_each(&session.prepare(sql)?, rows)?;
+                let all = |rows: &Vec<_>| rows.iter().map(|row| read(&Row(Columns::Postgres(row)))).collect();
+                found.iter().map(all).collect()
             }
         }
     }
@@ -251,6 +305,50 @@ impl Connection {
                 Ok(())
             }
         }
+    }
+}
+
+/// A table that a set of rows goes into.
+pub struct Table<const N: usize> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns, and what they hold.
+    pub columns: [(&'static str, Kind); N],
+}
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A number or a truth.
+    Number,
+    /// A text.
+    Text,
+    /// Bytes.
+    Bytes,
+}
+
+impl<const N: usize> Table<N> {
+    fn with(&self, values: &str, value: impl Fn(usize, Kind) -> String) -> String {
+        let names = self.columns.map(|(name, _)| name).join(", ");
+        let all: Vec<String> = self.columns.iter().zip(1..).map(|((_, kind), at)| value(at, *kind)).collect();
+        format!("INSERT INTO {} ({names}) {values}({})", self.name, all.join(", "))
+    }
+
+    /// The statement that inserts one row.
+    fn one_by_one(&self) -> String {
+        self.with("VALUES ", |at, _| format!("?{at}"))
+    }
+
+    /// The statement that takes a list for each column, of a server.
+    fn at_once(&self) -> String {
+        self.with("SELECT * FROM unnest", |at, kind| {
+            let kind = match kind {
+                Kind::Number => "bigint",
+                Kind::Text => "text",
+                Kind::Bytes => "bytea",
+            };
+            format!("?{at}::{kind}[]")
+        })
     }
 }
 

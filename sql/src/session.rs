@@ -163,6 +163,22 @@ impl Session {
         Ok(changed.into_iter().map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)).sum())
     }
 
+    /// Runs a statement that takes a list for each column of these rows.
+    pub fn query_columns<const N: usize>(
+        &self,
+        statement: &Statement,
+        rows: &[[&dyn ToSql; N]],
+    ) -> Result<Vec<Row>> {
+        let mut columns: [Vec<Given<'_>>; N] = std::array::from_fn(|_| Vec::with_capacity(rows.len()));
+        for row in rows {
+            for (column, value) in columns.iter_mut().zip(given(row)?) {
+                column.push(value);
+            }
+        }
+        let lists: Vec<_> = columns.iter().map(|column| column as _).collect();
+        self.ask(self.client.query(statement, &lists))
+    }
+
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         self.ask(self.client.batch_execute(sql))
     }

@@ -1,10 +1,10 @@
 //! Batches: one transaction for all, a savepoint for each. A request that is refused undoes
 //! itself and leaves the others; a database that fails undoes the batch.
 
-use super::once::{Key, once};
-use super::{Body, Context, Visit, dispatch, table};
+use super::once::once;
+use super::part::{self, Part};
+use super::{Body, Context, Visit, creations, dispatch, table};
 use crate::error::{Refusal, Result};
-use crate::store::idempotency::Makes;
 use crate::store::item::index_texts;
 use http::{Method, StatusCode};
 use keyferry_api::IDEMPOTENCY_KEY_HEADER;
@@ -85,13 +85,15 @@ fn sets_a_password(request: &BatchRequest<'_>) -> bool {
 }
 
 /// Answers every request of the batch that `text` is, in order.
-pub(super) fn run(context: &Context<'_>, text: &Body, requests: Vec<BatchRequest<'_>>) -> Result<Vec<u8>> {
+pub(super) fn run(context: &Context<'_>, text: &Body, requests: &[BatchRequest<'_>]) -> Result<Vec<u8>> {
     let mut out = br#"{"responses":["#.to_vec();
-    for (index, request) in requests.into_iter().enumerate() {
-        if index > 0 {
+    let mut first = true;
+    let mut put = |answer: Result<Vec<u8>>| {
+        if !first {
             out.push(b',');
         }
-        let (status, body) = match one(context, text, request) {
+        first = false;
+        let (status, body) = match answer {
             Ok(body) => (200, body),
             Err(Refusal::Answer(answer)) => {
                 let (status, body) = answer.into_body();
@@ -106,31 +108,26 @@ pub(super) fn run(context: &Context<'_>, text: &Body, requests: Vec<BatchRequest
         out.extend_from_slice(format!("{{\"statusCode\":{status},\"body\":").as_bytes());
         out.extend_from_slice(&body);
         out.push(b'}');
+        Ok(())
+    };
+    let mut left = requests;
+    while !left.is_empty() {
+        let (now, after) = left.split_at(creations::together(left).max(1));
+        match creations::run(context, text, now)? {
+            Some(answers) => answers.into_iter().try_for_each(&mut put)?,
+            None => now.iter().try_for_each(|request| put(one(context, text, request)))?,
+        }
+        left = after;
     }
     out.extend_from_slice(b"]}");
     Ok(out)
 }
 
-fn one(context: &Context<'_>, text: &Body, request: BatchRequest<'_>) -> Result<Vec<u8>> {
-    let method = Method::from_bytes(request.method.to_ascii_uppercase().as_bytes())
-        .map_err(|_| Refusal::malformed("There is no such method."))?;
-    let (path, query) = match request.relative_url.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (&*request.relative_url, None),
-    };
-    let only_reads = method == Method::GET;
-    // A part of the batch's own text, not a copy.
-    let body = Body(request.body.map(|body| text.0.slice_ref(body.get().as_bytes())).unwrap_or_default());
-    let named = |(name, _): &(&String, &String)| name.eq_ignore_ascii_case(IDEMPOTENCY_KEY_HEADER);
-    let key = request.headers.iter().find(named);
-    let key = key.map(|(_, value)| Key::new(value, &method, &request.relative_url, &body)).transpose();
-    let (endpoint, request) = table::find(method, path, query, body)?;
-    let (makes, key) = match endpoint.once {
-        Some(makes) => (makes, key?),
-        None => (Makes::Nothing, None),
-    };
+fn one(context: &Context<'_>, text: &Body, request: &BatchRequest<'_>) -> Result<Vec<u8>> {
+    let Part { endpoint, request, makes, key } = part::read(text, request)?;
     let done = context.events.borrow().len();
     // What is refused was not done.
+    let only_reads = request.method == Method::GET;
     let attempt = |request| {
         let result = once(context, key.as_ref(), makes, || dispatch(context, endpoint, request));
         if result.is_err() {
@@ -146,7 +143,7 @@ fn one(context: &Context<'_>, text: &Body, request: BatchRequest<'_>) -> Result<
     context.conn.savepoint("request")?;
     let result = attempt(request);
     // A new item changes no place, and no right.
-    if (endpoint.method, endpoint.path) != ("POST", "/items") {
+    if !creations::is_create(endpoint) {
         context.forget_places();
     }
     if matches!(result, Err(Refusal::Answer(_))) {

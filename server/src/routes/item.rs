@@ -5,6 +5,7 @@ use crate::access::Reader;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, FolderId, InboxItemId, VaultId};
 use crate::json::text;
+use crate::store::creation::{self, NewItem};
 use crate::store::place::{Place, vault_of};
 use crate::store::search::{self, Filter};
 use crate::store::target::Target;
@@ -73,13 +74,27 @@ pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
     search::items(context.conn, context.caller, &filter(&request)?, context.visit.wants_extensions(), true)
 }
 
-pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+/// What a request wants to be made, where it may be.
+pub(super) fn new_item(context: &Context<'_>, request: Request) -> Result<NewItem> {
     let draft: ItemDraft = request.body.parse()?;
     let vault = draft.vault_id.as_deref().ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
     let place = context.place(vault, draft.folder_id.as_deref())?;
-    let id = item::create(context.conn, context.caller, &place, draft)?;
-    context.record("item.create", id.as_str(), Some(place.editor.vault()));
-    text(&Created { id: id.into() })
+    NewItem::check(&place, draft)
+}
+
+/// Makes items; their answers.
+pub(super) fn make(context: &Context<'_>, items: &[NewItem]) -> Result<Vec<Vec<u8>>> {
+    creation::insert(context.conn, context.caller, items)?;
+    let made = |item: &NewItem| {
+        context.record("item.create", item.id.as_str(), Some(&item.vault));
+        text(&Created { id: item.id.clone().into() })
+    };
+    items.iter().map(made).collect()
+}
+
+pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
+    let item = new_item(context, request)?;
+    make(context, &[item])?.pop().ok_or_else(Refusal::internal)
 }
 
 pub(super) fn get(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {

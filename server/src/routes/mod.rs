@@ -7,6 +7,8 @@
 //! | `table` | every endpoint: method, path, what it takes and gives, who answers it |
 //! | `visit` | who asks: bearer token or browser's cookie, master key hash, CSRF token |
 //! | `batch` | many requests in one transaction |
+//! | `part` | one of its requests |
+//! | `creations` | items that a batch makes one after another: by few statements |
 //! | `once` | `Idempotency-Key`: a write that names a key happens once |
 //! | the others | the endpoints, one file for each kind of object |
 
@@ -16,12 +18,14 @@ mod activity;
 mod app;
 mod batch;
 mod bin;
+mod creations;
 mod folder;
 mod group;
 mod inbox;
 mod item;
 mod link;
 mod once;
+mod part;
 mod request;
 mod role;
 mod session;
@@ -239,7 +243,7 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -
                 batch.may_be_kept()?;
             }
             signed_in(visit, batch.only_reads, |context| {
-                once(context, key.as_ref(), makes, || batch::run(context, &request.body, batch.requests))
+                once(context, key.as_ref(), makes, || batch::run(context, &request.body, &batch.requests))
             })
             .map(Reply::from)
         }

@@ -7,7 +7,7 @@
 use super::{Body, Context};
 use crate::error::{Refusal, Result};
 use crate::json::text as text_of;
-use crate::store::idempotency::{Answer, Found, Makes, find, keep};
+use crate::store::idempotency::{Answer, Asked, Found, Kept, Makes, Place, find, keep};
 use http::{HeaderMap, Method};
 use keyferry_api::error::code;
 use keyferry_api::{Created, IDEMPOTENCY_KEY_HEADER};
@@ -98,6 +98,60 @@ impl Write for Digester {
     }
 }
 
+impl Key {
+    fn asked(&self) -> Asked<'_> {
+        Asked { key: &self.text, fingerprint: &self.fingerprint }
+    }
+
+    /// The key itself.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// What is known of a request by its key.
+pub(super) enum Known {
+    /// It has to be done.
+    No(Place),
+    /// Its answer, as it was given then or as it has to be given now.
+    Yes(Result<Vec<u8>>),
+}
+
+/// What is known of each of these requests of the caller's, all of whose keys differ.
+pub(super) fn known(context: &Context<'_>, keys: &[&Key]) -> Result<Vec<Known>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked: Vec<Asked<'_>> = keys.iter().map(|key| key.asked()).collect();
+    let told = |found| match found {
+        Found::Answer(Answer::Text(answer)) => Known::Yes(Ok(answer.into_bytes())),
+        Found::Answer(Answer::Made(id)) => Known::Yes(text_of(&Created { id })),
+        Found::Taken(made) => {
+            let message = "Another request had this Idempotency-Key, and what came of it stands.";
+            let refusal = Refusal::invalid(IDEMPOTENCY_KEY_HEADER, message);
+            Known::Yes(Err(refusal.coded(code::IDEMPOTENCY_KEY_REUSED).with_made(made)))
+        }
+        Found::Free(place) => Known::No(place),
+    };
+    Ok(find(context.conn, &context.caller.user, &asked)?.into_iter().map(told).collect())
+}
+
+/// Keeps what the caller's requests made.
+pub(super) fn keep_made<'k>(
+    context: &Context<'_>,
+    makes: Makes,
+    made: impl Iterator<Item = (&'k Key, Place, &'k str)>,
+) -> Result<()> {
+    let kept =
+        made.map(|(key, place, id)| Kept { asked: key.asked(), place, makes, made: Some(id), answer: None });
+    let kept: Vec<Kept<'_>> = kept.collect();
+    if !kept.is_empty() {
+        keep(context.conn, &context.caller.user, &kept)?;
+        context.kept_a_key.set(true);
+    }
+    Ok(())
+}
+
 /// Does `work`, unless its key says that it was done.
 pub(super) fn once(
     context: &Context<'_>,
@@ -106,31 +160,28 @@ pub(super) fn once(
     work: impl FnOnce() -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     // Who still owes a one-time code is told so, and no more.
-    let Some(Key { text, fingerprint }) = key.filter(|_| !context.caller.owes_code) else { return work() };
-    let user = &context.caller.user;
-    match find(context.conn, user, text, fingerprint)? {
-        Found::Answer(Answer::Text(answer)) => return Ok(answer.into_bytes()),
-        Found::Answer(Answer::Made(id)) => return text_of(&Created { id }),
-        Found::Taken(made) => {
-            let message = "Another request had this Idempotency-Key, and what came of it stands.";
-            let refusal = Refusal::invalid(IDEMPOTENCY_KEY_HEADER, message);
-            return Err(refusal.coded(code::IDEMPOTENCY_KEY_REUSED).with_made(made));
-        }
-        Found::Free => {}
-    }
+    let Some(key) = key.filter(|_| !context.caller.owes_code) else { return work() };
+    let place = match known(context, &[key])?.pop() {
+        Some(Known::Yes(answer)) => return answer,
+        Some(Known::No(place)) => place,
+        None => return Err(Refusal::internal()),
+    };
     let answer = String::from_utf8(work()?).map_err(|_| Refusal::internal())?;
     if answer.len() > LARGEST_ANSWER {
         let message = "The answer is too large to be kept under an Idempotency-Key: ask for less at once.";
         return Err(Refusal::invalid(IDEMPOTENCY_KEY_HEADER, message));
     }
-    let made = match makes {
-        Makes::Nothing => None,
-        Makes::Item | Makes::Folder | Makes::Vault => {
-            Some(serde_json::from_str::<Created>(&answer).map_err(|_| Refusal::internal())?.id)
+    match makes {
+        Makes::Nothing => {
+            let kept = Kept { asked: key.asked(), place, makes, made: None, answer: Some(&answer) };
+            keep(context.conn, &context.caller.user, &[kept])?;
+            context.kept_a_key.set(true);
         }
-    };
-    keep(context.conn, user, (text, fingerprint), (makes, made.as_deref()), &answer)?;
-    context.kept_a_key.set(true);
+        Makes::Item | Makes::Folder | Makes::Vault => {
+            let id = serde_json::from_str::<Created>(&answer).map_err(|_| Refusal::internal())?.id;
+            keep_made(context, makes, std::iter::once((key, place, &*id)))?;
+        }
+    }
     Ok(answer.into_bytes())
 }
 

@@ -7,7 +7,7 @@ use crate::id::{UserId, VaultId, now};
 use crate::json::{Object, text};
 use data_encoding::HEXLOWER;
 use keyferry_api::activity::ActivityCheck;
-use keyferry_sql::{Connection, DatabaseError, Row, ToSql, params};
+use keyferry_sql::{Connection, DatabaseError, Kind, Row, Table, ToSql, params};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,6 +32,13 @@ impl Event {
         address: Option<String>,
     ) -> Self {
         Self { at: now(), user, action, object, vault, address }
+    }
+
+    /// What a hash covers of it as the entry of this number.
+    fn covered(&self, seq: i64) -> Covered<'_> {
+        let (user, vault) =
+            (self.user.as_ref().map(UserId::as_str), self.vault.as_ref().map(VaultId::as_str));
+        (seq, self.at, user, self.action, self.object.as_deref(), vault, self.address.as_deref())
     }
 }
 
@@ -69,24 +76,50 @@ fn head(conn: &Connection) -> Result<(i64, Vec<u8>)> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
+const ENTRIES: Table<8> = Table {
+    name: "activity",
+    columns: [
+        ("seq", Kind::Number),
+        ("at", Kind::Number),
+        ("user_id", Kind::Text),
+        ("action", Kind::Text),
+        ("object", Kind::Text),
+        ("vault_id", Kind::Text),
+        ("address", Kind::Text),
+        ("hash", Kind::Bytes),
+    ],
+};
+
 /// Adds to the log, in this transaction.
 pub(crate) fn append(conn: &Connection, events: &[Event]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
     let (mut seq, mut hash) = head(conn)?;
-    let mut insert = conn.prepare_cached(
-        "INSERT INTO activity (seq, at, user_id, action, object, vault_id, address, hash)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
+    let mut links = Vec::with_capacity(events.len());
     for event in events {
         seq += 1;
-        let (user, vault) =
-            (event.user.as_ref().map(UserId::as_str), event.vault.as_ref().map(VaultId::as_str));
-        let (object, address) = (event.object.as_deref(), event.address.as_deref());
-        hash = link(&hash, &(seq, event.at, user, event.action, object, vault, address))?.to_vec();
-        insert.execute(params![seq, event.at, user, event.action, object, vault, address, hash])?;
+        hash = link(&hash, &event.covered(seq))?.to_vec();
+        links.push((seq, hash.clone()));
     }
+    let rows: Vec<[&dyn ToSql; 8]> = events
+        .iter()
+        .zip(&links)
+        .map(|(event, (seq, hash))| {
+            let row: [&dyn ToSql; 8] = [
+                seq,
+                &event.at,
+                &event.user,
+                &event.action,
+                &event.object,
+                &event.vault,
+                &event.address,
+                hash,
+            ];
+            row
+        })
+        .collect();
+    conn.insert_set(&ENTRIES, &rows)?;
     conn.prepare_cached("UPDATE environment SET activity_count = ?1, activity_head = ?2")?
         .execute(params![seq, hash])?;
     Ok(())

@@ -4,44 +4,64 @@ use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, ItemId};
 use crate::json::Object;
 use keyferry_api::item::Attachment;
-use keyferry_sql::{Connection, Optional as _, params};
+use keyferry_sql::{Connection, Kind, Optional as _, Table, ToSql, params};
 
 /// 5 MiB of content after base64, AES, base64 again and base32, and some room.
 const LARGEST_ENCRYPTED: usize = 16 << 20;
 /// 5 MiB of content in base64 twice.
 const LARGEST_PLAIN: usize = (5 << 20) / 9 * 16 + 32;
 
+const ATTACHMENTS: Table<5> = Table {
+    name: "attachments",
+    columns: [
+        ("id", Kind::Text),
+        ("item_id", Kind::Text),
+        ("name", Kind::Text),
+        ("encrypted_key", Kind::Text),
+        ("hash", Kind::Text),
+    ],
+};
+const CONTENTS: Table<2> = Table {
+    name: "attachment_data",
+    columns: [("attachment", Kind::Number), ("encrypted_data", Kind::Text)],
+};
+
+/// Makes sure that an item may have these.
+pub(crate) fn check(encrypted: bool, attachments: &[Attachment]) -> Result<()> {
+    let largest = if encrypted { LARGEST_ENCRYPTED } else { LARGEST_PLAIN };
+    if attachments.iter().all(|attachment| attachment.encrypted_data.len() <= largest) {
+        return Ok(());
+    }
+    Err(Refusal::invalid("attachments", "An attachment holds at most 5 MiB."))
+}
+
 /// Gives an item more of them.
 pub(crate) fn add(
     conn: &Connection,
     encrypted: bool,
     item: &ItemId,
-    attachments: Vec<Attachment>,
+    attachments: &[Attachment],
 ) -> Result<()> {
-    let largest = if encrypted { LARGEST_ENCRYPTED } else { LARGEST_PLAIN };
-    for attachment in attachments {
-        if attachment.encrypted_data.len() > largest {
-            return Err(Refusal::invalid("attachments", "An attachment holds at most 5 MiB."));
-        }
-        let seq: i64 = conn
-            .prepare_cached(
-                "INSERT INTO attachments (id, item_id, name, encrypted_key, hash) VALUES (?1, ?2, ?3, ?4, ?5)
-                 RETURNING seq",
-            )?
-            .query_row(
-                params![
-                    AttachmentId::fresh()?,
-                    item,
-                    attachment.name,
-                    attachment.encrypted_key,
-                    attachment.hash
-                ],
-                |row| row.get(0),
-            )?;
-        conn.prepare_cached("INSERT INTO attachment_data (attachment, encrypted_data) VALUES (?1, ?2)")?
-            .execute(params![seq, attachment.encrypted_data])?;
-    }
-    Ok(())
+    check(encrypted, attachments)?;
+    insert(conn, std::iter::once((item, attachments)))
+}
+
+/// The same for many items, where all may be kept.
+pub(crate) fn insert<'a>(
+    conn: &Connection,
+    items: impl Iterator<Item = (&'a ItemId, &'a [Attachment])>,
+) -> Result<()> {
+    let all = items.flat_map(|(item, attachments)| attachments.iter().map(move |one| (item, one)));
+    let all: Vec<_> =
+        all.map(|(item, one)| Ok((AttachmentId::fresh()?, item, one))).collect::<Result<_>>()?;
+    let rows: Vec<[&dyn ToSql; 5]> = all
+        .iter()
+        .map(|(id, item, one)| [id as _, *item as _, &one.name as _, &one.encrypted_key as _, &one.hash as _])
+        .collect();
+    let numbers = conn.insert_numbered(&ATTACHMENTS, "seq", &rows)?;
+    let rows: Vec<[&dyn ToSql; 2]> =
+        numbers.iter().zip(&all).map(|(number, (.., one))| [number as _, &one.encrypted_data as _]).collect();
+    Ok(conn.insert_set(&CONTENTS, &rows)?)
 }
 
 /// An item's attachments without their contents: those that it has, or those that `among` names.

@@ -3,13 +3,16 @@
 
 use crate::error::Result;
 use crate::id::{UserId, now};
-use keyferry_sql::{self as sql, Connection, Optional as _, params};
+use keyferry_sql::{self as sql, Connection, Kind, Optional as _, Table, ToSql, params};
 
 /// How long a key is kept, in seconds: 7 days.
 pub(crate) const KEPT: i64 = 7 * 24 * 60 * 60;
 
 /// Keys beyond their time that one write takes out: what has gathered goes in portions, and no write waits for all of it.
 const AT_ONCE: i64 = 1000;
+
+/// The revision of an item that nobody has changed, as [`Makes::state_of`] reads it.
+const FIRST_REVISION: &str = "1";
 
 /// What came of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +56,13 @@ fn state(conn: &Connection, kind: i64, id: Option<&str>) -> Result<Option<String
     Ok(conn.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
 }
 
+/// A request that named a key.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub key: &'a str,
+    pub fingerprint: &'a [u8; 32],
+}
+
 /// What was answered.
 pub(crate) enum Answer {
     /// The identifier of what was made, and nothing else.
@@ -67,66 +77,137 @@ pub(crate) enum Found {
     /// Another request was, and what it made, if anything, stands as it was made.
     Taken(Option<String>),
     /// Nothing, or nothing that still counts.
-    Free,
+    Free(Place),
 }
 
-/// Looks whether a user's request was answered before.
-pub(crate) fn find(conn: &Connection, user: &UserId, key: &str, fingerprint: &[u8; 32]) -> Result<Found> {
-    let mut query = conn.prepare_cached(
-        "SELECT fingerprint, kind, made, state, answer FROM idempotency_keys
-         WHERE user_id = ?1 AND key = ?2 AND kept_at > ?3",
+/// Where a key is kept that is free.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place {
+    /// What was kept of the same request is beyond its time, and in the way.
+    stale: bool,
+}
+
+/// What is kept under a key.
+struct Row {
+    same: bool,
+    kept_at: i64,
+    kind: i64,
+    made: Option<String>,
+    state: Option<String>,
+    answer: Option<String>,
+}
+
+/// Looks whether a user's requests were answered before.
+pub(crate) fn find(conn: &Connection, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Found>> {
+    let fingerprints: Vec<&[u8]> = asked.iter().map(|one| one.fingerprint.as_slice()).collect();
+    let keys: Vec<[&dyn ToSql; 3]> = asked
+        .iter()
+        .zip(&fingerprints)
+        .map(|(one, digest)| [user as _, &one.key as _, digest as _])
+        .collect();
+    let rows = conn.find_all(
+        "SELECT fingerprint = ?3, kept_at, kind, made, state, answer FROM idempotency_keys
+         WHERE user_id = ?1 AND key = ?2",
+        &keys,
+        |row| {
+            Ok(Row {
+                same: row.get(0)?,
+                kept_at: row.get(1)?,
+                kind: row.get(2)?,
+                made: row.get(3)?,
+                state: row.get(4)?,
+                answer: row.get(5)?,
+            })
+        },
     )?;
-    let mut rows = query.query(params![user, key, now() - KEPT])?;
-    let mut found = Found::Free;
-    while let Some(row) = rows.next()? {
-        if row.get_ref(0)?.as_blob().is_ok_and(|held| held == fingerprint) {
-            let answer: Option<String> = row.get(4)?;
-            return Ok(Found::Answer(match (answer, row.get::<Option<String>>(2)?) {
+    rows.into_iter().map(|rows| judge(conn, rows)).collect()
+}
+
+fn judge(conn: &Connection, rows: Vec<Row>) -> Result<Found> {
+    let kept_until = now() - KEPT;
+    let stale = rows.iter().any(|row| row.same);
+    let (mut taken, mut is_taken) = (None, false);
+    for row in rows.into_iter().filter(|row| row.kept_at > kept_until) {
+        if row.same {
+            return Ok(Found::Answer(match (row.answer, row.made) {
                 (None, Some(made)) => Answer::Made(made),
                 (answer, _) => Answer::Text(answer.unwrap_or_default()),
             }));
         }
-        let (kind, made): (i64, Option<String>) = (row.get(1)?, row.get(2)?);
-        let then: Option<String> = row.get(3)?;
-        let counts = match Makes::state_of(kind) {
+        let counts = match Makes::state_of(row.kind) {
             None => true,
-            Some(_) => then.is_some() && state(conn, kind, made.as_deref())? == then,
+            Some(_) => row.state.is_some() && state(conn, row.kind, row.made.as_deref())? == row.state,
         };
         if counts {
-            found = Found::Taken(made);
+            (taken, is_taken) = (row.made, true);
         }
     }
-    Ok(found)
+    Ok(if is_taken { Found::Taken(taken) } else { Found::Free(Place { stale }) })
 }
 
-/// Keeps the answer to a request.
-pub(crate) fn keep(
-    conn: &Connection,
-    user: &UserId,
-    (key, fingerprint): (&str, &[u8; 32]),
-    (makes, made): (Makes, Option<&str>),
-    answer: &str,
-) -> Result<()> {
-    let answer = made.is_none().then_some(answer);
-    let kind = makes.number();
-    let state = state(conn, kind, made)?;
-    // What is there of the same request is beyond its time.
-    conn.prepare_cached(
-        "INSERT INTO idempotency_keys (user_id, key, fingerprint, kept_at, kind, made, state, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (user_id, key, fingerprint) DO UPDATE SET kept_at = ?4, kind = ?5, made = ?6, state = ?7, answer = ?8",
-    )?
-    .execute(params![user, key, fingerprint, now(), kind, made, state, answer])?;
-    Ok(())
+/// An answer that is to be kept.
+pub(crate) struct Kept<'a> {
+    pub asked: Asked<'a>,
+    pub place: Place,
+    pub makes: Makes,
+    /// What was made, of which the answer says no more.
+    pub made: Option<&'a str>,
+    pub answer: Option<&'a str>,
+}
+
+const KEYS: Table<8> = Table {
+    name: "idempotency_keys",
+    columns: [
+        ("user_id", Kind::Text),
+        ("key", Kind::Text),
+        ("fingerprint", Kind::Bytes),
+        ("kept_at", Kind::Number),
+        ("kind", Kind::Number),
+        ("made", Kind::Text),
+        ("state", Kind::Text),
+        ("answer", Kind::Text),
+    ],
+};
+
+/// Keeps the answers to a user's requests.
+pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result<()> {
+    for stale in all.iter().filter(|one| one.place.stale) {
+        conn.prepare_cached(
+            "DELETE FROM idempotency_keys WHERE user_id = ?1 AND key = ?2 AND fingerprint = ?3",
+        )?
+        .execute(params![user, stale.asked.key, stale.asked.fingerprint])?;
+    }
+    let now = now();
+    let with_state: Vec<(&Kept<'_>, i64, Option<String>)> = all
+        .iter()
+        .map(|one| {
+            let kind = one.makes.number();
+            let state = match one.makes {
+                // It is new.
+                Makes::Item => Some(FIRST_REVISION.to_owned()),
+                _ => state(conn, kind, one.made)?,
+            };
+            Ok((one, kind, state))
+        })
+        .collect::<Result<_>>()?;
+    let rows: Vec<[&dyn ToSql; 8]> = with_state
+        .iter()
+        .map(|(one, kind, state)| {
+            let row: [&dyn ToSql; 8] =
+                [user, &one.asked.key, one.asked.fingerprint, &now, kind, &one.made, state, &one.answer];
+            row
+        })
+        .collect();
+    Ok(conn.insert_set(&KEYS, &rows)?)
 }
 
 /// Takes out a portion of what is beyond its time; says whether there may be more.
 pub(crate) fn forget_old(conn: &Connection) -> sql::Result<bool> {
     let before = now() - KEPT;
-    let any = conn
-        .prepare_cached("SELECT 1 FROM idempotency_keys WHERE kept_at <= ?1 LIMIT 1")?
-        .exists([before])?;
-    if !any {
+    // By the index, whatever a planner thinks of how many there are.
+    let oldest: Option<i64> =
+        conn.query_row("SELECT min(kept_at) FROM idempotency_keys", [], |row| row.get(0))?;
+    if oldest.is_none_or(|oldest| oldest > before) {
         return Ok(false);
     }
     let gone = conn

@@ -1,91 +1,20 @@
 //! Items, and the users' favorites. All that is secret arrives and leaves as
 //! ciphertext; the server checks sizes and places, never contents.
 
+use super::creation::{check_key, fields_order};
 use super::folder::new_bin_item;
 use super::place::Place;
 use super::target::{Editable, Target};
 use super::texts;
-use super::{
-    LINE, attachment, check_length, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot,
-};
+use super::{attachment, check_sealed, check_tags, check_texts, json_text, lower_text, snapshot};
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::id::{AttachmentId, BinItemId, FolderId, ItemId, now};
 use crate::json::Object;
-use keyferry_api::item::{Attachment, Custom, ItemDraft};
-use keyferry_sql::{self as sql, Connection, ToSql, params};
+use keyferry_api::item::{Attachment, Custom};
+use keyferry_sql::{self as sql, Connection, Dialect, ToSql, params};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-
-/// The order of fields as it is kept.
-fn fields_order(given: Option<Value>) -> Result<Option<String>> {
-    let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
-    let text = json_text(&given)?;
-    check_length("fieldsOrder", &text, LINE)?;
-    Ok(Some(text))
-}
-
-/// In an encrypted vault nothing opens what no key came with: it would be lost, or lie there in the clear, sent by a client
-/// that takes the vault for one without encryption.
-fn check_key(has_key: bool) -> Result<()> {
-    if has_key {
-        return Ok(());
-    }
-    let message = "The vault is encrypted: passwords, custom fields and attachments need the item's key, wrapped for it.";
-    Err(Refusal::invalid("keyEncrypted", message))
-}
-
-/// Makes an item.
-pub(crate) fn create(conn: &Connection, caller: &Caller, place: &Place, draft: ItemDraft) -> Result<ItemId> {
-    let name = draft.name.ok_or_else(|| Refusal::invalid("name", "A name is needed."))?;
-    // Also in an encrypted vault it may be missing: the official client sends none with an item
-    // that has no password.
-    let key = draft.key_encrypted.filter(|key| !key.is_empty());
-    let has_secrets = draft.password_encrypted.as_deref().is_some_and(|text| !text.is_empty())
-        || draft.customs.as_ref().is_some_and(|customs| !customs.is_empty())
-        || draft.attachments.as_ref().is_some_and(|attachments| !attachments.is_empty());
-    if has_secrets && place.editor.is_encrypted() {
-        check_key(key.is_some())?;
-    }
-    let tags = draft.tags.unwrap_or_default();
-    check_texts(&name, draft.login.as_deref(), draft.url.as_deref(), draft.description.as_deref())?;
-    check_tags(&tags)?;
-    check_sealed(draft.password_encrypted.as_deref(), key.as_deref(), draft.customs.as_deref())?;
-    let id = ItemId::fresh()?;
-    let seq = conn
-        .prepare_cached(
-            "INSERT INTO items (id, vault_id, folder_id, name, login, url, description, tags, color,
-                            password_encrypted, key_encrypted, customs, created_at, updated_at, updated_by,
-                            fields_order)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15) RETURNING seq",
-        )?
-        .query_row(
-            params![
-                id,
-                place.editor.vault(),
-                place.folder,
-                name,
-                draft.login,
-                draft.url,
-                draft.description,
-                json_text(&tags)?,
-                draft.color.unwrap_or(0),
-                draft.password_encrypted,
-                key,
-                json_text(&draft.customs.unwrap_or_default())?,
-                now(),
-                caller.user,
-                fields_order(draft.fields_order)?
-            ],
-            |row| row.get(0),
-        )?;
-    index(conn, seq, &tags)?;
-    attachment::add(conn, place.editor.is_encrypted(), &id, draft.attachments.unwrap_or_default())?;
-    if draft.is_favorite == Some(true) {
-        set_favorite(conn, caller, &id, true)?;
-    }
-    Ok(id)
-}
 
 /// Notes an item's texts for [`index_texts`], and its new tags in their own index.
 fn index(conn: &Connection, seq: i64, tags: &[String]) -> Result<()> {
@@ -97,9 +26,20 @@ fn index(conn: &Connection, seq: i64, tags: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The items whose texts changed. From these few: `SQLite` would rather go through all items, which are in order already.
-const CHANGED: &str = "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
-    FROM json_each(?1) u CROSS JOIN items i ON i.seq = CAST(u.value AS BIGINT)";
+/// The items whose texts changed. From these few: `SQLite` would rather go through all items, which are in order already, and
+/// PostgreSQL as well where it does not know them before it begins.
+fn changed(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => {
+            "SELECT i.seq, i.name, i.login, i.url, i.description, i.tags
+             FROM json_each(?1) u CROSS JOIN items i ON i.seq = CAST(u.value AS BIGINT)"
+        }
+        Dialect::Postgres => {
+            "SELECT seq, name, login, url, description, tags
+             FROM items WHERE seq = ANY (ARRAY(SELECT CAST(value AS BIGINT) FROM json_each(?1)))"
+        }
+    }
+}
 
 /// Brings the index of texts up to date with every item that this transaction changed: before its end, and before it
 /// searches. All at once, as FTS5 writes down what it gathered at every savepoint of a batch.
@@ -108,7 +48,7 @@ pub(crate) fn index_texts(conn: &Connection) -> sql::Result<()> {
     if items.is_empty() {
         return Ok(());
     }
-    let mut changed = conn.prepare_cached(CHANGED)?;
+    let mut changed = conn.prepare_cached(changed(conn.dialect()))?;
     let mut insert = conn.prepare_cached(texts::index(conn.dialect()))?;
     let list = items.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let mut rows = changed.query([format!("[{list}]")])?;
@@ -271,7 +211,7 @@ pub(crate) fn update(
         conn.prepare_cached("DELETE FROM item_tags WHERE item = ?1")?.execute([seq])?;
     }
     index(conn, seq, &new_tags.unwrap_or_default())?;
-    attachment::add(conn, target.encrypted, &target.item, attachments)
+    attachment::add(conn, target.encrypted, &target.item, &attachments)
 }
 
 /// Makes sure that a change is one of what was read, where the client says which that was.
@@ -376,7 +316,7 @@ pub(crate) fn copy(
         statement.query_map([&target.item], |row| row.get(0))?.collect::<sql::Result<_>>()?;
     for attachment in attachments {
         let attachment = attachment::get(conn, &target.item, &attachment, false)?;
-        attachment::add(conn, target.encrypted, &id, vec![attachment])?;
+        attachment::add(conn, target.encrypted, &id, &[attachment])?;
     }
     Ok(id)
 }
@@ -438,14 +378,15 @@ pub(crate) fn delete(conn: &Connection, caller: &Caller, target: &Editable) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::{CHANGED, sql};
+    use super::{Dialect, changed, sql};
 
     #[test]
     fn a_commit_looks_at_what_it_changed_and_not_at_everything() {
         let folder = tempfile::tempdir().unwrap();
         let environment = crate::Environment::create(folder.path(), true).unwrap();
         let steps = environment.store().read(|conn| {
-            let mut plan = conn.prepare_cached(&format!("EXPLAIN QUERY PLAN {CHANGED}"))?;
+            let mut plan =
+                conn.prepare_cached(&format!("EXPLAIN QUERY PLAN {}", changed(Dialect::Sqlite)))?;
             plan.query_map(["[1]"], |row| row.get::<String>(3))?.collect::<sql::Result<Vec<_>>>()
         });
         let steps = steps.unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
 mod copy;
+pub(crate) mod creation;
 mod file;
 pub(crate) mod folder;
 pub(crate) mod grants;

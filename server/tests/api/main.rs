@@ -6,6 +6,7 @@ mod attack;
 mod browser;
 mod clients;
 mod content;
+mod creations;
 mod document;
 mod groups;
 mod history;
