@@ -46,7 +46,7 @@ build: ## what the tests run, compiled and linted
 environments: .cache/bin/cargo-deny .venv/ready .venv-py/ready .venv-wheel/bin/pip ## what the tests take that is not compiled from here
 
 # What of the API is tried on PostgreSQL each time; the rest of it with `STORE=postgres make test-server`.
-ON_POSTGRES := browser content groups history idempotency operations servers sharing wire
+ON_POSTGRES := browser content creations groups history idempotency operations servers sharing side_by_side wire
 test-rust: ## unit tests, and the command line against real servers, databases and faults; a half of the API on PostgreSQL too
 	$(BUILD)
 	$(LINTING) $(CARGO) test --locked --workspace --no-fail-fast

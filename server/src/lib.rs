@@ -285,7 +285,7 @@ impl Environment {
     pub fn keep_house(&self) -> Result<(), Error> {
         // In portions, so that no client waits for all of it.
         while self.store().write(|conn| store::idempotency::forget_old(conn).map_err(Error::Database))? {}
-        Ok(())
+        self.store().write(|conn| store::activity::settle(conn).map_err(Error::Database))
     }
 
     pub(crate) fn note_reads(&self, mut events: Vec<Event>) {

@@ -94,6 +94,13 @@ impl DatabaseError {
         matches!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
     }
 
+    /// Whether somebody who writes at the same time took what is there once only.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        use tokio_postgres::error::SqlState;
+        matches!(&*self.0, Kind::Postgres(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Whether nobody knows what became of a write.
     #[must_use]
     pub fn is_unsettled(&self) -> bool {

@@ -124,7 +124,7 @@ impl Connection {
         match &self.database {
             Database::Sqlite(file) => Ok(file.execute_batch(match how {
                 Begin::Reading => "BEGIN DEFERRED",
-                Begin::Writing | Begin::Migrating => "BEGIN IMMEDIATE",
+                Begin::Writing | Begin::Beside | Begin::Migrating => "BEGIN IMMEDIATE",
             })?),
             Database::Postgres(session) => match how {
                 Begin::Reading => session.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
@@ -133,6 +133,10 @@ impl Connection {
                     session.begin(&format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", self.first))
                 }
                 Begin::Writing | Begin::Migrating => session.begin("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                Begin::Beside => {
+                    session.begin_with_next("BEGIN ISOLATION LEVEL READ COMMITTED");
+                    Ok(())
+                }
             },
         }
     }
@@ -360,7 +364,10 @@ pub enum Begin {
     /// Nobody else writes meanwhile: what is looked at stands. On PostgreSQL that is so where every write begins with the
     /// same lock ([`Connection::to_server`]); elsewhere rows are locked as they are written.
     Writing,
-    /// The same where there may be nothing to lock yet.
+    /// Others write as well, on a server: rows are locked as they are looked at, and whoever begins says which. In a file there
+    /// is one who writes.
+    Beside,
+    /// The same as [`Begin::Writing`] where there may be nothing to lock yet.
     Migrating,
 }
 

@@ -190,6 +190,13 @@ impl Session {
         self.execute_batch(sql).inspect_err(|_| self.rollback())
     }
 
+    /// Begins a transaction by a statement that leaves with the next one.
+    pub fn begin_with_next(&self, sql: &str) {
+        self.marks.take();
+        self.spoilt.set(false);
+        self.mark(sql);
+    }
+
     /// What failed since a savepoint does no harm any more: it was taken back.
     pub fn forgive(&self) {
         self.spoilt.set(false);

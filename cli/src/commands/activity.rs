@@ -27,7 +27,10 @@ pub async fn run(asked: Activity, config: &Config, output: Output) -> Result<u8>
         } else {
             output.line(&format!("{} entries, none missing, none altered", check.count))?;
             output.line(&format!("head {}", check.head))?;
-            output.say("keep the head elsewhere: whoever alters the log cannot bring it back");
+            for vault in &check.heads {
+                output.line(&clean(&format!("head of vault {} {}", vault.vault_id, vault.head)))?;
+            }
+            output.say("keep that elsewhere: whoever alters the log cannot bring it back");
         }
         return Ok(if check.broken.is_some() { DIFFERS } else { 0 });
     }

@@ -6,7 +6,7 @@ use crate::error::{Refusal, Result};
 use crate::id::VaultId;
 use crate::json::text;
 use crate::store::activity::{self, Filter};
-use crate::store::role;
+use crate::store::{chain, role};
 use keyferry_api::user::AdminRight;
 
 /// More are asked for with `after`.
@@ -39,5 +39,5 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
 
 pub(super) fn check(context: &Context<'_>, _: Request) -> Result<Vec<u8>> {
     role::check(context.conn, context.caller, AdminRight::ActivityLogRead)?;
-    text(&activity::check(context.conn)?)
+    text(&chain::check(context.conn)?)
 }

@@ -3,7 +3,7 @@
 
 use super::once::once;
 use super::part::{self, Part};
-use super::{Body, Context, Visit, creations, dispatch, table};
+use super::{Body, Context, Does, Visit, creations, dispatch, table};
 use crate::error::{Refusal, Result};
 use crate::store::item::index_texts;
 use http::{Method, StatusCode};
@@ -25,7 +25,7 @@ const MOST_PASSWORDS: usize = 4;
 /// A batch, read.
 pub(super) struct Parsed<'a> {
     pub requests: Vec<BatchRequest<'a>>,
-    pub only_reads: bool,
+    pub does: Does,
 }
 
 impl Parsed<'_> {
@@ -56,8 +56,15 @@ pub(super) fn parse<'a>(visit: &Visit<'_>, body: &'a Body) -> Result<Parsed<'a>>
         let message = format!("A batch makes users, or sets passwords, at most {MOST_PASSWORDS} times.");
         return Err(Refusal::invalid("requests", message));
     }
-    let only_reads = batch.requests.iter().all(|request| request.method.eq_ignore_ascii_case("GET"));
-    Ok(Parsed { requests: batch.requests, only_reads })
+    let reads = |request: &BatchRequest<'_>| request.method.eq_ignore_ascii_case("GET");
+    let does = if batch.requests.iter().all(reads) {
+        Does::Reads
+    } else if batch.requests.iter().all(|request| reads(request) || creations::is_asked_by(request)) {
+        Does::MakesItems
+    } else {
+        Does::Writes
+    };
+    Ok(Parsed { requests: batch.requests, does })
 }
 
 /// Nested deeper than a body alone may be. Text is passed over in any depth, so it is looked at; one with few brackets is not.

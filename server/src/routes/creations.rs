@@ -26,14 +26,17 @@ pub(super) fn is_create(endpoint: &Endpoint) -> bool {
     (endpoint.method, endpoint.path) == ("POST", ITEMS)
 }
 
+/// Whether a request within a batch asks for that, as clients write it.
+pub(super) fn is_asked_by(request: &BatchRequest<'_>) -> bool {
+    request.method.eq_ignore_ascii_case("POST") && request.relative_url.strip_prefix(BASE_PATH) == Some(ITEMS)
+}
+
 /// How many of these requests, from the first one on, make an item each and may do so together.
 pub(super) fn together(requests: &[BatchRequest<'_>]) -> usize {
     let mut bytes = 0;
     let fits = |request: &&BatchRequest<'_>| {
         bytes += request.body.map_or(0, |body| body.get().len());
-        bytes <= MOST_BYTES
-            && request.method.eq_ignore_ascii_case("POST")
-            && request.relative_url.strip_prefix(BASE_PATH) == Some(ITEMS)
+        bytes <= MOST_BYTES && is_asked_by(request)
     };
     requests.iter().take(MOST).take_while(fits).count()
 }
@@ -71,7 +74,11 @@ pub(super) fn run(
 
 /// What the database says where nothing more can be done in this transaction.
 fn ends_it(error: &DatabaseError) -> bool {
-    error.is_away() || error.is_unsettled() || error.is_full() || error.is_to_be_tried_again()
+    error.is_away()
+        || error.is_unsettled()
+        || error.is_full()
+        || error.is_to_be_tried_again()
+        || error.is_taken()
 }
 
 /// A key that comes twice is known the second time only when the first one is done.

@@ -45,7 +45,8 @@ use crate::id::{FolderId, VaultId};
 use crate::json::text;
 use crate::limits::Kept;
 use crate::routes::once::{Key, once};
-use crate::store::activity::{Event, append, gathered};
+use crate::store::Alone;
+use crate::store::activity::{Event, append, append_beside, gathered};
 use crate::store::idempotency::Makes;
 use crate::store::place::Place;
 use base64::Engine as _;
@@ -175,15 +176,24 @@ fn sliced(body: &[u8], offset: usize, limit: Option<usize>) -> Result<Vec<u8>> {
     text(&List { items: part.collect::<Vec<_>>() })
 }
 
+/// What a request may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Does {
+    Reads,
+    /// It makes items, and may read: others may do the same at that time.
+    MakesItems,
+    Writes,
+}
+
 /// Runs `work` for the signed-in user, in a transaction that only reads or in one that may write, and
-/// puts into the activity log what was done.
+/// puts into the activity log what was done. It is begun anew where others came in between.
 fn signed_in(
     visit: &Visit<'_>,
-    only_reads: bool,
-    work: impl FnOnce(&Context<'_>) -> Result<Vec<u8>>,
+    does: Does,
+    work: impl Fn(&Context<'_>) -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     let environment = visit.environment;
-    if only_reads {
+    if does == Does::Reads {
         let (body, events) = environment.store().read(|conn| {
             let caller = visit.caller(conn)?;
             let context = Context::new(conn, &caller, visit);
@@ -196,17 +206,22 @@ fn signed_in(
         return Ok(body);
     }
     let mut guessed = (0, 0, Vec::new());
-    let result = environment.store().write(|conn| {
+    let result = environment.store().write_again(does == Does::MakesItems, |conn, Alone(alone)| {
         let caller = visit.caller(conn)?;
         let context = Context::new(conn, &caller, visit);
         let body = work(&context);
         guessed = (caller.session, context.missed_codes.get(), context.missed.take());
         let body = body?;
+        let events = gathered(context.events.into_inner());
+        if !alone {
+            return Ok(append_beside(conn, &events)?.then_some(body));
+        }
+        // Beside others one could wait for another who takes out the same.
         if context.kept_a_key.get() {
             crate::store::idempotency::forget_old(conn)?;
         }
-        append(conn, &gathered(context.events.into_inner()))?;
-        Ok(body)
+        append(conn, &events)?;
+        Ok(Some(body))
     });
     // What was refused took its transaction back; the count stays.
     let (session, misses, accounts) = guessed;
@@ -238,19 +253,23 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -
     match endpoint.handler {
         Handler::Batch => {
             let batch = batch::parse(visit, &request.body)?;
-            let key = key.filter(|_| !batch.only_reads);
+            let key = key.filter(|_| batch.does != Does::Reads);
             if key.is_some() {
                 batch.may_be_kept()?;
             }
-            signed_in(visit, batch.only_reads, |context| {
+            signed_in(visit, batch.does, |context| {
                 once(context, key.as_ref(), makes, || batch::run(context, &request.body, &batch.requests))
             })
             .map(Reply::from)
         }
         Handler::SignedIn(_) | Handler::Open(_) => {
-            let only_reads = request.method == Method::GET;
-            signed_in(visit, only_reads, |context| {
-                once(context, key.as_ref(), makes, || dispatch(context, endpoint, request))
+            let does = match () {
+                () if request.method == Method::GET => Does::Reads,
+                () if creations::is_create(endpoint) => Does::MakesItems,
+                () => Does::Writes,
+            };
+            signed_in(visit, does, |context| {
+                once(context, key.as_ref(), makes, || dispatch(context, endpoint, request.clone()))
             })
             .map(Reply::from)
         }

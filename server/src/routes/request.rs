@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 /// A request's body, as text: as it came over HTTP, or as it stands in a batch.
+#[derive(Clone)]
 pub(crate) struct Body(pub Bytes);
 
 impl Body {
@@ -192,6 +193,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Names<'a> {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// What a handler is asked.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub method: Method,
     pub body: Body,

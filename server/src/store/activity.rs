@@ -1,16 +1,13 @@
-//! The activity log: rows are only ever added, and each carries a hash over itself and the hash before,
-//! as [`keyferry_api::activity::Activity`] says. The environment keeps how many there are and the last
-//! hash, so that also a missing tail shows.
+//! The activity log: rows are only ever added, and each is in a hash chain ([`super::chain`]), so that also a missing tail shows.
 
+use super::chain::{self, Covered, Head, Within};
 use crate::error::{Refusal, Result};
 use crate::id::{UserId, VaultId, now};
-use crate::json::{Object, text};
+use crate::json::Object;
 use data_encoding::HEXLOWER;
-use keyferry_api::activity::ActivityCheck;
-use keyferry_sql::{Connection, DatabaseError, Kind, Row, Table, ToSql, params};
-use sha2::{Digest as _, Sha256};
+use keyferry_sql::{self as sql, Connection, DatabaseError, Dialect, Kind, Row, Table, ToSql, params};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 /// Something that was done, not yet in the log.
@@ -38,7 +35,8 @@ impl Event {
     fn covered(&self, seq: i64) -> Covered<'_> {
         let (user, vault) =
             (self.user.as_ref().map(UserId::as_str), self.vault.as_ref().map(VaultId::as_str));
-        (seq, self.at, user, self.action, self.object.as_deref(), vault, self.address.as_deref())
+        let (object, address) = (self.object.as_deref(), self.address.as_deref());
+        Covered { seq, at: self.at, user, action: self.action, object, vault, address }
     }
 }
 
@@ -63,20 +61,7 @@ pub(crate) fn gathered(events: Vec<Event>) -> Vec<Event> {
     all
 }
 
-/// What a hash covers besides the hash before.
-type Covered<'a> = (i64, i64, Option<&'a str>, &'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>);
-
-fn link(before: &[u8], row: &Covered<'_>) -> Result<[u8; 32]> {
-    Ok(Sha256::new().chain_update(before).chain_update(text(row)?).finalize().into())
-}
-
-fn head(conn: &Connection) -> Result<(i64, Vec<u8>)> {
-    Ok(conn
-        .prepare_cached("SELECT activity_count, activity_head FROM environment")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
-}
-
-const ENTRIES: Table<8> = Table {
+const ENTRIES: Table<10> = Table {
     name: "activity",
     columns: [
         ("seq", Kind::Number),
@@ -87,26 +72,140 @@ const ENTRIES: Table<8> = Table {
         ("vault_id", Kind::Text),
         ("address", Kind::Text),
         ("hash", Kind::Bytes),
+        ("vault_seq", Kind::Number),
+        ("heads", Kind::Text),
     ],
 };
 
-/// Adds to the log, in this transaction.
+/// Adds to the log, in this transaction, beside which nobody writes.
 pub(crate) fn append(conn: &Connection, events: &[Event]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let (mut seq, mut hash) = head(conn)?;
-    let mut links = Vec::with_capacity(events.len());
-    for event in events {
-        seq += 1;
-        hash = link(&hash, &event.covered(seq))?.to_vec();
-        links.push((seq, hash.clone()));
+    if conn.dialect() == Dialect::Postgres {
+        // From now on items are made there while others write.
+        let makes = events.iter().filter(|event| MAKES.contains(&event.action));
+        for vault in
+            makes.filter_map(|event| event.vault.as_ref().map(VaultId::as_str)).collect::<BTreeSet<_>>()
+        {
+            chain::begin(conn, vault)?;
+        }
     }
-    let rows: Vec<[&dyn ToSql; 8]> = events
+    let Next { mut head, has_moved, first } = next(conn, events.len())?;
+    let mut names = if has_moved { chain::name_moved(conn)? } else { None };
+    let mut last = first;
+    let mut entries = Vec::with_capacity(events.len());
+    for (event, number) in events.iter().zip(first..) {
+        let heads = names.take();
+        last = number;
+        head.add(&event.covered(number), Within::Environment(heads.as_deref()))?;
+        entries.push(Entry { event, seq: number, hash: head.hash.clone(), vault_seq: None, heads });
+    }
+    insert(conn, &entries)?;
+    conn.prepare_cached(
+        "UPDATE environment SET activity_length = ?1, activity_head = ?2, activity_settled = ?3",
+    )?
+    .execute(params![head.count, head.hash, last])?;
+    Ok(())
+}
+
+/// After these the vault has a chain of its own.
+const MAKES: [&str; 2] = ["vault.create", "item.create"];
+
+/// Adds to the log, in this transaction, beside which others make items. `false` where that cannot be: of what was done something
+/// belongs to no vault, or to one in which nothing was made yet.
+pub(crate) fn append_beside(conn: &Connection, events: &[Event]) -> Result<bool> {
+    let Some(vaults) =
+        events.iter().map(|event| event.vault.as_ref().map(VaultId::as_str)).collect::<Option<Vec<_>>>()
+    else {
+        return Ok(false);
+    };
+    // In one order for all who do this, and nothing is waited for afterwards.
+    let vaults: Vec<&str> = BTreeSet::from_iter(vaults).into_iter().collect();
+    let keys: Vec<[&dyn ToSql; 1]> = vaults.iter().map(|vault| [vault as _]).collect();
+    let found = conn.find_each(
+        "SELECT count, head FROM activity_chains WHERE vault_id = ?1 FOR UPDATE",
+        &keys,
+        |row| Ok(Head { count: row.get(0)?, hash: row.get(1)? }),
+    )?;
+    let Some(found) = found.into_iter().collect::<Option<Vec<Head>>>() else { return Ok(false) };
+    let mut heads: BTreeMap<&str, Head> = vaults.into_iter().zip(found).collect();
+    let mut entries = Vec::with_capacity(events.len());
+    for (event, number) in events.iter().zip(numbers(conn, events.len())?) {
+        let head = event.vault.as_ref().and_then(|vault| heads.get_mut(vault.as_str()));
+        let head = head.ok_or_else(Refusal::internal)?;
+        let vault_seq = head.count + 1;
+        head.add(&event.covered(number), Within::Vault(vault_seq))?;
+        let (hash, vault_seq) = (head.hash.clone(), Some(vault_seq));
+        entries.push(Entry { event, seq: number, hash, vault_seq, heads: None });
+    }
+    insert(conn, &entries)?;
+    let moved: Vec<[&dyn ToSql; 3]> =
+        heads.iter().map(|(vault, head)| [vault as _, &head.count as _, &head.hash as _]).collect();
+    conn.execute_each(
+        "UPDATE activity_chains SET count = ?2, head = ?3, moved = 1 WHERE vault_id = ?1",
+        &moved,
+    )?;
+    Ok(true)
+}
+
+/// Numbers for entries, as others draw some at the same time.
+fn numbers(conn: &Connection, count: usize) -> Result<Vec<i64>> {
+    let count = i64::try_from(count).map_err(|_| Refusal::internal())?;
+    let mut draw = conn.prepare_cached(
+        "SELECT nextval(pg_get_serial_sequence('activity', 'seq')) FROM generate_series(1, ?1)",
+    )?;
+    Ok(draw.query_map([count], |row| row.get(0))?.collect::<sql::Result<_>>()?)
+}
+
+/// What the environment's chain goes on from.
+struct Next {
+    head: Head,
+    /// Chains of vaults moved since its last entry.
+    has_moved: bool,
+    /// The number of the next entry, after which come those of the others.
+    first: i64,
+}
+
+/// Where nobody else draws numbers, so many in a row are one.
+fn next(conn: &Connection, count: usize) -> Result<Next> {
+    let own = match conn.dialect() {
+        Dialect::Sqlite => "0, activity_settled + 1",
+        Dialect::Postgres => {
+            "EXISTS (SELECT 1 FROM activity_chains WHERE moved = 1),
+             nextval(pg_get_serial_sequence('activity', 'seq'))"
+        }
+    };
+    let next = conn.query_row(
+        &format!("SELECT activity_length, activity_head, {own} FROM environment"),
+        [],
+        |row| {
+            let head = Head { count: row.get(0)?, hash: row.get(1)? };
+            Ok(Next { head, has_moved: row.get(2)?, first: row.get(3)? })
+        },
+    )?;
+    let others = i64::try_from(count).map_err(|_| Refusal::internal())? - 1;
+    if others > 0 && conn.dialect() == Dialect::Postgres {
+        let mut draw = conn.prepare_cached("SELECT setval(pg_get_serial_sequence('activity', 'seq'), ?1)")?;
+        draw.query([next.first + others])?;
+    }
+    Ok(next)
+}
+
+/// An event in its place.
+struct Entry<'a> {
+    event: &'a Event,
+    seq: i64,
+    hash: Vec<u8>,
+    vault_seq: Option<i64>,
+    heads: Option<String>,
+}
+
+fn insert(conn: &Connection, entries: &[Entry<'_>]) -> Result<()> {
+    let rows: Vec<[&dyn ToSql; 10]> = entries
         .iter()
-        .zip(&links)
-        .map(|(event, (seq, hash))| {
-            let row: [&dyn ToSql; 8] = [
+        .map(|Entry { event, seq, hash, vault_seq, heads }| {
+            let row: [&dyn ToSql; 10] = [
                 seq,
                 &event.at,
                 &event.user,
@@ -115,14 +214,37 @@ pub(crate) fn append(conn: &Connection, events: &[Event]) -> Result<()> {
                 &event.vault,
                 &event.address,
                 hash,
+                vault_seq,
+                heads,
             ];
             row
         })
         .collect();
-    conn.insert_set(&ENTRIES, &rows)?;
-    conn.prepare_cached("UPDATE environment SET activity_count = ?1, activity_head = ?2")?
-        .execute(params![seq, hash])?;
-    Ok(())
+    Ok(conn.insert_set(&ENTRIES, &rows)?)
+}
+
+/// Says that all entries are decided that there are by now, where nobody writes beside this transaction.
+pub(crate) fn settle(conn: &Connection) -> sql::Result<()> {
+    conn.execute(
+        "UPDATE environment SET activity_settled = (SELECT coalesce(max(seq), 0) FROM activity)
+         WHERE activity_settled < (SELECT coalesce(max(seq), 0) FROM activity)",
+        [],
+    )
+    .map(drop)
+}
+
+/// The last entry before which none can appear any more. Of those who write at once one may end before another whose entries have
+/// lower numbers: what comes after a number that is still open is not told yet, or who asks for what came after it would miss it.
+fn last_decided(conn: &Connection) -> Result<i64> {
+    let (_, settled) = chain::of_environment(conn)?;
+    let without_a_gap: Option<i64> = conn.query_row(
+        "SELECT max(seq) FROM (
+           SELECT seq, seq - row_number() OVER (ORDER BY seq) AS before FROM activity WHERE seq > ?1) numbered
+         WHERE before = ?1",
+        [settled],
+        |row| row.get(0),
+    )?;
+    Ok(without_a_gap.unwrap_or(settled))
 }
 
 /// Which entries are asked for.
@@ -141,7 +263,8 @@ pub(crate) struct Filter {
 /// Entries, the oldest first, as the text of the answer.
 pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
     let mut sql = String::from(
-        "SELECT seq, at, user_id, action, object, vault_id, address, hash FROM activity WHERE seq > ?1",
+        "SELECT seq, at, user_id, action, object, vault_id, address, hash, vault_seq, heads
+         FROM activity WHERE seq > ?1",
     );
     let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(filter.after)];
     let vault = filter.vault.as_ref().map(|vault| vault.as_str().to_owned());
@@ -154,6 +277,11 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
             values.push(Box::new(value));
             sql.extend([" AND ", &condition.replace('?', &format!("?{}", values.len()))]);
         }
+    }
+    // Who writes into a vault has its chain alone, and numbers its entries in their order.
+    if filter.vault.is_none() && conn.dialect() == Dialect::Postgres {
+        values.push(Box::new(last_decided(conn)?));
+        let _ = write!(sql, " AND seq <= ?{}", values.len());
     }
     values.push(Box::new(i64::try_from(filter.limit).unwrap_or(i64::MAX)));
     values.push(Box::new(filter.offset));
@@ -179,6 +307,12 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
             .put("vaultId", &shown_at(&row, 5)?)?
             .put("address", &shown_at(&row, 6)?)?
             .put("hash", &HEXLOWER.encode(&hash))?;
+        if let Some(number) = row.get::<Option<i64>>(8)? {
+            object.put("vaultSeq", &number)?;
+        }
+        if let Some(heads) = shown_at(&row, 9)? {
+            object.put("heads", &heads)?;
+        }
         object.end();
     }
     out.extend_from_slice(b"]}");
@@ -189,49 +323,4 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
 fn shown_at<'a>(row: &Row<'a>, index: usize) -> Result<Option<Cow<'a, str>>> {
     let bytes = row.get_ref(index)?.as_bytes_or_null().map_err(DatabaseError::from)?;
     Ok(bytes.map(String::from_utf8_lossy))
-}
-
-fn text_at<'a>(row: &Row<'a>, index: usize) -> Result<Option<&'a str>> {
-    Ok(row.text(index)?)
-}
-
-/// The hash of an entry, if it is the one that follows from its content and from the hash before.
-fn linked(row: &Row<'_>, seq: i64, before: &[u8]) -> Result<Option<Vec<u8>>> {
-    let action = text_at(row, 3)?.ok_or_else(Refusal::internal)?;
-    let covered = (
-        row.get(0)?,
-        row.get(1)?,
-        text_at(row, 2)?,
-        action,
-        text_at(row, 4)?,
-        text_at(row, 5)?,
-        text_at(row, 6)?,
-    );
-    let stored: Vec<u8> = row.get(7)?;
-    Ok((covered.0 == seq && link(before, &covered)?.as_slice() == stored).then_some(stored))
-}
-
-/// Computes every hash anew.
-pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
-    let (count, head) = head(conn)?;
-    let mut statement = conn.prepare_cached(
-        "SELECT seq, at, user_id, action, object, vault_id, address, hash FROM activity ORDER BY seq",
-    )?;
-    let mut rows = statement.query([])?;
-    let (mut seen, mut before) = (0, vec![0; 32]);
-    let mut broken = None;
-    while let Some(row) = rows.next()? {
-        seen += 1;
-        // What cannot even be read was not written here.
-        let Ok(Some(hash)) = linked(&row, seen, &before) else {
-            broken = Some(seen);
-            break;
-        };
-        before = hash;
-    }
-    if broken.is_none() && (seen != count || before != head) {
-        // The tail is missing, or there are rows that the environment does not know.
-        broken = Some(seen.min(count) + 1);
-    }
-    Ok(ActivityCheck { count, head: HEXLOWER.encode(&head), broken })
 }

@@ -1,6 +1,6 @@
 //! An environment moved as it is, with sessions, keys and history, from a file into a database on a server.
 
-use super::activity;
+use super::chain;
 use super::lower_text;
 use super::server;
 use crate::error::{Error, Refusal};
@@ -8,7 +8,7 @@ use keyferry_sql::{self as sql, Address, Connection, ToSql};
 use rusqlite::types::Value;
 
 /// Every table, each after those that it names.
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 31] = [
     "environment",
     "user_roles",
     "user_role_rights",
@@ -39,10 +39,11 @@ const TABLES: [&str; 30] = [
     "links",
     "inbox_items",
     "activity",
+    "activity_chains",
 ];
 
 /// Those whose numbers PostgreSQL draws, and the column.
-const NUMBERED: [(&str, &str); 13] = [
+const NUMBERED: [(&str, &str); 14] = [
     ("user_roles", "seq"),
     ("users", "seq"),
     ("sessions", "id"),
@@ -56,6 +57,7 @@ const NUMBERED: [(&str, &str); 13] = [
     ("shortcuts", "seq"),
     ("links", "seq"),
     ("inbox_items", "seq"),
+    ("activity", "seq"),
 ];
 
 /// Values and bytes that travel in one statement.
@@ -82,7 +84,7 @@ pub(super) fn to_server(source: &Connection, address: &Address) -> Result<u64, E
         target.prepare_cached(&next)?.query([])?;
     }
     let told = |refusal: Refusal| Error::from(refusal);
-    let (here, there) = (activity::check(source).map_err(told)?, activity::check(&target).map_err(told)?);
+    let (here, there) = (chain::check(source).map_err(told)?, chain::check(&target).map_err(told)?);
     if (here.count, &here.head, here.broken) != (there.count, &there.head, there.broken) {
         return Err(Error::Validation(
             "the activity log did not arrive as it was: nothing was kept".to_owned(),

@@ -83,12 +83,15 @@ pub(crate) enum Found {
 /// Where a key is kept that is free.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
-    /// What was kept of the same request is beyond its time, and in the way.
-    stale: bool,
+    /// The turn that it takes: of two who take one at once, the database lets one.
+    turn: i64,
+    /// The turn of the same request, whose time is over.
+    stale: Option<i64>,
 }
 
 /// What is kept under a key.
 struct Row {
+    turn: i64,
     same: bool,
     kept_at: i64,
     kind: i64,
@@ -106,7 +109,7 @@ pub(crate) fn find(conn: &Connection, user: &UserId, asked: &[Asked<'_>]) -> Res
         .map(|(one, digest)| [user as _, &one.key as _, digest as _])
         .collect();
     let rows = conn.find_all(
-        "SELECT fingerprint = ?3, kept_at, kind, made, state, answer FROM idempotency_keys
+        "SELECT fingerprint = ?3, kept_at, kind, made, state, answer, turn FROM idempotency_keys
          WHERE user_id = ?1 AND key = ?2",
         &keys,
         |row| {
@@ -117,6 +120,7 @@ pub(crate) fn find(conn: &Connection, user: &UserId, asked: &[Asked<'_>]) -> Res
                 made: row.get(3)?,
                 state: row.get(4)?,
                 answer: row.get(5)?,
+                turn: row.get(6)?,
             })
         },
     )?;
@@ -125,7 +129,8 @@ pub(crate) fn find(conn: &Connection, user: &UserId, asked: &[Asked<'_>]) -> Res
 
 fn judge(conn: &Connection, rows: Vec<Row>) -> Result<Found> {
     let kept_until = now() - KEPT;
-    let stale = rows.iter().any(|row| row.same);
+    let turn = rows.iter().map(|row| row.turn + 1).max().unwrap_or(0);
+    let stale = rows.iter().find(|row| row.same).map(|row| row.turn);
     let (mut taken, mut is_taken) = (None, false);
     for row in rows.into_iter().filter(|row| row.kept_at > kept_until) {
         if row.same {
@@ -142,7 +147,7 @@ fn judge(conn: &Connection, rows: Vec<Row>) -> Result<Found> {
             (taken, is_taken) = (row.made, true);
         }
     }
-    Ok(if is_taken { Found::Taken(taken) } else { Found::Free(Place { stale }) })
+    Ok(if is_taken { Found::Taken(taken) } else { Found::Free(Place { turn, stale }) })
 }
 
 /// An answer that is to be kept.
@@ -155,11 +160,12 @@ pub(crate) struct Kept<'a> {
     pub answer: Option<&'a str>,
 }
 
-const KEYS: Table<8> = Table {
+const KEYS: Table<9> = Table {
     name: "idempotency_keys",
     columns: [
         ("user_id", Kind::Text),
         ("key", Kind::Text),
+        ("turn", Kind::Number),
         ("fingerprint", Kind::Bytes),
         ("kept_at", Kind::Number),
         ("kind", Kind::Number),
@@ -171,15 +177,20 @@ const KEYS: Table<8> = Table {
 
 /// Keeps the answers to a user's requests.
 pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result<()> {
-    for stale in all.iter().filter(|one| one.place.stale) {
-        conn.prepare_cached(
-            "DELETE FROM idempotency_keys WHERE user_id = ?1 AND key = ?2 AND fingerprint = ?3",
-        )?
-        .execute(params![user, stale.asked.key, stale.asked.fingerprint])?;
+    for one in all {
+        if let Some(stale) = one.place.stale {
+            conn.prepare_cached(
+                "DELETE FROM idempotency_keys WHERE user_id = ?1 AND key = ?2 AND turn = ?3",
+            )?
+            .execute(params![user, one.asked.key, stale])?;
+        }
     }
     let now = now();
-    let with_state: Vec<(&Kept<'_>, i64, Option<String>)> = all
-        .iter()
+    // In one order for all who write at once: who waits for whom makes no circle.
+    let mut sorted: Vec<&Kept<'_>> = all.iter().collect();
+    sorted.sort_by_key(|one| one.asked.key);
+    let with_state: Vec<(&Kept<'_>, i64, Option<String>)> = sorted
+        .into_iter()
         .map(|one| {
             let kind = one.makes.number();
             let state = match one.makes {
@@ -190,11 +201,20 @@ pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result
             Ok((one, kind, state))
         })
         .collect::<Result<_>>()?;
-    let rows: Vec<[&dyn ToSql; 8]> = with_state
+    let rows: Vec<[&dyn ToSql; 9]> = with_state
         .iter()
         .map(|(one, kind, state)| {
-            let row: [&dyn ToSql; 8] =
-                [user, &one.asked.key, one.asked.fingerprint, &now, kind, &one.made, state, &one.answer];
+            let row: [&dyn ToSql; 9] = [
+                user,
+                &one.asked.key,
+                &one.place.turn,
+                one.asked.fingerprint,
+                &now,
+                kind,
+                &one.made,
+                state,
+                &one.answer,
+            ];
             row
         })
         .collect();
@@ -212,8 +232,8 @@ pub(crate) fn forget_old(conn: &Connection) -> sql::Result<bool> {
     }
     let gone = conn
         .prepare_cached(
-            "DELETE FROM idempotency_keys WHERE (user_id, key, fingerprint) IN (
-               SELECT user_id, key, fingerprint FROM idempotency_keys WHERE kept_at <= ?1 LIMIT ?2)",
+            "DELETE FROM idempotency_keys WHERE (user_id, key, turn) IN (
+               SELECT user_id, key, turn FROM idempotency_keys WHERE kept_at <= ?1 LIMIT ?2)",
         )?
         .execute(params![before, AT_ONCE])?;
     Ok(i64::try_from(gone).is_ok_and(|gone| gone >= AT_ONCE))

@@ -13,12 +13,14 @@ pub(super) const FILE: &[&str] = &[
     include_str!("../../migrations/0009_guesses.sql"),
     include_str!("../../migrations/0010_idempotency_keys.sql"),
     include_str!("../../migrations/0011_folder_colors.sql"),
+    include_str!("../../migrations/0012_side_by_side.sql"),
 ];
 
 /// The same for a server, where the first makes version [`SERVER_FIRST`].
 pub(super) const SERVER: &[&str] = &[
     include_str!("../../migrations/postgres/0010_initial.sql"),
     include_str!("../../migrations/postgres/0011_folder_colors.sql"),
+    include_str!("../../migrations/postgres/0012_side_by_side.sql"),
 ];
 
 /// The version in which environments on servers began.

@@ -1,9 +1,10 @@
 //! The store: one writer at a time, because `SQLite` has one, and readers that it does not block. It is a file, or a
-//! PostgreSQL database, on which several servers may work.
+//! PostgreSQL database, on which several servers may work. There those who make items write beside each other.
 
 pub(crate) mod activity;
 pub(crate) mod attachment;
 pub(crate) mod bin;
+pub(crate) mod chain;
 mod copy;
 pub(crate) mod creation;
 mod file;
@@ -34,15 +35,19 @@ use crate::error::{Error, Refusal};
 use keyferry_api::item::Custom;
 use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Readers of a file that stay open: as many as ask at once, as opening one costs more than most answers.
 const READERS_KEPT: usize = 64;
 /// Readers of a database on a server, which has a hundred connections for everybody.
 const READERS_AT_ONCE: usize = 16;
-/// How long a reader waits for one of those.
-const READER_TURN: Duration = Duration::from_secs(30);
+/// Those who write there beside each other.
+const WRITERS_AT_ONCE: usize = 8;
+/// How long one waits for one of those.
+const TURN: Duration = Duration::from_secs(30);
+/// How often a write is begun anew that others came in between of.
+const TRIES: usize = 8;
 
 /// Where the database is.
 enum Place {
@@ -63,14 +68,77 @@ impl Place {
 pub(crate) struct Store {
     place: Place,
     writer: Mutex<Connection>,
-    readers: Mutex<Readers>,
+    readers: Pool,
+    /// For those who write beside each other, on a server.
+    writers: Pool,
+}
+
+/// Connections of one kind.
+struct Pool {
+    kept: Mutex<Kept>,
     given_back: Condvar,
+    /// How many may be in use at once, on a server.
+    at_once: usize,
 }
 
 #[derive(Default)]
-struct Readers {
+struct Kept {
     idle: Vec<Connection>,
     busy: usize,
+}
+
+impl Pool {
+    fn of(at_once: usize) -> Self {
+        Self { kept: Mutex::default(), given_back: Condvar::new(), at_once }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to one more connection.
+    fn turn(&self, place: &Place) -> Result<Turn<'_>, DatabaseError> {
+        let mut kept = self.kept();
+        if let Place::Server(_) = place {
+            let full = |kept: &mut Kept| kept.busy >= self.at_once;
+            let waited = self.given_back.wait_timeout_while(kept, TURN, full);
+            let (left, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                return Err(DatabaseError::away("every connection was in use for 30 s"));
+            }
+            kept = left;
+        }
+        kept.busy += 1;
+        Ok(Turn(self))
+    }
+
+    /// A connection that was begun with.
+    fn begun<T>(
+        &self,
+        new: impl FnOnce() -> Result<Connection, DatabaseError>,
+        begin: impl Fn(&Connection) -> Result<T, DatabaseError>,
+    ) -> Result<(Connection, T), DatabaseError> {
+        loop {
+            let kept = self.kept().idle.pop();
+            let Some(conn) = kept else { break };
+            match begin(&conn) {
+                Ok(ready) => return Ok((conn, ready)),
+                // The server ended it meanwhile: the next one, or a new one.
+                Err(_) if conn.is_closed() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let conn = new()?;
+        let ready = begin(&conn)?;
+        Ok((conn, ready))
+    }
+
+    fn keep(&self, conn: Connection) {
+        let mut kept = self.kept();
+        if kept.idle.len() < READERS_KEPT && !conn.is_closed() {
+            kept.idle.push(conn);
+        }
+    }
 }
 
 impl Store {
@@ -93,7 +161,8 @@ impl Store {
     }
 
     fn of(place: Place, writer: Connection) -> Self {
-        Self { place, writer: Mutex::new(writer), readers: Mutex::default(), given_back: Condvar::new() }
+        let (readers, writers) = (Pool::of(READERS_AT_ONCE), Pool::of(WRITERS_AT_ONCE));
+        Self { place, writer: Mutex::new(writer), readers, writers }
     }
 
     /// Puts all that is here into a database on a server, which holds no environment yet; how many rows that is.
@@ -119,55 +188,22 @@ impl Store {
     where
         E: From<DatabaseError>,
     {
-        let turn = self.turn()?;
-        let conn = self.reader()?;
+        let turn = self.readers.turn(&self.place)?;
+        let new = || {
+            let conn = self.place.connect()?;
+            if let Place::File(_) = self.place {
+                conn.execute_batch("PRAGMA query_only = ON")?;
+            }
+            Ok(conn)
+        };
+        let (conn, ()) = self.readers.begun(new, |conn| conn.start(Begin::Reading))?;
         let result = {
             let transaction = conn.started();
             work(&transaction)
         };
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.idle.len() < READERS_KEPT && !conn.is_closed() {
-            readers.idle.push(conn);
-        }
-        drop(readers);
+        self.readers.keep(conn);
         drop(turn);
         result
-    }
-
-    /// The right to one more connection for reading.
-    fn turn(&self) -> Result<Turn<'_>, DatabaseError> {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Place::Server(_) = self.place {
-            let full = |readers: &mut Readers| readers.busy >= READERS_AT_ONCE;
-            let waited = self.given_back.wait_timeout_while(readers, READER_TURN, full);
-            let (left, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-            if waited.timed_out() {
-                return Err(DatabaseError::away("every connection was in use for 30 s"));
-            }
-            readers = left;
-        }
-        readers.busy += 1;
-        Ok(Turn(self))
-    }
-
-    /// A connection that has begun to read.
-    fn reader(&self) -> Result<Connection, DatabaseError> {
-        loop {
-            let kept = self.readers.lock().unwrap_or_else(PoisonError::into_inner).idle.pop();
-            let Some(conn) = kept else { break };
-            match conn.start(Begin::Reading) {
-                Ok(()) => return Ok(conn),
-                // The server ended it meanwhile: the next one, or a new one.
-                Err(_) if conn.is_closed() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let conn = self.place.connect()?;
-        if let Place::File(_) = self.place {
-            conn.execute_batch("PRAGMA query_only = ON")?;
-        }
-        conn.start(Begin::Reading)?;
-        Ok(conn)
     }
 
     /// Runs `work` in one transaction that is on disk before this returns, or not at all.
@@ -194,14 +230,76 @@ impl Store {
         transaction.commit()?;
         Ok(result)
     }
+
+    /// As [`Store::write`], for work that may be begun anew where others came in between. Where `beside`, it runs at the same time
+    /// as other such work, of whichever server, and as nothing else; it then has to lock what it goes by, and answers `None` where
+    /// it cannot do that. What `work` is told is whether it has the database for itself.
+    pub fn write_again<T>(
+        &self,
+        beside: bool,
+        mut work: impl FnMut(&Connection, Alone) -> Result<Option<T>, Refusal>,
+    ) -> Result<T, Refusal> {
+        let is_beside = beside && matches!(self.place, Place::Server(_));
+        for _ in 0..if is_beside { TRIES } else { 0 } {
+            match self.write_beside(|conn| work(conn, Alone(false))) {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => break,
+                Err(Refusal::Database(error)) if error.is_to_be_tried_again() || error.is_taken() => {
+                    tracing::debug!(%error, "a write is begun anew");
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match self.write(|conn| work(conn, Alone(true))) {
+                Err(Refusal::Database(error)) if tries > 0 && error.is_to_be_tried_again() => {
+                    tracing::debug!(%error, "a write is begun anew");
+                }
+                done => return done.and_then(|done| done.ok_or_else(Refusal::internal)),
+            }
+        }
+    }
+
+    /// `None` keeps nothing.
+    fn write_beside<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<Option<T>, Refusal>,
+    ) -> Result<Option<T>, Refusal> {
+        let turn = self.writers.turn(&self.place)?;
+        let begin = |conn: &Connection| {
+            conn.start(Begin::Beside)?;
+            server::take_place(conn)
+        };
+        let (conn, has_place) = self.writers.begun(|| self.place.connect(), begin)?;
+        let result = {
+            let transaction = conn.started();
+            let done = if has_place { work(&transaction) } else { Ok(None) };
+            done.and_then(|done| {
+                if done.is_some() {
+                    item::index_texts(&transaction)?;
+                    transaction.commit()?;
+                }
+                Ok(done)
+            })
+        };
+        self.writers.keep(conn);
+        drop(turn);
+        result
+    }
 }
 
-/// The right to one of the connections for reading.
-struct Turn<'s>(&'s Store);
+/// Whether nobody else writes during a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alone(pub bool);
+
+/// The right to one of the connections of a pool.
+struct Turn<'p>(&'p Pool);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).busy -= 1;
+        self.0.kept().busy -= 1;
         self.0.given_back.notify_one();
     }
 }

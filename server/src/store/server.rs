@@ -4,9 +4,29 @@ use super::migrations::{NEWEST, SERVER, SERVER_FIRST};
 use crate::error::Error;
 use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Every write takes the environment's one row first, of all servers one.
-pub(super) const ONE_WRITER: &str = "SELECT 1 FROM environment FOR UPDATE";
+/// A write takes the environment's one row first, of all servers one, and then every place of those who write beside each
+/// other: it waits until they are done, and they wait until it is.
+pub(super) const ONE_WRITER: &str =
+    "SELECT 1 FROM environment FOR UPDATE; SELECT 1 FROM writers ORDER BY slot FOR UPDATE";
+
+/// How many of those places there are.
+const PLACES: usize = 16;
+
+/// Takes one of the places of those who write beside each other, for as long as the transaction lasts; `false` where there is
+/// none. A row that everybody locks alike would do as well, but that nobody who wants it alone ever got it as long as others
+/// come and go: for a place one waits in a row.
+pub(super) fn take_place(conn: &Connection) -> Result<bool, DatabaseError> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let mut free =
+        conn.prepare_cached("SELECT slot FROM writers ORDER BY slot LIMIT 1 FOR UPDATE SKIP LOCKED")?;
+    if free.exists([])? {
+        return Ok(true);
+    }
+    let next = i64::try_from(NEXT.fetch_add(1, Ordering::Relaxed) % PLACES).unwrap_or(0);
+    conn.prepare_cached("SELECT slot FROM writers WHERE slot = ?1 FOR UPDATE")?.exists([next])
+}
 
 /// Makes an environment in a database that holds none: all of it, or nothing.
 pub(super) fn create(address: &Address, client_encryption: bool) -> Result<Connection, Error> {

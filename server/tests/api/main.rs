@@ -18,6 +18,7 @@ mod rights;
 mod roles;
 mod servers;
 mod sharing;
+mod side_by_side;
 mod strangers;
 mod threats;
 mod wire;

@@ -34,14 +34,22 @@ async fn the_activity_log_says_who_did_what_and_holds_together() {
     assert!(rows.iter().any(|row| row["action"] == "session.refuse"));
     assert!(rows.iter().filter(|row| row["object"] == json!(item)).all(|row| row["userId"] == me));
     // The hash as the documentation has it, computed by other means.
-    let mut before = [0; 32];
+    let (mut environment, mut of_vault) = ([0; 32], [0; 32]);
     for row in rows {
-        let covered: Vec<&Value> =
+        let mut covered: Vec<&Value> =
             ["seq", "at", "userId", "action", "object", "vaultId", "address"].map(|name| &row[name]).to_vec();
+        covered
+            .extend(["vaultSeq", "heads"].map(|name| &row[name]).into_iter().filter(|more| !more.is_null()));
         let text = serde_json::to_string(&covered).unwrap();
-        before = Sha256::new().chain_update(before).chain_update(text).finalize().into();
-        assert_eq!(row["hash"], json!(data_encoding::HEXLOWER.encode(&before)));
+        if let Some(heads) = row["heads"].as_str() {
+            let heads: Value = serde_json::from_str(heads).unwrap();
+            assert_eq!(heads[0][2], json!(data_encoding::HEXLOWER.encode(&of_vault)));
+        }
+        let before = if row["vaultSeq"].is_null() { &mut environment } else { &mut of_vault };
+        *before = Sha256::new().chain_update(*before).chain_update(text).finalize().into();
+        assert_eq!(row["hash"], json!(data_encoding::HEXLOWER.encode(&*before)));
     }
+    assert_eq!(rows.iter().any(|row| row["vaultSeq"] == json!(1)), world.server.is_some());
     let check = world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
     assert_eq!((&check["broken"], &check["head"]), (&Value::Null, &rows.last().unwrap()["hash"]));
     assert_eq!(world.send("GET", "/activity-log", &bob, true, Value::Null).await.0, 403);

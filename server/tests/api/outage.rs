@@ -13,10 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What one of the two has and the other does not, for these reasons: texts are indexed by FTS5 and by trigrams; a server
-/// keeps the schema's version in a table; what may be longer than a B-tree's key is unique by a hash.
+/// keeps the schema's version in a table, and has places for those who write at once; what may be longer than a B-tree's key is
+/// unique by a hash.
 const OWN: &[&str] = &[
     "table item_text",
     "table keyferry_schema",
+    "table writers",
+    "column writers.slot INTEGER not null",
+    "key writers (slot)",
     "unique users (username)",
     "unique user_roles (code)",
     "unique vault_types (code)",

@@ -178,9 +178,57 @@ impl Database {
         usize::try_from(attempt(server().config(&self.name), &sql, texts).unwrap().0).unwrap()
     }
 
+    /// Runs statements in a transaction that stays open until what this answers is dropped; then it is taken back.
+    pub fn hold(&self, sql: &str) -> Held {
+        let (config, sql) = (server().config(&self.name), sql.to_owned());
+        let (let_go, held) = tokio::sync::oneshot::channel::<()>();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let holding = async move {
+            let (client, connection) = config.connect(NoTls).await.unwrap();
+            let connection = tokio::spawn(connection);
+            client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+            ready.send(()).unwrap();
+            let _ = held.await;
+            client.batch_execute("ROLLBACK").await.unwrap();
+            drop(client);
+            let _ = connection.await;
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let thread = std::thread::spawn(move || runtime.block_on(holding));
+        is_ready.recv().unwrap();
+        Held { let_go: Some(let_go), thread: Some(thread) }
+    }
+
+    /// How many connections to the database wait for a lock.
+    pub fn waiting(&self) -> i64 {
+        self.number(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+    }
+
+    /// Runs statements without parameters.
+    pub fn run(&self, sql: &str) {
+        drop(self.hold(&format!("{sql}; COMMIT; BEGIN")));
+    }
+
     /// The number that a statement finds.
     pub fn number(&self, sql: &str) -> i64 {
         attempt(server().config(&self.name), sql, &[]).unwrap().1.unwrap().parse().unwrap()
+    }
+}
+
+/// A transaction that is open.
+pub struct Held {
+    let_go: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.let_go.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
