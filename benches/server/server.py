@@ -2,6 +2,7 @@
 
     python server.py KEYFERRY [SMALL LARGE]
     python server.py KEYFERRY --against OTHER
+    python server.py KEYFERRY --store postgres://USER@HOST/DATABASE
 
 Load: `wrk` over loopback against a real `keyferry serve`, single items and batches of 25 creates, with 1, 8 and 64
 connections. Scale: one folder, one search by name and one by tag, each with the same 500 hits among 10,000 records
@@ -9,15 +10,20 @@ and among 1,000,000, asked in turns. Prints Markdown. Needs `wrk`.
 
 Against another program, such as that of an earlier version: the same requests to both in turns, over one connection each,
 until the last byte of the answer is there. What a client then makes of the bytes is not the server's. Needs nothing.
+
+On PostgreSQL: batches of 25 creates by one client and by eight, in a vault for each and all in one, over one server and over two of
+one database. Needs an empty database; its password is told as `serve` is told it.
 """
 
 import http.client
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
@@ -182,8 +188,69 @@ def against(new: Environment, old: Environment) -> None:
         print(f"| {name} | {this:.2f} | {other:.2f} | {other / this:.2f} × |")
 
 
+@contextmanager
+def on_database(keyferry: str, home: Path, store: str, servers: int):
+    """So many servers of one new environment in a database."""
+    env = {"HOME": str(home)} | {name: value for name, value in os.environ.items() if name.startswith(("KEYFERRY_STORE", "PG"))}
+    init = [keyferry, "--json", "-q", "env", "init", store, "--user", "admin", "--client-encryption", "off"]
+    made = json.loads(subprocess.run(init, env=env, cwd=home, check=True, capture_output=True).stdout)
+    serve = [keyferry, "--json", "serve", "--store", store, "--listen", "127.0.0.1:0", "--log", "off"]
+    running = [subprocess.Popen(serve, env=env, cwd=home, stdout=subprocess.PIPE) for _ in range(servers)]
+    try:
+        yield [Environment(json.loads(server.stdout.readline())["url"], made["access_token"]) for server in running]
+    finally:
+        for server in running:
+            server.terminate()
+            server.wait()
+
+
+def creates(environments: list[Environment], clients: int, one_vault: bool) -> float:
+    """Records a second."""
+    vaults = [environments[0].call("/vaults", {"name": f"v{number}"})["id"] for number in range(1 if one_vault else clients)]
+    ends, made = time.perf_counter() + SECONDS, [0] * clients
+
+    def client(number: int) -> None:
+        environment, vault = environments[number % len(environments)], vaults[number % len(vaults)]
+        item = {"vaultId": vault, "name": "record", "login": "user@example.com", "tags": ["a", "b"], "passwordEncrypted": "cHc=" * 50}
+        connection = http.client.HTTPConnection(environment.url.removeprefix("http://"))
+        while time.perf_counter() < ends:
+            key = f"{vault}-{number}-{made[number]}"
+            requests = [
+                {"method": "POST", "relativeUrl": "/api/v1/items", "headers": {"Idempotency-Key": f"{key}-{part}"}, "body": item}
+                for part in range(25)
+            ]
+            connection.request("POST", "/api/v1/batch", json.dumps({"requests": requests}), environment.headers())
+            answers = json.load(connection.getresponse())["responses"]
+            assert all(answer["statusCode"] == 200 for answer in answers), answers
+            made[number] += 25
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(clients)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(made) / (time.perf_counter() - start)
+
+
+def side_by_side(keyferry: str, home: Path, store: str) -> None:
+    print("| clients | vaults | servers | records a second | to one client |")
+    print("|---|---|---|---|---|")
+    with on_database(keyferry, home, store, 2) as environments:
+        creates(environments, 1, one_vault=True)  # warms up
+        first = None
+        for clients, servers, one_vault in ((1, 1, True), (8, 1, True), (8, 1, False), (8, 2, False)):
+            rate = creates(environments[:servers], clients, one_vault)
+            first = first or rate
+            print(f"| {clients} | {1 if one_vault else clients} | {servers} | {rate:,.0f} | {rate / first:.2f} × |")
+
+
 def main() -> None:
     keyferry = str(Path(sys.argv[1]).resolve())
+    if sys.argv[2:3] == ["--store"]:
+        with tempfile.TemporaryDirectory() as folder:
+            side_by_side(keyferry, Path(folder), sys.argv[3])
+        return
     if sys.argv[2:3] == ["--against"]:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
