@@ -38,8 +38,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Readers of a file that stay open: as many as ask at once, as opening one costs more than most answers.
-const READERS_KEPT: usize = 64;
+/// Connections of a kind that stay open: as many as ask at once, as opening one costs more than most answers.
+const KEPT: usize = 64;
 /// Readers of a database on a server, which has a hundred connections for everybody.
 const READERS_AT_ONCE: usize = 16;
 /// Those who write there beside each other.
@@ -135,7 +135,7 @@ impl Pool {
 
     fn keep(&self, conn: Connection) {
         let mut kept = self.kept();
-        if kept.idle.len() < READERS_KEPT && !conn.is_closed() {
+        if kept.idle.len() < KEPT && !conn.is_closed() {
             kept.idle.push(conn);
         }
     }
@@ -239,8 +239,8 @@ impl Store {
         beside: bool,
         mut work: impl FnMut(&Connection, Alone) -> Result<Option<T>, Refusal>,
     ) -> Result<T, Refusal> {
-        let is_beside = beside && matches!(self.place, Place::Server(_));
-        for _ in 0..if is_beside { TRIES } else { 0 } {
+        let tries = if beside && matches!(self.place, Place::Server(_)) { TRIES } else { 0 };
+        for _ in 0..tries {
             match self.write_beside(|conn| work(conn, Alone(false))) {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => break,
@@ -262,7 +262,7 @@ impl Store {
         }
     }
 
-    /// `None` keeps nothing.
+    /// Runs `work` once beside others. Where that comes to `None`, nothing is kept.
     fn write_beside<T>(
         &self,
         work: impl FnOnce(&Connection) -> Result<Option<T>, Refusal>,
