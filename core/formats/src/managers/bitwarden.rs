@@ -203,12 +203,11 @@ impl Reader {
             return None;
         }
         let path = id.into_text().and_then(|id| self.ids.get(&id)).cloned();
-        match path {
-            Some(_) => self.tally.resolved(leaves),
-            None => {
-                let at = at();
-                self.tally.tell(format!("{} names no folder of the file", pattern(&at)), at, leaves);
-            }
+        if path.is_some() {
+            self.tally.resolved(leaves);
+        } else {
+            let at = at();
+            self.tally.tell(format!("{} names no folder of the file", pattern(&at)), at, leaves);
         }
         path
     }
