@@ -213,7 +213,7 @@ lint: .cache/bin/cargo-deny ## formatting, and what may be linked; clippy and ru
 
 torture: .venv/ready ## the tests under random faults and kills, with forty seeds instead of few
 	$(BUILD)
-	TORTURE=40 $(LINTING) $(CARGO) test --locked --workspace --test end_to_end -- kill:: faults:: hostile_table:: two_runs:: workers:: journal_postgres:: --test-threads 1
+	TORTURE=40 $(LINTING) $(CARGO) test --locked --workspace --test end_to_end -- kill:: faults:: hostile_table:: two_runs:: workers:: journal_postgres:: server_kill_postgres:: --test-threads 1
 	TORTURE=1 $(LINTING) $(CARGO) test --locked --workspace --test formats -- archive::
 	TORTURE=1 KEYFERRY_BIN=$(abspath $(TARGET))/debug/keyferry .venv/bin/pytest -q tests/api
 

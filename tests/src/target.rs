@@ -36,10 +36,7 @@ impl Target {
     /// PostgreSQL, which writes every statement into its log. `None`, said out loud, where it is not installed.
     #[must_use]
     pub fn postgres() -> Option<Self> {
-        let newest = std::fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
-        let bin =
-            newest.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max();
-        let Some(bin) = bin else { return missing("PostgreSQL") };
+        let Some(bin) = postgres_programs() else { return missing("PostgreSQL") };
         let (folder, data) = folder("postgres");
         let password = folder.path().join("pw");
         std::fs::write(&password, KEEPER.1).expect("a file");
@@ -54,19 +51,7 @@ impl Target {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         identity(&folder, Some("postgres"));
         let port = free_port();
-        let child = as_user("postgres", &bin.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
-            .args(["-c", "log_statement=all", "-c", "log_connections=on", "-c", "unix_socket_directories="])
-            .args(["-c", "ssl=on"])
-            .arg("-c")
-            .arg(format!("ssl_cert_file={}", folder.path().join(CERTIFICATE).display()))
-            .arg("-c")
-            .arg(format!("ssl_key_file={}", folder.path().join(KEY).display()))
-            .stderr(log(&folder))
-            .spawn()
-            .expect("postgres starts");
+        let child = start_postgres(&folder, port);
         Some(Self { child, port, sealed_port: port, folder, kind: Kind::Postgres }.ready())
     }
 
@@ -143,6 +128,22 @@ impl Target {
             .spawn()
             .expect("redis-server starts");
         Some(Self { child, port, sealed_port, folder, kind: Kind::Redis }.ready())
+    }
+
+    /// Ends PostgreSQL at once, as a failing machine would: nothing is written any more, and its next start reads what was
+    /// written before.
+    pub fn stop_at_once(&mut self) {
+        assert!(self.kind == Kind::Postgres, "only PostgreSQL knows an immediate shutdown");
+        let told = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).status();
+        assert!(told.expect("kill runs").success());
+        self.child.wait().expect("it ends");
+    }
+
+    /// Starts PostgreSQL again where it was, and waits until it lets the keeper in.
+    #[must_use]
+    pub fn started_again(mut self) -> Self {
+        self.child = start_postgres(&self.folder, self.port);
+        self.ready()
     }
 
     /// The address of a database on it, by way of this port.
@@ -280,6 +281,30 @@ impl Drop for Target {
         }
         let _ = self.child.wait();
     }
+}
+
+/// The programs of the newest PostgreSQL that is installed.
+fn postgres_programs() -> Option<PathBuf> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten().flatten();
+    installed.map(|entry| entry.path().join("bin")).filter(|bin| bin.join("initdb").exists()).max()
+}
+
+fn start_postgres(folder: &tempfile::TempDir, port: u16) -> Child {
+    let bin = postgres_programs().expect("it was there");
+    let log = std::fs::File::options().append(true).create(true).open(folder.path().join("log"));
+    as_user("postgres", &bin.join("postgres"))
+        .arg("-D")
+        .arg(folder.path().join("data"))
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+        .args(["-c", "log_statement=all", "-c", "log_connections=on", "-c", "unix_socket_directories="])
+        .args(["-c", "ssl=on"])
+        .arg("-c")
+        .arg(format!("ssl_cert_file={}", folder.path().join(CERTIFICATE).display()))
+        .arg("-c")
+        .arg(format!("ssl_key_file={}", folder.path().join(KEY).display()))
+        .stderr(log.expect("a file"))
+        .spawn()
+        .expect("postgres starts")
 }
 
 #[expect(clippy::print_stdout, reason = "what is skipped is said out loud")]

@@ -51,6 +51,7 @@ mod rotate_programs;
 mod rotate_redis;
 mod rotate_tls;
 mod server_kill;
+mod server_kill_postgres;
 mod server_postgres;
 mod sessions;
 mod single;

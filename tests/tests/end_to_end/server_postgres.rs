@@ -13,9 +13,9 @@ const PEOPLE: &str =
     "vault,name,login,password\nInfra,db,postgres,planted-tulip\nInfra,web,root,planted-anemone\n";
 
 /// A server, ended when dropped.
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Drop for Server {
@@ -25,7 +25,7 @@ impl Drop for Server {
     }
 }
 
-fn serve(mut command: Command) -> Server {
+pub fn serve(mut command: Command) -> Server {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -33,7 +33,8 @@ fn serve(mut command: Command) -> Server {
     Server { url: ready["url"].as_str().unwrap().to_owned(), child }
 }
 
-fn store(target: &Target, parameters: &str) -> String {
+/// The database that a target begins with, as an environment's store.
+pub fn store(target: &Target, parameters: &str) -> String {
     format!("postgres://{}@127.0.0.1:{}/postgres{parameters}", KEEPER.0, target.port)
 }
 
