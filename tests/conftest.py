@@ -80,20 +80,27 @@ def servers(folder: Path):
     """Starts servers; ends those it started, and no others."""
     started: list[subprocess.Popen] = []
 
-    def start(encryption: str, *flags: str) -> Server:
+    def start(encryption: str, *flags: str, store: tuple[str, str] | None = None) -> Server:
+        """In a folder of its own; or in an empty database, by its address and its password."""
         place = folder / f"server-{len(started)}"
         place.mkdir()
         log = place / "log"
-        command = [BINARY, "serve", place / "data", "--dev", "--json", "--listen", "127.0.0.1:0"]
+        ready, env = {}, BASE
+        what = [place / "data", "--dev", "--client-encryption", encryption]
+        if store:
+            address, password = store
+            env = BASE | {"KEYFERRY_STORE_PASSWORD": password}
+            words = ["--json", "env", "init", address, "--user", "admin", "--client-encryption", encryption]
+            ready = json.loads(keyferry(*words, env=env))
+            what = ["--store", address]
+        command = [BINARY, "serve", *what, "--json", "--listen", "127.0.0.1:0", *flags]
         with log.open("wb") as errors:
-            process = subprocess.Popen(
-                [*command, "--client-encryption", encryption, *flags], env=BASE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
+            process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
         started.append(process)
         line = process.stdout.readline()
         assert line, f"the server did not start: {log.read_text()}"
         certificate = place / "data" / "tls.crt" if "--tls" in flags else None
-        return Server(place / "data", log, json.loads(line), certificate)
+        return Server(place / "data", log, ready | json.loads(line), certificate)
 
     yield start
     for process in started:

@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 from conftest import Server
 from passwork_client import PassworkClient
@@ -28,6 +30,7 @@ CHECKS = [
 MANY = 12
 # Requests made up for each endpoint: few each time, many where somebody waits for them (`make torture`).
 EXAMPLES = ("60", "10") if os.environ.get("TORTURE") else ("15", "5")
+STORES = ("folder", "postgres") if os.environ.get("TORTURE") else ("folder",)
 
 
 def populate(client: PassworkClient) -> dict[str, list[str]]:
@@ -125,9 +128,20 @@ def check(server: Server, folder: Path, document: dict, *more: str) -> None:
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
+@pytest.fixture(params=STORES)
+def server(request: pytest.FixtureRequest, serve) -> Iterator[Server]:
+    """One whose clients do not encrypt: from a folder, and where somebody waits for it from PostgreSQL too."""
+    if request.param == "folder":
+        yield serve("off")
+        return
+    if not postgres.programs():
+        pytest.skip("PostgreSQL is not installed; `make setup` installs it")
+    with postgres.database() as address:
+        yield serve("off", store=(address, postgres.PASSWORD))
+
+
 @pytest.mark.parametrize(("wrapping", "examples"), list(zip(("raw", "wrapped"), EXAMPLES)))
-def test_every_answer_is_as_the_document_says(serve, tmp_path: Path, wrapping: str, examples: str):
-    server = serve("off")
+def test_every_answer_is_as_the_document_says(server: Server, tmp_path: Path, wrapping: str, examples: str):
     with urllib.request.urlopen(f"{server.url}/api/openapi.json") as answer:
         document = name_real_ones(json.load(answer), populate(server.client()))
     headers = ["-H", f"Authorization: Bearer {server.ready['access_token']}"]
