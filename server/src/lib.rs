@@ -120,6 +120,8 @@ pub struct Environment {
 struct Inner {
     store: Store,
     client_encryption: bool,
+    /// What this opening of it is called among those that keep the house.
+    holder: String,
     /// Reads that are not in the activity log yet.
     reads: Mutex<Vec<Event>>,
 }
@@ -169,10 +171,8 @@ impl Environment {
             })?;
             Ok(store)
         });
-        match made {
-            Ok(store) => {
-                Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
-            }
+        match made.and_then(|store| Self::over(store, client_encryption)) {
+            Ok(environment) => Ok(environment),
             Err(error) => {
                 // What is half made would look like an environment the next time.
                 let _ = std::fs::remove_file(&path);
@@ -192,8 +192,7 @@ impl Environment {
 
     /// Makes an environment in a PostgreSQL database, which may not hold one yet: all of it, or nothing.
     pub fn create_on(address: &Address, client_encryption: bool) -> Result<Self, Error> {
-        let store = Store::create_on(address, client_encryption)?;
-        Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
+        Self::over(Store::create_on(address, client_encryption)?, client_encryption)
     }
 
     /// Opens the environment in a PostgreSQL database. Any number of servers may do so at once.
@@ -206,7 +205,13 @@ impl Environment {
             conn.query_row("SELECT client_encryption FROM environment", [], |row| row.get(0))
                 .map_err(Error::Database)
         })?;
-        Ok(Self { inner: Arc::new(Inner { store, client_encryption, reads: Mutex::default() }) })
+        Self::over(store, client_encryption)
+    }
+
+    fn over(store: Store, client_encryption: bool) -> Result<Self, Error> {
+        let holder = data_encoding::HEXLOWER.encode(&id::random::<16>()?);
+        let inner = Inner { store, client_encryption, holder, reads: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Whether vaults here are meant to be encrypted by clients; set when the environment was made.
@@ -281,11 +286,18 @@ impl Environment {
         flush(self.store(), &self.inner.reads)
     }
 
-    /// Takes out what is beyond its time. Who serves an environment does it now and then.
-    pub fn keep_house(&self) -> Result<(), Error> {
-        // In portions, so that no client waits for all of it.
-        while self.store().write(|conn| store::idempotency::forget_old(conn).map_err(Error::Database))? {}
-        self.store().write(|conn| store::activity::settle(conn).map_err(Error::Database))
+    /// Takes out what is beyond its time, unless that was done within the last ten minutes, by whichever server of the same
+    /// database; whether it was done here. Who serves an environment asks for it now and then.
+    pub fn keep_house(&self) -> Result<bool, Error> {
+        let (store, holder) = (self.store(), &self.inner.holder);
+        let taken = store.read(store::house::is_free).map_err(Error::Database)?
+            && store.write(|conn| store::house::take(conn, holder)).map_err(Error::Database)?;
+        if taken {
+            // In portions, so that no client waits for all of it.
+            while store.write(|conn| store::house::keep(conn, holder)).map_err(Error::Database)? {}
+            store.write(store::activity::settle).map_err(Error::Database)?;
+        }
+        Ok(taken)
     }
 
     pub(crate) fn note_reads(&self, mut events: Vec<Event>) {

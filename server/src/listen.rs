@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 const HEAD_TIME: Duration = Duration::from_secs(15);
 /// How long requests that are under way may take when the server ends.
 const END_TIME: Duration = Duration::from_secs(30);
-/// How often what is beyond its time is taken out.
-const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// How often it is looked at whether somebody is to take out what is beyond its time.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 
@@ -102,8 +102,9 @@ pub async fn listen(
             if housekept.elapsed() >= HOUSEKEEPING {
                 housekept = Instant::now();
                 let environment = reads.clone();
-                if let Ok(Err(error)) = tokio::task::spawn_blocking(move || environment.keep_house()).await {
-                    tracing::error!(%error, "keys beyond their time wait to be taken out");
+                let kept = tokio::task::spawn_blocking(move || environment.keep_house());
+                if let Ok(Err(error)) = kept.await {
+                    tracing::error!(%error, "what is beyond its time waits to be taken out");
                 }
             }
             if let Ok(Err(error)) = tokio::task::spawn_blocking(move || reads.flush_reads()).await {

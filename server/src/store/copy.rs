@@ -8,8 +8,9 @@ use keyferry_sql::{self as sql, Address, Connection, ToSql};
 use rusqlite::types::Value;
 
 /// Every table, each after those that it names.
-const TABLES: [&str; 31] = [
+const TABLES: [&str; 32] = [
     "environment",
+    "housekeeping",
     "user_roles",
     "user_role_rights",
     "users",
@@ -70,7 +71,9 @@ pub(super) fn to_server(source: &Connection, address: &Address) -> Result<u64, E
     let target = conn.started();
     server::make_tables(&target)?;
     // What a new environment begins with comes along from the old one.
-    target.execute("DELETE FROM user_roles", [])?;
+    for table in ["user_roles", "housekeeping"] {
+        target.execute(&format!("DELETE FROM {table}"), [])?;
+    }
     let mut rows = 0;
     for table in TABLES {
         rows += copy(source, &target, table)?;

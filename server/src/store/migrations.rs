@@ -14,6 +14,7 @@ pub(super) const FILE: &[&str] = &[
     include_str!("../../migrations/0010_idempotency_keys.sql"),
     include_str!("../../migrations/0011_folder_colors.sql"),
     include_str!("../../migrations/0012_side_by_side.sql"),
+    include_str!("../../migrations/0013_housekeeping.sql"),
 ];
 
 /// The same for a server, where the first makes version [`SERVER_FIRST`].
@@ -21,6 +22,7 @@ pub(super) const SERVER: &[&str] = &[
     include_str!("../../migrations/postgres/0010_initial.sql"),
     include_str!("../../migrations/postgres/0011_folder_colors.sql"),
     include_str!("../../migrations/postgres/0012_side_by_side.sql"),
+    include_str!("../../migrations/postgres/0013_housekeeping.sql"),
 ];
 
 /// The version in which environments on servers began.

@@ -12,6 +12,7 @@ pub(crate) mod folder;
 pub(crate) mod grants;
 pub(crate) mod group;
 pub(crate) mod guess;
+pub(crate) mod house;
 pub(crate) mod idempotency;
 pub(crate) mod inbox;
 pub(crate) mod item;

@@ -10,6 +10,7 @@ mod creations;
 mod document;
 mod groups;
 mod history;
+mod house;
 mod idempotency;
 mod operations;
 mod outage;
