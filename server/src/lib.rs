@@ -25,13 +25,17 @@ mod id;
 mod json;
 mod limits;
 mod listen;
+mod metrics;
+mod observed;
 mod openapi;
 mod routes;
 mod store;
+mod trace;
 
 pub use error::Error;
 pub use keyferry_sql::{Address, AddressError, DatabaseError};
-pub use listen::{Certificate, listen};
+pub use listen::{Certificate, listen, listen_for_metrics};
+pub use trace::{Parent, Part, Trace, Tracer, What};
 
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest as _, Request, State};
@@ -53,6 +57,7 @@ use std::time::{Duration, Instant};
 use store::Store;
 use store::activity::Event;
 use tokio::sync::Semaphore;
+use trace::{Clock, Seen};
 
 /// Bytes of the largest body that is kept for somebody who is not signed in.
 const STRANGERS_BODY: u64 = 64 << 10;
@@ -85,6 +90,8 @@ pub struct ServeOptions {
     /// Where others reach it, such as `https://passwork.example.com`: links begin with this. Without it, with the host
     /// that the client named.
     pub public_url: Option<String>,
+    /// Who is told of each request that was answered.
+    pub tracer: Option<Tracer>,
 }
 
 /// How long it takes at most until a read is in the activity log; writes are there before their answer.
@@ -107,6 +114,7 @@ impl Default for ServeOptions {
             requests_per_second: None,
             largest_body: LARGEST_BODY,
             public_url: None,
+            tracer: None,
         }
     }
 }
@@ -296,8 +304,20 @@ impl Environment {
             // In portions, so that no client waits for all of it.
             while store.write(|conn| store::house::keep(conn, holder)).map_err(Error::Database)? {}
             store.write(store::activity::settle).map_err(Error::Database)?;
+            store.metrics().housekept();
         }
         Ok(taken)
+    }
+
+    /// `GET /metrics`: what is counted of this environment and of those who ask it, in the text format of `OpenMetrics`, which
+    /// Prometheus reads. Names, identifiers and addresses are not in it. It asks nobody for a token: it belongs where the API
+    /// is not.
+    pub fn metrics_router(&self) -> Router {
+        let environment = self.clone();
+        let text = async move || {
+            ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], environment.store().metrics().text())
+        };
+        Router::new().route("/metrics", get(text))
     }
 
     pub(crate) fn note_reads(&self, mut events: Vec<Event>) {
@@ -334,7 +354,9 @@ fn flush(store: &Store, reads: &Mutex<Vec<Event>>) -> Result<(), Error> {
 /// Whether the environment can be read.
 async fn health(State(front): State<Arc<Front>>) -> Response {
     let work = move || {
-        front.environment.store().read(|conn| conn.query_row("SELECT 1 FROM environment", [], |_| Ok(())))
+        let store = front.environment.store();
+        let read = store.read(|conn| conn.query_row("SELECT 1 FROM environment", [], |_| Ok(())));
+        read.inspect_err(|error| store.metrics().failed(error))
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(())) => Json(serde_json::json!({ "status": "ok" })).into_response(),
@@ -370,7 +392,7 @@ async fn passed_over(request: Request, most: usize) -> StatusCode {
     StatusCode::PAYLOAD_TOO_LARGE
 }
 
-/// The database blocks, so requests run where blocking is allowed.
+/// Answers, and tells those who watch.
 async fn handle(
     State(front): State<Arc<Front>>,
     method: Method,
@@ -378,23 +400,53 @@ async fn handle(
     headers: HeaderMap,
     request: Request,
 ) -> Response {
-    let started = Instant::now();
+    let (clock, asked) = (Clock::start(), method.clone());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let parent = trace::parent(front.options.tracer.as_ref(), &headers);
+    let metrics = front.environment.store().metrics();
+    let (response, route, seen) = {
+        let _under_way = metrics.request();
+        answered(&front, method, uri, headers, request, peer).await
+    };
+    let (status, took) = (response.status(), clock.instant.elapsed());
+    metrics.answered(&asked, route, status, took);
+    if let Some(tracer) = &front.options.tracer {
+        let what = (metrics::name_of(&asked), route, status.as_u16());
+        tracer.tell(clock.trace(parent, what, front.environment.store().is_on_server(), seen));
+    }
+    response
+}
+
+/// An answer, the endpoint that gave it, and what was seen on the way. The database blocks, so requests run where blocking is
+/// allowed.
+async fn answered(
+    front: &Arc<Front>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Request,
+    peer: Option<IpAddr>,
+) -> (Response, &'static str, Seen) {
+    let started = Instant::now();
+    let none = |response: Response| (response, "", Seen::default());
     // Which of two is meant, a proxy and this server could answer differently.
     if headers.get_all(header::HOST).iter().nth(1).is_some() {
-        return StatusCode::BAD_REQUEST.into_response();
+        return none(StatusCode::BAD_REQUEST.into_response());
     }
     let small = is_small(&request);
-    let kept = small || is_known(&front, &headers, peer).await;
+    let kept = small || is_known(front, &headers, peer).await;
     let most = front.options.largest_body as u64;
     let length = request.body().size_hint().upper().unwrap_or(most).min(most);
     let permits = u32::try_from(kibibytes(usize::try_from(length).unwrap_or(usize::MAX))).unwrap_or(u32::MAX);
     // Held until the answer is there: a body stands in memory that long.
     let _turn = if kept && !small {
-        match tokio::time::timeout(BODY_TURN, front.bodies.acquire_many(permits)).await {
-            Ok(Ok(turn)) => Some(turn),
-            _ => return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response(),
-        }
+        let turn = tokio::time::timeout(BODY_TURN, front.bodies.acquire_many(permits)).await;
+        let Ok(Ok(turn)) = turn else {
+            front.environment.store().metrics().refused("bodies");
+            let later = (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]);
+            return none(later.into_response());
+        };
+        Some(turn)
     } else {
         None
     };
@@ -411,10 +463,10 @@ async fn handle(
     let work = move || {
         let Front { environment, options, limits, .. } = &*served_by;
         let visit = Visit { environment, options, limits, headers: &headers, peer };
-        routes::serve(&visit, asked, &uri, body)
+        observed::seen(options.tracer.is_some(), || routes::serve(&visit, asked, &uri, body))
     };
-    let Ok(served) = tokio::task::spawn_blocking(work).await else {
-        return error::Refusal::internal().into_answer().into_body().into_response();
+    let Ok((served, seen)) = tokio::task::spawn_blocking(work).await else {
+        return none(error::Refusal::internal().into_answer().into_body().into_response());
     };
     let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
     let peer = peer.map(tracing::field::display);
@@ -423,7 +475,7 @@ async fn handle(
     for (name, value) in served.headers {
         response.headers_mut().insert(name, value);
     }
-    response
+    (response, served.route, seen)
 }
 
 fn kibibytes(bytes: usize) -> usize {

@@ -127,3 +127,10 @@ pub async fn listen(
     environment.flush_reads()?;
     Ok(ended?)
 }
+
+/// Serves what is counted of an environment at `/metrics`, over plain HTTP, until this is dropped.
+pub async fn listen_for_metrics(environment: &Environment, listener: TcpListener) -> Result<(), Error> {
+    let mut server = axum_server::from_tcp(listener)?.first_request_timeout(HEAD_TIME);
+    server.http_builder().http1().header_read_timeout(HEAD_TIME);
+    Ok(server.serve(environment.metrics_router().into_make_service()).await?)
+}

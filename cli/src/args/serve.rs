@@ -62,8 +62,12 @@ pub struct Serve {
     /// Log each request to standard error
     #[arg(long, value_enum, default_value = "text", value_name = "text|json|off")]
     pub log: Log,
+    /// Show at /metrics of this address what is counted, for Prometheus, over plain HTTP to whoever asks; a port alone is one of
+    /// this machine's own
+    #[arg(long, value_name = "[HOST:]PORT", value_parser = own_address)]
+    pub metrics: Option<std::net::SocketAddr>,
     /// Write a whole, consistent copy to this file, also while another process serves DIR, and end
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "listen"], requires = "dir")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dev", "listen", "metrics"], requires = "dir")]
     pub backup: Option<PathBuf>,
 }
 
@@ -106,4 +110,12 @@ fn address(text: &str) -> Result<std::net::SocketAddr, String> {
         .collect();
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
     first.copied().ok_or_else(|| "this name has no address".to_owned())
+}
+
+/// The same; where only a port is given, nobody beyond this machine reaches it.
+fn own_address(text: &str) -> Result<std::net::SocketAddr, String> {
+    match text.parse::<u16>() {
+        Ok(port) => Ok((std::net::Ipv4Addr::LOCALHOST, port).into()),
+        Err(_) => address(text),
+    }
 }

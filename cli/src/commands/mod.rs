@@ -30,6 +30,8 @@ mod rotate;
 mod serve;
 mod sync;
 mod table;
+#[cfg(feature = "traces")]
+mod traces;
 mod update;
 mod verify;
 mod work;

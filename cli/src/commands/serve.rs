@@ -6,11 +6,12 @@ use crate::exit::usage;
 use crate::output::Output;
 use crate::store::{self, SHAPE};
 use keyferry_core::crypto::generate;
+use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
 use keyferry_embedded as embedded;
 use keyferry_server::{Address, Certificate, Environment, ServeOptions};
 use serde_json::json;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
@@ -22,6 +23,8 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
     }
     log(serve.log, output);
     let store = database(&serve)?;
+    #[cfg(feature = "traces")]
+    let traces = super::traces::Traces::by_variables()?;
     let options = ServeOptions {
         always_raw: serve.raw,
         access_token_life: Duration::from_secs(serve.token_life),
@@ -29,6 +32,8 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         requests_per_second: serve.rate_limit,
         largest_body: serve.largest_body << 20,
         public_url: serve.public_url.as_ref().map(ToString::to_string),
+        #[cfg(feature = "traces")]
+        tracer: traces.as_ref().map(super::traces::Traces::tracer),
         ..ServeOptions::default()
     };
     // StoredSession until the end: dropping it removes the folder.
@@ -47,12 +52,9 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
             ));
         }
     };
-    let listener = TcpListener::bind(serve.listen).map_err(|error| {
-        Error::new(ErrorKind::Io, format!("cannot listen on {}", serve.listen))
-            .because(error)
-            .next_step("choose another address with --listen; port 0 picks a free one")
-    })?;
-    let address = listener.local_addr().map_err(|error| Error::io("the socket", error))?;
+    let (listener, address) = bound(serve.listen, "--listen")?;
+    let for_metrics = serve.metrics.map(|at| bound(at, "--metrics")).transpose()?;
+    let metrics_url = for_metrics.as_ref().map(|(_, address)| format!("http://{address}/metrics"));
     let over_tls = serve.tls || serve.tls_cert.is_some();
     let url = format!("{}://{address}", if over_tls { "https" } else { "http" });
     let mut made = None;
@@ -71,17 +73,58 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
     // After the environment, in whose folder its own certificate stands.
     let certificate = if over_tls { Some(certificate(&serve, &folder, address.ip())?) } else { None };
     let fingerprint = certificate.as_ref().map(Certificate::fingerprint);
-    if let Some((made, master)) = &made {
+    announce(&Ready { url, metrics_url, fingerprint }, made.as_ref(), output)?;
+    drop(made);
+    if !address.ip().is_loopback() && !over_tls {
+        output.warn("this is plain HTTP beyond this machine: tokens travel in the clear; --tls mends that");
+    }
+    let serving = keyferry_server::listen(&environment, listener, options, certificate, stopped());
+    let ended = match for_metrics {
+        None => serving.await,
+        Some((listener, _)) => {
+            let shown = environment.clone();
+            let showing =
+                tokio::spawn(async move { keyferry_server::listen_for_metrics(&shown, listener).await });
+            let ended = serving.await;
+            showing.abort();
+            ended
+        }
+    };
+    #[cfg(feature = "traces")]
+    if let Some(traces) = traces {
+        // It waits for the collector.
+        let _ = tokio::task::spawn_blocking(|| traces.end()).await;
+    }
+    ended.map_err(|error| Error::new(ErrorKind::Io, "the server failed").because(error))?;
+    drop(temporary);
+    Ok(0)
+}
+
+/// Where it is reached.
+struct Ready {
+    url: String,
+    metrics_url: Option<String>,
+    fingerprint: Option<String>,
+}
+
+/// What was made with --dev, and its master password where clients encrypt.
+type Fresh = (embedded::Made, Option<SecretString>);
+
+/// Says where it is reached, and what a development server's secrets are.
+fn announce(ready: &Ready, made: Option<&Fresh>, output: Output) -> Result<()> {
+    let Ready { url, metrics_url, fingerprint } = ready;
+    if let Some((made, master)) = made {
         if output.json {
             output.json_line(&json!({
                 "url": url,
                 "user": made.user,
                 "password": made.password.expose(),
-                "master_password": master.as_ref().map(keyferry_core::secret::SecretString::expose),
-                "master_key": made.master_key.as_ref().map(keyferry_core::secret::SecretString::expose),
+                "master_password": master.as_ref().map(SecretString::expose),
+                "master_key": made.master_key.as_ref().map(SecretString::expose),
                 "access_token": made.access_token.expose(),
                 "refresh_token": made.refresh_token.expose(),
                 "fingerprint": fingerprint,
+                "metrics": metrics_url,
             }))?;
         } else {
             output.warn("a development server: these secrets are generated and shown");
@@ -95,22 +138,28 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
             output.line(&format!("refresh token    {}", made.refresh_token.expose()))?;
         }
     } else if output.json {
-        output.json_line(&json!({ "url": url, "fingerprint": fingerprint }))?;
+        output.json_line(&json!({ "url": url, "fingerprint": fingerprint, "metrics": metrics_url }))?;
     } else {
-        output.line(&url)?;
+        output.line(url)?;
     }
-    if let (Some(fingerprint), false) = (&fingerprint, output.json) {
+    if let (Some(fingerprint), false) = (fingerprint, output.json) {
         output.line(&format!("certificate      SHA-256 {fingerprint}"))?;
     }
-    drop(made);
-    if !address.ip().is_loopback() && !over_tls {
-        output.warn("this is plain HTTP beyond this machine: tokens travel in the clear; --tls mends that");
+    if let (Some(metrics), false) = (metrics_url, output.json) {
+        output.line(&format!("metrics          {metrics}"))?;
     }
-    keyferry_server::listen(&environment, listener, options, certificate, stopped())
-        .await
-        .map_err(|error| Error::new(ErrorKind::Io, "the server failed").because(error))?;
-    drop(temporary);
-    Ok(0)
+    Ok(())
+}
+
+/// A socket that listens, and where.
+fn bound(at: SocketAddr, flag: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(at).map_err(|error| {
+        Error::new(ErrorKind::Io, format!("cannot listen on {at}"))
+            .because(error)
+            .next_step(format!("choose another address with {flag}; port 0 picks a free one"))
+    })?;
+    let address = listener.local_addr().map_err(|error| Error::io("the socket", error))?;
+    Ok((listener, address))
 }
 
 /// The database that is to be served instead of a folder.

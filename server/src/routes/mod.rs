@@ -44,6 +44,7 @@ use crate::error::{Answer, Refusal, Result};
 use crate::id::{FolderId, VaultId};
 use crate::json::text;
 use crate::limits::Kept;
+use crate::observed;
 use crate::routes::once::{Key, once};
 use crate::store::Alone;
 use crate::store::activity::{Event, append, append_beside, gathered};
@@ -253,6 +254,7 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -
     match endpoint.handler {
         Handler::Batch => {
             let batch = batch::parse(visit, &request.body)?;
+            observed::batch(visit.environment.store().metrics(), batch.requests.len());
             let key = key.filter(|_| batch.does != Does::Reads);
             if key.is_some() {
                 batch.may_be_kept()?;
@@ -309,7 +311,14 @@ pub(crate) fn serve(visit: &Visit<'_>, method: Method, uri: &Uri, body: Result<B
             (StatusCode::OK, reply.body)
         }
         Err(refusal) => {
+            let metrics = visit.environment.store().metrics();
+            if let Refusal::Database(error) = &refusal {
+                metrics.failed(error);
+            }
             let answer: Answer = refusal.into_answer();
+            if matches!(answer.status.as_u16(), 401 | 403 | 429) {
+                metrics.refused(answer.code);
+            }
             if let Some((name, value)) = answer.header.as_deref()
                 && let Ok(value) = HeaderValue::from_str(value)
             {

@@ -33,6 +33,9 @@ pub(crate) mod user;
 pub(crate) mod vault;
 
 use crate::error::{Error, Refusal};
+use crate::metrics::Metrics;
+use crate::observed::Doing;
+use crate::trace::What;
 use keyferry_api::item::Custom;
 use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::{Path, PathBuf};
@@ -72,6 +75,7 @@ pub(crate) struct Store {
     readers: Pool,
     /// For those who write beside each other, on a server.
     writers: Pool,
+    metrics: Metrics,
 }
 
 /// Connections of one kind.
@@ -163,7 +167,18 @@ impl Store {
 
     fn of(place: Place, writer: Connection) -> Self {
         let (readers, writers) = (Pool::of(READERS_AT_ONCE), Pool::of(WRITERS_AT_ONCE));
-        Self { place, writer: Mutex::new(writer), readers, writers }
+        let metrics = Metrics::new(if let Place::Server(_) = place { "postgres" } else { "folder" });
+        Self { place, writer: Mutex::new(writer), readers, writers, metrics }
+    }
+
+    /// What is counted of it, and of who uses it.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Whether it is on a server, where others may work on it too.
+    pub fn is_on_server(&self) -> bool {
+        matches!(self.place, Place::Server(_))
     }
 
     /// Puts all that is here into a database on a server, which holds no environment yet; how many rows that is.
@@ -198,10 +213,14 @@ impl Store {
             Ok(conn)
         };
         let (conn, ()) = self.readers.begun(new, |conn| conn.start(Begin::Reading))?;
+        let reading = Doing::begin(&self.metrics, What::Reading);
         let result = {
             let transaction = conn.started();
             work(&transaction)
         };
+        if result.is_ok() {
+            reading.kept();
+        }
         self.readers.keep(conn);
         drop(turn);
         result
@@ -212,6 +231,7 @@ impl Store {
     where
         E: From<DatabaseError>,
     {
+        let turn = Doing::begin(&self.metrics, What::Waiting);
         // A panic in `work` has rolled its transaction back: the connection is good.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match writer.start(Begin::Writing) {
@@ -225,10 +245,13 @@ impl Store {
             }
             Err(error) => return Err(error.into()),
         }
+        drop(turn);
+        let doing = Doing::begin(&self.metrics, What::Writing);
         let transaction = writer.started();
         let result = work(&transaction)?;
         item::index_texts(&transaction)?;
         transaction.commit()?;
+        doing.kept();
         Ok(result)
     }
 
@@ -268,12 +291,15 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> Result<Option<T>, Refusal>,
     ) -> Result<Option<T>, Refusal> {
+        let waiting = Doing::begin(&self.metrics, What::Waiting);
         let turn = self.writers.turn(&self.place)?;
         let begin = |conn: &Connection| {
             conn.start(Begin::Beside)?;
             server::take_place(conn)
         };
         let (conn, has_place) = self.writers.begun(|| self.place.connect(), begin)?;
+        drop(waiting);
+        let doing = Doing::begin(&self.metrics, What::Writing);
         let result = {
             let transaction = conn.started();
             let done = if has_place { work(&transaction) } else { Ok(None) };
@@ -285,6 +311,9 @@ impl Store {
                 Ok(done)
             })
         };
+        if matches!(result, Ok(Some(_))) {
+            doing.kept();
+        }
         self.writers.keep(conn);
         drop(turn);
         result

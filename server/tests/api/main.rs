@@ -12,6 +12,7 @@ mod groups;
 mod history;
 mod house;
 mod idempotency;
+mod metrics;
 mod operations;
 mod outage;
 mod postgres;

@@ -1,6 +1,7 @@
 //! What is PostgreSQL's alone: its schema beside `SQLite`'s, connections that end, commits whose answer is lost. Run wherever it
 //! is installed, whatever `STORE` says.
 
+use crate::metrics::{metrics, value};
 use crate::postgres::{self, PASSWORD};
 use crate::world::{World, id, inhabited};
 use http::StatusCode;
@@ -256,6 +257,9 @@ async fn a_database_that_is_away_is_said_to_be_and_comes_back() {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
         assert!(answer["errors"][0]["message"].as_str().unwrap().contains("nothing was changed"), "{answer}");
     }
+    let counted = metrics(&world).await;
+    // Of the one look at its health, and of both requests.
+    assert_eq!(value(&counted, r#"keyferry_database_errors_total{kind="away"}"#), "3");
     proxy.does(PASS);
     assert_eq!(health("/health").await, StatusCode::OK);
     world.vault(&alice).await;

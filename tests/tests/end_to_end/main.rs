@@ -53,6 +53,7 @@ mod rotate_tls;
 mod server_kill;
 mod server_kill_postgres;
 mod server_postgres;
+mod server_seen;
 mod sessions;
 mod single;
 mod sync;
