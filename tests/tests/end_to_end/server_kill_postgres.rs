@@ -212,7 +212,7 @@ enum Victim {
 
 /// The rounds: kills of servers, and of PostgreSQL.
 fn rounds(random: &mut Rng) -> Vec<Victim> {
-    let (servers, databases) = if std::env::var_os("TORTURE").is_some() { (50, 25) } else { (2, 2) };
+    let (servers, databases) = if std::env::var_os("TORTURE").is_some() { (50, 25) } else { (4, 2) };
     let mut all: Vec<_> = (0..servers)
         .map(|round| {
             let server = round % SERVERS;
