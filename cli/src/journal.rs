@@ -69,6 +69,12 @@ impl Jobs {
         self.started
     }
 
+    /// Whether there is a journal: a file, or a database that was named.
+    pub fn is_there(&self) -> Result<bool> {
+        let path = self.path()?;
+        Ok(is_address(&path).is_some() || path.exists())
+    }
+
     /// Where the journal is: a file, or the address of a database.
     pub fn path(&self) -> Result<PathBuf> {
         self.path.clone().map_or_else(Journal::default_path, Ok)

@@ -10,7 +10,7 @@ use crate::transitions::{Aim, Holds, Next, Works, next};
 use keyferry_core::engine::{Change, Environment, FetchedRecord, Job, crash};
 use keyferry_core::secret::SecretString;
 use keyferry_core::{Error, ErrorKind, Result};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How often one kind of step is tried.
 const TRIES: usize = 2;
@@ -94,7 +94,7 @@ impl Rotation<'_> {
     /// whether it may have been sent to the target.
     pub async fn resume(self, stored: Option<i64>, sent: bool) -> Rotated {
         let outlives = self.job.request_outlives();
-        let doubtful_record = stored.is_some_and(|at| is_recent(at, outlives));
+        let doubtful_record = stored.is_some_and(|at| is_recent(at, outlives, self.job.now()));
         let aim = if self.new.is_some() { Aim::Forward } else { Aim::Back };
         let course = Course {
             aim,
@@ -336,11 +336,9 @@ impl Rotation<'_> {
     }
 }
 
-/// Whether a request that was sent at `at` may still have an effect.
-fn is_recent(at: i64, outlives: Duration) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let until = u64::try_from(at).unwrap_or_default().saturating_add(outlives.as_secs());
-    now < until
+/// Whether a request that was sent at `at` may still have an effect, in Unix seconds of one clock.
+fn is_recent(at: i64, outlives: Duration, now: i64) -> bool {
+    now < at.saturating_add(i64::try_from(outlives.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Works on the journal, which waits for the disk, where waiting is allowed.

@@ -268,7 +268,7 @@ async fn show_plan(
     }
     // What was measured there before; a plan makes no journal.
     options.pace = match to.environment() {
-        Some(sink) if jobs.path()?.exists() => jobs.journal()?.pace(sink.place())?,
+        Some(sink) if jobs.is_there()? => jobs.journal()?.pace(sink.place())?,
         _ => None,
     };
     let progress = Shown::new(output);

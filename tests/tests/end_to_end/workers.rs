@@ -9,6 +9,8 @@ use keyferry_tests::records::{lifelike, write_jsonl};
 use keyferry_tests::server::Served;
 use keyferry_tests::{Scene, seeds};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const WORKERS: &str = "4";
@@ -194,6 +196,59 @@ fn another_terminal_lends_a_hand() {
     scene.run(&["verify", "--exact", "people.jsonl", "embedded:a"]).succeeds();
     let over = served.command(&scene, &["work", "1"]).output().unwrap();
     assert!(String::from_utf8_lossy(&over.stderr).contains("job 1 is not running"));
+}
+
+#[test]
+fn what_a_job_left_is_sent_by_nobody_beside_another_job_or_after_it() {
+    let scene = Scene::new();
+    write_jsonl(&lifelike(2000, 3), &scene.path("people.jsonl"));
+    let served = Served::new(&scene, "a", "on");
+    // The worker cannot keep up with what it is given, however slow the machine.
+    let quick = Arc::new(AtomicBool::new(false));
+    let (is_quick, late) = (quick.clone(), Fault::Delay(Duration::from_millis(1500)));
+    let slow = move |asked: &Asked| {
+        (asked.path.ends_with("/batch") && !is_quick.load(Ordering::SeqCst)).then_some(late)
+    };
+    let proxy = Proxy::new(&served.url, Box::new(slow));
+    let here = ["--journal", "j.db", "--timeout", "4"];
+    let job = [&here[..], &["import", "people.jsonl", &proxy.url, "--workers", "1", "--lease", "1"]].concat();
+    let mut main = started(&served, &scene, &job, "log");
+    let count = |condition: &str| -> i64 {
+        let Ok(journal) = rusqlite::Connection::open(scene.path("j.db")) else { return 0 };
+        let sql = format!("SELECT count(*) FROM chunks WHERE state = 0 AND {condition}");
+        journal.query_row(&sql, [], |row| row.get(0)).unwrap_or_default()
+    };
+    while count("true") < 2 {
+        assert!(main.try_wait().unwrap().is_none(), "{}", scene.read("log"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for worker in children(main.id()) {
+        signal(worker, "KILL");
+    }
+    main.kill().unwrap();
+    main.wait().unwrap();
+
+    let work = [&here[..], &["work", "1"]].concat();
+    let mut worker = started(&served, &scene, &work, "work");
+    while count(&format!("worker LIKE '{}-%'", worker.id())) == 0 {
+        assert!(worker.try_wait().unwrap().is_none(), "{}", scene.read("work"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The same rows by other words: a job of its own.
+    let other = [&here[..], &["import", "./people.jsonl", &proxy.url]].concat();
+    let beside = scene.finish(served.command(&scene, &other));
+    assert!(beside.whole().contains("another job is writing"), "{}", beside.whole());
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert!(count("true") > 0, "nothing was left");
+    quick.store(true, Ordering::SeqCst);
+    scene.finish(served.command(&scene, &other)).succeeds();
+    let after = scene.finish(served.command(&scene, &work));
+    assert!(after.whole().contains("job 2 has written there since job 1 stopped"), "{}", after.whole());
+    let resume = [&here[..], &["resume", "1"]].concat();
+    scene.finish(served.command(&scene, &resume)).succeeds();
+    let compared = scene.run(&["--json", "verify", "--exact", "people.jsonl", "embedded:a"]);
+    assert_eq!(compared.succeeds().json()["verified"], 2000);
 }
 
 #[test]

@@ -237,6 +237,13 @@ impl Journal {
         }))
     }
 
+    /// The last job that wrote to a sink.
+    pub(crate) fn newest(&self, sink: &str) -> Result<Option<i64>> {
+        let newest =
+            self.db().query_row("SELECT max(id) FROM jobs WHERE sink = ?1", [sink], |row| row.get(0));
+        newest.map_err(|error| self.failed(error))
+    }
+
     /// One job.
     ///
     /// # Errors
@@ -507,8 +514,9 @@ impl Job {
         self.request_timeout
     }
 
-    /// Unix seconds, by the clock that all go by who share the journal.
-    pub(crate) fn now(&self) -> i64 {
+    /// Unix seconds, by the clock that all go by who share the journal: what it says happened then and then, did so by this one.
+    #[must_use]
+    pub fn now(&self) -> i64 {
         self.journal.now()
     }
 

@@ -5,7 +5,7 @@
 //! which only the user can unwrap. Both secrets are taken out as soon as the rotation has ended.
 
 use crate::engine::crash;
-use crate::engine::journal::{Job, now};
+use crate::engine::journal::Job;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretString;
 use keyferry_sql::params;
@@ -99,7 +99,8 @@ impl Job {
     /// Before the new secret is sent to the environment: from now on it may be there.
     pub fn store_rotation(&self, number: i64) -> Result<()> {
         self.change(|db| {
-            db.execute("UPDATE rotations SET stored = ?2 WHERE seq = ?1", params![number, now()]).map(drop)
+            db.execute("UPDATE rotations SET stored = ?2 WHERE seq = ?1", params![number, self.now()])
+                .map(drop)
         })
     }
 

@@ -7,7 +7,7 @@
 use super::Writer;
 use crate::client::Made;
 use crate::engine::environment::{Environment, blocking};
-use crate::engine::journal::{Board as _, Claim, Job, Journal, Outcome};
+use crate::engine::journal::{Board as _, Claim, Job, Journal, Lock, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 use std::sync::Arc;
@@ -38,7 +38,8 @@ pub struct Worked {
 /// A chunk whose worker gives no sign of life for as long as `lease` is anybody's.
 ///
 /// # Errors
-/// [`ErrorKind::Conflict`] where the job is not running, and nothing of it waits to be sent.
+/// [`ErrorKind::Conflict`] where the job is not running, and nothing of it waits to be sent; where another job has written there
+/// since, or is at it.
 pub async fn work(
     journal: &Journal,
     id: i64,
@@ -47,13 +48,9 @@ pub async fn work(
     ended: &AtomicBool,
 ) -> Result<Worked> {
     let job = tokio::task::block_in_place(|| journal.reopen(id, &sink))?;
+    // Nobody else writes there while what a job left behind is sent.
+    let held = if at_work(&job, &sink).await? { None } else { Some(take_up(&job, &sink).await?) };
     let mut done = Worked::default();
-    let mut running = at_work(&job, &sink).await?;
-    let mut stopped = !running && is_left(&job).await?;
-    if !running && !stopped {
-        return Err(Error::new(ErrorKind::Conflict, format!("job {id} is not running"))
-            .next_step(format!("keyferry resume {id} goes on with it; then others may work on it")));
-    }
     let name = format!("{}-{:x}", std::process::id(), getrandom::u32().unwrap_or_default());
     let worker = Worker { writer: Arc::new(Writer::of_worker(sink.clone(), job.clone())), job, lease, name };
     let mut looked = Instant::now();
@@ -61,16 +58,13 @@ pub async fn work(
         let claim = worker.board(|worker| worker.job.claim(&worker.name, worker.lease)).await?;
         match claim {
             Some(claim) => worker.send(claim, &mut done).await?,
-            // Those that another has may be left to us yet.
-            None if stopped && !is_left(&worker.job).await? => break,
+            // Those that another still has may be left to us yet.
+            None if held.is_some() && !is_left(&worker.job).await? => break,
             None => tokio::time::sleep(IDLE).await,
         }
-        if looked.elapsed() >= LOOK {
+        if held.is_none() && looked.elapsed() >= LOOK {
             looked = Instant::now();
-            running = at_work(&worker.job, &sink).await?;
-            // Whoever resumes it ends it as well.
-            stopped &= !running;
-            if !running && !stopped {
+            if !at_work(&worker.job, &sink).await? {
                 break;
             }
         }
@@ -87,7 +81,40 @@ async fn at_work(job: &Job, sink: &Environment) -> Result<bool> {
 /// Whether a job that stopped left chunks to be sent, which nobody has given up.
 async fn is_left(job: &Job) -> Result<bool> {
     let board = job.clone();
-    blocking(move || Ok(board.journal().job(board.id())?.state.can_be_resumed() && board.is_left()?)).await?
+    blocking(move || still_left(&board)).await?
+}
+
+fn still_left(job: &Job) -> Result<bool> {
+    Ok(job.journal().job(job.id())?.state.can_be_resumed() && job.is_left()?)
+}
+
+/// Takes the place of whoever began a job and is gone: its sink is held from then on. What was planned for it still holds only
+/// while no later job has written there.
+async fn take_up(job: &Job, sink: &Environment) -> Result<Lock> {
+    let (job, place) = (job.clone(), sink.place().to_owned());
+    let id = job.id();
+    let refused = move |what: String| {
+        Error::new(ErrorKind::Conflict, what)
+            .next_step(format!("keyferry resume {id} goes on with it; then others may work on it"))
+    };
+    blocking(move || {
+        let not_running = || refused(format!("job {id} is not running"));
+        if !still_left(&job)? {
+            return Err(not_running());
+        }
+        let lock = job.journal().lock(&place)?;
+        // Somebody may have come in between.
+        if !still_left(&job)? {
+            return Err(not_running());
+        }
+        match job.journal().newest(&place)? {
+            Some(newest) if newest != id => {
+                Err(refused(format!("job {newest} has written there since job {id} stopped")))
+            }
+            _ => Ok(lock),
+        }
+    })
+    .await?
 }
 
 #[derive(Clone)]
@@ -134,7 +161,8 @@ impl Worker {
         loop {
             tokio::time::sleep(self.lease / 3).await;
             let held = claim.clone();
-            if !matches!(self.board(move |worker| worker.job.renew(&held, worker.lease)).await, Ok(true)) {
+            // A journal that is away for a moment is asked again.
+            if let Ok(false) = self.board(move |worker| worker.job.renew(&held, worker.lease)).await {
                 return;
             }
         }
@@ -143,12 +171,16 @@ impl Worker {
     /// What this worker made of a chunk that another has sent meanwhile is there twice, unless both were answered with the
     /// same item: then it goes to the bin.
     async fn take_back(&self, claim: Arc<Claim>, outcomes: &[Outcome]) -> Result<u64> {
+        let lost = Instant::now();
         let recorded = loop {
             let asked = claim.clone();
             if let Some(recorded) = self.board(move |worker| worker.job.recorded(&asked)).await? {
                 break recorded;
             }
-            if !at_work(&self.job, self.writer.environment()).await? {
+            // Whoever takes a chunk that nobody has looks first for what was sent of it, and finds this.
+            let may_be_settled = at_work(&self.job, self.writer.environment()).await?
+                || lost.elapsed() < self.lease * 2 && is_left(&self.job).await?;
+            if !may_be_settled {
                 return Ok(0);
             }
             tokio::time::sleep(IDLE).await;
