@@ -344,9 +344,11 @@ fn flush(store: &Store, reads: &Mutex<Vec<Event>>) -> Result<(), Error> {
         return Ok(());
     }
     store.write(|conn| store::activity::append(conn, &events)).map_err(|error: error::Refusal| {
-        // They wait for the next time, the oldest first.
-        let mut reads = reads.lock().unwrap_or_else(PoisonError::into_inner);
-        reads.splice(0..0, events);
+        // They wait for the next time, the oldest first, unless they may stand there by now: nothing is logged twice.
+        if !matches!(&error, error::Refusal::Database(error) if error.is_unsettled()) {
+            let mut reads = reads.lock().unwrap_or_else(PoisonError::into_inner);
+            reads.splice(0..0, events);
+        }
         error.into()
     })
 }

@@ -4,10 +4,15 @@ use rusqlite::types::FromSqlError;
 use tokio_postgres::error::DbError;
 
 /// Why the database under an environment or a journal could not do what it was asked for.
-#[derive(Debug)]
 pub struct DatabaseError(Box<Kind>);
 
-#[derive(Debug)]
+/// As it is told: what a database says at length quotes the rows that it is about.
+impl std::fmt::Debug for DatabaseError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DatabaseError({self})")
+    }
+}
+
 enum Kind {
     Sqlite(rusqlite::Error),
     Postgres(tokio_postgres::Error),

@@ -83,8 +83,11 @@ pub async fn run(serve: Serve, output: Output) -> Result<u8> {
         None => serving.await,
         Some((listener, _)) => {
             let shown = environment.clone();
-            let showing =
-                tokio::spawn(async move { keyferry_server::listen_for_metrics(&shown, listener).await });
+            let showing = tokio::spawn(async move {
+                if let Err(error) = keyferry_server::listen_for_metrics(&shown, listener).await {
+                    tracing::error!(%error, "metrics are not shown any more");
+                }
+            });
             let ended = serving.await;
             showing.abort();
             ended

@@ -16,10 +16,14 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Where spans go; `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` counts before the general one.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+/// How long a collector may take, in milliseconds.
+const TIMEOUTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"];
+const USUAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What sends the spans of this process.
 pub struct Traces(SdkTracerProvider);
@@ -150,7 +154,12 @@ struct Client {
 
 impl Client {
     fn new() -> std::result::Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        // The exporter bounds only clients of its own making, and waits for this one.
+        let given = TIMEOUTS.iter().find_map(|name| std::env::var(name).ok()?.parse().ok());
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(given.map_or(USUAL_TIMEOUT, Duration::from_millis))
+            .build()?;
         Ok(Self { http, runtime: tokio::runtime::Handle::current(), away: AtomicBool::new(false) })
     }
 }

@@ -41,7 +41,7 @@ pub(crate) use visit::Visit;
 
 use crate::access::{Caller, Reader};
 use crate::error::{Answer, Refusal, Result};
-use crate::id::{FolderId, VaultId};
+use crate::id::{FolderId, VaultId, now};
 use crate::json::text;
 use crate::limits::Kept;
 use crate::observed;
@@ -219,7 +219,7 @@ fn signed_in(
         }
         // Beside others one could wait for another who takes out the same.
         if context.kept_a_key.get() {
-            crate::store::idempotency::forget_old(conn)?;
+            crate::store::idempotency::forget_old(conn, now())?;
         }
         append(conn, &events)?;
         Ok(Some(body))

@@ -256,6 +256,8 @@ pub(crate) struct Filter {
     /// Only entries after this one.
     pub after: i64,
     pub limit: usize,
+    /// What an entry names of all vaults' chains is shown as well.
+    pub heads: bool,
     /// So many of those that fit are passed over.
     pub offset: u32,
 }
@@ -310,7 +312,9 @@ pub(crate) fn list(conn: &Connection, filter: &Filter) -> Result<Vec<u8>> {
         if let Some(number) = row.get::<Option<i64>>(8)? {
             object.put("vaultSeq", &number)?;
         }
-        if let Some(heads) = shown_at(&row, 9)? {
+        if filter.heads
+            && let Some(heads) = shown_at(&row, 9)?
+        {
             object.put("heads", &heads)?;
         }
         object.end();

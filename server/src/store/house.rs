@@ -13,9 +13,9 @@ const AT_ONCE: i64 = 1000;
 
 /// Tables with what has a time, their keys, and the rows that are beyond it. `?1` is now.
 ///
-/// Who looks at one of these rows asks for its time as well: that they are gone changes no answer.
+/// Who looks at one of these rows asks for its time as well: that they are gone opens nothing and closes nothing.
 const BEYOND: [(&str, &str, &str); 4] = [
-    ("sessions", "id", "refresh_expires <= ?1"),
+    ("sessions", "id", "refresh_expires <= ?1 AND access_expires <= ?1"),
     ("used_refresh_tokens", "hash", "expires <= ?1"),
     ("csrf_tokens", "hash", "expires <= ?1"),
     ("links", "id", "expires <= ?1"),
@@ -50,11 +50,14 @@ pub(crate) fn keep(conn: &Connection, holder: &str) -> sql::Result<bool> {
     if !holds {
         return Ok(false);
     }
-    let mut more = idempotency::forget_old(conn)?;
+    // By whichever clock is behind, the database's or this machine's: one that is wrong takes out nothing before its time.
+    let clock = format!("SELECT {} / 1000", conn.dialect().milliseconds());
+    let now = now().min(conn.query_row(&clock, [], |row| row.get(0))?);
+    let mut more = idempotency::forget_old(conn, now)?;
     for (table, key, beyond) in BEYOND {
         let sql =
             format!("DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {beyond} LIMIT ?2)");
-        let gone = conn.prepare_cached(&sql)?.execute(params![now(), AT_ONCE])?;
+        let gone = conn.prepare_cached(&sql)?.execute(params![now, AT_ONCE])?;
         more |= i64::try_from(gone).is_ok_and(|gone| gone >= AT_ONCE);
     }
     Ok(more)

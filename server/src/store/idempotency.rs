@@ -222,8 +222,8 @@ pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result
 }
 
 /// Takes out a portion of what is beyond its time; says whether there may be more.
-pub(crate) fn forget_old(conn: &Connection) -> sql::Result<bool> {
-    let before = now() - KEPT;
+pub(crate) fn forget_old(conn: &Connection, now: i64) -> sql::Result<bool> {
+    let before = now - KEPT;
     // By the index, whatever a planner thinks of how many there are.
     let oldest: Option<i64> =
         conn.query_row("SELECT min(kept_at) FROM idempotency_keys", [], |row| row.get(0))?;

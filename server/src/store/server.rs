@@ -1,5 +1,6 @@
 //! An environment in a PostgreSQL database, on which several servers may work.
 
+use super::TRIES;
 use super::migrations::{NEWEST, SERVER, SERVER_FIRST};
 use crate::error::Error;
 use keyferry_sql::{Address, Begin, Connection, DatabaseError};
@@ -56,8 +57,22 @@ pub(super) fn make_tables(conn: &Connection) -> Result<(), DatabaseError> {
     migrate(conn, SERVER_FIRST - 1)
 }
 
-/// A connection that writes, to a database that holds an environment; its schema is brought up to date.
+/// A connection that writes, to a database that holds an environment; its schema is brought up to date. Where others are at work
+/// meanwhile, of an earlier version too, that may have to be begun anew.
 pub(super) fn open(address: &Address) -> Result<Connection, Error> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match brought_up_to_date(address) {
+            Err(Error::Database(error)) if tries > 0 && error.is_to_be_tried_again() => {
+                tracing::debug!(%error, "the schema is looked at anew");
+            }
+            done => return done,
+        }
+    }
+}
+
+fn brought_up_to_date(address: &Address) -> Result<Connection, Error> {
     let conn = connect(address)?;
     conn.start(Begin::Migrating)?;
     let transaction = conn.started();
@@ -73,6 +88,10 @@ pub(super) fn open(address: &Address) -> Result<Connection, Error> {
             "it says that its schema is version {version}, which no environment on a server ever had"
         );
         return Err(DatabaseError::unfit(why).into());
+    }
+    if done < NEWEST {
+        // Every write begins with its row, and so waits here rather than in the midst.
+        transaction.execute_batch("LOCK TABLE environment IN ACCESS EXCLUSIVE MODE")?;
     }
     migrate(&transaction, done)?;
     transaction.commit()?;

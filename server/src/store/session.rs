@@ -102,8 +102,10 @@ fn in_family(
     options: &ServeOptions,
 ) -> Result<Tokens> {
     conn.prepare_cached("DELETE FROM used_refresh_tokens WHERE expires <= ?1")?.execute([now()])?;
-    conn.prepare_cached("DELETE FROM sessions WHERE user_id = ?1 AND refresh_expires <= ?2")?
-        .execute(params![user, now()])?;
+    conn.prepare_cached(
+        "DELETE FROM sessions WHERE user_id = ?1 AND refresh_expires <= ?2 AND access_expires <= ?2",
+    )?
+    .execute(params![user, now()])?;
     let (access, refresh) = (token()?, token()?);
     let (access_expires, refresh_expires) =
         (after(options.access_token_life), after(options.refresh_token_life));

@@ -26,9 +26,10 @@ async fn grown(world: &World, alice: &str) {
     let (before, after) = (now() - 1, now() + 1000);
     let first = "(SELECT min(seq) FROM links)";
     world.change(&format!("UPDATE links SET expires = {before} WHERE seq = {first}"), &[]);
-    // Two sessions: alice's goes on, bob's is over.
+    // Two sessions: bob's is over, alice's cannot be renewed, and goes on with the token that it has.
     let bobs = "user_id = (SELECT id FROM users WHERE username = 'bob')";
-    assert_eq!(world.change(&format!("UPDATE sessions SET refresh_expires = {before} WHERE {bobs}"), &[]), 1);
+    assert_eq!(world.change(&format!("UPDATE sessions SET refresh_expires = {before}"), &[]), 2);
+    assert_eq!(world.change(&format!("UPDATE sessions SET access_expires = {before} WHERE {bobs}"), &[]), 1);
     for (mark, expires) in [("01", before), ("02", after)] {
         let hash = if world.server.is_some() { format!("'\\x{mark}'") } else { format!("x'{mark}'") };
         world.change(&format!("INSERT INTO csrf_tokens (hash, expires) VALUES ({hash}, {expires})"), &[]);
