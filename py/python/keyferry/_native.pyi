@@ -238,7 +238,7 @@ def transfer(
     source: tuple[Any, Any] | str | list[str],
     sink: tuple[Any, Any] | str | list[str],
     words: list[str],
-    journal: strLike[str],
+    journal: str,
     resume: int | None = None,
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
@@ -248,7 +248,7 @@ def sync(
     source: tuple[Any, Any] | str | list[str],
     sink: tuple[Any, Any] | str | list[str],
     words: list[str],
-    journal: strLike[str],
+    journal: str,
     delete: bool,
     max_delete: str | None = None,
     progress: Callable[[str, int, int | None], object] | None = None,
@@ -265,7 +265,7 @@ def plan(
 def undo(
     job: int,
     environment: Environment,
-    journal: strLike[str],
+    journal: str,
     progress: Callable[[str, int, int | None], object] | None = None,
     stop: Stop | None = None,
 ) -> str: ...
