@@ -93,6 +93,8 @@ fn open(path: &Path) -> Connection {
     db.pragma_update(None, "journal_mode", "WAL").unwrap();
     db.pragma_update(None, "synchronous", "FULL").unwrap();
     db.pragma_update(None, "cache_size", -(64 << 10)).unwrap();
+    // The rows come table by table.
+    db.pragma_update(None, "foreign_keys", false).unwrap();
     db.set_prepared_statement_cache_capacity(64);
     db
 }
