@@ -262,8 +262,9 @@ fn file(path: &Path) -> rusqlite::Result<Connection> {
     db.pragma_update(None, "foreign_keys", true)?;
     // A cached statement keeps its plan instead of being planned anew for every value that is bound.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // Keys and digests are random: what a write or a question touches lies anywhere in the indexes. As much as is used.
-    db.pragma_update(None, "cache_size", -(32 << 10))?;
+    // Keys and digests are random: what a write or a question touches lies anywhere in the indexes, in KiB of memory as far as it
+    // is used. More of it would be most of what a process takes.
+    db.pragma_update(None, "cache_size", -(8 << 10))?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(Connection::to_file(db))
 }
