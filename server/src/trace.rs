@@ -132,7 +132,7 @@ impl Clock {
     /// What was seen of the request that began then.
     pub fn trace(
         &self,
-        headers: Option<Parent>,
+        parent: Option<Parent>,
         (method, path, status): (&'static str, &'static str, u16),
         on_server: bool,
         seen: Seen,
@@ -145,7 +145,7 @@ impl Clock {
         };
         let (began, ended) = (self.time, self.at(Instant::now()));
         let parts = seen.parts.into_iter().map(part).collect();
-        Trace { parent: headers, method, endpoint, status, on_server, batch: seen.batch, began, ended, parts }
+        Trace { parent, method, endpoint, status, on_server, batch: seen.batch, began, ended, parts }
     }
 }
 

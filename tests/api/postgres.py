@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, for `keyferry serve --store`."""
+"""A PostgreSQL server of a test's or a bench's own, for `keyferry serve --store`."""
 
 import os
 import shutil
@@ -25,8 +25,8 @@ def as_user(*command: object) -> list[str]:
 
 
 @contextmanager
-def database():
-    """The address of an empty database."""
+def database(is_durable: bool = False):
+    """The address of an empty database; whether a commit is on the disk before it is answered."""
     folder = Path(tempfile.mkdtemp())
     data, secret = folder / "data", folder / "password"
     secret.write_text(PASSWORD)
@@ -38,7 +38,7 @@ def database():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+    settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", f"fsync={'on' if is_durable else 'off'}"]
     flags = [part for setting in settings for part in ("-c", setting)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(as_user(programs() / "postgres", "-D", data, "-p", port, *flags), cwd="/", stderr=log)

@@ -56,6 +56,16 @@ async fn the_activity_log_says_who_did_what_and_holds_together() {
     let of_vault =
         world.ok("GET", &format!("/activity-log?vaultId={vault}&limit=2"), &alice, Value::Null).await;
     assert_eq!(of_vault["items"].as_array().unwrap().len(), 2);
+    // Who administers one vault sees its entries, and nothing of the logs of others.
+    let own = world.vault(&bob).await;
+    let item = id(&world.ok("POST", "/items", &bob, json!({"vaultId": own, "name": "n"})).await);
+    world.ok("PATCH", &format!("/items/{item}"), &bob, json!({"login": "l"})).await;
+    for (who, sees) in [(&alice, world.server.is_some()), (&bob, false)] {
+        let log = world.ok("GET", &format!("/activity-log?vaultId={own}"), who, Value::Null).await;
+        let rows = log["items"].as_array().unwrap();
+        assert!(rows.iter().any(|row| row["action"] == "item.update"), "{log}");
+        assert_eq!(rows.iter().any(|row| !row["heads"].is_null()), sees, "{log}");
+    }
 }
 
 #[tokio::test]

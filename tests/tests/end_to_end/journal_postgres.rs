@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
-use crate::workers::{children, long, signal};
+use crate::workers::{children, long, signal, slow_until, troubled};
 use fastrand::Rng;
 use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
@@ -176,13 +176,8 @@ fn another_machine_sends_what_a_job_that_stopped_has_left() {
     let (scene, elsewhere) = (Scene::new(), Scene::new());
     write_jsonl(&lifelike(3000, 3), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", "on");
-    // Until the job has stopped its worker cannot keep up with what it is given, however slow the machine.
     let stopped = Arc::new(AtomicBool::new(false));
-    let (ended, late) = (stopped.clone(), Fault::Delay(Duration::from_millis(1500)));
-    let slow = move |asked: &Asked| {
-        (asked.path.ends_with("/batch") && !ended.load(Ordering::SeqCst)).then_some(late)
-    };
-    let proxy = Proxy::new(&served.url, Box::new(slow));
+    let proxy = Proxy::new(&served.url, Box::new(slow_until(&stopped)));
     let words = ["--timeout", "4", "import", "people.jsonl", &proxy.url, "--workers", "1", "--lease", "1"];
     let mut main = started(&served, &scene, &target, &words, "log");
     let count = |sql: &str| target.tell(sql).trim().parse::<usize>().unwrap_or_default();
@@ -262,25 +257,6 @@ struct Rules {
     cuts: usize,
 }
 
-/// A way to a server that answers late, and sometimes not at all.
-fn troubled(url: &str, seed: u64) -> Proxy {
-    let mut faults = Rng::with_seed(seed);
-    let plan = move |asked: &Asked| {
-        let slow = asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(50)));
-        let broken = asked.path.ends_with("/batch") && faults.u8(0..25) == 0;
-        if !broken {
-            return slow;
-        }
-        Some(match faults.u8(0..4) {
-            0 => Fault::DropBefore,
-            1 => Fault::DropAfter,
-            2 => Fault::Status(503),
-            _ => Fault::GatewayAfter(502),
-        })
-    };
-    Proxy::new(url, Box::new(plan))
-}
-
 /// `migrate` and three times `work`, each in a folder of its own.
 fn disturbed(target: &Target, seed: u64, rules: &Rules) {
     let mut rng = Rng::with_seed(seed);
@@ -289,7 +265,7 @@ fn disturbed(target: &Target, seed: u64, rules: &Rules) {
     write_jsonl(&lifelike(rules.records, seed), &scene.path("people.jsonl"));
     scene.run(&["import", "people.jsonl", "embedded:b"]).succeeds();
     let served = Served::new(&scene, "a", "on");
-    let proxy = troubled(&served.url, seed + 1000);
+    let proxy = Proxy::new(&served.url, Box::new(troubled(Duration::from_millis(50), seed + 1000)));
     let migrate = ["--timeout", "1", "migrate", "embedded:b", &proxy.url, "--workers", "1", "--lease", "1"];
     let begun = Instant::now();
     let mut main = started(&served, &scene, target, &migrate, "log");

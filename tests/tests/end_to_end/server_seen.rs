@@ -309,6 +309,15 @@ async fn nothing_is_sent_unasked_and_a_collector_that_is_away_holds_nobody_up() 
     used(&away).await;
     let log = away.end();
     assert_eq!(log.matches("spans do not reach the collector").count(), 1, "{log}");
+    // One that takes the connection, and never says anything.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at_silent = format!("http://{}", silent.local_addr().unwrap());
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", at_silent.as_str()), ("OTEL_EXPORTER_OTLP_TIMEOUT", "200")];
+    let unheard = server(&scene, &variables);
+    used(&unheard).await;
+    let log = unheard.end();
+    assert_eq!(log.matches("spans do not reach the collector").count(), 1, "{log}");
     let grpc =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", Some(at.as_str())), ("OTEL_EXPORTER_OTLP_PROTOCOL", Some("grpc"))];
     let serve = ["serve", "--dev", "--listen", "127.0.0.1:0"];

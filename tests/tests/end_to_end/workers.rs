@@ -43,6 +43,31 @@ fn state(scene: &Scene) -> Option<String> {
     scene.run(&["--json", "jobs"]).succeeds().json()[0]["state"].as_str().map(str::to_owned)
 }
 
+/// A server that answers late, so that there is something to disturb, and sometimes not at all.
+pub fn troubled(late: Duration, seed: u64) -> impl FnMut(&Asked) -> Option<Fault> + Send + 'static {
+    let mut faults = Rng::with_seed(seed);
+    move |asked| {
+        let slow = asked.path.ends_with("/batch").then_some(Fault::Delay(late));
+        let broken = slow.is_some() && faults.u8(0..25) == 0;
+        if !broken {
+            return slow;
+        }
+        Some(match faults.u8(0..4) {
+            0 => Fault::DropBefore,
+            1 => Fault::DropAfter,
+            2 => Fault::Status(503),
+            _ => Fault::GatewayAfter(502),
+        })
+    }
+}
+
+/// A server so slow that no worker keeps up with what it is given, however slow the machine; until it is told to be quick.
+pub fn slow_until(is_quick: &Arc<AtomicBool>) -> impl FnMut(&Asked) -> Option<Fault> + Send + 'static {
+    let is_quick = is_quick.clone();
+    let late = Fault::Delay(Duration::from_millis(1500));
+    move |asked| (asked.path.ends_with("/batch") && !is_quick.load(Ordering::SeqCst)).then_some(late)
+}
+
 /// What the game may do, and how often.
 struct Rules {
     records: usize,
@@ -57,21 +82,7 @@ fn disturbed(seed: u64, rules: &Rules) {
     let scene = Scene::new();
     write_jsonl(&lifelike(rules.records, seed), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", "on");
-    let mut faults = Rng::with_seed(seed + 1000);
-    let plan = move |asked: &Asked| {
-        // A slow server, so that there is something to disturb.
-        let slow = asked.path.ends_with("/batch").then_some(Fault::Delay(Duration::from_millis(40)));
-        let broken = asked.path.ends_with("/batch") && faults.u8(0..25) == 0;
-        if !broken {
-            return slow;
-        }
-        Some(match faults.u8(0..4) {
-            0 => Fault::DropBefore,
-            1 => Fault::DropAfter,
-            2 => Fault::Status(503),
-            _ => Fault::GatewayAfter(502),
-        })
-    };
+    let plan = troubled(Duration::from_millis(40), seed + 1000);
     let proxy = if rules.makes_once { Proxy::new } else { Proxy::before_another_server };
     let proxy = proxy(&served.url, Box::new(plan));
     let import =
@@ -203,13 +214,8 @@ fn what_a_job_left_is_sent_by_nobody_beside_another_job_or_after_it() {
     let scene = Scene::new();
     write_jsonl(&lifelike(2000, 3), &scene.path("people.jsonl"));
     let served = Served::new(&scene, "a", "on");
-    // The worker cannot keep up with what it is given, however slow the machine.
     let quick = Arc::new(AtomicBool::new(false));
-    let (is_quick, late) = (quick.clone(), Fault::Delay(Duration::from_millis(1500)));
-    let slow = move |asked: &Asked| {
-        (asked.path.ends_with("/batch") && !is_quick.load(Ordering::SeqCst)).then_some(late)
-    };
-    let proxy = Proxy::new(&served.url, Box::new(slow));
+    let proxy = Proxy::new(&served.url, Box::new(slow_until(&quick)));
     let here = ["--journal", "j.db", "--timeout", "4"];
     let job = [&here[..], &["import", "people.jsonl", &proxy.url, "--workers", "1", "--lease", "1"]].concat();
     let mut main = started(&served, &scene, &job, "log");

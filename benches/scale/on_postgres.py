@@ -1,6 +1,6 @@
 """What records take on PostgreSQL: bytes in an environment's database and in a journal's, and seconds.
 
-    python postgres.py KEYFERRY [RECORDS]
+    python on_postgres.py KEYFERRY [RECORDS]
 
 A PostgreSQL server of this bench's own holds both databases; with synchronous_commit and fsync on. RECORDS (50,000), each with
 four custom fields, are imported by `--workers 1` over HTTP to `keyferry serve --store postgres://…`, through a journal in the other
@@ -10,54 +10,21 @@ Markdown. Needs PostgreSQL (`make setup`); run by root, PostgreSQL runs as its o
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 from scale import csv, run
 
-PASSWORD = "a password for benches"
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "api"))
+import postgres
 
 
-def as_server(*words: object) -> list[str]:
-    """PostgreSQL does not run as root."""
-    words = [str(word) for word in words]
-    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words] if os.getuid() == 0 else words
-
-
-@contextmanager
-def postgres(folder: Path):
-    """A server; its port."""
-    data, password = folder / "data", folder / "password"
-    password.write_text(PASSWORD)
-    if os.getuid() == 0:
-        folder.chmod(0o755)
-        shutil.chown(password, "postgres")
-        data.mkdir(mode=0o700)
-        shutil.chown(data, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run(as_server(PROGRAMS / "initdb", "-D", data, *words), check=True, stdout=subprocess.DEVNULL)
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-    control = as_server(PROGRAMS / "pg_ctl", "-D", data, "-w", "-l", data / "log")
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL)
-    try:
-        yield port
-    finally:
-        subprocess.run([*control, "-m", "fast", "stop"], check=True, stdout=subprocess.DEVNULL)
-
-
-def tell(port: int, sql: str, database: str = "postgres") -> str:
-    words = [str(PROGRAMS / "psql"), "-qAt", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "-d", database, "-c", sql]
-    return subprocess.run(words, env={"PGPASSWORD": PASSWORD}, check=True, capture_output=True, text=True).stdout
+def tell(address: str, sql: str) -> str:
+    words = ["psql", "-qAt", address, "-c", sql]
+    return subprocess.run(words, env={**os.environ, "PGPASSWORD": postgres.PASSWORD}, check=True, capture_output=True, text=True).stdout
 
 
 def imported(keyferry: str, home: Path, env: dict[str, str], store: str, flag: list[str]) -> tuple[float, int]:
@@ -81,27 +48,27 @@ def imported(keyferry: str, home: Path, env: dict[str, str], store: str, flag: l
 def main() -> None:
     keyferry = str(Path(sys.argv[1]).resolve())
     records = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as server, postgres(Path(server)) as port:
+    with tempfile.TemporaryDirectory() as folder, postgres.database(is_durable=True) as first:
         home = Path(folder)
         csv(home / "rows.csv", records)
+        at = first.rsplit("/", 1)[0]
         for name in ("store", "journal"):
-            tell(port, f"CREATE DATABASE {name} ENCODING 'UTF8'")
+            tell(first, f"CREATE DATABASE {name} ENCODING 'UTF8'")
         env = {"HOME": folder, "KEYFERRY_MASTER_PASSWORD": "a master password for benches", "KEYFERRY_KEYRING": "off"}
         in_files, _ = imported(keyferry, home, env, "embedded:files", ["files"])
-        at = f"postgres://postgres@127.0.0.1:{port}"
-        named = {"KEYFERRY_STORE_PASSWORD": PASSWORD, "KEYFERRY_JOURNAL": f"{at}/journal", "KEYFERRY_JOURNAL_PASSWORD": PASSWORD}
-        before = int(tell(port, "SELECT pg_database_size('store')")), int(tell(port, "SELECT pg_database_size('journal')"))
+        named = {"KEYFERRY_STORE_PASSWORD": postgres.PASSWORD, "KEYFERRY_JOURNAL": f"{at}/journal", "KEYFERRY_JOURNAL_PASSWORD": postgres.PASSWORD}
+        size = lambda name: int(tell(first, f"SELECT pg_database_size('{name}')"))
+        before = {name: size(name) for name in ("store", "journal")}
         on_server, made = imported(keyferry, home, env | named, f"{at}/store", ["--store", f"{at}/store"])
         assert made == records
         sizes = {}
-        for name, empty in zip(("store", "journal"), before):
-            tell(port, "VACUUM", name)
-            sizes[name] = (int(tell(port, f"SELECT pg_database_size('{name}')")) - empty) / records
+        for name, empty in before.items():
+            tell(f"{at}/{name}", "VACUUM")
+            sizes[name] = (size(name) - empty) / records
         largest = tell(
-            port,
+            f"{at}/store",
             "SELECT relname || ' ' || pg_total_relation_size(oid) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
             " ORDER BY pg_total_relation_size(oid) DESC LIMIT 4",
-            "store",
         )
         file = sum(path.stat().st_size for path in (home / "files").iterdir() if path.is_file()) / records
     print(f"| {records:,} records, one worker, read back and compared | in files | in PostgreSQL | ratio |\n|---|---|---|---|")
