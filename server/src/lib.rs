@@ -294,8 +294,9 @@ impl Environment {
         flush(self.store(), &self.inner.reads)
     }
 
-    /// Takes out what is beyond its time, unless that was done within the last ten minutes, by whichever server of the same
-    /// database; whether it was done here. Who serves an environment asks for it now and then.
+    /// Takes out what is beyond its time and makes what the coming months need, unless that was done within the last ten
+    /// minutes, by whichever server of the same database; whether it was done here. Who serves an environment asks for it now and
+    /// then.
     pub fn keep_house(&self) -> Result<bool, Error> {
         let (store, holder) = (self.store(), &self.inner.holder);
         let taken = store.read(store::house::is_free).map_err(Error::Database)?
@@ -303,8 +304,15 @@ impl Environment {
         if taken {
             // In portions, so that no client waits for all of it.
             while store.write(|conn| store::house::keep(conn, holder)).map_err(Error::Database)? {}
-            store.write(store::activity::settle).map_err(Error::Database)?;
+            if store.read(store::months::are_missing).map_err(Error::Database)?
+                && let Err(error) = store.write(store::months::make)
+            {
+                tracing::warn!(%error, "the coming months have no parts of the log yet; the next turn tries again");
+            }
             store.metrics().housekept();
+        }
+        if taken || store.read(store::activity::has_gap)? {
+            store.write(store::activity::settle).map_err(Error::Database)?;
         }
         Ok(taken)
     }

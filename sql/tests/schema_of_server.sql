@@ -1,5 +1,8 @@
--- What a database of PostgreSQL is made of, line by line, in words that both have: run by the tests that compare schemas.
-WITH tables AS (SELECT oid, relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+-- What a database of PostgreSQL is made of, line by line, in words that both have: run by the tests that compare schemas. The parts
+-- of a table stand under its name: what one of them has by itself, the table seems to have.
+WITH tables AS (SELECT oid, coalesce((SELECT whole.relname FROM pg_inherits JOIN pg_class whole ON whole.oid = inhparent
+         WHERE inhrelid = one.oid), relname) AS relname
+       FROM pg_class one WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
        AND relname <> 'item_text'),
      columns AS (SELECT t.relname AS t, t.oid, a.* FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid
        WHERE a.attnum > 0 AND NOT a.attisdropped),

@@ -223,14 +223,23 @@ fn insert(conn: &Connection, entries: &[Entry<'_>]) -> Result<()> {
     Ok(conn.insert_set(&ENTRIES, &rows)?)
 }
 
-/// Says that all entries are decided that there are by now, where nobody writes beside this transaction.
+/// Says of all numbers that were drawn by now that it is decided which have entries, where nobody writes beside this transaction.
 pub(crate) fn settle(conn: &Connection) -> sql::Result<()> {
-    conn.execute(
-        "UPDATE environment SET activity_settled = (SELECT coalesce(max(seq), 0) FROM activity)
-         WHERE activity_settled < (SELECT coalesce(max(seq), 0) FROM activity)",
-        [],
-    )
-    .map(drop)
+    let last = match conn.dialect() {
+        Dialect::Sqlite => "coalesce(max(seq), 0) FROM activity",
+        // The last ones too may have been drawn and taken back.
+        Dialect::Postgres => "CASE WHEN is_called THEN last_value ELSE 0 END FROM activity_seq_seq",
+    };
+    let sql = format!(
+        "UPDATE environment SET activity_settled = (SELECT {last}) WHERE activity_settled < (SELECT {last})"
+    );
+    conn.execute(&sql, []).map(drop)
+}
+
+/// Whether entries wait to be told, because those who draw numbers before them have not ended, or have taken theirs back.
+pub(crate) fn has_gap(conn: &Connection) -> Result<bool> {
+    let last: Option<i64> = conn.query_row("SELECT max(seq) FROM activity", [], |row| row.get(0))?;
+    Ok(conn.dialect() == Dialect::Postgres && last > Some(last_decided(conn)?))
 }
 
 /// The last entry before which none can appear any more. Of those who write at once one may end before another whose entries have

@@ -192,24 +192,15 @@ impl Walk {
     }
 }
 
+/// Entries that are read at once.
+const PAGE: i64 = 1000;
+
 /// Computes every hash anew.
 pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
     let (environment, _) = of_environment(conn)?;
     let (vaults, moved) = (heads(conn, "")?, heads(conn, MOVED)?);
-    let mut statement = conn.prepare_cached(
-        "SELECT seq, at, user_id, action, object, vault_id, address, hash, vault_seq, heads
-         FROM activity ORDER BY seq",
-    )?;
-    let mut rows = statement.query([])?;
     let mut walk = Walk::start();
-    let mut broken = None;
-    while let Some(row) = rows.next()? {
-        // What cannot even be read was not written here.
-        if !walk.take(&row).unwrap_or(false) {
-            broken = Some(walk.broken_at(&row));
-            break;
-        }
-    }
+    let mut broken = go_through(conn, &mut walk)?;
     if broken.is_none() && (walk.environment != environment || walk.vaults != vaults) {
         // A tail is missing, or there are rows that the environment does not know.
         broken = Some(walk.last + 1);
@@ -227,4 +218,29 @@ pub(crate) fn check(conn: &Connection) -> Result<ActivityCheck> {
             .collect(),
         broken,
     })
+}
+
+/// Takes entry by entry, a page at a time; the number of the first that does not fit.
+fn go_through(conn: &Connection, walk: &mut Walk) -> Result<Option<i64>> {
+    // By the time as well: of two entries with one number, which nothing but the sequence excludes on a server, none is passed over.
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, at, user_id, action, object, vault_id, address, hash, vault_seq, heads
+         FROM activity WHERE (seq, at) > (?1, ?2) ORDER BY seq, at LIMIT ?3",
+    )?;
+    let mut last = (i64::MIN, i64::MIN);
+    loop {
+        let mut rows = statement.query(params![last.0, last.1, PAGE])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            // What cannot even be read was not written here.
+            if !walk.take(&row).unwrap_or(false) {
+                return Ok(Some(walk.broken_at(&row)));
+            }
+            last = (row.get(0)?, row.get(1)?);
+            count += 1;
+        }
+        if count < PAGE {
+            return Ok(None);
+        }
+    }
 }

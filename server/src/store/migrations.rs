@@ -15,6 +15,7 @@ pub(super) const FILE: &[&str] = &[
     include_str!("../../migrations/0011_folder_colors.sql"),
     include_str!("../../migrations/0012_side_by_side.sql"),
     include_str!("../../migrations/0013_housekeeping.sql"),
+    include_str!("../../migrations/0014_months.sql"),
 ];
 
 /// The same for a server, where the first makes version [`SERVER_FIRST`].
@@ -23,10 +24,14 @@ pub(super) const SERVER: &[&str] = &[
     include_str!("../../migrations/postgres/0011_folder_colors.sql"),
     include_str!("../../migrations/postgres/0012_side_by_side.sql"),
     include_str!("../../migrations/postgres/0013_housekeeping.sql"),
+    include_str!("../../migrations/postgres/0014_months.sql"),
 ];
 
 /// The version in which environments on servers began.
 pub(super) const SERVER_FIRST: usize = 10;
+
+/// The version since which tables lie in parts there, whose first ones are made once its file was read ([`super::months`]).
+pub(super) const IN_MONTHS: usize = 14;
 
 const _: () =
     assert!(FILE.len() == SERVER_FIRST - 1 + SERVER.len(), "a version is missing for one of the two");

@@ -18,6 +18,7 @@ pub(crate) mod inbox;
 pub(crate) mod item;
 pub(crate) mod link;
 mod migrations;
+pub(crate) mod months;
 pub(crate) mod place;
 pub(crate) mod rights;
 pub(crate) mod role;

@@ -1,7 +1,8 @@
 //! An environment in a PostgreSQL database, on which several servers may work.
 
 use super::TRIES;
-use super::migrations::{NEWEST, SERVER, SERVER_FIRST};
+use super::migrations::{IN_MONTHS, NEWEST, SERVER, SERVER_FIRST};
+use super::months;
 use crate::error::Error;
 use keyferry_sql::{Address, Begin, Connection, DatabaseError};
 use std::path::PathBuf;
@@ -121,8 +122,11 @@ fn migrate(conn: &Connection, done: usize) -> Result<(), DatabaseError> {
     if done >= NEWEST {
         return Ok(());
     }
-    for migration in &SERVER[done + 1 - SERVER_FIRST..] {
+    for (version, migration) in (SERVER_FIRST..).zip(SERVER).filter(|(version, _)| *version > done) {
         conn.execute_batch(migration)?;
+        if version == IN_MONTHS {
+            months::begin(conn)?;
+        }
     }
     let newest = i64::try_from(NEWEST).unwrap_or(i64::MAX);
     conn.execute("UPDATE keyferry_schema SET version = ?1", [newest])?;

@@ -13,6 +13,7 @@ mod history;
 mod house;
 mod idempotency;
 mod metrics;
+mod months;
 mod operations;
 mod outage;
 mod postgres;

@@ -142,6 +142,40 @@ async fn a_missing_or_altered_row_is_found() {
 }
 
 #[tokio::test]
+async fn a_long_log_is_checked_page_by_page_and_no_entry_between_two_is_passed_over() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let make =
+        json!({"method": "POST", "relativeUrl": "/api/v1/items", "body": {"vaultId": vault, "name": "n"}});
+    for _ in 0..5 {
+        world.ok("POST", "/batch", &alice, json!({"requests": vec![make.clone(); 500]})).await;
+    }
+    let check = async || world.ok("GET", "/activity-log/check", &alice, Value::Null).await;
+    let whole = check().await;
+    assert_eq!((&whole["count"], &whole["broken"]), (&json!(2501), &Value::Null));
+    for number in [999, 1000, 1001, 2000, 2001, 2501] {
+        let other = format!("UPDATE activity SET at = at + 1 WHERE seq = {number}");
+        assert_eq!(world.change(&other, &[]), 1);
+        assert_eq!(check().await["broken"], json!(number));
+        assert_eq!(world.change(&other.replace('+', "-"), &[]), 1);
+        if world.server.is_some() {
+            // Another with its number, which no key excludes there.
+            let second = format!(
+                "INSERT INTO activity SELECT seq, at + 1, user_id, action, object, vault_id, address, hash, vault_seq, heads
+                 FROM activity WHERE seq = {number}"
+            );
+            assert_eq!(world.change(&second, &[]), 1);
+            assert_eq!(check().await["broken"], json!(number));
+            let gone = format!(
+                "DELETE FROM activity WHERE seq = {number} AND at = (SELECT max(at) FROM activity WHERE seq = {number})"
+            );
+            assert_eq!(world.change(&gone, &[]), 1);
+        }
+    }
+    assert_eq!(check().await, whole);
+}
+
+#[tokio::test]
 async fn a_backup_is_whole_while_others_write() {
     let (world, alice, _) = world(ServeOptions::default());
     let vault = world.vault(&alice).await;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What one of the two has and the other does not, for these reasons: texts are indexed by FTS5 and by trigrams; a server
 /// keeps the schema's version in a table, and has places for those who write at once; what may be longer than a B-tree's key is
-/// unique by a hash.
+/// unique by a hash; and what lies in parts by month has the month in its keys.
 const OWN: &[&str] = &[
     "table item_text",
     "table keyferry_schema",
@@ -27,6 +27,12 @@ const OWN: &[&str] = &[
     "unique vault_types (code)",
     "index item_tags (tag)",
     "key item_tags (item,tag)",
+    "key activity (seq)",
+    "key activity (at,seq)",
+    "key snapshots (seq)",
+    "key snapshots (created_at,seq)",
+    "unique snapshots (id)",
+    "unique snapshots (created_at,id)",
 ];
 
 fn of_file(file: &rusqlite::Connection) -> BTreeSet<String> {
@@ -299,7 +305,7 @@ async fn a_commit_whose_answer_was_lost_is_told_as_such_and_settled_by_its_key()
 }
 
 /// What an environment answers to each of these, as whoever the token is of.
-async fn answers_of(world: &World, token: &str, paths: &[String]) -> Vec<Value> {
+pub async fn answers_of(world: &World, token: &str, paths: &[String]) -> Vec<Value> {
     let mut all = Vec::new();
     for path in paths {
         all.push(world.ok("GET", path, token, Value::Null).await);

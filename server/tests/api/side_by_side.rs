@@ -358,7 +358,7 @@ async fn what_is_missing_in_a_log_of_several_chains_is_found() {
         two.database().run(
             "TRUNCATE activity, activity_chains, environment;
              INSERT INTO activity SELECT * FROM kept_activity; INSERT INTO activity_chains SELECT * FROM kept_chains;
-             INSERT INTO environment SELECT * FROM kept_environment; ALTER TABLE activity ADD PRIMARY KEY (seq);
+             INSERT INTO environment SELECT * FROM kept_environment; ALTER TABLE activity ADD PRIMARY KEY (seq, at);
              DROP TABLE kept_activity, kept_chains, kept_environment",
         );
         assert_eq!(check().await, whole, "{spoil}");
@@ -390,6 +390,19 @@ async fn an_entry_is_told_once_none_can_come_before_it() {
     assert_eq!(numbers("/activity-log").await, [1, 3]);
     assert_eq!(numbers("/activity-log?after=1").await, [3]);
     assert_eq!(two.log().await, ["vault.create", "item.create"]);
+    // Between two turns of housekeeping whoever looks into the house finds it as well; and where nothing came after such a number,
+    // the turn knows of it before anything does.
+    two.one.ok("POST", "/items", &two.alice, item(&vault, "m")).await;
+    drop(two.database().hold("SELECT nextval(pg_get_serial_sequence('activity', 'seq'))"));
+    two.one.ok("POST", "/items", &two.alice, item(&vault, "o")).await;
+    assert_eq!(numbers("/activity-log?after=3").await, [4]);
+    assert!(!two.other.environment.keep_house().unwrap(), "its turn has not come");
+    assert_eq!(numbers("/activity-log?after=3").await, [4, 6]);
+    drop(two.database().hold("SELECT nextval(pg_get_serial_sequence('activity', 'seq'))"));
+    two.database().run("UPDATE housekeeping SET until = 1");
+    assert!(two.other.environment.keep_house().unwrap());
+    two.one.ok("POST", "/items", &two.alice, item(&vault, "p")).await;
+    assert_eq!(numbers("/activity-log?after=6").await, [8]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

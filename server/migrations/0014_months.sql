@@ -1,0 +1,1 @@
+-- On a server the log and the snapshots lie in parts by month from this version on; in a file they are tables as others.
