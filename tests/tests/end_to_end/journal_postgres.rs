@@ -5,6 +5,7 @@
 
 use crate::workers::{children, long, signal, slow_until, troubled};
 use fastrand::Rng;
+use keyferry_core::engine::journal::{Journal, database_address};
 use keyferry_tests::proxy::{Asked, Fault, Proxy};
 use keyferry_tests::records::{lifelike, write_jsonl};
 use keyferry_tests::server::Served;
@@ -245,6 +246,72 @@ fn who_loses_the_session_that_holds_the_sink_sends_no_more_and_is_resumed() {
     assert_eq!(compared.succeeds().json()["verified"], 1000);
     let job = &run(&scene, &target, &["--json", "jobs"]).succeeds().json()[0];
     assert_eq!((&job["created"], &job["open"]), (&1000.into(), &0.into()), "{job}");
+}
+
+#[test]
+fn who_only_looks_does_not_notice_that_the_session_was_lost() {
+    let Some(target) = Target::postgres() else { return };
+    let variable = |name: &str| (name == "KEYFERRY_JOURNAL_PASSWORD").then(|| KEEPER.1.to_owned());
+    let address = database_address(&place(&target), "KEYFERRY_JOURNAL", &variable).unwrap();
+    let journal = Journal::open_server(&address).unwrap();
+    let looks: [&dyn Fn() -> usize; 3] = [
+        &|| journal.jobs().unwrap().len(),
+        &|| journal.pins("https://nowhere.example").unwrap().len(),
+        &|| usize::from(journal.pace("https://nowhere.example").unwrap().is_some()),
+    ];
+    for look in looks {
+        assert_eq!(look(), 0);
+        let ended = target.tell(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'keyferry'",
+        );
+        assert_eq!(ended.trim(), "1");
+        assert_eq!(look(), 0);
+    }
+}
+
+#[test]
+fn what_another_came_in_between_of_is_written_down_anew() {
+    let Some(target) = Target::postgres() else { return };
+    let scene = Scene::with_environments(&["a"]);
+    let people = scene.file("people.csv", PEOPLE);
+    run(&scene, &target, &["jobs"]).succeeds();
+    // Of each three statements the first is the one that PostgreSQL ends, where two wait for each other.
+    target.tell(
+        "CREATE SEQUENCE attempts; CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF nextval('attempts') % 3 = 1 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER deadlock AFTER UPDATE ON creations FOR EACH STATEMENT EXECUTE FUNCTION deadlock()",
+    );
+    run(&scene, &target, &["import", people, "embedded:a"]).succeeds();
+    assert_ne!(target.tell("SELECT last_value FROM attempts").trim(), "1");
+    run(&scene, &target, &["verify", "--exact", people, "embedded:a"]).succeeds();
+}
+
+#[test]
+fn a_place_with_a_nul_in_its_name_is_told_and_the_others_arrive() {
+    let Some(target) = Target::postgres() else { return };
+    let scene = Scene::with_environments(&["a", "b"]);
+    let rows =
+        "vault,folder,name,password\nV,f,one,x\nV,g\0h,two,x\nV\0W,,three,x\nV,f,fo\0ur,x\nV,f,five,x\n";
+    let file = scene.file("nul.csv", rows);
+    let dry = run(&scene, &target, &["--json", "import", file, "embedded:a", "--dry-run"]);
+    let dry = dry.exits(3).json();
+    // Of a record the environment says what it does not take; of a place that is said before anything is made.
+    assert_eq!(
+        (dry["create"].as_u64(), dry["rejected"].as_array().map(Vec::len)),
+        (Some(3), Some(2)),
+        "{dry}"
+    );
+    let of = |run: Run| {
+        let report = run.exits(3).json();
+        let all: Vec<String> =
+            report["rejected"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        assert!(all.iter().all(|one| one.contains("NUL")), "{report}");
+        (report["created"].as_u64().unwrap(), all)
+    };
+    let on_server = of(run(&scene, &target, &["--json", "import", file, "embedded:a"]));
+    let in_file = of(scene.run(&["--json", "import", file, "embedded:b"]));
+    assert_eq!(on_server, in_file);
+    assert_eq!((on_server.0, on_server.1.len()), (2, 3));
 }
 
 /// What the game may do, and how often.

@@ -195,16 +195,14 @@ impl Board for Job {
     }
 
     fn outcome(&self, chunk: i64) -> Result<Option<Vec<Outcome>>> {
-        let read = || {
-            self.journal()
-                .db()
-                .prepare_cached(&format!(
-                    "SELECT outcome FROM chunks WHERE id = ?1 AND state = {SENT} AND outcome IS NOT NULL"
-                ))?
-                .query_row([chunk], |row| row.get::<Vec<u8>>(0))
-                .optional()
-        };
-        let Some(sealed) = read().map_err(|error| self.journal().failed(error))? else { return Ok(None) };
+        let read = self.journal().look(|db| {
+            db.prepare_cached(&format!(
+                "SELECT outcome FROM chunks WHERE id = ?1 AND state = {SENT} AND outcome IS NOT NULL"
+            ))?
+            .query_row([chunk], |row| row.get::<Vec<u8>>(0))
+            .optional()
+        });
+        let Some(sealed) = read? else { return Ok(None) };
         let outcomes = self.open_json("outcome", &sealed)?;
         // Told once: from here on the job's own account has it.
         self.change(|db| db.execute("UPDATE chunks SET outcome = NULL WHERE id = ?1", [chunk]))?;
@@ -212,8 +210,7 @@ impl Board for Job {
     }
 
     fn recorded(&self, claim: &Claim) -> Result<Option<Vec<Option<String>>>> {
-        let read = || {
-            let db = self.journal().db();
+        let (state, items) = self.journal().look(|db| {
             let state: Option<i64> = db
                 .query_row("SELECT state FROM chunks WHERE id = ?1", [claim.chunk], |row| row.get(0))
                 .optional()?;
@@ -225,8 +222,7 @@ impl Board for Job {
                 query.query_row([number], |row| row.get::<Option<String>>(0)).optional().map(Option::flatten)
             });
             Ok((state, items.collect::<sql::Result<Vec<_>>>()?))
-        };
-        let (state, items) = read().map_err(|error: sql::DatabaseError| self.journal().failed(error))?;
+        })?;
         Ok(match state {
             Some(SENT) => Some(items),
             Some(TO_BE_SENT) => None,

@@ -9,7 +9,7 @@ use crate::error::Result;
 use keyferry_api::item::ItemDraft;
 use keyferry_sql::{self as sql, Connection, ToSql, params};
 use sha2::{Digest as _, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// `SHA-256(keyEncrypted)`: which creation an item came from.
 pub(crate) type WrappedKeyHash = [u8; 32];
@@ -96,7 +96,7 @@ impl Job {
         if digests.is_empty() {
             return Ok(own);
         }
-        let find = |db: &Connection, own: &mut HashSet<WrappedKeyHash>| {
+        self.journal().look(|db| {
             let mut query =
                 db.prepare_cached("SELECT wrap, print FROM creations WHERE job = ?1 AND print IS NOT NULL")?;
             let mut rows = query.query([self.id()])?;
@@ -109,8 +109,7 @@ impl Job {
                 }
             }
             Ok(())
-        };
-        find(&self.journal().db(), &mut own).map_err(|error| self.journal().failed(error))?;
+        })?;
         Ok(own)
     }
 
@@ -141,14 +140,16 @@ impl Job {
         if found.is_empty() {
             return Ok(HashSet::new());
         }
+        // In one order for all workers who find the same ones, so that none waits for another in a circle.
+        let found: BTreeMap<_, _> = found.iter().map(|(id, wrap)| (wrap, id)).collect();
         self.change(|db| {
             let mut update = db.prepare_cached(
                 "UPDATE creations SET item = ?3, open = 0 WHERE job = ?1 AND wrap = ?2 AND item IS NULL",
             )?;
             let mut own = HashSet::new();
-            for (id, wrap) in found {
+            for (wrap, id) in &found {
                 if update.execute(params![self.id(), &wrap[..], id])? > 0 {
-                    own.insert(id.clone());
+                    own.insert((*id).clone());
                 }
             }
             Ok(own)

@@ -133,14 +133,10 @@ pub struct NewJob<'a> {
 impl Journal {
     /// Every job, the newest first.
     pub fn jobs(&self) -> Result<Vec<Summary>> {
-        let db = self.db();
-        let failed = |error| self.failed(error);
-        let mut query =
-            db.prepare_cached(&format!("{SUMMARY}, {IDLE} FROM jobs ORDER BY id DESC")).map_err(failed)?;
-        let rows = query.query_map([], summary).map_err(failed)?;
-        let all: Vec<Summary> = rows.collect::<sql::Result<_>>().map_err(failed)?;
-        drop(query);
-        drop(db);
+        let all: Vec<Summary> = self.look(|db| {
+            let mut query = db.prepare_cached(&format!("{SUMMARY}, {IDLE} FROM jobs ORDER BY id DESC"))?;
+            query.query_map([], summary)?.collect()
+        })?;
         // One job at a time writes to a sink, and the newest of those that say so is it.
         let mut at_work = HashSet::new();
         let mut told = Vec::with_capacity(all.len());
@@ -190,15 +186,14 @@ impl Journal {
             change.commit()
         };
         dead(held).map_err(|error| self.failed(error))?;
-        let others = || {
-            let db = self.db();
+        let others = self.look(|db| {
             let sinks =
                 format!("SELECT DISTINCT sink FROM jobs WHERE state = 'running' AND sink <> ?1 AND {IDLE}");
             db.prepare_cached(&sinks)?
                 .query_map([held], |row| row.get(0))?
                 .collect::<sql::Result<Vec<String>>>()
-        };
-        for sink in others().map_err(|error| self.failed(error))? {
+        })?;
+        for sink in others {
             if let Some(_free) = self.try_lock(&sink)? {
                 dead(&sink).map_err(|error| self.failed(error))?;
             }
@@ -222,15 +217,14 @@ impl Journal {
     /// the sink is held, so it is not at work.
     pub(crate) fn unfinished(&self, new: &NewJob<'_>, sink: &Environment) -> Result<Option<i64>> {
         let words = serde_json::to_string(new.command).unwrap_or_default();
-        let db = self.db();
-        let newest = db
-            .query_row(
+        let newest: Option<(i64, String, String, String)> = self.look(|db| {
+            db.query_row(
                 "SELECT id, command, folder, state FROM jobs WHERE sink = ?1 ORDER BY id DESC LIMIT 1",
                 [sink.place()],
-                |row| Ok((row.get(0)?, row.get::<String>(1)?, row.get::<String>(2)?, row.get::<String>(3)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )
-            .optional();
-        let newest: Option<(i64, String, String, String)> = newest.map_err(|error| self.failed(error))?;
+            .optional()
+        })?;
         Ok(newest.and_then(|(id, command, folder, state)| {
             let same = command == words && folder == new.folder.to_string_lossy();
             (same && State::of(&state).can_be_resumed()).then_some(id)
@@ -239,9 +233,7 @@ impl Journal {
 
     /// The last job that wrote to a sink.
     pub(crate) fn newest(&self, sink: &str) -> Result<Option<i64>> {
-        let newest =
-            self.db().query_row("SELECT max(id) FROM jobs WHERE sink = ?1", [sink], |row| row.get(0));
-        newest.map_err(|error| self.failed(error))
+        self.look(|db| db.query_row("SELECT max(id) FROM jobs WHERE sink = ?1", [sink], |row| row.get(0)))
     }
 
     /// One job.
@@ -249,11 +241,9 @@ impl Journal {
     /// # Errors
     /// [`ErrorKind::NotFound`] where there is no such job.
     pub fn job(&self, id: i64) -> Result<Summary> {
-        let db = self.db();
-        let found =
-            db.query_row(&format!("{SUMMARY}, {IDLE} FROM jobs WHERE id = ?1"), [id], summary).optional();
-        drop(db);
-        let found = found.map_err(|error| self.failed(error))?;
+        let found = self.look(|db| {
+            db.query_row(&format!("{SUMMARY}, {IDLE} FROM jobs WHERE id = ?1"), [id], summary).optional()
+        })?;
         found.map(|job| self.as_it_is(job, true)).transpose()?.flatten().ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("there is no job {id}"))
                 .at(Place::File { path: self.path.clone(), at: None })
@@ -315,12 +305,11 @@ impl Journal {
     pub(crate) fn reopen(&self, id: i64, sink: &Environment) -> Result<Job> {
         let (keychain, sink) = (sink.keychain().ok(), sink.place());
         let summary = self.job(id)?;
-        let (wrote_to, request_timeout, wrapped): (String, i64, Option<String>) = self
-            .db()
-            .query_row("SELECT sink, patience, job_key FROM jobs WHERE id = ?1", [id], |row| {
+        let (wrote_to, request_timeout, wrapped): (String, i64, Option<String>) = self.look(|db| {
+            db.query_row("SELECT sink, patience, job_key FROM jobs WHERE id = ?1", [id], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
-            .map_err(|error| self.failed(error))?;
+        })?;
         let refuse = |what: String, next: &str| Err(Error::new(ErrorKind::Usage, what).next_step(next));
         if wrote_to != sink {
             return refuse(
@@ -366,7 +355,7 @@ impl Journal {
             return Err(Error::new(ErrorKind::Conflict, format!("job {id} is at work"))
                 .next_step("wait until it has ended, or stop it"));
         }
-        if holds_open_secrets(&self.db(), id).map_err(|error| self.failed(error))? {
+        if self.look(|db| holds_open_secrets(db, id))? {
             let what = "it holds secrets that may work at their targets and stand nowhere else";
             return Err(Error::new(ErrorKind::Refused, what).next_step(format!("keyferry resume {id}")));
         }
@@ -403,15 +392,13 @@ struct Timed {
 impl Journal {
     /// The pace of the largest among the newest jobs that wrote to a sink; `None` where none did.
     pub fn pace(&self, sink: &str) -> Result<Option<Pace>> {
-        let run = || {
-            let db = self.db();
+        let reports = self.look(|db| {
             let mut query = db.prepare_cached(
                 "SELECT id, report FROM jobs WHERE sink = ?1 AND report IS NOT NULL ORDER BY id DESC LIMIT 20",
             )?;
             let rows = query.query_map([sink], |row| Ok((row.get(0)?, row.get::<String>(1)?)))?;
             rows.collect::<sql::Result<Vec<(i64, String)>>>()
-        };
-        let reports = run().map_err(|error| self.failed(error))?;
+        })?;
         let timed = reports.iter().filter_map(|(job, report)| {
             let Timed { seconds, created, updated } = serde_json::from_str(report).ok()?;
             let written = created + updated;
@@ -525,7 +512,7 @@ impl Job {
         self.key.as_deref()
     }
 
-    pub(crate) fn change<T>(&self, work: impl FnOnce(&Connection) -> sql::Result<T>) -> Result<T> {
+    pub(crate) fn change<T>(&self, work: impl FnMut(&Connection) -> sql::Result<T>) -> Result<T> {
         self.journal.change(work)
     }
 
@@ -544,15 +531,11 @@ impl Job {
         sql: &str,
         mut row: impl FnMut(&Row<'_>) -> sql::Result<T>,
     ) -> Result<Vec<T>> {
-        let mut run = || {
-            let db = self.journal.db();
+        self.journal.look(|db| {
             let mut query = db.prepare_cached(sql)?;
             let rows = query.query_map([self.id], &mut row)?;
-            rows.collect::<sql::Result<Vec<T>>>()
-        };
-        run()
-            .or_else(|error| if error.is_away() { run() } else { Err(error) })
-            .map_err(|error| self.journal.failed(error))
+            rows.collect()
+        })
     }
 
     /// Closes what is still open: it was waited for, and nothing came of it that looking can find.

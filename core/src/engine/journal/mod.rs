@@ -58,6 +58,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How often a change is begun that others come in between of.
+const TRIES: usize = 8;
+
 /// Every job of this user on this machine; on a server, of all who name it.
 #[derive(Clone)]
 pub struct Journal {
@@ -153,7 +156,7 @@ impl Journal {
         match db.start(Begin::Writing) {
             Err(error) if error.is_away() => {
                 if let Some(server) = &self.server {
-                    server.revive(&mut db);
+                    server.renew(&mut db);
                 }
                 db.start(Begin::Writing)?;
             }
@@ -162,16 +165,36 @@ impl Journal {
         Ok(db)
     }
 
-    /// Changes something, as a whole or not at all.
-    fn change<T>(&self, work: impl FnOnce(&Connection) -> keyferry_sql::Result<T>) -> Result<T> {
-        let run = || {
+    /// Changes something, as a whole or not at all; begun anew where others came in between.
+    fn change<T>(&self, mut work: impl FnMut(&Connection) -> keyferry_sql::Result<T>) -> Result<T> {
+        let mut run = || -> keyferry_sql::Result<T> {
             let db = self.writing()?;
             let change: Transaction<'_> = db.started();
             let done = work(&change)?;
             change.commit()?;
             Ok(done)
         };
-        run().map_err(|error| self.failed(error))
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            match run() {
+                Err(error) if tries > 0 && error.is_to_be_tried_again() => {}
+                done => return done.map_err(|error| self.failed(error)),
+            }
+        }
+    }
+
+    /// Looks something up; once more where the session turns out to be lost, unless it holds a sink.
+    pub(crate) fn look<T>(&self, mut work: impl FnMut(&Connection) -> keyferry_sql::Result<T>) -> Result<T> {
+        let mut db = self.db();
+        let looked = match (work(&db), &self.server) {
+            (Err(error), Some(server)) if error.is_away() => {
+                server.renew(&mut db);
+                work(&db)
+            }
+            (looked, _) => looked,
+        };
+        looked.map_err(|error| self.failed(error))
     }
 
     /// Unix seconds; on a server by its clock, since those of several machines differ.
@@ -209,7 +232,7 @@ impl Journal {
     /// Whether a job is writing to a sink.
     pub(crate) fn is_held(&self, sink: &str) -> Result<bool> {
         match &self.server {
-            Some(_) => Server::is_held(&self.db(), sink).map_err(|error| self.failed(error)),
+            Some(_) => self.look(|db| Server::is_held(db, sink)),
             None => self.try_lock(sink).map(|lock| lock.is_none()),
         }
     }

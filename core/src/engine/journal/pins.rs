@@ -11,30 +11,29 @@ impl Journal {
     /// was anything.
     pub fn unpin(&self, place: &str, subject: &str) -> Result<bool> {
         let names = subject.strip_prefix("vault:").map(|id| format!("name:{id}:"));
-        let gone = self.db().execute(
-            "DELETE FROM pins WHERE place = ?1 AND (\"user\" = ?2 OR substr(\"user\", 1, length(?3)) = ?3)",
-            params![place, subject, names],
-        );
-        gone.map(|gone| gone > 0).map_err(|error| self.failed(error))
+        let gone = self.change(|db| {
+            db.execute(
+                "DELETE FROM pins WHERE place = ?1 AND (\"user\" = ?2 OR substr(\"user\", 1, length(?3)) = ?3)",
+                params![place, subject, names],
+            )
+        })?;
+        Ok(gone > 0)
     }
 
     /// Forgets all of an environment: another is made in its place.
     pub fn unpin_all(&self, place: &str) -> Result<()> {
-        let gone = self.db().execute("DELETE FROM pins WHERE place = ?1", [place]);
-        gone.map(drop).map_err(|error| self.failed(error))
+        self.change(|db| db.execute("DELETE FROM pins WHERE place = ?1", [place]).map(drop))
     }
 
     /// Every pin of an environment: subject and digest.
     pub fn pins(&self, place: &str) -> Result<Vec<(String, Digest)>> {
-        let run = || {
-            let db = self.db();
+        self.look(|db| {
             let mut query = db.prepare_cached(
                 "SELECT \"user\", fingerprint FROM pins WHERE place = ?1 ORDER BY \"user\"",
             )?;
             let rows = query.query_map([place], |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<sql::Result<Vec<_>>>()
-        };
-        run().map_err(|error| self.failed(error))
+        })
     }
 }
 
@@ -47,14 +46,12 @@ impl Pins for Journal {
 
     fn written(&self, items: &[&str]) -> Result<HashMap<String, Written>> {
         let rows: Vec<[&dyn ToSql; 1]> = items.iter().map(|item| [item as _]).collect();
-        let run = || {
-            let db = self.db();
+        let found = self.look(|db| {
             // One transaction: outside of one each question would lock the file and look at its state anew.
             let reading = db.transaction(Begin::Reading)?;
             let query = "SELECT wrap, parts FROM creations WHERE item = ?1";
             reading.find_each(query, &rows, |row| Ok((row.get::<Vec<u8>>(0)?, row.get(1)?)))
-        };
-        let found = run().map_err(|error| self.failed(error))?;
+        })?;
         let known = items.iter().zip(found).filter_map(|(item, found)| {
             let (key, parts) = found?;
             Some(((*item).to_owned(), Written { key: key.try_into().ok()?, parts }))
@@ -66,25 +63,21 @@ impl Pins for Journal {
         let keys: Vec<(&[u8], &Digest)> = keys.iter().map(|key| (&key[..8], key)).collect();
         let rows: Vec<[&dyn ToSql; 2]> =
             keys.iter().map(|(beginning, key)| [beginning as _, *key as _]).collect();
-        let run = || {
-            let db = self.db();
+        let found: Vec<Option<String>> = self.look(|db| {
             let reading = db.transaction(Begin::Reading)?;
             let query =
                 "SELECT item FROM creations WHERE substr(wrap, 1, 8) = ?1 AND wrap = ?2 AND item IS NOT NULL";
             reading.find_each(query, &rows, |row| row.get(0))
-        };
-        let found: Vec<Option<String>> = run().map_err(|error| self.failed(error))?;
+        })?;
         Ok(keys.iter().zip(found).filter_map(|((_, key), item)| Some((**key, item?))).collect())
     }
 
     fn pinned(&self, place: &str, subject: &str) -> Result<Option<Digest>> {
-        let run = || {
-            let db = self.db();
+        self.look(|db| {
             let mut query =
                 db.prepare_cached("SELECT fingerprint FROM pins WHERE place = ?1 AND \"user\" = ?2")?;
             query.query_row([place, subject], |row| row.get(0)).optional()
-        };
-        run().map_err(|error| self.failed(error))
+        })
     }
 
     fn pin(&self, place: &str, subjects: &[(String, Digest)]) -> Result<()> {
@@ -96,15 +89,13 @@ impl Pins for Journal {
     }
 
     fn subjects(&self, place: &str, beginning: &str, digest: &Digest) -> Result<Vec<String>> {
-        let run = || {
-            let db = self.db();
+        self.look(|db| {
             let mut query = db.prepare_cached(
                 "SELECT \"user\" FROM pins
                  WHERE place = ?1 AND substr(\"user\", 1, length(?2)) = ?2 AND fingerprint = ?3",
             )?;
             let rows = query.query_map(params![place, beginning, digest], |row| row.get(0))?;
             rows.collect::<sql::Result<Vec<String>>>()
-        };
-        run().map_err(|error| self.failed(error))
+        })
     }
 }

@@ -51,8 +51,14 @@ impl Server {
 
     /// Opens a session that was lost again, unless it held a sink: by now another may.
     pub fn revive(&self, db: &mut Connection) {
-        if db.is_closed()
-            && self.held().is_empty()
+        if db.is_closed() {
+            self.renew(db);
+        }
+    }
+
+    /// Opens another session in the place of one that answers no more, be it that this is known for good or not yet.
+    pub fn renew(&self, db: &mut Connection) {
+        if self.held().is_empty()
             && let Ok(new) = connect(&self.address)
         {
             *db = new;

@@ -539,7 +539,11 @@ async fn wanted(
                     if let Some(holding) = &mut holding {
                         holding.folder(&path);
                     }
-                    places.folder(&placement.place(path));
+                    let path = placement.place(path);
+                    match no_place(&path, to) {
+                        Some(why) => plan.notes.push(format!("{path}: {why}")),
+                        None => places.folder(&path),
+                    }
                 }
             }
         }
@@ -739,9 +743,22 @@ pub(crate) fn fit(
         let why = format!("its folders would be nested more than {MOST_FOLDERS} deep there");
         return Err(Rejected { at: at.to_string(), record: label, why });
     }
+    if let Some(why) = no_place(&record.path, to) {
+        return Err(Rejected { at: at.to_string(), record: label, why: why.to_owned() });
+    }
     // Passwork's number for no color.
     record.color = record.color.filter(|color| *color != 0);
     Ok(record)
+}
+
+/// Why nothing can stand at a path in the sink. Of records themselves the sink says what it does not take; a vault or folder
+/// is made once for many, and the journal has its name before.
+pub(crate) fn no_place(path: &RecordPath, to: &Endpoint) -> Option<&'static str> {
+    let Endpoint::Environment(..) = to else { return None };
+    let mut names = path.vault.iter().chain(&path.folders);
+    names
+        .any(|name| name.contains('\0'))
+        .then_some("the name of its vault or folder holds a NUL character: change it in the source")
 }
 
 impl std::fmt::Display for Plan {

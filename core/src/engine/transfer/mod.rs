@@ -21,7 +21,7 @@ use crate::engine::options::{Options, Verify};
 use crate::engine::placement::Placement;
 use crate::engine::plan::brake::Brake;
 use crate::engine::plan::preflight::Preflight;
-use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit, make_plan};
+use crate::engine::plan::{Plan, Verdict, Verdicts, can_keep_keys, digester, fit, make_plan, no_place};
 use crate::engine::report::progress::{Progress, Step, Timed, check, patiently};
 use crate::engine::report::{Rejected, Report, VaultCount};
 use crate::engine::rights;
@@ -433,7 +433,13 @@ impl Writing<'_> {
                         Verdict::Drifted => self.count(&vault).left_out += 1,
                     }
                 }
-                Entry::Folder(path) => self.sink.folder(&self.placement.place(path)).await?,
+                Entry::Folder(path) => {
+                    let path = self.placement.place(path);
+                    match no_place(&path, self.to) {
+                        Some(why) => self.report.notes.push(format!("{path}: {why}")),
+                        None => self.sink.folder(&path).await?,
+                    }
+                }
                 Entry::Reject(reject) => {
                     self.report.read += 1;
                     self.report.rejected.push(reject.into());

@@ -108,16 +108,14 @@ impl Base {
         let Ok(keychain) = sink.keychain() else { return Ok(None) };
         let users = Arc::new(keychain.comparison_key()?);
         let lasting = SecretString::new(BASE64.encode(&**users));
-        let failed = |error| journal.failed(error);
-        let found = journal
-            .db()
-            .query_row(
+        let found = journal.look(|db| {
+            db.query_row(
                 "SELECT id, generation, digest_key, held_of FROM syncs WHERE pair = ?1",
                 [between],
                 |row| Ok((row.get(0)?, row.get(1)?, row.get::<String>(2)?, row.get::<Option<i64>>(3)?)),
             )
             .optional()
-            .map_err(failed)?;
+        })?;
         let (id, generation, key, held_of) = if let Some((id, generation, wrapped, held_of)) = found {
             let key = keychain.unwrap(&wrapped).map_err(|error| {
                 Error::new(ErrorKind::Locked, "another user keeps these places in step with this journal")
@@ -129,7 +127,8 @@ impl Base {
             let wrapped = keychain.public().strong()?.wrap(&lasting)?;
             let db = journal.db();
             let insert = "INSERT INTO syncs (pair, digest_key, generation) VALUES (?1, ?2, 0)";
-            let id = db.insert(insert, "id", params![between, wrapped]).map_err(failed)?;
+            let id =
+                db.insert(insert, "id", params![between, wrapped]).map_err(|error| journal.failed(error))?;
             (id, 0, lasting.clone(), None)
         };
         let held_of = held_of.and_then(|count| u64::try_from(count).ok());
@@ -168,15 +167,13 @@ impl Base {
     }
 
     fn find(&self, sql: &str, digest: &RecordDigest, content: Option<&Short>) -> Result<bool> {
-        let find = || {
-            let db = self.journal.db();
+        self.journal.look(|db| {
             let mut query = db.prepare_cached(sql)?;
             match content {
                 Some(content) => query.exists(params![self.id, self.generation, digest.identity, content]),
                 None => query.exists(params![self.id, self.generation, digest.identity]),
             }
-        };
-        find().map_err(|error| self.journal.failed(error))
+        })
     }
 
     /// Notes what the sink holds now, and what of the past still counts. It takes effect with
