@@ -39,6 +39,11 @@ pub const RESPONSE_FORMAT_HEADER: &str = "x-response-format";
 /// The header that asks for members of our own beside Passwork's: `1`. They are numbers where typed clients of others
 /// expect texts.
 pub const EXTENSIONS_HEADER: &str = "x-keyferry-extensions";
+/// The header by which a client says what it would rather have (RFC 7240). With [`MINIMAL`] an entry of a list of items has
+/// `id`, `vaultId`, `folderId` and the members of our own alone; others answer as ever.
+pub const PREFER_HEADER: &str = "prefer";
+/// That a client wants little.
+pub const MINIMAL: &str = "return=minimal";
 /// How many requests clients put into one batch.
 pub const BATCH_LIMIT: usize = 25;
 

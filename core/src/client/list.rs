@@ -58,7 +58,7 @@ impl Client {
         credentials: &Credentials,
         ceilings: Ceilings,
     ) -> Result<G> {
-        let response = self.send(call, Some(credentials)).await?;
+        let response = self.send(call, Some(credentials), G::NEEDS_LITTLE).await?;
         let mut body = answer::open(call, Some(credentials), response).await?;
         let place = || answer::place(&call.method, call.path, None, None);
         let tell = |broken| match broken {
@@ -108,6 +108,9 @@ enum Broken {
 
 /// What the elements of a list are gathered in. A list that breaks off is gathered anew.
 pub(super) trait Gather<T>: Default {
+    /// Whether it has enough where an element says what it is and where it stands.
+    const NEEDS_LITTLE: bool = false;
+
     /// Keeps an element.
     fn take(&mut self, element: T) -> Result<()>;
 

@@ -339,7 +339,8 @@ impl Client {
     async fn once(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<Bytes> {
         let pace = &self.shared.pace;
         let turn = pace.enter().await;
-        let answer = async { answer::read(call, credentials, self.send(call, credentials).await?).await };
+        let answer =
+            async { answer::read(call, credentials, self.send(call, credentials, false).await?).await };
         let answer = answer.await;
         drop(turn);
         match &answer {
@@ -349,8 +350,13 @@ impl Client {
         answer
     }
 
-    /// One request, one answer, its body still on the way.
-    async fn send(&self, call: &Call<'_>, credentials: Option<&Credentials>) -> Result<http::Response<Body>> {
+    /// One request, one answer, its body still on the way; `little` of it is needed.
+    async fn send(
+        &self,
+        call: &Call<'_>,
+        credentials: Option<&Credentials>,
+        little: bool,
+    ) -> Result<http::Response<Body>> {
         let base = if call.path.starts_with("/api/") { "" } else { api::BASE_PATH };
         let mut request = http::Request::builder()
             .method(call.method.clone())
@@ -360,6 +366,9 @@ impl Client {
             .header(api::EXTENSIONS_HEADER, "1");
         if call.body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if little {
+            request = request.header(api::PREFER_HEADER, api::MINIMAL);
         }
         if let Some(key) = call.key {
             request = request.header(api::IDEMPOTENCY_KEY_HEADER, key.as_str());

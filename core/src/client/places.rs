@@ -43,6 +43,8 @@ impl Default for Places {
 pub(super) struct First<const N: usize>(pub(super) Vec<ItemPlace>);
 
 impl<const N: usize> Gather<ItemPlace> for First<N> {
+    const NEEDS_LITTLE: bool = true;
+
     fn take(&mut self, place: ItemPlace) -> Result<()> {
         if self.0.len() < N {
             self.0.push(place);
@@ -56,6 +58,8 @@ impl<const N: usize> Gather<ItemPlace> for First<N> {
 }
 
 impl Gather<ItemPlace> for Places {
+    const NEEDS_LITTLE: bool = true;
+
     fn take(&mut self, place: ItemPlace) -> Result<()> {
         if !self.seen.insert(self.hasher.hash_one(&place.id)) {
             return Err(Error::new(ErrorKind::Protocol, format!("the list names item {} twice", place.id)));

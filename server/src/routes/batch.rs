@@ -1,6 +1,7 @@
 //! Batches: one transaction for all, a savepoint for each. A request that is refused undoes
 //! itself and leaves the others; a database that fails undoes the batch.
 
+use super::creations::Draft;
 use super::once::once;
 use super::part::{self, Part};
 use super::{Body, Context, Does, Visit, creations, dispatch, table};
@@ -16,19 +17,29 @@ use serde_json::value::RawValue;
 /// Far beyond what clients send; one batch shall not hold the writer for minutes.
 const LARGEST_BATCH: usize = 1000;
 
+/// Bytes of items that are read before their turn, and stand in memory beside their text.
+const MOST_READ: usize = 8 << 20;
+
 /// Beyond what clients take, and far below what would end the server: an attachment may be asked for many times over.
 const LARGEST_ANSWER: usize = 256 << 20;
 
 /// Passwords that one batch may set, of new users or of others.
 const MOST_PASSWORDS: usize = 4;
 
-/// A batch, read.
+/// A batch, read as far as that goes without the database: whoever writes holds up all others who do.
 pub(super) struct Parsed<'a> {
-    pub requests: Vec<BatchRequest<'a>>,
+    requests: Vec<BatchRequest<'a>>,
+    /// Of each what it wants to be made, where it makes an item.
+    drafts: Vec<Option<Draft>>,
     pub does: Does,
 }
 
 impl Parsed<'_> {
+    /// How many requests there are.
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Under a key of the whole, passwords that are set would be kept as digests, and new tokens as they are.
     pub fn may_be_kept(&self) -> Result<()> {
         let kept = |request: &BatchRequest<'_>| table::may_be_kept(&request.method, &request.relative_url);
@@ -64,7 +75,13 @@ pub(super) fn parse<'a>(visit: &Visit<'_>, body: &'a Body) -> Result<Parsed<'a>>
     } else {
         Does::Writes
     };
-    Ok(Parsed { requests: batch.requests, does })
+    let mut left = MOST_READ;
+    let draft = |request: &BatchRequest<'_>| {
+        left = left.saturating_sub(request.body.map_or(0, |body| body.get().len()));
+        if left > 0 { Draft::read(body, request) } else { None }
+    };
+    let drafts = batch.requests.iter().map(draft).collect();
+    Ok(Parsed { requests: batch.requests, drafts, does })
 }
 
 /// Nested deeper than a body alone may be. Text is passed over in any depth, so it is looked at; one with few brackets is not.
@@ -92,7 +109,7 @@ fn sets_a_password(request: &BatchRequest<'_>) -> bool {
 }
 
 /// Answers every request of the batch that `text` is, in order.
-pub(super) fn run(context: &Context<'_>, text: &Body, requests: &[BatchRequest<'_>]) -> Result<Vec<u8>> {
+pub(super) fn run(context: &Context<'_>, text: &Body, batch: &Parsed<'_>) -> Result<Vec<u8>> {
     let mut out = br#"{"responses":["#.to_vec();
     let mut first = true;
     let mut put = |answer: Result<Vec<u8>>| {
@@ -117,14 +134,16 @@ pub(super) fn run(context: &Context<'_>, text: &Body, requests: &[BatchRequest<'
         out.push(b'}');
         Ok(())
     };
-    let mut left = requests;
+    let (mut left, mut drafts) = (&*batch.requests, &*batch.drafts);
     while !left.is_empty() {
-        let (now, after) = left.split_at(creations::together(left).max(1));
-        match creations::run(context, text, now)? {
+        let count = creations::together(left).max(1);
+        let (now, these);
+        (now, left) = left.split_at(count);
+        (these, drafts) = drafts.split_at(count);
+        match creations::run(context, text, now, these)? {
             Some(answers) => answers.into_iter().try_for_each(&mut put)?,
             None => now.iter().try_for_each(|request| put(one(context, text, request)))?,
         }
-        left = after;
     }
     out.extend_from_slice(b"]}");
     Ok(out)

@@ -4,7 +4,7 @@
 //! something against the set, all that was done of it is taken back, and they are asked one by one.
 
 use super::once::{Key, Known, keep_made, known};
-use super::part::{Part, read};
+use super::part::{self, Part};
 use super::table::Endpoint;
 use super::{Body, Context, item};
 use crate::error::{Refusal, Result};
@@ -12,7 +12,9 @@ use crate::store::creation::NewItem;
 use crate::store::idempotency::{Makes, Place};
 use keyferry_api::BASE_PATH;
 use keyferry_api::batch::BatchRequest;
+use keyferry_api::item::ItemDraft;
 use keyferry_sql::DatabaseError;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// The most that are made together, and the most bytes of theirs: they stand in memory side by side.
@@ -20,6 +22,40 @@ const MOST: usize = 250;
 const MOST_BYTES: usize = 4 << 20;
 
 const ITEMS: &str = "/items";
+
+/// A request that makes an item, read before the transaction begins.
+pub(super) struct Draft {
+    part: Part,
+    /// Gone once it was taken: whoever begins anew reads it again.
+    draft: Cell<Option<ItemDraft>>,
+}
+
+impl Draft {
+    /// `None` for any other request, and for one that cannot be read: it is refused in its turn.
+    pub fn read(text: &Body, request: &BatchRequest<'_>) -> Option<Self> {
+        if !is_asked_by(request) {
+            return None;
+        }
+        let part = part::read(text, request).ok().filter(|part| is_create(part.endpoint))?;
+        let draft = part.request.body.peek().ok()?;
+        Some(Self { part, draft: Cell::new(Some(draft)) })
+    }
+}
+
+/// What a request within a batch asks for, and the draft of an item where that is read already.
+struct Asked {
+    part: Part,
+    draft: Option<ItemDraft>,
+}
+
+impl Asked {
+    fn of(text: &Body, request: &BatchRequest<'_>, read: Option<&Draft>) -> Result<Self> {
+        Ok(match read {
+            Some(read) => Self { part: read.part.clone(), draft: read.draft.take() },
+            None => Self { part: part::read(text, request)?, draft: None },
+        })
+    }
+}
 
 /// Whether an endpoint makes an item of what it is sent.
 pub(super) fn is_create(endpoint: &Endpoint) -> bool {
@@ -46,12 +82,15 @@ pub(super) fn run(
     context: &Context<'_>,
     text: &Body,
     requests: &[BatchRequest<'_>],
+    drafts: &[Option<Draft>],
 ) -> Result<Option<Vec<Result<Vec<u8>>>>> {
     if requests.len() < 2 || context.caller.owes_code {
         return Ok(None);
     }
-    let asked: Vec<Result<Part>> = requests.iter().map(|request| read(text, request)).collect();
-    if asked.iter().flatten().any(|one| !is_create(one.endpoint)) || has_a_key_twice(&asked) {
+    let read = requests.iter().zip(drafts);
+    let asked: Vec<Result<Asked>> =
+        read.map(|(request, draft)| Asked::of(text, request, draft.as_ref())).collect();
+    if asked.iter().flatten().any(|one| !is_create(one.part.endpoint)) || has_a_key_twice(&asked) {
         return Ok(None);
     }
     let (conn, done) = (context.conn, context.events.borrow().len());
@@ -82,18 +121,19 @@ fn ends_it(error: &DatabaseError) -> bool {
 }
 
 /// A key that comes twice is known the second time only when the first one is done.
-fn has_a_key_twice(asked: &[Result<Part>]) -> bool {
-    let keys: Vec<&str> = asked.iter().flatten().filter_map(|one| one.key.as_ref().map(Key::text)).collect();
+fn has_a_key_twice(asked: &[Result<Asked>]) -> bool {
+    let keys: Vec<&str> =
+        asked.iter().flatten().filter_map(|one| one.part.key.as_ref().map(Key::text)).collect();
     BTreeSet::from_iter(&keys).len() < keys.len()
 }
 
-fn make(context: &Context<'_>, asked: Vec<Result<Part>>) -> Result<Vec<Result<Vec<u8>>>> {
-    let keys: Vec<&Key> = asked.iter().flatten().filter_map(|one| one.key.as_ref()).collect();
+fn make(context: &Context<'_>, asked: Vec<Result<Asked>>) -> Result<Vec<Result<Vec<u8>>>> {
+    let keys: Vec<&Key> = asked.iter().flatten().filter_map(|one| one.part.key.as_ref()).collect();
     let mut known = known(context, &keys)?.into_iter();
     let (mut items, mut keyed): (Vec<NewItem>, Vec<(Key, Place, usize)>) = Default::default();
     let mut answers = Vec::with_capacity(asked.len());
     for one in asked {
-        let Part { request, key, .. } = match one {
+        let Asked { part: Part { request, key, .. }, draft } = match one {
             Ok(asked) => asked,
             Err(refusal) => {
                 answers.push(Some(Err(refusal)));
@@ -109,7 +149,8 @@ fn make(context: &Context<'_>, asked: Vec<Result<Part>>) -> Result<Vec<Result<Ve
             Some((_, None)) => return Err(Refusal::internal()),
             None => None,
         };
-        match item::new_item(context, request) {
+        match draft.map_or_else(|| request.body.parse(), Ok).and_then(|draft| item::new_item(context, draft))
+        {
             Ok(item) => {
                 keyed.extend(key.map(|(key, place)| (key, place, items.len())));
                 items.push(item);

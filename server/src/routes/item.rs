@@ -36,7 +36,7 @@ pub(super) fn list(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
         offset: request.offset(None)?,
         ..Filter::default()
     };
-    search::items(context.conn, context.caller, &filter, context.visit.wants_extensions(), false)
+    search::items(context.conn, context.caller, &filter, context.visit.wants_of_entries(), false)
 }
 
 /// `vaultIds[]=a&vaultIds[]=b`, or `vaultId=a`; where both are given both hold, and what is in none of the list finds nothing.
@@ -71,12 +71,11 @@ pub(super) fn filter(request: &Request) -> Result<Filter> {
 }
 
 pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    search::items(context.conn, context.caller, &filter(&request)?, context.visit.wants_extensions(), true)
+    search::items(context.conn, context.caller, &filter(&request)?, context.visit.wants_of_entries(), true)
 }
 
 /// What a request wants to be made, where it may be.
-pub(super) fn new_item(context: &Context<'_>, request: Request) -> Result<NewItem> {
-    let draft: ItemDraft = request.body.parse()?;
+pub(super) fn new_item(context: &Context<'_>, draft: ItemDraft) -> Result<NewItem> {
     let vault = draft.vault_id.as_deref().ok_or_else(|| Refusal::invalid("vaultId", "A vault is needed."))?;
     let place = context.place(vault, draft.folder_id.as_deref())?;
     NewItem::check(&place, draft)
@@ -93,7 +92,7 @@ pub(super) fn make(context: &Context<'_>, items: &[NewItem]) -> Result<Vec<Vec<u
 }
 
 pub(super) fn create(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let item = new_item(context, request)?;
+    let item = new_item(context, request.body.parse()?)?;
     make(context, &[item])?.pop().ok_or_else(Refusal::internal)
 }
 

@@ -254,13 +254,13 @@ fn answer(visit: &Visit<'_>, endpoint: &Endpoint, request: Request, uri: &Uri) -
     match endpoint.handler {
         Handler::Batch => {
             let batch = batch::parse(visit, &request.body)?;
-            observed::batch(visit.environment.store().metrics(), batch.requests.len());
+            observed::batch(visit.environment.store().metrics(), batch.len());
             let key = key.filter(|_| batch.does != Does::Reads);
             if key.is_some() {
                 batch.may_be_kept()?;
             }
             signed_in(visit, batch.does, |context| {
-                once(context, key.as_ref(), makes, || batch::run(context, &request.body, &batch.requests))
+                once(context, key.as_ref(), makes, || batch::run(context, &request.body, &batch))
             })
             .map(Reply::from)
         }

@@ -12,7 +12,6 @@ use http::{HeaderMap, Method};
 use keyferry_api::error::code;
 use keyferry_api::{Created, IDEMPOTENCY_KEY_HEADER};
 use sha2::{Digest as _, Sha256};
-use std::io::Write;
 
 /// Characters of a key.
 const LONGEST: usize = 255;
@@ -21,6 +20,7 @@ const LONGEST: usize = 255;
 const LARGEST_ANSWER: usize = 1 << 20;
 
 /// A request's key, and what the request is told from others by.
+#[derive(Clone)]
 pub(super) struct Key {
     text: String,
     fingerprint: [u8; 32],
@@ -43,13 +43,13 @@ impl Key {
     /// `value` is the header's; `target` is path and query.
     pub fn new(value: &str, method: &Method, target: &str, body: &Body) -> Result<Self> {
         let (text, parameters) = split(value.trim()).ok_or_else(malformed)?;
-        let mut digest = Digester(Sha256::new());
+        let mut digest = Sha256::new();
         for part in [method.as_str(), target, parameters] {
-            digest.0.update((part.len() as u64).to_be_bytes());
-            digest.0.update(part.as_bytes());
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
         }
-        body.feed(&mut digest);
-        Ok(Self { text, fingerprint: digest.0.finalize().into() })
+        body.feed(|part| digest.update(part));
+        Ok(Self { text, fingerprint: digest.finalize().into() })
     }
 }
 
@@ -83,19 +83,6 @@ fn split(value: &str) -> Option<(String, &str)> {
 fn malformed() -> Refusal {
     let message = format!("An Idempotency-Key is one text of 1 to {LONGEST} visible characters.");
     Refusal::invalid(IDEMPOTENCY_KEY_HEADER, message)
-}
-
-struct Digester(Sha256);
-
-impl Write for Digester {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Key {

@@ -10,6 +10,7 @@ use keyferry_api::IDEMPOTENCY_KEY_HEADER;
 use keyferry_api::batch::BatchRequest;
 
 /// A request of a batch, as its endpoint takes it.
+#[derive(Clone)]
 pub(super) struct Part {
     pub endpoint: &'static Endpoint,
     pub request: Request,

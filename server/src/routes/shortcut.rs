@@ -6,6 +6,7 @@ use crate::error::{Refusal, Result};
 use crate::id::ShortcutId;
 use crate::json::text;
 use crate::store::place::Place;
+use crate::store::search::Shown;
 use crate::store::shortcut;
 use crate::store::target::{self, Target};
 use keyferry_api::shortcut::NewShortcut;
@@ -87,6 +88,7 @@ pub(super) fn delete(context: &Context<'_>, request: Request) -> Result<Vec<u8>>
 }
 
 pub(super) fn search(context: &Context<'_>, request: Request) -> Result<Vec<u8>> {
-    let extensions = context.visit.wants_extensions();
-    shortcut::search(context.conn, context.caller, &item::filter(&request)?, extensions)
+    // What else there is of a shortcut makes it one.
+    let shown = Shown { extensions: context.visit.wants_extensions(), minimal: false };
+    shortcut::search(context.conn, context.caller, &item::filter(&request)?, shown)
 }

@@ -4,12 +4,13 @@
 use crate::access::Caller;
 use crate::error::{Refusal, Result};
 use crate::limits::Limits;
+use crate::store::search::Shown;
 use crate::store::{session, user};
 use crate::{Environment, ServeOptions};
 use http::{HeaderMap, Method, header};
 use keyferry_api::error::code;
 use keyferry_api::session::browser;
-use keyferry_api::{EXTENSIONS_HEADER, MASTER_KEY_HASH_HEADER};
+use keyferry_api::{EXTENSIONS_HEADER, MASTER_KEY_HASH_HEADER, MINIMAL, PREFER_HEADER};
 use keyferry_sql::Connection;
 use std::net::IpAddr;
 use subtle::ConstantTimeEq as _;
@@ -91,6 +92,15 @@ impl Visit<'_> {
     /// Whether the client wants the members that are our own: times as numbers, and revisions.
     pub fn wants_extensions(&self) -> bool {
         self.headers.get(EXTENSIONS_HEADER).is_some_and(|value| value.as_bytes() == b"1")
+    }
+
+    /// Which of the members of a list's entries the client wants.
+    pub fn wants_of_entries(&self) -> Shown {
+        let preferences = self.headers.get_all(PREFER_HEADER).iter().filter_map(|value| value.to_str().ok());
+        let minimal = preferences
+            .flat_map(|value| value.split(','))
+            .any(|preference| preference.split(';').next().unwrap_or_default().trim() == MINIMAL);
+        Shown { extensions: self.wants_extensions(), minimal }
     }
 
     /// The access token, and whether it came as a cookie.

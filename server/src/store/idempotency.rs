@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::id::{UserId, now};
 use keyferry_sql::{self as sql, Connection, Kind, Optional as _, Table, ToSql, params};
+use sha2::{Digest as _, Sha256};
 
 /// How long a key is kept, in seconds: 7 days.
 pub(crate) const KEPT: i64 = 7 * 24 * 60 * 60;
@@ -63,6 +64,16 @@ pub(crate) struct Asked<'a> {
     pub fingerprint: &'a [u8; 32],
 }
 
+/// Where a user's key is looked for: the first eight bytes of `SHA-256(user ‖ LF ‖ key)`. Keys may be long and are mostly
+/// random, so that every new one changes another page of an index of them; one of these numbers is a tenth as large.
+pub(super) fn digest(user: &str, key: &str) -> i64 {
+    let whole: [u8; 32] =
+        Sha256::new().chain_update(user).chain_update("\n").chain_update(key).finalize().into();
+    let mut first = [0; 8];
+    first.copy_from_slice(&whole[..8]);
+    i64::from_be_bytes(first)
+}
+
 /// What was answered.
 pub(crate) enum Answer {
     /// The identifier of what was made, and nothing else.
@@ -83,15 +94,17 @@ pub(crate) enum Found {
 /// Where a key is kept that is free.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
-    /// The turn that it takes: of two who take one at once, the database lets one.
+    digest: i64,
+    /// The turn that it takes among those of its digest: of two who take one at once, the database lets one.
     turn: i64,
     /// The turn of the same request, whose time is over.
     stale: Option<i64>,
 }
 
-/// What is kept under a key.
+/// What is kept under a key of this digest.
 struct Row {
     turn: i64,
+    is_of_key: bool,
     same: bool,
     kept_at: i64,
     kind: i64,
@@ -102,34 +115,37 @@ struct Row {
 
 /// Looks whether a user's requests were answered before.
 pub(crate) fn find(conn: &Connection, user: &UserId, asked: &[Asked<'_>]) -> Result<Vec<Found>> {
+    let digests: Vec<i64> = asked.iter().map(|one| digest(user.as_str(), one.key)).collect();
     let fingerprints: Vec<&[u8]> = asked.iter().map(|one| one.fingerprint.as_slice()).collect();
-    let keys: Vec<[&dyn ToSql; 3]> = asked
+    let keys: Vec<[&dyn ToSql; 4]> = asked
         .iter()
-        .zip(&fingerprints)
-        .map(|(one, digest)| [user as _, &one.key as _, digest as _])
+        .zip(digests.iter().zip(&fingerprints))
+        .map(|(one, (digest, fingerprint))| [digest as _, user as _, &one.key as _, fingerprint as _])
         .collect();
     let rows = conn.find_all(
-        "SELECT fingerprint = ?3, kept_at, kind, made, state, answer, turn FROM idempotency_keys
-         WHERE user_id = ?1 AND key = ?2",
+        "SELECT user_id = ?2 AND key = ?3, fingerprint = ?4, kept_at, kind, made, state, answer, turn
+         FROM idempotency_keys WHERE digest = ?1",
         &keys,
         |row| {
             Ok(Row {
-                same: row.get(0)?,
-                kept_at: row.get(1)?,
-                kind: row.get(2)?,
-                made: row.get(3)?,
-                state: row.get(4)?,
-                answer: row.get(5)?,
-                turn: row.get(6)?,
+                is_of_key: row.get(0)?,
+                same: row.get(1)?,
+                kept_at: row.get(2)?,
+                kind: row.get(3)?,
+                made: row.get(4)?,
+                state: row.get(5)?,
+                answer: row.get(6)?,
+                turn: row.get(7)?,
             })
         },
     )?;
-    rows.into_iter().map(|rows| judge(conn, rows)).collect()
+    digests.into_iter().zip(rows).map(|(digest, rows)| judge(conn, digest, rows)).collect()
 }
 
-fn judge(conn: &Connection, rows: Vec<Row>) -> Result<Found> {
+fn judge(conn: &Connection, digest: i64, mut rows: Vec<Row>) -> Result<Found> {
     let kept_until = now() - KEPT;
     let turn = rows.iter().map(|row| row.turn + 1).max().unwrap_or(0);
+    rows.retain(|row| row.is_of_key);
     let stale = rows.iter().find(|row| row.same).map(|row| row.turn);
     let (mut taken, mut is_taken) = (None, false);
     for row in rows.into_iter().filter(|row| row.kept_at > kept_until) {
@@ -147,7 +163,7 @@ fn judge(conn: &Connection, rows: Vec<Row>) -> Result<Found> {
             (taken, is_taken) = (row.made, true);
         }
     }
-    Ok(if is_taken { Found::Taken(taken) } else { Found::Free(Place { turn, stale }) })
+    Ok(if is_taken { Found::Taken(taken) } else { Found::Free(Place { digest, turn, stale }) })
 }
 
 /// An answer that is to be kept.
@@ -160,9 +176,10 @@ pub(crate) struct Kept<'a> {
     pub answer: Option<&'a str>,
 }
 
-const KEYS: Table<9> = Table {
+const KEYS: Table<10> = Table {
     name: "idempotency_keys",
     columns: [
+        ("digest", Kind::Number),
         ("user_id", Kind::Text),
         ("key", Kind::Text),
         ("turn", Kind::Number),
@@ -179,16 +196,14 @@ const KEYS: Table<9> = Table {
 pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result<()> {
     for one in all {
         if let Some(stale) = one.place.stale {
-            conn.prepare_cached(
-                "DELETE FROM idempotency_keys WHERE user_id = ?1 AND key = ?2 AND turn = ?3",
-            )?
-            .execute(params![user, one.asked.key, stale])?;
+            conn.prepare_cached("DELETE FROM idempotency_keys WHERE digest = ?1 AND turn = ?2")?
+                .execute(params![one.place.digest, stale])?;
         }
     }
     let now = now();
     // In one order for all who write at once: who waits for whom makes no circle.
     let mut sorted: Vec<&Kept<'_>> = all.iter().collect();
-    sorted.sort_by_key(|one| one.asked.key);
+    sorted.sort_by_key(|one| one.place.digest);
     let with_state: Vec<(&Kept<'_>, i64, Option<String>)> = sorted
         .into_iter()
         .map(|one| {
@@ -201,10 +216,11 @@ pub(crate) fn keep(conn: &Connection, user: &UserId, all: &[Kept<'_>]) -> Result
             Ok((one, kind, state))
         })
         .collect::<Result<_>>()?;
-    let rows: Vec<[&dyn ToSql; 9]> = with_state
+    let rows: Vec<[&dyn ToSql; 10]> = with_state
         .iter()
         .map(|(one, kind, state)| {
-            let row: [&dyn ToSql; 9] = [
+            let row: [&dyn ToSql; 10] = [
+                &one.place.digest,
                 user,
                 &one.asked.key,
                 &one.place.turn,
@@ -232,8 +248,8 @@ pub(crate) fn forget_old(conn: &Connection, now: i64) -> sql::Result<bool> {
     }
     let gone = conn
         .prepare_cached(
-            "DELETE FROM idempotency_keys WHERE (user_id, key, turn) IN (
-               SELECT user_id, key, turn FROM idempotency_keys WHERE kept_at <= ?1 LIMIT ?2)",
+            "DELETE FROM idempotency_keys WHERE (digest, turn) IN (
+               SELECT digest, turn FROM idempotency_keys WHERE kept_at <= ?1 LIMIT ?2)",
         )?
         .execute(params![before, AT_ONCE])?;
     Ok(i64::try_from(gone).is_ok_and(|gone| gone >= AT_ONCE))

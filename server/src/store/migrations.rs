@@ -16,6 +16,7 @@ pub(super) const FILE: &[&str] = &[
     include_str!("../../migrations/0012_side_by_side.sql"),
     include_str!("../../migrations/0013_housekeeping.sql"),
     include_str!("../../migrations/0014_months.sql"),
+    include_str!("../../migrations/0015_keys_by_digest.sql"),
 ];
 
 /// The same for a server, where the first makes version [`SERVER_FIRST`].
@@ -25,6 +26,7 @@ pub(super) const SERVER: &[&str] = &[
     include_str!("../../migrations/postgres/0012_side_by_side.sql"),
     include_str!("../../migrations/postgres/0013_housekeeping.sql"),
     include_str!("../../migrations/postgres/0014_months.sql"),
+    include_str!("../../migrations/postgres/0015_keys_by_digest.sql"),
 ];
 
 /// The version in which environments on servers began.

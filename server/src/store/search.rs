@@ -50,22 +50,28 @@ impl Ways {
     }
 }
 
+/// Which members of each entry are shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    /// Those of our own as well.
+    pub extensions: bool,
+    /// What it is and where it stands, and nothing else of Passwork's.
+    pub minimal: bool,
+}
+
 /// A search being put together and run: items, or shortcuts to them.
 pub(crate) struct Hits<'a> {
     filter: &'a Filter,
     sql: String,
     values: Vec<Box<dyn ToSql>>,
-    /// The client wants members of our own.
-    extensions: bool,
+    shown: Shown,
 }
 
 /// The members that searches show of an item, from the first twelve columns of their row.
 pub(super) fn put_summary(row: &sql::Row<'_>, object: &mut Object<'_>) -> Result<()> {
     let text_at = |index: usize| -> Result<Option<&str>> { Ok(row.text(index)?) };
+    put_place(row, object)?;
     object
-        .put("id", &text_at(0)?)?
-        .put("vaultId", &text_at(1)?)?
-        .put("folderId", &text_at(2)?)?
         .put("name", &text_at(3)?)?
         .put("login", &text_at(4)?)?
         .put("url", &text_at(5)?)?
@@ -75,6 +81,14 @@ pub(super) fn put_summary(row: &sql::Row<'_>, object: &mut Object<'_>) -> Result
         .put("isFavorite", &row.get::<bool>(10)?)?
         .put("isDeleted", &false)?
         .put_json("fieldsOrder", text_at(11)?.unwrap_or("null").as_bytes());
+    Ok(())
+}
+
+/// What an item is, and where it stands.
+fn put_place(row: &sql::Row<'_>, object: &mut Object<'_>) -> Result<()> {
+    for (index, member) in ["id", "vaultId", "folderId"].into_iter().enumerate() {
+        object.put(member, &row.text(index)?)?;
+    }
     Ok(())
 }
 
@@ -90,9 +104,9 @@ impl<'a> Hits<'a> {
         filter: &'a Filter,
         sql: String,
         place: &str,
-        extensions: bool,
+        shown: Shown,
     ) -> Result<Self> {
-        let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())], extensions };
+        let mut hits = Self { filter, sql, values: vec![Box::new(caller.user.clone())], shown };
         // A folder is smaller than its vault: where one is named, its index is the one to use. The plus keeps
         // SQLite from the vault's, as the CROSS JOIN of `search` does.
         let in_folders = !filter.folders.is_empty();
@@ -183,11 +197,17 @@ impl<'a> Hits<'a> {
             }
             taken += 1;
             let mut object = Object::new(&mut out);
-            put_summary(&row, &mut object)?;
-            if self.extensions {
+            if self.shown.minimal {
+                put_place(&row, &mut object)?;
+            } else {
+                put_summary(&row, &mut object)?;
+            }
+            if self.shown.extensions {
                 object.put("updatedAt", &row.get::<i64>(9)?)?;
             }
-            more(&row, &mut object)?;
+            if !self.shown.minimal {
+                more(&row, &mut object)?;
+            }
             object.end();
         }
         out.extend_from_slice(b"]}");
@@ -216,7 +236,7 @@ pub(crate) fn items(
     conn: &Connection,
     caller: &Caller,
     filter: &Filter,
-    extensions: bool,
+    shown: Shown,
     with_path: bool,
 ) -> Result<Vec<u8>> {
     let limited = is_limited(conn, caller)?;
@@ -256,7 +276,7 @@ pub(crate) fn items(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(conn.dialect(), caller, filter, sql, "i", extensions)?.each(
+    Hits::new(conn.dialect(), caller, filter, sql, "i", shown)?.each(
         conn,
         " ORDER BY i.seq",
         |row, object| {

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use super::attachment;
 use super::place::Place;
-use super::search::{Filter, Hits, Ways, put_summary};
+use super::search::{Filter, Hits, Shown, Ways, put_summary};
 use super::snapshot::person;
 use super::target::{self, Editable};
 
@@ -137,12 +137,7 @@ const MAKER_READS: &str = "(s.user_id IS NULL OR EXISTS (
 
 /// The shortcuts that the caller may see, with what they lead to; conditions on texts, tags and colors
 /// are on the item, those on vaults and folders on the shortcut.
-pub(crate) fn search(
-    conn: &Connection,
-    caller: &Caller,
-    filter: &Filter,
-    extensions: bool,
-) -> Result<Vec<u8>> {
+pub(crate) fn search(conn: &Connection, caller: &Caller, filter: &Filter, shown: Shown) -> Result<Vec<u8>> {
     let limited = is_limited(conn, caller)?;
     let readable = if limited {
         "(u.role >= 1 AND (s.folder_id IS NULL OR s.vault_id NOT IN (SELECT vault_id FROM limited))
@@ -158,7 +153,7 @@ pub(crate) fn search(
         if limited { FOLDER_ROLES } else { "" }
     );
     let ways = RefCell::new(Ways::default());
-    Hits::new(conn.dialect(), caller, filter, sql, "s", extensions)?.each(
+    Hits::new(conn.dialect(), caller, filter, sql, "s", shown)?.each(
         conn,
         " ORDER BY s.seq",
         |row, object| add_rest(conn, row, object, &mut ways.borrow_mut()),

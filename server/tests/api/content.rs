@@ -1,8 +1,10 @@
 //! What is put in comes out: folders, updates, attachments, favorites, the bin.
 
 use crate::world::{id, world};
+use http_body_util::BodyExt as _;
 use keyferry_server::ServeOptions;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 #[tokio::test]
 async fn folders_know_their_path_and_stay_within_their_vault() {
@@ -165,5 +167,32 @@ async fn a_batch_finds_what_it_wrote_itself_and_nothing_of_what_was_refused() {
         let path = format!("/items/search?query={word}&vaultId={vault}");
         let after = world.ok("GET", &path, &alice, Value::Null).await;
         assert_eq!(after["items"].as_array().unwrap().len(), count, "{word}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_prefers_little_gets_places_alone() {
+    let (world, alice, _) = world(ServeOptions::default());
+    let vault = world.vault(&alice).await;
+    let folder = id(&world.ok("POST", "/folders", &alice, json!({"vaultId": vault, "name": "f"})).await);
+    let draft = json!({"vaultId": vault, "folderId": folder, "name": "n", "login": "l"});
+    let item = id(&world.ok("POST", "/items", &alice, draft).await);
+    for path in [format!("/items?vaultId={vault}"), format!("/items/search?query=n&vaultId={vault}")] {
+        let list = async |preference: &str| {
+            let request = http::Request::get(format!("/api/v1{path}"))
+                .header("authorization", format!("Bearer {alice}"))
+                .header("x-response-format", "raw")
+                .header("prefer", preference)
+                .body(axum::body::Body::empty())
+                .unwrap();
+            let answer = world.router.clone().oneshot(request).await.unwrap();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            serde_json::from_slice::<Value>(&body).unwrap()
+        };
+        let little = json!({"items": [{"id": item, "vaultId": vault, "folderId": folder}]});
+        assert_eq!(list("respond-async, return=minimal; foo=1").await, little);
+        for other in ["return=representation", "minimal"] {
+            assert_eq!(list(other).await["items"][0]["login"], "l", "{other}");
+        }
     }
 }

@@ -38,7 +38,7 @@ async fn grown(world: &World, alice: &str) {
             &[],
         );
     }
-    world.change("INSERT INTO idempotency_keys (user_id, key, fingerprint, kept_at, kind, turn) SELECT users.id, 'old', access_hash, 1, 0, 0 FROM users JOIN sessions ON user_id = users.id WHERE username = 'alice'", &[]);
+    world.change("INSERT INTO idempotency_keys (digest, user_id, key, fingerprint, kept_at, kind, turn) SELECT 0, users.id, 'old', access_hash, 1, 0, 0 FROM users JOIN sessions ON user_id = users.id WHERE username = 'alice'", &[]);
 }
 
 /// How many rows each of the tables has.

@@ -239,6 +239,35 @@ async fn keys_are_kept_for_seven_days() {
     assert_eq!(world.number("SELECT count(*) FROM idempotency_keys"), 0);
 }
 
+#[tokio::test]
+async fn a_key_that_an_earlier_version_kept_in_a_file_counts_on() {
+    let (world, alice, _) = world(ServeOptions::default());
+    if world.server.is_some() {
+        return;
+    }
+    let vault = world.vault(&alice).await;
+    let (create, draft) = (("POST", "/items"), json!({"vaultId": vault, "name": "n"}));
+    let first = keyed(&world, create, &alice, "k", &draft).await;
+    // As version 14 kept them.
+    rusqlite::Connection::open(world.dir.path().join("environment.db"))
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE earlier (
+               user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, key TEXT NOT NULL, turn INTEGER NOT NULL,
+               fingerprint BLOB NOT NULL, kept_at INTEGER NOT NULL, kind INTEGER NOT NULL, made TEXT, state TEXT, answer TEXT,
+               PRIMARY KEY (user_id, key, turn)) STRICT, WITHOUT ROWID;
+             INSERT INTO earlier
+               SELECT user_id, key, turn, fingerprint, kept_at, kind, made, state, answer FROM idempotency_keys;
+             DROP TABLE idempotency_keys;
+             ALTER TABLE earlier RENAME TO idempotency_keys;
+             PRAGMA user_version = 14;",
+        )
+        .unwrap();
+    let world = world.opened_again();
+    assert_eq!(keyed(&world, create, &alice, "k", &draft).await, first);
+    assert_eq!(keyed(&world, create, &alice, "k", &json!({"vaultId": vault, "name": "m"})).await.0, 422);
+}
+
 #[test]
 fn of_many_servers_that_are_asked_at_once_one_acts() {
     // Two openings of one environment are two servers: nothing but the database is between them.

@@ -429,7 +429,8 @@ async fn an_environment_on_a_server_of_an_earlier_version_goes_on() {
         "INSERT INTO users (id, username, password_hash, role_id) VALUES ('{alice}', 'old', '', '00000000000000000000000a');
          INSERT INTO vaults (id, name, encrypted) VALUES ('{vault}', 'v', 0);
          INSERT INTO vault_users (vault_id, user_id, role, own_role) VALUES ('{vault}', '{alice}', 3, 3);
-         INSERT INTO idempotency_keys VALUES ('{alice}', 'k', 'b', 1, 1, NULL, NULL, 'x'), ('{alice}', 'k', 'a', 2, 1, NULL, NULL, 'x')"
+         INSERT INTO idempotency_keys VALUES ('{alice}', 'k', 'b', 1, 1, NULL, NULL, 'x'), ('{alice}', 'k', 'a', 2, 1, NULL, NULL, 'x'),
+           ('{alice}', 'of another request', 'c', 4102444800, 0, NULL, NULL, 'x')"
     ));
     let environment = Environment::open_on(&database.address()).unwrap();
     let token = environment.issue_session(&alice).unwrap().access_token.unwrap();
@@ -437,6 +438,9 @@ async fn an_environment_on_a_server_of_an_earlier_version_goes_on() {
     let world = World { dir: tempfile::tempdir().unwrap(), environment, router, server: Some(database) };
     assert_eq!(world.number("SELECT turn FROM idempotency_keys WHERE fingerprint = 'a'"), 1);
     let two = Two::of(world, token, String::new());
+    let batch = json!({"requests": [keyed("of another request", &item(&vault, "n"))]});
+    let answer = two.one.ok("POST", "/batch", &two.alice, batch).await;
+    assert_eq!(answer["responses"][0]["statusCode"], 422, "a key of before counts on: {answer}");
     for world in [&two.one, &two.other, &two.one] {
         let batch = json!({"requests": [keyed("k", &item(&vault, "n")), keyed("l", &item(&vault, "n"))]});
         let answer = world.ok("POST", "/batch", &two.alice, batch).await;

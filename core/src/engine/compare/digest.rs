@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, BufReader, BufWriter, Seek as _, Write as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::SpooledTempFile;
 use zeroize::Zeroizing;
 
@@ -86,13 +86,46 @@ pub(crate) struct Digester {
     mac: Hmac<Sha256>,
     /// Whether the sink's user can take the same digests on another day.
     lasting: bool,
-    /// The names of custom fields, by the start of their digests: they are told, and stand in no file.
-    customs: Mutex<HashMap<u32, Box<str>>>,
+    /// The digests of what most records are in these fields.
+    of_nothing: OfNothing,
+    /// The names of custom fields: many records have the same ones.
+    customs: Mutex<Names>,
+}
+
+/// Of a record without tags, color and attachments that is nobody's favorite.
+struct OfNothing {
+    tags: Short,
+    color: Short,
+    favorite: Short,
+    attachments: Short,
+}
+
+/// Names of custom fields, which stand in no file.
+#[derive(Default)]
+struct Names {
+    /// The starts of their digests.
+    digests: HashMap<Box<str>, u32>,
+    /// Those that may be told, by the start of their digests.
+    told: HashMap<u32, Box<str>>,
 }
 
 /// So many names of custom fields are kept, and of each so many characters.
 const MOST_CUSTOMS: usize = 10_000;
 const MOST_CHARACTERS: usize = 80;
+
+/// `HMAC-SHA-256[key](label ‖ length ‖ bytes ‖ …)`, cut.
+fn labelled<'a>(mac: &Hmac<Sha256>, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
+    let mut mac = mac.clone();
+    mac.update(label.as_bytes());
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
+    }
+    let whole = mac.finalize().into_bytes();
+    let mut short = Short::default();
+    short.copy_from_slice(&whole[..16]);
+    short
+}
 
 /// Enough of a digest to tell fields of one record apart.
 fn start([a, b, c, d, ..]: Short) -> u32 {
@@ -120,7 +153,13 @@ impl Digester {
     pub(crate) fn under(key: &[u8]) -> Self {
         #[expect(clippy::expect_used, reason = "HMAC pads or hashes keys of any length")]
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
-        Self { mac, lasting: false, customs: Mutex::default() }
+        let of_nothing = OfNothing {
+            tags: labelled(&mac, "tags", []),
+            color: labelled(&mac, "color", [&0_i64.to_be_bytes()[..]]),
+            favorite: labelled(&mac, "favorite", [&[0][..]]),
+            attachments: labelled(&mac, "attachments", []),
+        };
+        Self { mac, lasting: false, of_nothing, customs: Mutex::default() }
     }
 
     /// Keeps the names of a record's custom fields, so that those that differ can be told. For records that an environment
@@ -129,23 +168,38 @@ impl Digester {
         if record.customs.is_empty() || record.sealed_under.is_some() {
             return;
         }
-        let mut known = self.customs.lock().unwrap_or_else(PoisonError::into_inner);
         for custom in &record.customs {
-            let name = self.custom_name(&custom.name);
-            if known.len() < MOST_CUSTOMS && !known.contains_key(&name) {
-                known.insert(name, custom.name.chars().take(MOST_CHARACTERS).collect());
+            let digest = self.custom_name(&custom.name);
+            let told = &mut self.names().told;
+            if told.len() < MOST_CUSTOMS && !told.contains_key(&digest) {
+                told.insert(digest, custom.name.chars().take(MOST_CHARACTERS).collect());
             }
         }
     }
 
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.customs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn custom_name(&self, name: &str) -> u32 {
-        start(self.labelled("custom name", [name.as_bytes()]))
+        if let Some(known) = self.names().digests.get(name) {
+            return *known;
+        }
+        let digest = start(self.labelled("custom name", [name.as_bytes()]));
+        let digests = &mut self.names().digests;
+        if digests.len() < MOST_CUSTOMS && name.len() <= MOST_CHARACTERS {
+            digests.insert(name.into(), digest);
+        }
+        digest
     }
 
     /// What a custom field is called in a list of fields, by the digest of its name.
     fn called(&self, name: u32) -> String {
-        let known = self.customs.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&name).map_or_else(|| "a custom field".to_owned(), |name| format!("custom field {name}"))
+        let names = self.names();
+        names
+            .told
+            .get(&name)
+            .map_or_else(|| "a custom field".to_owned(), |name| format!("custom field {name}"))
     }
 
     /// The digests of a record's custom fields, one by one; none where they are carried sealed, names and all.
@@ -161,16 +215,7 @@ impl Digester {
     }
 
     fn labelled<'a>(&self, label: &str, parts: impl IntoIterator<Item = &'a [u8]>) -> Short {
-        let mut mac = self.mac.clone();
-        mac.update(label.as_bytes());
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
-        let whole = mac.finalize().into_bytes();
-        let mut short = Short::default();
-        short.copy_from_slice(&whole[..16]);
-        short
+        labelled(&self.mac, label, parts)
     }
 
     /// The digest of one secret.
@@ -192,7 +237,8 @@ impl Digester {
 
     fn digest_whole(&self, record: &Record) -> RecordDigest {
         let identity = self.identity(record);
-        let color = record.color.unwrap_or_default().to_be_bytes();
+        let nothing = &self.of_nothing;
+        let color = record.color.unwrap_or_default();
         let password = record.password.as_ref().map(|password| password.expose().as_bytes());
         let tags = record.tags.iter().map(String::as_bytes);
         let customs = record.customs.iter().flat_map(|custom| {
@@ -204,11 +250,15 @@ impl Digester {
             self.labelled("password", password),
             self.labelled("url", [record.url.as_bytes()]),
             self.labelled("description", [record.description.as_bytes()]),
-            self.labelled("tags", tags),
-            self.labelled("color", [&color[..]]),
-            self.labelled("favorite", [&[u8::from(record.favorite)][..]]),
+            if record.tags.is_empty() { nothing.tags } else { self.labelled("tags", tags) },
+            if color == 0 { nothing.color } else { self.labelled("color", [&color.to_be_bytes()[..]]) },
+            if record.favorite { self.labelled("favorite", [&[1][..]]) } else { nothing.favorite },
             self.labelled("customs", customs),
-            self.labelled("attachments", attachments),
+            if record.attachments.is_empty() {
+                nothing.attachments
+            } else {
+                self.labelled("attachments", attachments)
+            },
         ];
         let key = record.sealed_under.iter().map(|key| key.expose().as_bytes());
         RecordDigest {

@@ -23,6 +23,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::secret::SecretString;
 use keyferry_api::item::{Attachment, Item};
 use keyferry_api::vault::Vault;
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -552,11 +553,19 @@ impl Memory {
         let (mut other, mut unknown, mut compared) = (Vec::new(), Vec::new(), Compared::default());
         let items: Vec<&Item> = items.into_iter().collect();
         let written = self.pins.written(&items.iter().map(|item| item.id.as_str()).collect::<Vec<_>>())?;
-        for item in items {
-            let held = wrapped_key_hash(item.key_encrypted.as_deref());
+        let looked_at: Vec<(Option<Digest>, Result<()>)> = items
+            .par_iter()
+            .map(|item| {
+                let held = wrapped_key_hash(item.key_encrypted.as_deref());
+                let as_written = written.get(&item.id).filter(|written| held == Some(written.key));
+                let parts = as_written.and_then(|written| written.parts.as_deref());
+                (held, self.each_in_its_place(item, parts))
+            })
+            .collect();
+        for (item, (held, in_place)) in items.into_iter().zip(looked_at) {
             match (held, written.get(&item.id)) {
                 (Some(key), Some(written)) if written.key != key => other.push((key, item)),
-                (Some(_), Some(written)) => self.each_in_its_place(item, written.parts.as_deref())?,
+                (Some(_), Some(_)) => in_place?,
                 (Some(key), None) => unknown.push((key, item)),
                 // It had one when it was written.
                 (None, Some(_)) => drop(compared.rekeyed.insert(item.id.clone())),

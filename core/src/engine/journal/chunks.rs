@@ -120,8 +120,9 @@ impl Board for Job {
     fn offer(&self, drafts: &[ItemDraft], keys: &[OnceKey]) -> Result<(i64, Vec<i64>)> {
         crash::point("before intent");
         self.needed_key()?;
+        let intents = self.intents(drafts);
         let offered = self.try_change(|db| {
-            let numbers = self.insert_intents(db, drafts).map_err(|error| self.journal().failed(error))?;
+            let numbers = self.insert_intents(db, &intents).map_err(|error| self.journal().failed(error))?;
             let parcel = Parcel { numbers, drafts: drafts.to_vec(), keys: keys.to_vec() };
             let sealed = self.seal_json("parcel", &parcel)?;
             let records = i64::try_from(drafts.len()).unwrap_or(i64::MAX);

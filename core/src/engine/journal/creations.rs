@@ -8,8 +8,9 @@ use crate::engine::journal::parts;
 use crate::error::Result;
 use keyferry_api::item::ItemDraft;
 use keyferry_sql::{self as sql, Connection, ToSql, params};
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// `SHA-256(keyEncrypted)`: which creation an item came from.
 pub(crate) type WrappedKeyHash = [u8; 32];
@@ -17,6 +18,15 @@ pub(crate) type WrappedKeyHash = [u8; 32];
 /// The wrap of a record key; `None` where nothing is encrypted, as then nothing tells twins apart.
 pub(crate) fn wrapped_key_hash(key_encrypted: Option<&str>) -> Option<WrappedKeyHash> {
     key_encrypted.filter(|key| !key.is_empty()).map(|key| Sha256::digest(key).into())
+}
+
+/// What a record will be known by, and where it is to stand.
+pub(crate) struct Intent<'d> {
+    vault: &'d str,
+    folder: &'d str,
+    wrap: Vec<u8>,
+    digest: Option<[u8; 32]>,
+    parts: Option<Vec<u8>>,
 }
 
 /// A record that a job made.
@@ -30,37 +40,40 @@ impl Job {
     /// Before records are sent: what they will be known by. Answers their numbers.
     pub(crate) fn intend(&self, drafts: &[ItemDraft]) -> Result<Vec<i64>> {
         crash::point("before intent");
-        let numbers = self.change(|db| self.insert_intents(db, drafts))?;
+        let intents = self.intents(drafts);
+        let numbers = self.change(|db| self.insert_intents(db, &intents))?;
         crash::point("after intent");
         Ok(numbers)
     }
 
+    /// What records will be known by; computed before the journal is asked for, which others wait for as well.
+    pub(crate) fn intents<'d>(&self, drafts: &'d [ItemDraft]) -> Vec<Intent<'d>> {
+        let intent = |draft: &'d ItemDraft| Intent {
+            vault: draft.vault_id.as_deref().unwrap_or_default(),
+            folder: draft.folder_id.as_deref().unwrap_or_default(),
+            wrap: wrapped_key_hash(draft.key_encrypted.as_deref()).map(Vec::from).unwrap_or_default(),
+            digest: self.digest_of_draft(draft),
+            parts: parts::of_draft(draft),
+        };
+        drafts.par_iter().map(intent).collect()
+    }
+
     /// Writes down what records will be known by; their numbers.
-    pub(crate) fn insert_intents(&self, db: &Connection, drafts: &[ItemDraft]) -> sql::Result<Vec<i64>> {
+    pub(crate) fn insert_intents(&self, db: &Connection, intents: &[Intent<'_>]) -> sql::Result<Vec<i64>> {
         let sent = self.now();
         let job = self.id();
-        let mut places: Vec<(&str, &str)> = Vec::new();
-        let mut known = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            let at = (
-                draft.vault_id.as_deref().unwrap_or_default(),
-                draft.folder_id.as_deref().unwrap_or_default(),
-            );
-            if places.last() != Some(&at) {
-                places.push(at);
-            }
-            let wrap = wrapped_key_hash(draft.key_encrypted.as_deref()).map(Vec::from).unwrap_or_default();
-            known.push((wrap, self.digest_of_draft(draft), parts::of_draft(draft)));
-        }
+        let places: BTreeSet<(&str, &str)> = intents.iter().map(|one| (one.vault, one.folder)).collect();
         let places: Vec<[&dyn ToSql; 3]> =
             places.iter().map(|(vault, folder)| [&job as _, vault as _, folder as _]).collect();
         db.execute_each(
             "INSERT INTO written_to (job, vault, folder) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
             &places,
         )?;
-        let rows: Vec<[&dyn ToSql; 5]> = known
+        let rows: Vec<[&dyn ToSql; 5]> = intents
             .iter()
-            .map(|(wrap, digest, parts)| [&job as _, &sent as _, wrap as _, digest as _, parts as _])
+            .map(|Intent { wrap, digest, parts, .. }| {
+                [&job as _, &sent as _, wrap as _, digest as _, parts as _]
+            })
             .collect();
         let insert = "INSERT INTO creations (job, sent, wrap, print, parts) VALUES (?1, ?2, ?3, ?4, ?5)";
         db.insert_each(insert, "seq", &rows)

@@ -288,6 +288,8 @@ fn file(path: &Path) -> rusqlite::Result<Connection> {
     // Keys and digests are random: what a write or a question touches lies anywhere in the indexes, in KiB of memory as far as it
     // is used. More of it would be most of what a process takes.
     db.pragma_update(None, "cache_size", -(8 << 10))?;
+    // A page that many commits change is written into the file once for all of them: 16 MiB of log.
+    db.pragma_update(None, "wal_autocheckpoint", 4096)?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(Connection::to_file(db))
 }

@@ -74,13 +74,8 @@ impl<'a> Written<'a> {
     }
 
     /// Which field an envelope was written as, by its number; `None` where it was not written here.
-    fn custom(&self, text: &str) -> Option<usize> {
-        let hash = short(&[text]);
+    fn custom(&self, hash: Short) -> Option<usize> {
         self.customs.iter().position(|one| **one == hash)
-    }
-
-    fn is_password(&self, text: &str) -> bool {
-        short(&[text]) == *self.password
     }
 }
 
@@ -89,16 +84,17 @@ impl<'a> Written<'a> {
 pub(crate) fn are_exchanged(parts: &[u8], item: &Item) -> bool {
     let Some(written) = Written::read(parts) else { return false };
     let password = item.password_encrypted.as_deref().filter(|text| !text.is_empty());
-    if password.is_some_and(|text| written.custom(text).is_some()) {
+    if password.is_some_and(|text| written.custom(short(&[text])).is_some()) {
         return true;
     }
     item.customs.iter().any(|custom| {
         let mut field = None;
         texts(custom).into_iter().enumerate().filter(|(_, text)| !text.is_empty()).any(|(role, text)| {
-            if written.is_password(text) {
+            let hash = short(&[text]);
+            if hash == *written.password {
                 return true;
             }
-            let Some(number) = written.custom(text) else { return false };
+            let Some(number) = written.custom(hash) else { return false };
             number % 3 != role || *field.get_or_insert(number / 3) != number / 3
         })
     })
