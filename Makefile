@@ -233,7 +233,8 @@ bench-scale: ## a million records against a hundred thousand; a small import bes
 	$(CARGO) run --release --locked -p keyferry-benches --bin latency
 	python3 benches/scale/scale.py $(TARGET)/release/keyferry
 	python3 benches/scale/beside.py $(TARGET)/release/keyferry 1000000
-	python3 benches/scale/workers.py $(TARGET)/release/keyferry
+	$(CARGO) build --release --locked -p keyferry-benches --bin slow_server
+	python3 benches/scale/workers.py $(TARGET)/release/keyferry $(TARGET)/release/slow_server
 	python3 benches/scale/files.py $(TARGET)/release/keyferry
 
 bench-server: ## the embedded environment under load, and its searches among a million records; needs wrk

@@ -1,108 +1,71 @@
-"""Several workers on one job against a server that is 50 ms away.
+"""Several workers on one job, and a server that takes its time.
 
-    python workers.py KEYFERRY [RECORDS]
+    python workers.py KEYFERRY SLOW_SERVER [RECORDS [MILLISECONDS...]]
 
-An embedded environment is served on this machine behind a relay that delivers every byte 50 ms late in the direction of the
-server, each connection by itself, so that requests wait for the way and not for the machine. RECORDS (8,000) are imported into a
-new environment by one worker and by four, in turns; the proof is left out, as it is one process's in both. Prints Markdown.
+RECORDS (60,000) are imported into a new environment by one worker and by four, from a server beside them (SLOW_SERVER, of this
+repository's benches) that answers each request so many milliseconds later than it could (50, 250 and 1000). The proof is left out,
+as it is one process's in both. Prints Markdown: the seconds of the whole process, and how many processors all of it kept busy,
+server included, which says whether it waited for the server or for this machine.
 """
 
-import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 from scale import csv, run
 
-DELAY = 0.05
-TURNS = 3
+DELAYS = (50, 250, 1000)
+WORKERS = (1, 4)
 
 
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float) -> None:
-    """Delivers what comes, so much later; what follows does not wait for what goes before."""
-    queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-
-    async def deliver() -> None:
-        while True:
-            at, data = await queue.get()
-            if not data:
-                writer.close()
-                return
-            await asyncio.sleep(max(0.0, at - time.monotonic()))
-            writer.write(data)
-            await writer.drain()
-
-    delivering = asyncio.create_task(deliver())
-    try:
-        while data := await reader.read(1 << 16):
-            queue.put_nowait((time.monotonic() + delay, data))
-    except ConnectionError:
-        pass
-    queue.put_nowait((0.0, b""))
-    try:
-        await delivering
-    except ConnectionError:
-        pass
+def cpu(usage: object) -> float:
+    return usage.ru_utime + usage.ru_stime
 
 
-async def relay(port: int, ready: threading.Event, found: list[int]) -> None:
-    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            to_server = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(pump(reader, to_server[1], DELAY), pump(to_server[0], writer, 0.0))
-
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
-    found.append(server.sockets[0].getsockname()[1])
-    ready.set()
-    await server.serve_forever()
-
-
-def imported(keyferry: str, home: Path, env: dict[str, str], workers: int, turn: int) -> float:
-    """The seconds that one import takes."""
-    place = f"env-{workers}-{turn}"
+def imported(words: list[str], home: Path, env: dict[str, str], delay: int, workers: int) -> tuple[float, float]:
+    """The seconds that one import takes, and the processors that it keeps busy."""
+    keyferry, slow_server = words
+    place = f"env-{delay}-{workers}"
     made, *_ = run([keyferry, "--json", "env", "init", f"embedded:{place}", "--user", "admin"], env, home)
-    command = [keyferry, "--json", "serve", place, "--listen", "127.0.0.1:0", "--log", "off"]
-    served = subprocess.Popen(command, env=env, cwd=home, stdout=subprocess.PIPE)
+    served = subprocess.Popen([slow_server, place, str(delay)], cwd=home, stdout=subprocess.PIPE)
+    sink = served.stdout.readline().decode().strip()
+    signed_in = {**env, "KEYFERRY_TOKEN": made["access_token"]}
+    command = [keyferry, "--json", "-q", "import", "rows.csv", sink, "--verify", "none", "--workers", str(workers)]
     try:
-        url = json.loads(served.stdout.readline())["url"]
-        ready, found = threading.Event(), []
-        port = int(url.rsplit(":", 1)[1])
-        threading.Thread(target=lambda: asyncio.run(relay(port, ready, found)), daemon=True).start()
-        ready.wait()
-        signed_in = {**env, "KEYFERRY_TOKEN": made["access_token"]}
-        sink = f"http://127.0.0.1:{found[0]}"
-        words = ["import", "records.csv", sink, "--verify", "none", "--workers", str(workers)]
         start = time.perf_counter()
-        report, *_ = run([keyferry, "--json", "-q", *words], signed_in, home)
-        took = time.perf_counter() - start
-        assert report["created"] == report["read"], report
-        return took
+        # With what its workers took: it waits for them.
+        with tempfile.TemporaryFile() as out:
+            child = subprocess.Popen(command, env=signed_in, cwd=home, stdout=out)
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+            took = time.perf_counter() - start
+            out.seek(0)
+            report = json.load(out)
+        assert child.returncode == 0 and report["created"] == report["read"], report
     finally:
         served.terminate()
-        served.wait()
+        _, status, served_by = os.wait4(served.pid, 0)
+        served.returncode = status
+    return took, (cpu(used) + cpu(served_by)) / took
 
 
 def main() -> None:
-    keyferry = str(Path(sys.argv[1]).resolve())
-    records = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
+    words = [str(Path(word).resolve()) for word in sys.argv[1:3]]
+    records, *delays = [int(number) for number in sys.argv[3:]] or [60_000]
+    print(f"| {records:,} records, each request takes | one worker, s | busy | four workers, s | busy | ratio |")
+    print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         env = {"HOME": folder, "KEYFERRY_MASTER_PASSWORD": "a master password for benches", "KEYFERRY_KEYRING": "off"}
-        csv(home / "records.csv", records)
-        best = {1: float("inf"), 4: float("inf")}
-        for turn in range(TURNS):
-            for workers in best:
-                best[workers] = min(best[workers], imported(keyferry, home, env, workers, turn))
-    print(f"| {records:,} records, server {DELAY * 1e3:.0f} ms away | one worker, s | four workers, s | ratio |")
-    print("|---|---|---|---|")
-    print(f"| whole process, not read back | {best[1]:.1f} | {best[4]:.1f} | {best[1] / best[4]:.2f} × |")
+        csv(home / "rows.csv", records)
+        for delay in delays or DELAYS:
+            one, four = (imported(words, home, env, delay, workers) for workers in WORKERS)
+            cells = " | ".join(f"{seconds:.1f} | {busy:.2f}" for seconds, busy in (one, four))
+            print(f"| {delay} ms | {cells} | {one[0] / four[0]:.2f} × |", flush=True)
 
 
 if __name__ == "__main__":
