@@ -1,6 +1,5 @@
 """Ray Data: what goes in comes back, what must not go through is refused, and nothing is left on disks."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +18,6 @@ ONE = KeyRef.env("PLANTED_KEY")
 
 @pytest.fixture(scope="module", autouse=True)
 def session(scratch):
-    # A machine that is busy with other work takes longer than the half minute that Ray waits for its own beginning.
-    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
     ray.init(
         num_cpus=2,
         include_dashboard=False,
