@@ -7,8 +7,9 @@ from keyferry import KeyRef, crypto
 
 #: In every planted value, and nowhere else.
 MARKER = "planted-marker"
-KEY = crypto.generate_key()
-OTHER = crypto.generate_key()
+# A worker that imports this has those of the first process: new ones would open nothing that another worker sealed.
+KEY = os.environ.get("PLANTED_KEY") or crypto.generate_key()
+OTHER = os.environ.get("PLANTED_OTHER") or crypto.generate_key()
 # Before any engine starts: its processes have what the first one has. The last two are those of docs/engines.md.
 HERE = str(Path(__file__).parent)
 os.environ |= {"PLANTED_KEY": KEY, "PLANTED_OTHER": OTHER, "INFRA_KEY": KEY, "HR_KEY": OTHER}
