@@ -105,7 +105,7 @@ impl Session {
         self.spoilt.set(true);
         match error.code() {
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                DatabaseError::away("somebody else has held what is to be written for 30 s")
+                DatabaseError::away("somebody else has held what is to be written for too long")
             }
             Some(code) if ends_connections(code) => DatabaseError::away(said(&error)),
             None if self.client.is_closed() => {
