@@ -90,7 +90,9 @@ fn tables(db: &Connection) -> Vec<Table> {
 /// A database as the server opens it.
 fn open(path: &Path) -> Connection {
     let db = Connection::open(path).unwrap();
+    db.pragma_update(None, "page_size", 8192).unwrap();
     db.pragma_update(None, "journal_mode", "WAL").unwrap();
+    db.pragma_update(None, "wal_autocheckpoint", 4096).unwrap();
     db.pragma_update(None, "synchronous", "FULL").unwrap();
     db.pragma_update(None, "cache_size", -(64 << 10)).unwrap();
     // The rows come table by table.

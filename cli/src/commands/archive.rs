@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// Chooses.
 pub async fn run(archive: Archive, config: &Config, jobs: &Jobs, output: Output) -> Result<u8> {
     match archive {
-        Archive::Create(create) => self::create(create, config, jobs, output).await,
+        Archive::Create(create) => Box::pin(self::create(create, config, jobs, output)).await,
         Archive::List(file) => list(&file, config, jobs, output).await,
         Archive::Verify(file) => verify(&file, config, jobs, output).await,
         // Boxed, because options are large.
