@@ -172,3 +172,29 @@ fn what_is_proposed_after_a_slip_can_be_typed_and_leads_on() {
     planned.succeeds().says("r.html was not written").says("--plan-to");
     assert!(!scene.path("r.html").exists());
 }
+
+#[test]
+fn a_change_that_the_sink_refuses_is_rejected_and_the_others_are_made() {
+    let scene = Scene::with_environments(&["a"]);
+    let table = |one: &str, two: &str| format!("vault,name,password,notes\nV,one,p,{one}\nV,two,q,{two}\n");
+    let file = scene.file("first.csv", table("kept", "before"));
+    scene.run(&["import", file, "embedded:a"]).succeeds();
+    // No environment keeps a NUL.
+    let file = scene.file("changed.csv", table("a\0b", "after"));
+    let run = scene.run(&["--json", "import", file, "embedded:a", "--on-conflict", "update"]);
+    let report = run.exits(3).json();
+    assert_eq!(
+        (&report["updated"], report["rejected"].as_array().unwrap().len()),
+        (&1.into(), 1),
+        "{report}"
+    );
+    let notes = |copy: &str| {
+        scene.run(&["export", "embedded:a", copy, "--allow-plaintext"]).succeeds();
+        let copy = scene.read(copy);
+        ["kept", "before", "after"].map(|note| copy.contains(note))
+    };
+    assert_eq!(notes("one.jsonl"), [true, false, true]);
+    // What was not changed is not taken back either.
+    scene.run(&["undo", "2"]).succeeds();
+    assert_eq!(notes("two.jsonl"), [true, true, false]);
+}

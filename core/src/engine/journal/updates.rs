@@ -42,8 +42,8 @@ impl Job {
         Ok(())
     }
 
-    /// After another run was found to have made this change: it is not this job's to take back.
-    pub(crate) fn updated_by_another(&self, number: i64) -> Result<()> {
+    /// After a change was refused, or another run was found to have made it: it is not this job's to take back.
+    pub(crate) fn not_updated(&self, number: i64) -> Result<()> {
         self.change(|db| db.execute("DELETE FROM updates WHERE seq = ?1", [number]).map(drop))
     }
 

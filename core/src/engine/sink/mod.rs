@@ -902,13 +902,24 @@ impl Writer {
             })
             .await?;
         let own = match &key {
-            Some(key) => client.patch_item_once(id, &draft, key).await?,
-            None => client.patch_item(id, &draft).await.map(|()| true)?,
+            Some(key) => client.patch_item_once(id, &draft, key).await,
+            None => client.patch_item(id, &draft).await.map(|()| true),
+        };
+        let own = match own {
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                self.journal(move |job| match (job, number) {
+                    (Some(job), Some(number)) => job.not_updated(number),
+                    _ => Ok(()),
+                })
+                .await?;
+                return Err(error);
+            }
+            other => other?,
         };
         crash::point("after request");
         self.journal(move |job| match (job, number) {
             (Some(job), Some(number)) if own => job.updated(number),
-            (Some(job), Some(number)) => job.updated_by_another(number),
+            (Some(job), Some(number)) => job.not_updated(number),
             _ => Ok(()),
         })
         .await

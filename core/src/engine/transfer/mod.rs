@@ -175,6 +175,7 @@ async fn into_environment(
         expected,
         scope: Scope::default(),
         workers: options.workers.as_ref().map_or(0, |workers| workers.count),
+        is_sync: options.sync.is_some(),
         by_others: 0,
         on_the_way: VecDeque::new(),
     };
@@ -339,6 +340,7 @@ struct Writing<'a> {
     vaults: BTreeMap<Arc<str>, VaultCount>,
     /// Processes that send.
     workers: usize,
+    is_sync: bool,
     /// Records that another run wrote first.
     by_others: u64,
     /// Oldest first.
@@ -416,10 +418,18 @@ impl Writing<'_> {
                             fresh.push(record);
                         }
                         Verdict::Update(id) => {
-                            self.count(&vault).updated += 1;
-                            self.sink.update(&id, &record, identity.as_ref()).await?;
-                            self.report.updated += 1;
-                            self.written(&id, &digest, &record.label())?;
+                            match self.sink.update(&id, &record, identity.as_ref()).await {
+                                Ok(()) => {
+                                    self.count(&vault).updated += 1;
+                                    self.report.updated += 1;
+                                    self.written(&id, &digest, &record.label())?;
+                                }
+                                // What was there stays as it was. A sync would take that for somebody else's change.
+                                Err(error) if error.kind() == ErrorKind::Refused && !self.is_sync => {
+                                    self.refused(&vault, &at, record.label(), &error);
+                                }
+                                Err(error) => return Err(error),
+                            }
                         }
                         Verdict::Unchanged => {
                             self.count(&vault).unchanged += 1;
@@ -493,14 +503,19 @@ impl Writing<'_> {
                     self.written(&id, &digest, &label)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Refused => {
-                    self.count(&vault).left_out += 1;
-                    let why = error.what().to_owned();
-                    self.report.rejected.push(Rejected { at: at.to_string(), record: label, why });
+                    self.refused(&vault, &at, label, &error);
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Notes what the sink does not take.
+    fn refused(&mut self, vault: &Arc<str>, at: &Position, record: String, error: &Error) {
+        self.count(vault).left_out += 1;
+        let why = error.what().to_owned();
+        self.report.rejected.push(Rejected { at: at.to_string(), record, why });
     }
 
     /// Notes what was written, so that it can be read back.
