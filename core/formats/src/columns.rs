@@ -142,9 +142,12 @@ fn typed(name: &str) -> Option<Target> {
 
 /// Whether a label is that of a secret, in any language of the table: `API key` is, `monkey` and `public key` are not.
 pub(crate) fn is_secret(label: &str) -> bool {
-    let lower = label.to_lowercase();
-    if NAMES.secret_parts.iter().any(|part| lower.contains(part.as_str())) {
-        return true;
+    // Those parts are of scripts that ASCII has not.
+    if !label.is_ascii() {
+        let lower = label.to_lowercase();
+        if NAMES.secret_parts.iter().any(|part| lower.contains(part.as_str())) {
+            return true;
+        }
     }
     let whole = normal(label);
     if NAMES.secret_phrases.iter().any(|phrase| whole.contains(phrase.as_str())) {

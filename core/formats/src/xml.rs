@@ -3,6 +3,9 @@
 //! A document type is skipped where it only has a name, and refused where it declares anything: no entity is known but the
 //! five of XML and numbered characters, nothing is ever loaded. Depth, attributes and sizes are bounded. Texts are borrowed
 //! from the document; those that have to be made (out of references, out of pieces) are wiped.
+//!
+//! Nearly all of a document is tags in their simplest form and the text between them, which are found here. Whatever looks
+//! otherwise (references, comments, declarations, attributes in another form) is read by a crate, from where it begins.
 //! No error shows a name or a value of the document.
 
 use crate::json::{Members, Value};
@@ -36,6 +39,11 @@ pub(crate) enum Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// As it stands in the document.
+    fn of(text: &'a str) -> Self {
+        if text.is_empty() { Text::Empty } else { Text::Plain(text) }
+    }
+
     /// The text; empty where it is bytes.
     pub(crate) fn as_str(&self) -> &str {
         match self {
@@ -55,6 +63,23 @@ impl<'a> Text<'a> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
+    }
+
+    /// The text as one of its own; empty where it is bytes.
+    fn into_wiped(self) -> Zeroizing<String> {
+        match self {
+            Text::Made(text) => text,
+            text => Zeroizing::new(text.as_str().to_owned()),
+        }
+    }
+
+    /// The text as a name, which is no secret; empty where it is bytes.
+    pub(crate) fn into_name(self) -> Cow<'a, str> {
+        match self {
+            Text::Plain(text) => Cow::Borrowed(text),
+            Text::Made(mut text) => Cow::Owned(std::mem::take(&mut *text)),
+            Text::Empty | Text::Bytes(_) => Cow::Borrowed(""),
+        }
     }
 
     /// The text as a secret; `None` where it is bytes.
@@ -101,7 +126,7 @@ impl<'a> Text<'a> {
 /// An opening tag.
 pub(crate) struct Tag<'a> {
     pub(crate) name: &'a str,
-    pub(crate) attributes: Vec<(String, Zeroizing<String>)>,
+    pub(crate) attributes: Vec<(Cow<'a, str>, Text<'a>)>,
 }
 
 impl Tag<'_> {
@@ -164,8 +189,14 @@ pub(crate) type Unlock = Box<dyn FnMut(&str) -> Option<Zeroizing<Vec<u8>>> + Sen
 /// The walk.
 pub(crate) struct Xml<'a> {
     document: &'a str,
-    reader: Reader<&'a [u8]>,
-    depth: usize,
+    /// What of it was walked through.
+    at: usize,
+    /// The elements that are open.
+    open: Vec<Around<'a>>,
+    /// Texts and attributes that are not empty, of what was walked through.
+    leaves: u64,
+    /// Lines end otherwise than with one character somewhere.
+    has_returns: bool,
     /// An empty element was opened, and closes with the next step.
     closing: bool,
     /// The outermost element was there.
@@ -173,12 +204,87 @@ pub(crate) struct Xml<'a> {
     unlock: Option<Unlock>,
 }
 
+/// An element that is open.
+struct Around<'a> {
+    name: &'a str,
+    seen: Seen,
+    /// Blanks in it are no value.
+    holds_elements: bool,
+    /// Its text will be unlocked, and blanks in it are none.
+    locked: bool,
+}
+
+/// What text stands in an element.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Nothing,
+    Blanks,
+    Words,
+}
+
+impl Around<'_> {
+    fn see(&mut self, text: &str) {
+        let seen = match text {
+            "" => Seen::Nothing,
+            text if is_blank(text) => Seen::Blanks,
+            _ => Seen::Words,
+        };
+        self.seen = self.seen.max(seen);
+    }
+
+    /// Whether its text is a value.
+    fn counts(&self) -> bool {
+        match self.seen {
+            Seen::Nothing => false,
+            Seen::Blanks => !self.holds_elements && !self.locked,
+            Seen::Words => true,
+        }
+    }
+}
+
+const NO_MATCH: &str = "its tags do not match, or a reference has no end";
+
 impl<'a> Xml<'a> {
     pub(crate) fn new(document: &'a str) -> Self {
-        // A mark would shift what the reader says of places.
+        // A mark would shift what is said of places.
         let document = document.trim_start_matches('\u{feff}');
-        let reader = Reader::from_str(document);
-        Self { document, reader, depth: 0, closing: false, rooted: false, unlock: None }
+        let has_returns = memchr::memchr(b'\r', document.as_bytes()).is_some();
+        let (open, unlock) = (Vec::new(), None);
+        Self { document, at: 0, open, leaves: 0, has_returns, closing: false, rooted: false, unlock }
+    }
+
+    /// All of it.
+    pub(crate) fn document(&self) -> &'a str {
+        self.document
+    }
+
+    /// How many texts and attributes that are not empty stood in what was walked through: counted as they pass, whatever
+    /// becomes of them.
+    pub(crate) fn leaves(&self) -> u64 {
+        self.leaves
+    }
+
+    /// Says that the element that was opened last holds elements alone: blanks between them are no value.
+    pub(crate) fn holds_elements(&mut self) {
+        if let Some(element) = self.open.last_mut() {
+            element.holds_elements = true;
+        }
+    }
+
+    /// The text of the element that follows, where it is the one of that name and nothing but text stands in it; it is not
+    /// taken.
+    pub(crate) fn next_text(&self, name: &str) -> Option<&'a str> {
+        let rest = self.document.get(self.at..)?.trim_ascii_start();
+        let (text, rest) = rest.strip_prefix('<')?.strip_prefix(name)?.strip_prefix('>')?.split_once('<')?;
+        let closes = rest.strip_prefix('/')?.strip_prefix(name)?.starts_with('>');
+        (closes && !text.contains('&')).then_some(text)
+    }
+
+    /// Leaves the innermost element.
+    fn close(&mut self) {
+        if let Some(element) = self.open.pop() {
+            self.leaves += u64::from(element.counts());
+        }
     }
 
     /// Unlocks texts of elements with `Protected="True"`, in the order in which they stand.
@@ -188,9 +294,13 @@ impl<'a> Xml<'a> {
     }
 
     fn malformed(&self, what: &str) -> Error {
-        let read =
-            self.document.as_bytes().iter().take(usize::try_from(self.reader.error_position()).unwrap_or(0));
-        let line = 1 + read.filter(|byte| **byte == b'\n').count() as u64;
+        self.malformed_at(self.at, what)
+    }
+
+    #[cold]
+    fn malformed_at(&self, at: usize, what: &str) -> Error {
+        let read = self.document.as_bytes().get(..at).unwrap_or_default();
+        let line = 1 + memchr::memchr_iter(b'\n', read).count();
         Error::new(ErrorKind::Input, format!("the XML is malformed in line {line}: {what}"))
     }
 
@@ -199,59 +309,139 @@ impl<'a> Xml<'a> {
         loop {
             if self.closing {
                 self.closing = false;
-                self.depth -= 1;
+                self.close();
                 return Ok(Step::Close);
             }
-            let event = match self.reader.read_event() {
-                Ok(event) => event,
-                Err(quick_xml::Error::Syntax(_)) => {
-                    return Err(self.malformed("a tag, comment or reference has no end"));
-                }
-                Err(_) => return Err(self.malformed("its tags do not match, or a reference has no end")),
-            };
-            match event {
-                Event::Start(start) => return self.open(&start, 1).map(Step::Open),
-                Event::Empty(start) => {
-                    let tag = self.open(&start, 2)?;
-                    self.closing = true;
-                    return Ok(Step::Open(tag));
-                }
-                Event::End(_) => {
-                    self.depth = self.depth.checked_sub(1).ok_or_else(|| self.malformed("a tag too many"))?;
-                    return Ok(Step::Close);
-                }
-                Event::Text(text) => return self.text(text.into_inner()),
-                Event::CData(text) => return self.text(text.into_inner()),
-                Event::GeneralRef(name) => {
-                    let c = match name.resolve_char_ref() {
-                        Ok(Some(c)) => c,
-                        Ok(None) => match &*name {
-                            "amp" => '&',
-                            "lt" => '<',
-                            "gt" => '>',
-                            "quot" => '"',
-                            "apos" => '\'',
-                            _ => return Err(self.malformed("an entity that XML does not have; none is read")),
-                        },
-                        Err(_) => return Err(self.malformed("a numbered character that is none")),
-                    };
-                    return self.text(Cow::Owned(c.to_string()));
-                }
-                Event::DocType(kind) => {
-                    if self.rooted || kind.contains('[') {
-                        return Err(self.malformed("a document type with declarations, which is not read"));
+            let rest = self.document.as_bytes().get(self.at..).unwrap_or_default();
+            match rest {
+                [b'<', b'/', name @ ..] => {
+                    if let Some(open) = self.open.last()
+                        && name.starts_with(open.name.as_bytes())
+                        && name.get(open.name.len()) == Some(&b'>')
+                    {
+                        self.at += open.name.len() + "</>".len();
+                        self.close();
+                        return Ok(Step::Close);
                     }
                 }
-                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
-                Event::Eof if self.depth > 0 => return Err(self.malformed("it ends in the middle")),
-                Event::Eof if !self.rooted => return Err(self.malformed("it has no element")),
-                Event::Eof => return Ok(Step::End),
+                [b'<', ..] => {
+                    if let Some((tag, length, is_empty)) = simple(self.document, self.at) {
+                        self.check_open()?;
+                        self.opened(&tag, length, is_empty);
+                        return Ok(Step::Open(tag));
+                    }
+                }
+                [b'&', ..] => {}
+                [] if !self.open.is_empty() => return Err(self.malformed("it ends in the middle")),
+                [] if !self.rooted => return Err(self.malformed("it has no element")),
+                [] => return Ok(Step::End),
+                text => {
+                    let length = memchr::memchr2(b'<', b'&', text).unwrap_or(text.len());
+                    let text = self.document.get(self.at..self.at + length).unwrap_or_default();
+                    let step = self.text(Cow::Borrowed(text))?;
+                    self.at += length;
+                    return Ok(step);
+                }
+            }
+            if let Some(step) = self.unusual()? {
+                return Ok(step);
             }
         }
     }
 
-    fn text(&self, text: Cow<'a, str>) -> Result<Step<'a>> {
-        if self.depth == 0 {
+    /// The text of the element that was opened last, which closes with it; `None` where there is anything else in it, which
+    /// the next steps give.
+    pub(crate) fn leaf(&mut self) -> Option<Cow<'a, str>> {
+        if self.closing {
+            return None;
+        }
+        let name = self.open.last()?.name;
+        let bytes = self.document.as_bytes().get(self.at..).unwrap_or_default();
+        let length = match bytes.first() {
+            Some(b'<') => 0,
+            _ => memchr::memchr2(b'<', b'&', bytes).unwrap_or(bytes.len()),
+        };
+        let closes = match bytes.get(length..) {
+            Some([b'<', b'/', rest @ ..]) => {
+                rest.starts_with(name.as_bytes()) && rest.get(name.len()) == Some(&b'>')
+            }
+            _ => false,
+        };
+        if !closes {
+            return None;
+        }
+        let text = self.document.get(self.at..self.at + length).unwrap_or_default();
+        let text = self.lines(Cow::Borrowed(text));
+        if let Some(element) = self.open.last_mut() {
+            element.see(&text);
+        }
+        self.at += length + name.len() + "</>".len();
+        self.close();
+        Some(text)
+    }
+
+    /// Reads what is no simple tag and no text; `None` for what says nothing.
+    fn unusual(&mut self) -> Result<Option<Step<'a>>> {
+        let mut reader = Reader::from_str(self.document.get(self.at..).unwrap_or_default());
+        // Which elements are open is known here alone.
+        reader.config_mut().check_end_names = false;
+        reader.config_mut().allow_unmatched_ends = true;
+        let event = reader.read_event();
+        let position = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                let at = self.at.saturating_add(position(reader.error_position()));
+                let what = if matches!(error, quick_xml::Error::Syntax(_)) {
+                    "a tag, comment or reference has no end"
+                } else {
+                    NO_MATCH
+                };
+                return Err(self.malformed_at(at, what));
+            }
+        };
+        let length = position(reader.buffer_position());
+        let step = match event {
+            Event::Start(start) => return self.understood(&start, length, false).map(Some),
+            Event::Empty(start) => return self.understood(&start, length, true).map(Some),
+            Event::End(end) => {
+                if self.open.last().map(|open| open.name) != Some(end.name().as_ref()) {
+                    return Err(self.malformed(NO_MATCH));
+                }
+                self.close();
+                Some(Step::Close)
+            }
+            Event::Text(text) => Some(self.text(text.into_inner())?),
+            Event::CData(text) => Some(self.text(text.into_inner())?),
+            Event::GeneralRef(name) => {
+                let c = match name.resolve_char_ref() {
+                    Ok(Some(c)) => c,
+                    Ok(None) => match &*name {
+                        "amp" => '&',
+                        "lt" => '<',
+                        "gt" => '>',
+                        "quot" => '"',
+                        "apos" => '\'',
+                        _ => return Err(self.malformed("an entity that XML does not have; none is read")),
+                    },
+                    Err(_) => return Err(self.malformed("a numbered character that is none")),
+                };
+                Some(self.text(Cow::Owned(c.to_string()))?)
+            }
+            Event::DocType(kind) => {
+                if self.rooted || kind.contains('[') {
+                    return Err(self.malformed("a document type with declarations, which is not read"));
+                }
+                None
+            }
+            Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::Eof => None,
+        };
+        self.at += length;
+        Ok(step)
+    }
+
+    fn text(&mut self, text: Cow<'a, str>) -> Result<Step<'a>> {
+        if self.open.is_empty() {
             let blank = text.chars().all(|c| c.is_ascii_whitespace() || c == '\u{feff}');
             return if blank {
                 Ok(Step::Text(Cow::Borrowed("")))
@@ -259,9 +449,17 @@ impl<'a> Xml<'a> {
                 Err(self.malformed("a text outside of its element"))
             };
         }
-        Ok(Step::Text(match text {
+        let text = self.lines(text);
+        if let Some(element) = self.open.last_mut() {
+            element.see(&text);
+        }
+        Ok(Step::Text(text))
+    }
+
+    fn lines(&self, text: Cow<'a, str>) -> Cow<'a, str> {
+        match text {
             // A line ends with one character, whatever the file has; written as a reference it stays.
-            Cow::Borrowed(text) if text.contains('\r') => {
+            Cow::Borrowed(text) if self.has_returns && text.contains('\r') => {
                 let mut lines = String::with_capacity(text.len());
                 let mut rest = text;
                 while let Some((line, after)) = rest.split_once('\r') {
@@ -273,26 +471,46 @@ impl<'a> Xml<'a> {
                 Cow::Owned(lines)
             }
             text => text,
-        }))
+        }
     }
 
-    /// Understands a tag; `closed` characters end it.
-    fn open(&mut self, start: &BytesStart<'_>, closed: usize) -> Result<Tag<'a>> {
-        if self.depth == 0 && self.rooted {
+    /// That an element may stand here.
+    fn check_open(&self) -> Result<()> {
+        if self.open.is_empty() && self.rooted {
             return Err(self.malformed("a second outermost element"));
         }
-        if self.depth == DEEPEST {
+        if self.open.len() == DEEPEST {
             return Err(self.malformed("elements are nested more than 256 deep"));
         }
+        Ok(())
+    }
+
+    fn opened(&mut self, tag: &Tag<'a>, length: usize, is_empty: bool) {
+        if let Some(outer) = self.open.last_mut() {
+            outer.holds_elements = true;
+        }
+        let mut locked = false;
+        if !tag.attributes.is_empty() {
+            self.leaves += tag.leaves();
+            locked = self.unlock.is_some() && tag.is("Protected");
+        }
+        self.open.push(Around { name: tag.name, seen: Seen::Nothing, holds_elements: false, locked });
+        self.at += length;
+        self.rooted = true;
+        self.closing = is_empty;
+    }
+
+    /// Understands a tag of any form, which begins here.
+    fn understood(&mut self, start: &BytesStart<'_>, length: usize, is_empty: bool) -> Result<Step<'a>> {
+        self.check_open()?;
         // The event borrows from itself; the same characters stand in the document.
-        let end = usize::try_from(self.reader.buffer_position()).ok().and_then(|end| end.checked_sub(closed));
-        let length = start.name().as_ref().len();
-        let name = end
-            .and_then(|end| end.checked_sub(start.len()))
-            .and_then(|from| self.document.get(from..from + length))
+        let from = self.at + "<".len();
+        let name = self
+            .document
+            .get(from..from + start.name().as_ref().len())
             .filter(|name| *name == start.name().as_ref())
             .ok_or_else(|| Error::new(ErrorKind::Internal, "a tag is not where it was found"))?;
-        let mut attributes: Vec<(String, Zeroizing<String>)> = Vec::new();
+        let mut attributes: Vec<(Cow<'a, str>, Text<'a>)> = Vec::new();
         for attribute in start.attributes().with_checks(false) {
             let attribute = attribute.map_err(|_| self.malformed("an attribute without a value"))?;
             let value = quick_xml::escape::unescape(&attribute.value)
@@ -301,11 +519,11 @@ impl<'a> Xml<'a> {
             if attributes.len() == MOST_ATTRIBUTES || attributes.iter().any(|(other, _)| other == key) {
                 return Err(self.malformed("an attribute twice, or more than 64"));
             }
-            attributes.push((key.to_owned(), Zeroizing::new(value.into_owned())));
+            attributes.push((Cow::Owned(key.to_owned()), Text::Made(Zeroizing::new(value.into_owned()))));
         }
-        self.rooted = true;
-        self.depth += 1;
-        Ok(Tag { name, attributes })
+        let tag = Tag { name, attributes };
+        self.opened(&tag, length, is_empty);
+        Ok(Step::Open(tag))
     }
 
     /// The element that a tag has opened.
@@ -318,6 +536,14 @@ impl<'a> Xml<'a> {
                     count += 1;
                     if count == MOST_ELEMENTS {
                         return Err(self.malformed("an element of more than a million elements"));
+                    }
+                    if let Some(text) = self.leaf() {
+                        current.children.push(new(tag));
+                        if let Some(leaf) = current.children.last_mut() {
+                            leaf.text.push(text);
+                            self.unlock(leaf)?;
+                        }
+                        continue;
                     }
                     above.push(std::mem::replace(&mut current, new(tag)));
                 }
@@ -354,6 +580,54 @@ impl<'a> Xml<'a> {
             Err(_) => Text::Bytes(bytes),
         };
         Ok(())
+    }
+}
+
+/// Bytes of names as nearly everybody writes them.
+const PLAIN: [bool; 256] = {
+    let (mut plain, mut byte) = ([false; 256], 0_u8);
+    while byte < 128 {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+        byte += 1;
+    }
+    plain
+};
+
+/// The tag that begins at this place, its length and whether it closes at once; `None` where it is none in its simplest form:
+/// `<name>`, `<name/>`, with attributes `<name one="value" other="value">`.
+fn simple(document: &str, at: usize) -> Option<(Tag<'_>, usize, bool)> {
+    let bytes = document.as_bytes();
+    let word = |from: usize| {
+        let rest = bytes.get(from..)?;
+        let is_plain = |byte: &u8| PLAIN.get(usize::from(*byte)).copied().unwrap_or_default();
+        let length = rest.iter().position(|byte| !is_plain(byte)).filter(|length| *length > 0)?;
+        document.get(from..from + length)
+    };
+    let name = word(at + 1)?;
+    let mut end = at + 1 + name.len();
+    let mut attributes: Vec<(Cow<'_, str>, Text<'_>)> = Vec::new();
+    loop {
+        match bytes.get(end..)? {
+            [b'>', ..] => return Some((Tag { name, attributes }, end + 1 - at, false)),
+            [b'/', b'>', ..] => return Some((Tag { name, attributes }, end + 2 - at, true)),
+            [b' ', ..] => {
+                let key = word(end + 1)?;
+                let from = end + 1 + key.len() + "=\"".len();
+                if document.get(from - 2..from) != Some("=\"") {
+                    return None;
+                }
+                let length = memchr::memchr2(b'"', b'&', bytes.get(from..)?)?;
+                let value = document.get(from..from + length)?;
+                end = from + length + 1;
+                let is_new =
+                    attributes.len() < MOST_ATTRIBUTES && attributes.iter().all(|(other, _)| other != key);
+                if bytes.get(end - 1) != Some(&b'"') || !is_new {
+                    return None;
+                }
+                attributes.push((Cow::Borrowed(key), Text::of(value)));
+            }
+            _ => return None,
+        }
     }
 }
 
@@ -434,7 +708,7 @@ impl<'a> Open<'a> {
             if name == "xmlns" || ["xmlns:", "xsi:", "xml:"].iter().any(|space| name.starts_with(space)) {
                 *marks += u64::from(!value.is_empty());
             } else {
-                members.push((format!("@{name}"), Value::Text(value)));
+                members.push((format!("@{name}"), Value::Text(value.into_wiped())));
             }
         }
         Self { name: tag.name, members, places: HashMap::new(), text: Text::Empty, has_children: false }
@@ -462,11 +736,7 @@ impl<'a> Open<'a> {
     fn whole(mut self) -> Value {
         // A blank text is how a document is laid out, unless it is all that an element holds on its line.
         let blank = is_blank(self.text.as_str()) && (self.has_children || self.text.as_str().contains('\n'));
-        let text = match self.text {
-            _ if blank => Zeroizing::new(String::new()),
-            Text::Made(text) => text,
-            text => Zeroizing::new(text.as_str().to_owned()),
-        };
+        let text = if blank { Zeroizing::default() } else { self.text.into_wiped() };
         if self.members.is_empty() {
             return if text.is_empty() { Value::Null } else { Value::Text(text) };
         }
@@ -618,6 +888,89 @@ mod tests {
         assert!(tree("<a><b></a>").is_err());
         assert_eq!(outline("<!DOCTYPE a><a><b><c/></b><b><d"), ["a", "a/b", "a/b/c"]);
         assert_eq!(outline("no <a/>"), [""; 0]);
+    }
+
+    /// The steps as the crate alone reads them, or nothing where it finds a fault.
+    fn steps_of_crate(document: &str) -> Option<Vec<String>> {
+        let (mut reader, mut steps) = (Reader::from_str(document), Vec::new());
+        loop {
+            let open = |start: &BytesStart<'_>| {
+                let attributes: Option<Vec<_>> = start
+                    .attributes()
+                    .with_checks(false)
+                    .map(|one| {
+                        let one = one.ok()?;
+                        let key: &str = one.key.as_ref();
+                        Some(format!(" {key}={}", quick_xml::escape::unescape(&one.value).ok()?))
+                    })
+                    .collect();
+                Some(format!("<{}{}", start.name().as_ref() as &str, attributes?.concat()))
+            };
+            match reader.read_event().ok()? {
+                Event::Start(start) => steps.push(open(&start)?),
+                Event::Empty(start) => steps.extend([open(&start)?, ">".to_owned()]),
+                Event::End(_) => steps.push(">".to_owned()),
+                Event::Text(text) => steps.push(text.replace("\r\n", "\n").replace('\r', "\n")),
+                Event::CData(text) => steps.push(text.replace("\r\n", "\n").replace('\r', "\n")),
+                Event::GeneralRef(name) => steps.push(match name.resolve_char_ref().ok()? {
+                    Some(c) => c.to_string(),
+                    None => match &*name {
+                        "amp" => "&".to_owned(),
+                        "lt" => "<".to_owned(),
+                        _ => return None,
+                    },
+                }),
+                Event::Eof => return Some(steps),
+                _ => {}
+            }
+        }
+    }
+
+    fn steps(document: &str) -> Option<Vec<String>> {
+        let (mut xml, mut steps) = (Xml::new(document), Vec::new());
+        loop {
+            match xml.step().ok()? {
+                Step::Open(tag) => {
+                    let attributes =
+                        tag.attributes.iter().map(|(key, value)| format!(" {key}={}", value.as_str()));
+                    steps.push(format!("<{}{}", tag.name, attributes.collect::<String>()));
+                    // Every second one as a leaf, where it is one.
+                    if steps.len().is_multiple_of(2)
+                        && let Some(text) = xml.leaf()
+                    {
+                        steps.extend(Some(text.into_owned()).filter(|text| !text.is_empty()));
+                        steps.push(">".to_owned());
+                    }
+                }
+                Step::Text(text) => steps.push(text.into_owned()),
+                Step::Close => steps.push(">".to_owned()),
+                Step::End => return Some(steps),
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_found_here_is_what_the_crate_finds(
+            inner in "(<a>|</a>|<a/>|</a >|<a x=\"1\">|<b x=\"&lt;\" y='2'>|</b>|<b\nx = \"1\"/>|<a x=\"1\"  y=\"\"/>|<a x>|<é>|</é>|<!-- <a> -->|<!\\[CDATA\\[<&\r\\]\\]>|<\\?p <a> \\?>|&amp;|&#x41;|&|;|t|\r\n| |\"|>|<){0,12}",
+        ) {
+            let document = format!("<r>{inner}</r>");
+            // A document has one outermost element, and nothing but blanks around it: the crate does not look at that.
+            let depth = |steps: &[String]| {
+                let mut depth = 0_i32;
+                steps.iter().all(|step| {
+                    let within = depth > 0 || step.starts_with('<') && step.starts_with("<r");
+                    depth += i32::from(step.starts_with('<') && step.len() > 1) - i32::from(step == ">");
+                    within
+                }) && depth == 0
+            };
+            let wanted = steps_of_crate(&document).filter(|steps| depth(steps));
+            if let Some(wanted) = wanted {
+                proptest::prop_assert_eq!(steps(&document), Some(wanted));
+            } else if steps_of_crate(&document).is_none() {
+                proptest::prop_assert_eq!(steps(&document), None);
+            }
+        }
     }
 
     #[test]

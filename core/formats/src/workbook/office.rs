@@ -97,7 +97,7 @@ fn names(book: &str) -> Result<(Vec<(String, String)>, bool)> {
         match local(tag.name) {
             "sheet" => {
                 let id = tag.attributes.iter().find(|(name, _)| local(name) == "id" && name.contains(':'));
-                let id = id.map(|(_, id)| id.to_string()).unwrap_or_default();
+                let id = id.map(|(_, id)| id.as_str().to_owned()).unwrap_or_default();
                 names.push((tag.attribute("name").unwrap_or_default().to_owned(), id));
             }
             "workbookPr" => is_1904 = tag.is("date1904"),

@@ -11,11 +11,11 @@
 //! What is an address or a bare secret stays as it is; one is built where parts stand apart, and says what is not usual.
 
 use super::field::Field;
+use crate::codes::code_kind;
 use crate::jsonl::base64;
 use data_encoding::{BASE32_NOPAD, HEXLOWER_PERMISSIVE};
 use keyferry_crypto::model::{Custom, CustomKind};
 use keyferry_crypto::secret::SecretString;
-use keyferry_crypto::totp::Totp;
 use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
@@ -34,16 +34,8 @@ pub(super) struct Codes {
 impl Codes {
     fn add(&mut self, place: usize, value: &str) {
         let value = SecretString::from(value);
-        let scheme = value.expose().trim_start().to_ascii_lowercase();
-        let scheme = Zeroizing::new(scheme);
-        // Codes of Steam and counters are not what every authenticator computes.
-        let usual = !scheme.contains("://") || scheme.starts_with("otpauth://totp");
-        let kind = if usual && Totp::parse(&value).is_ok() {
-            CustomKind::Totp
-        } else {
-            self.unusual += 1;
-            CustomKind::Password
-        };
+        let kind = code_kind(&value);
+        self.unusual += u64::from(kind == CustomKind::Password);
         let name = match self.customs.len() {
             0 => "TOTP".to_owned(),
             count => format!("TOTP {}", count + 1),
@@ -59,7 +51,7 @@ pub(super) fn take(fields: &mut [Field<'_>], title: &str) -> Codes {
         let Some(field) = fields.get(place).filter(|field| !field.used && !field.value.is_empty()) else {
             continue;
         };
-        match field.name.as_str() {
+        match &*field.name {
             "otp" => {
                 if let Some(value) = of_otp(field.value.as_str(), title) {
                     codes.add(place, &value);
@@ -276,10 +268,11 @@ fn unescaped(text: &str) -> Zeroizing<String> {
 mod tests {
     use super::*;
     use crate::xml::Text;
+    use std::borrow::Cow;
 
-    fn codes(pairs: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
-        let field = |(name, value): &(&str, &str)| Field {
-            name: (*name).to_owned(),
+    fn codes(pairs: &[(&'static str, &str)]) -> (Vec<String>, Vec<String>) {
+        let field = |(name, value): &(&'static str, &str)| Field {
+            name: Cow::Borrowed(name),
             value: Text::Made(Zeroizing::new((*value).to_owned())),
             hidden: true,
             used: false,
@@ -291,7 +284,7 @@ mod tests {
             .iter()
             .map(|(_, one)| format!("{} {} {}", one.name, one.kind.as_str(), one.value.expose()))
             .collect();
-        (shown, fields.iter().filter(|field| !field.used).map(|field| field.name.clone()).collect())
+        (shown, fields.iter().filter(|field| !field.used).map(|field| field.name.to_string()).collect())
     }
 
     #[test]

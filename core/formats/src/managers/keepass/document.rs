@@ -1,14 +1,14 @@
 //! The document of KeePass, on its way to records: `KeePassFile/{Meta, Root/Group…}`.
 //!
-//! Read twice: first what it holds is counted, and the recycle bin found; then each entry becomes a record, one after the
-//! other, so that only records are kept and not the tree. Nothing may be skipped on the way: values that are protected share
+//! Each entry becomes a record, one after the other, so that only records are kept and not the tree; what passes is counted
+//! by the walk through the document, apart from what becomes of it. Nothing may be skipped on the way: values that are protected share
 //! one stream, those of history too.
 
 use super::entry::{self, DATES, LOOKS, tags};
-use super::places::{FRAME, Places};
+use super::places::{FRAME, MOST, Places, too_many};
 use super::references::{Resolver, Target};
 use super::shelf::{Binary, Shelf};
-use super::survey::{Survey, survey};
+use super::survey::{self, Rule};
 use crate::bin::TRASH;
 use crate::document::NO_RECORD;
 use crate::jsonl::base64;
@@ -76,13 +76,27 @@ fn group_at(number: usize) -> String {
 }
 
 fn entry_at(group: usize, number: usize) -> String {
-    format!("{}/Entry/{number}", group_at(group))
+    format!("/KeePassFile/Root/Group/{group}/Entry/{number}")
+}
+
+/// Which group is the recycle bin.
+enum Bin {
+    Unknown,
+    /// The one with this identifier.
+    Named(String),
+    /// The one of this number among all groups.
+    Numbered(usize),
+    None,
 }
 
 /// The reading.
 struct Reader<'a> {
     xml: Xml<'a>,
-    survey: Survey,
+    /// What the document says of its bin, once it has said its rules.
+    rule: Option<Rule>,
+    bin: Bin,
+    /// Groups, entries and attachments.
+    things: usize,
     source: Source,
     shelf: Shelf,
     places: Places,
@@ -91,20 +105,28 @@ struct Reader<'a> {
 
 /// Reads a document.
 pub(super) fn read(document: &str, mut source: Source) -> Result<Entries> {
-    let survey = survey(document, source.unlock.is_some())?;
     let mut xml = Xml::new(document);
     if let Some(unlock) = source.unlock.take() {
         xml = xml.unlocking(unlock);
     }
     let mut shelf = Shelf::default();
-    shelf.tally.read(survey.leaves);
     for (index, content) in std::mem::take(&mut source.binaries).into_iter().enumerate() {
         shelf.tally.read(u64::from(!content.is_empty()));
         shelf.pool.insert(index.to_string(), index);
         shelf.binaries.push(Binary { content, at: format!("attachment {index}"), used: false, counts: true });
     }
-    let mut reader = Reader { xml, survey, source, shelf, places: Places::default(), entries: Vec::new() };
+    let mut reader = Reader {
+        xml,
+        rule: None,
+        bin: Bin::Unknown,
+        things: 0,
+        source,
+        shelf,
+        places: Places::default(),
+        entries: Vec::new(),
+    };
     reader.file()?;
+    reader.shelf.tally.read(reader.xml.leaves());
     Ok(Box::new(reader.records()))
 }
 
@@ -122,6 +144,30 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// One more group, entry or attachment.
+    fn thing(&mut self) -> Result<()> {
+        self.things += 1;
+        if self.things > MOST { Err(too_many()) } else { Ok(()) }
+    }
+
+    /// Whether the group that was opened just now, of this number, is the recycle bin.
+    fn is_bin(&mut self, own: usize) -> Result<bool> {
+        if let Bin::Named(id) = &self.bin {
+            match self.xml.next_text("UUID") {
+                Some(text) if text.trim() == id => self.bin = Bin::Numbered(own),
+                Some(_) => {}
+                None => self.survey()?,
+            }
+        }
+        Ok(matches!(self.bin, Bin::Numbered(number) if number == own))
+    }
+
+    /// Looks for the bin in all of the document.
+    fn survey(&mut self) -> Result<()> {
+        self.bin = survey::bin(self.xml.document())?.map_or(Bin::None, Bin::Numbered);
+        Ok(())
+    }
+
     fn file(&mut self) -> Result<()> {
         let mut at = String::new();
         let mut loose = false;
@@ -132,6 +178,7 @@ impl<'a> Reader<'a> {
                         return Err(not_one());
                     }
                     "/KeePassFile".clone_into(&mut at);
+                    self.xml.holds_elements();
                     self.shelf.attributes(&tag, &at);
                 }
                 Step::Open(tag) if tag.name == "Meta" => self.meta(&tag)?,
@@ -154,6 +201,8 @@ impl<'a> Reader<'a> {
 
     fn meta(&mut self, tag: &Tag<'_>) -> Result<()> {
         let (at, mut loose) = ("/KeePassFile/Meta", false);
+        self.xml.holds_elements();
+        self.rule.get_or_insert_default();
         self.shelf.attributes(tag, at);
         loop {
             match self.xml.step()? {
@@ -162,7 +211,16 @@ impl<'a> Reader<'a> {
                     let element = self.xml.element(tag)?;
                     let leaves = element.leaves();
                     match element.tag.name {
-                        "RecycleBinEnabled" | "RecycleBinUUID" => self.shelf.known(&element, at),
+                        "RecycleBinEnabled" | "RecycleBinUUID" => {
+                            let (text, rule) =
+                                (element.text.as_str().trim(), self.rule.get_or_insert_default());
+                            if element.tag.name == "RecycleBinUUID" {
+                                text.clone_into(&mut rule.id);
+                            } else {
+                                rule.enabled = text.eq_ignore_ascii_case("true");
+                            }
+                            self.shelf.known(&element, at);
+                        }
                         "HeaderHash" => {
                             self.shelf.known(&element, at);
                             let written = base64(element.text.as_str()).unwrap_or_default();
@@ -195,10 +253,12 @@ impl<'a> Reader<'a> {
     /// Attachments of KDBX 3.1 and of XML.
     fn pool(&mut self, tag: &Tag<'_>) -> Result<()> {
         let (at, mut loose, mut index) = ("/KeePassFile/Meta/Binaries", false, 0);
+        self.xml.holds_elements();
         self.shelf.attributes(tag, at);
         loop {
             match self.xml.step()? {
                 Step::Open(tag) => {
+                    self.thing()?;
                     let at = format!("{at}/{}/{index}", tag.name);
                     index += 1;
                     let element = self.xml.element(tag)?;
@@ -225,6 +285,13 @@ impl<'a> Reader<'a> {
 
     fn root(&mut self, tag: &Tag<'_>) -> Result<()> {
         let (at, mut loose) = ("/KeePassFile/Root", false);
+        self.xml.holds_elements();
+        match (self.rule.take(), &self.bin) {
+            (Some(rule), Bin::Unknown) => self.bin = rule.bin().map_or(Bin::None, Bin::Named),
+            (None, Bin::Unknown) => self.survey()?,
+            // A second root: all groups are counted together.
+            _ => {}
+        }
         self.shelf.attributes(tag, at);
         loop {
             match self.xml.step()? {
@@ -242,7 +309,9 @@ impl<'a> Reader<'a> {
     }
 
     fn group(&mut self, tag: &Tag<'_>, parent: Option<usize>) -> Result<()> {
-        let is_bin = self.survey.bin == Some(self.places.numbers().end);
+        self.thing()?;
+        self.xml.holds_elements();
+        let is_bin = self.is_bin(self.places.numbers().end)?;
         let own = self.places.open(parent, String::new(), is_bin);
         let at = &group_at(own);
         self.shelf.attributes(tag, at);
@@ -253,6 +322,7 @@ impl<'a> Reader<'a> {
             match self.xml.step()? {
                 Step::Open(tag) if tag.name == "Group" => self.group(&tag, Some(own))?,
                 Step::Open(tag) if tag.name == "Entry" => {
+                    self.thing()?;
                     let element = self.xml.element(tag)?;
                     self.entry(element, own, entries);
                     entries += 1;

@@ -214,7 +214,7 @@ impl Item<'_> {
 
     fn string<'b>(&mut self, element: Element<'b>) -> Result<Field<'b>, String> {
         let (key, value) = self.pair(element, "String");
-        let name = key.map(|key| key.as_str().to_owned()).unwrap_or_default();
+        let name = key.map(Text::into_name).unwrap_or_default();
         let Some(value) = value else {
             return Ok(Field { name, value: Text::Empty, hidden: false, used: false });
         };
@@ -319,7 +319,7 @@ impl Item<'_> {
         let name = format!("{inside}{}", element.tag.name);
         let known = element.tag.name == "OverrideURL" && inside.is_empty();
         for (attribute, value) in &element.tag.attributes {
-            if matches!(attribute.as_str(), "Protected" | "ProtectInMemory") {
+            if matches!(&**attribute, "Protected" | "ProtectInMemory") {
                 self.shelf.tally.resolved(u64::from(!value.is_empty()));
             } else if !value.is_empty() {
                 self.shelf.tally.carried(1);
@@ -344,22 +344,22 @@ impl Item<'_> {
 
     /// Fields to what they mean, in their order.
     fn fields(&mut self, mut fields: Vec<Field<'_>>) {
-        let (mut exposed, mut seen) = (0, Vec::new());
+        let (mut exposed, mut seen) = (0, [false; 5]);
         for field in &mut fields {
             let record = &mut self.record;
-            let place = match field.name.as_str() {
-                "Title" => Some(&mut record.name),
-                "UserName" => Some(&mut record.login),
-                "URL" => Some(&mut record.url),
-                "Notes" => Some(&mut record.description),
-                "Password" => None,
+            let [title, login, url, notes, password] = &mut seen;
+            let (seen, place) = match &*field.name {
+                "Title" => (title, Some(&mut record.name)),
+                "UserName" => (login, Some(&mut record.login)),
+                "URL" => (url, Some(&mut record.url)),
+                "Notes" => (notes, Some(&mut record.description)),
+                "Password" => (password, None),
                 _ => continue,
             };
             // A second one of the same name is a field of its own.
-            if seen.contains(&field.name) {
+            if std::mem::replace(seen, true) {
                 continue;
             }
-            seen.push(field.name.clone());
             field.used = true;
             self.shelf.tally.resolved(1);
             self.shelf.tally.carried(u64::from(!field.value.is_empty()));
@@ -406,7 +406,7 @@ impl Item<'_> {
                 urls += 1;
                 format!("URL {urls}")
             } else {
-                field.name
+                field.name.into_owned()
             };
             let kind = if field.hidden {
                 CustomKind::Password

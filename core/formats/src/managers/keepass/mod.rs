@@ -23,7 +23,7 @@
 //! | `kdf` | key derivation and its ceilings |
 //! | `cipher` | ciphers of files and of values |
 //! | `document` | the XML, to groups and records |
-//! | `survey` | what it holds, before it is read |
+//! | `survey` | which of its groups is the recycle bin |
 //! | `shelf` | the account of values, and the attachments |
 //! | `entry`, `field`, `codes`, `dates` | an entry, to a record |
 //! | `places` | groups, and the paths that they come to |

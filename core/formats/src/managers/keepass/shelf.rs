@@ -45,7 +45,7 @@ impl Shelf {
 
     /// A plain value that has done its work; whatever else stands in it is told.
     pub(super) fn known(&mut self, element: &Element<'_>, above: &str) {
-        let at = format!("{above}/{}", element.tag.name);
+        let at = format_args!("{above}/{}", element.tag.name);
         let text = u64::from(element.children.is_empty() && !element.text.is_empty());
         self.tally.resolved(text);
         self.tell("what no record takes stays behind", at, element.leaves() - text);

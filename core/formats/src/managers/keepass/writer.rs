@@ -138,7 +138,7 @@ fn hold(record: &Record, form: Form) -> Record {
     let fields = strings(record, expires.map(|(at, _)| at)).into_iter().map(|string| {
         let hidden = string.secret || (form == Form::Kdbx && !string.value.chars().all(is_xml));
         let value = Text::Made(Zeroizing::new(form.value(string.value).into_owned()));
-        Field { name: string.key, value, hidden, used: false }
+        Field { name: string.key.into(), value, hidden, used: false }
     });
     let mut held = of_fields(fields.collect());
     if let Some((at, _)) = expires {
