@@ -3,7 +3,7 @@
 //! A sequence that does not fit the encoding becomes one byte 0xFF, which UTF-8 never
 //! holds: the row it stands in fails the check that every row goes through anyway.
 
-use crate::wiped::append;
+use crate::wiped::{append, read_all};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use keyferry_crypto::error::{Error, ErrorKind, Result};
@@ -92,6 +92,11 @@ impl Decode {
     /// # Errors
     /// What the input says.
     pub(crate) fn bytes(mut self) -> Result<Zeroizing<Vec<u8>>> {
+        if self.decoder.is_none() {
+            let mut all = std::mem::take(&mut self.raw);
+            read_all(&mut self.input, &mut all).map_err(Error::stream)?;
+            return Ok(all);
+        }
         let (mut all, mut chunk) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
         while self.next(&mut chunk)? {
             append(&mut all, &chunk);

@@ -2,10 +2,11 @@
 
 use crate::decode::Decode;
 use crate::foreign;
-use crate::json::{self, Members, Value, pointer_part};
+use crate::json::{self, Broken, Json, Outline, Value, Word, pointer_part};
 use crate::tally::Tally;
 use keyferry_crypto::error::{Error, ErrorKind, Result};
 use std::io::Read;
+use zeroize::Zeroizing;
 
 /// The whole of a JSON document.
 ///
@@ -32,21 +33,58 @@ pub(super) fn documents(input: Box<dyn Read + Send>) -> Result<Vec<Value>> {
     read_with(&source.bytes()?, encoding, json::parse_several)
 }
 
+/// A document whose text is kept, since a long list stays in it: see [`json::outline`].
+///
+/// # Errors
+/// [`ErrorKind::Input`] where it is none, with the line.
+pub(super) fn outlined(input: Box<dyn Read + Send>, list: &str) -> Result<(Zeroizing<String>, Outline)> {
+    let source = Decode::unicode(input)?;
+    let encoding = source.name;
+    outline(source.bytes()?, encoding, list)
+}
+
+/// The same of bytes that are UTF-8.
+pub(super) fn outlined_of(bytes: &[u8], list: &str) -> Result<(Zeroizing<String>, Outline)> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    outline(Zeroizing::new(bytes.to_vec()), "UTF-8", list)
+}
+
+fn outline(
+    mut bytes: Zeroizing<Vec<u8>>,
+    encoding: &str,
+    list: &str,
+) -> Result<(Zeroizing<String>, Outline)> {
+    foreign::refuse_text(&bytes)?;
+    let text = match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            return Err(no_text(&Zeroizing::new(error.into_bytes()), at, encoding));
+        }
+    };
+    let outline = json::outline(&text, list).map_err(|broken| no_json(&text, &broken))?;
+    Ok((text, outline))
+}
+
 fn parse(bytes: &[u8], encoding: &str) -> Result<Value> {
     read_with(bytes, encoding, json::parse)
 }
 
-fn read_with<T>(bytes: &[u8], encoding: &str, parse: impl Fn(&str) -> Result<T, json::Broken>) -> Result<T> {
+fn read_with<T>(bytes: &[u8], encoding: &str, parse: impl Fn(&str) -> Result<T, Broken>) -> Result<T> {
     foreign::refuse_text(bytes)?;
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = line_of(bytes, error.valid_up_to());
-        Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
-            .next_step("write it in UTF-8; JSON has no other encoding")
-    })?;
-    parse(text).map_err(|broken| {
-        let line = line_of(text.as_bytes(), broken.at);
-        Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
-    })
+    let text = std::str::from_utf8(bytes).map_err(|error| no_text(bytes, error.valid_up_to(), encoding))?;
+    parse(text).map_err(|broken| no_json(text, &broken))
+}
+
+fn no_text(bytes: &[u8], at: usize, encoding: &str) -> Error {
+    let line = line_of(bytes, at);
+    Error::new(ErrorKind::Input, format!("line {line}: the file is not {encoding}"))
+        .next_step("write it in UTF-8; JSON has no other encoding")
+}
+
+fn no_json(text: &str, broken: &Broken) -> Error {
+    let line = line_of(text.as_bytes(), broken.at);
+    Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
 }
 
 fn line_of(text: &[u8], at: usize) -> usize {
@@ -63,19 +101,19 @@ pub(super) fn pattern(at: &str) -> String {
 }
 
 /// Tells of every value why it does not travel.
-pub(super) fn left_behind(tally: &mut Tally, value: &Value, at: &str, why: &str) {
+pub(super) fn left_behind<N: Word, T: Word>(tally: &mut Tally, value: &Json<N, T>, at: &str, why: &str) {
     match value {
-        Value::Object(members) => {
+        Json::Object(members) => {
             for (name, value) in members {
-                left_behind(tally, value, &format!("{at}/{}", pointer_part(name)), why);
+                left_behind(tally, value, &format!("{at}/{}", pointer_part(name.as_str())), why);
             }
         }
-        Value::List(list) => {
+        Json::List(list) => {
             for (index, value) in list.iter().enumerate() {
                 left_behind(tally, value, &format!("{at}/{index}"), why);
             }
         }
-        value if value.leaves() > 0 => {
+        value if !value.is_nothing() => {
             tally.tell(format!("{} stays behind: {why}", pattern(at)), at, 1);
         }
         _ => {}
@@ -86,7 +124,25 @@ pub(super) fn left_behind(tally: &mut Tally, value: &Value, at: &str, why: &str)
 pub(super) const NO_RECORD: &str = "no record takes it";
 
 /// The member of that name, which is null from then on.
-pub(super) fn take(members: &mut Members, name: &str) -> Value {
-    let found = members.iter_mut().find(|(member, _)| member == name);
-    found.map_or(Value::Null, |(_, value)| std::mem::replace(value, Value::Null))
+pub(super) fn take<N: Word, T: Word>(members: &mut [(N, Json<N, T>)], name: &str) -> Json<N, T> {
+    let found = members.iter_mut().find(|(member, _)| member.as_str() == name);
+    found.map_or(Json::Null, |(_, value)| std::mem::replace(value, Json::Null))
+}
+
+/// The members of these names, of which each stands there once at most; they are null from then on.
+pub(super) fn take_all<N: Word, T: Word, const COUNT: usize>(
+    members: &mut [(N, Json<N, T>)],
+    names: [&str; COUNT],
+) -> [Json<N, T>; COUNT] {
+    let mut taken = [const { Json::Null }; COUNT];
+    for (name, value) in members {
+        if matches!(value, Json::Null) {
+            continue;
+        }
+        let place = names.iter().position(|wanted| *wanted == name.as_str());
+        if let Some(slot) = place.and_then(|place| taken.get_mut(place)) {
+            *slot = std::mem::replace(value, Json::Null);
+        }
+    }
+    taken
 }

@@ -12,7 +12,7 @@
 use crate::decode::Decode;
 use crate::head::{Fit, Head};
 use crate::held::{Export, same_place};
-use crate::json::{self, Members, Value};
+use crate::json::{self, Json, Value, Word};
 use crate::tally::Tally;
 use crate::{
     Entries, MOST_FOLDERS, ReadOptions, WipedReader, WriteOptions, Writer, as_bool, columns, foreign,
@@ -25,8 +25,12 @@ use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Entry, Rec
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io::{BufRead as _, Read, Write};
 use zeroize::{Zeroize, Zeroizing};
+
+/// Members of an object, in order.
+type Members<N, T> = Vec<(N, Json<N, T>)>;
 
 /// Whether its first line is one of ours.
 pub(super) fn fits(head: &Head<'_>) -> Fit {
@@ -85,7 +89,7 @@ impl<R: Read> Reader<R> {
             Ok(text) => text.trim_end_matches(['\n', '\r']),
             Err(error) => return reject(format!("not UTF-8: byte {} of the line", error.valid_up_to() + 1)),
         };
-        let value = match json::parse(text) {
+        let value = match json::parse_borrowed(text) {
             Ok(value) => value,
             Err(broken) => {
                 return reject(format!("not JSON: {} (byte {} of the line)", broken.why, broken.at + 1));
@@ -96,7 +100,7 @@ impl<R: Read> Reader<R> {
         }
         let leaves = value.leaves();
         self.tally.read(leaves);
-        let Value::Object(members) = value else {
+        let Json::Object(members) = value else {
             self.tally.rejected(leaves);
             return reject("not an object: each line is one record".to_owned());
         };
@@ -107,17 +111,22 @@ impl<R: Read> Reader<R> {
 }
 
 /// A line's record or folder.
-fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry, String> {
-    let folder = members.iter().any(|(name, value)| name == "folder" && matches!(value, Value::Bool(true)))
-        && members.iter().all(|(name, _)| matches!(name.as_str(), "vault" | "path" | "folder"));
+fn record_of<N: Word, T: Word>(
+    members: Members<N, T>,
+    at: &Position,
+    tally: &mut Tally,
+) -> Result<Entry, String> {
+    let folder =
+        members.iter().any(|(name, value)| name.as_str() == "folder" && matches!(value, Json::Bool(true)))
+            && members.iter().all(|(name, _)| matches!(name.as_str(), "vault" | "path" | "folder"));
     let mut path = RecordPath::default();
-    let mut rest = Members::new();
+    let mut rest = Vec::new();
     let (mut also_in, mut history) = (Vec::new(), Vec::new());
     for (name, value) in members {
         match (name.as_str(), value) {
             ("vault", value) => path.vault = text_of(value, "vault", tally)?,
-            ("path", Value::Null) => {}
-            ("path", Value::List(list)) => {
+            ("path", Json::Null) => {}
+            ("path", Json::List(list)) => {
                 for value in list {
                     path.folders.push(text_of(value, "path", tally)?.unwrap_or_default());
                 }
@@ -152,22 +161,22 @@ fn record_of(members: Members, at: &Position, tally: &mut Tally) -> Result<Entry
 }
 
 /// Whether a value is a list of objects that have these members and no others.
-fn is_list_of(value: &Value, names: &[&str]) -> bool {
+fn is_list_of<N: Word, T: Word>(value: &Json<N, T>, names: &[&str]) -> bool {
     let known =
-        |one: &Value| matches!(one, Value::Object(_)) && !one.any_member(|name| !names.contains(&name));
-    matches!(value, Value::List(list) if list.iter().all(known))
+        |one: &Json<N, T>| matches!(one, Json::Object(_)) && !one.any_member(|name| !names.contains(&name));
+    matches!(value, Json::List(list) if list.iter().all(known))
 }
 
 /// The places of a list of them.
-fn places(value: Value) -> Vec<RecordPath> {
-    let Value::List(list) = value else { return Vec::new() };
-    let place = |one: Value| {
+fn places<N: Word, T: Word>(value: Json<N, T>) -> Vec<RecordPath> {
+    let Json::List(list) = value else { return Vec::new() };
+    let place = |one: Json<N, T>| {
         let mut path = RecordPath::default();
-        let Value::Object(members) = one else { return path };
+        let Json::Object(members) = one else { return path };
         for (name, value) in members {
             match value {
-                Value::List(list) if name == "path" => {
-                    path.folders.extend(list.into_iter().filter_map(Value::into_text));
+                Json::List(list) if name.as_str() == "path" => {
+                    path.folders.extend(list.into_iter().filter_map(Json::into_text));
                 }
                 value => path.vault = value.into_text(),
             }
@@ -178,12 +187,12 @@ fn places(value: Value) -> Vec<RecordPath> {
 }
 
 /// The passwords of a list of earlier ones.
-fn earlier(value: &Value) -> Vec<Earlier> {
-    let Value::List(list) = value else { return Vec::new() };
-    let one = |one: &Value| {
-        let Some(Value::Text(text)) = one.get("password") else { return None };
+fn earlier<N: Word, T: Word>(value: &Json<N, T>) -> Vec<Earlier> {
+    let Json::List(list) = value else { return Vec::new() };
+    let one = |one: &Json<N, T>| {
+        let Some(Json::Text(text)) = one.get("password") else { return None };
         let changed_at = match one.get("changed") {
-            Some(Value::Number(number)) => number.parse().ok(),
+            Some(Json::Number(number)) => number.as_str().parse().ok(),
             _ => None,
         };
         Some(Earlier { password: SecretString::from(text.as_str()), changed_at })
@@ -243,43 +252,52 @@ pub(super) fn twice(name: &str) -> String {
 }
 
 /// The text of a member, which is counted as carried; `None` for null.
-pub(super) fn text_of(value: Value, name: &str, tally: &mut Tally) -> Result<Option<String>, String> {
-    if matches!(value, Value::Null) {
+pub(super) fn text_of<N: Word, T: Word>(
+    value: Json<N, T>,
+    name: impl Display,
+    tally: &mut Tally,
+) -> Result<Option<String>, String> {
+    if matches!(value, Json::Null) {
         return Ok(None);
     }
-    let leaves = value.leaves();
+    let leaves = u64::from(!value.is_nothing());
     let text = value.into_text().ok_or_else(|| format!("{name} is not a text"))?;
     tally.carried(leaves);
     Ok(Some(text))
 }
 
 /// Members that no field takes, as custom fields: one for each value in them.
-pub(super) fn spread(record: &mut Record, members: Members, at: &Position, tally: &mut Tally) {
+pub(super) fn spread<N: Word, T: Word>(
+    record: &mut Record,
+    members: impl IntoIterator<Item = (N, Json<N, T>)>,
+    at: &impl Display,
+    tally: &mut Tally,
+) {
     for (name, value) in members {
         let leaves = value.leaves();
         if leaves > 0 {
             tally.carried(leaves);
             tally.remark("members that no field takes became custom fields", at);
         }
-        spread_value(record, name, value);
+        spread_value(record, name.into_string(), value);
     }
 }
 
-fn spread_value(record: &mut Record, label: String, value: Value) {
+fn spread_value<N: Word, T: Word>(record: &mut Record, label: String, value: Json<N, T>) {
     match value {
-        Value::Null => {}
-        Value::Text(text) if text.is_empty() => {}
-        Value::List(list) => {
+        Json::Null => {}
+        Json::Text(text) if text.as_str().is_empty() => {}
+        Json::List(list) => {
             for (index, value) in list.into_iter().enumerate() {
                 spread_value(record, format!("{label}[{index}]"), value);
             }
         }
-        Value::Object(members) => {
+        Json::Object(members) => {
             for (name, value) in members {
-                spread_value(record, format!("{label}.{name}"), value);
+                spread_value(record, format!("{label}.{}", name.as_str()), value);
             }
         }
-        scalar @ (Value::Text(_) | Value::Bool(_) | Value::Number(_)) => {
+        scalar @ (Json::Text(_) | Json::Bool(_) | Json::Number(_)) => {
             // The innermost name says what it is: `card.code`, `keys.api_key`.
             let kind = columns::kind_of(label.rsplit('.').next().unwrap_or(&label));
             let value = SecretString::new(scalar.into_text().unwrap_or_default());
@@ -298,8 +316,12 @@ pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Fills what is called the same in all of JSON; gives the members that are not.
-pub(super) fn fill(record: &mut Record, members: Members, tally: &mut Tally) -> Result<Members, String> {
-    let mut unknown = Members::new();
+pub(super) fn fill<N: Word, T: Word>(
+    record: &mut Record,
+    members: Members<N, T>,
+    tally: &mut Tally,
+) -> Result<Members<N, T>, String> {
+    let mut unknown = Vec::new();
     for (name, value) in members {
         match name.as_str() {
             "name" => record.name = text_of(value, "name", tally)?.unwrap_or_default(),
@@ -308,8 +330,8 @@ pub(super) fn fill(record: &mut Record, members: Members, tally: &mut Tally) -> 
             "url" => record.url = text_of(value, "url", tally)?.unwrap_or_default(),
             "description" => record.description = text_of(value, "description", tally)?.unwrap_or_default(),
             "tags" => match value {
-                Value::Null => {}
-                Value::List(list) => {
+                Json::Null => {}
+                Json::List(list) => {
                     for tag in list {
                         record.tags.extend(text_of(tag, "a tag", tally)?);
                     }
@@ -331,20 +353,20 @@ pub(super) fn fill(record: &mut Record, members: Members, tally: &mut Tally) -> 
                 None => unknown.push((name, value)),
             },
             "customs" => match value {
-                Value::Null => {}
-                Value::List(list) => {
+                Json::Null => {}
+                Json::List(list) => {
                     for (index, value) in list.into_iter().enumerate() {
-                        let custom = custom(value, &format!("customs[{index}]"), &mut unknown, tally)?;
+                        let custom = custom(value, &format_args!("customs[{index}]"), &mut unknown, tally)?;
                         record.customs.push(custom);
                     }
                 }
                 _ => return Err("customs is not a list".to_owned()),
             },
             "attachments" => match value {
-                Value::Null => {}
-                Value::List(list) => {
+                Json::Null => {}
+                Json::List(list) => {
                     for (index, value) in list.into_iter().enumerate() {
-                        let label = format!("attachments[{index}]");
+                        let label = format_args!("attachments[{index}]");
                         record.attachments.push(attachment(value, &label, &mut unknown, tally)?);
                     }
                 }
@@ -357,63 +379,69 @@ pub(super) fn fill(record: &mut Record, members: Members, tally: &mut Tally) -> 
 }
 
 /// A color, where the value is one.
-fn number(value: &Value) -> Option<i64> {
+fn number<N: Word, T: Word>(value: &Json<N, T>) -> Option<i64> {
     match value {
-        Value::Number(text) => text.parse().ok(),
-        Value::Text(text) => text.parse().ok(),
+        Json::Number(text) => text.as_str().parse().ok(),
+        Json::Text(text) => text.as_str().parse().ok(),
         _ => None,
     }
 }
 
 /// A favourite mark, where the value is one.
-fn favorite(value: &Value) -> Option<bool> {
+fn favorite<N: Word, T: Word>(value: &Json<N, T>) -> Option<bool> {
     match value {
-        Value::Null => Some(false),
-        Value::Bool(is) => Some(*is),
-        Value::Number(text) => as_bool(text),
-        Value::Text(text) => as_bool(text),
-        Value::List(_) | Value::Object(_) => None,
+        Json::Null => Some(false),
+        Json::Bool(is) => Some(*is),
+        Json::Number(text) => as_bool(text.as_str()),
+        Json::Text(text) => as_bool(text.as_str()),
+        Json::List(_) | Json::Object(_) => None,
     }
 }
 
-fn custom(value: Value, label: &str, unknown: &mut Members, tally: &mut Tally) -> Result<Custom, String> {
-    let Value::Object(members) = value else { return Err(format!("{label} is not an object")) };
+fn custom<N: Word, T: Word>(
+    value: Json<N, T>,
+    label: &impl Display,
+    unknown: &mut Members<N, T>,
+    tally: &mut Tally,
+) -> Result<Custom, String> {
+    let Json::Object(members) = value else { return Err(format!("{label} is not an object")) };
     let mut custom = Custom { name: String::new(), kind: CustomKind::Text, value: SecretString::default() };
     for (name, value) in members {
         match name.as_str() {
-            "name" => custom.name = text_of(value, &format!("{label}.name"), tally)?.unwrap_or_default(),
+            "name" => custom.name = text_of(value, format_args!("{label}.name"), tally)?.unwrap_or_default(),
             "type" => {
-                custom.kind = text_of(value, &format!("{label}.type"), tally)?
+                custom.kind = text_of(value, format_args!("{label}.type"), tally)?
                     .map_or(CustomKind::Text, |word| CustomKind::from(word.as_str()));
             }
             "value" => {
-                custom.value = text_of(value, &format!("{label}.value"), tally)?.unwrap_or_default().into();
+                custom.value =
+                    text_of(value, format_args!("{label}.value"), tally)?.unwrap_or_default().into();
             }
-            _ => unknown.push((format!("{label}.{name}"), value)),
+            _ => unknown.push((N::from(format!("{label}.{}", name.as_str())), value)),
         }
     }
     Ok(custom)
 }
 
-fn attachment(
-    value: Value,
-    label: &str,
-    unknown: &mut Members,
+fn attachment<N: Word, T: Word>(
+    value: Json<N, T>,
+    label: &impl Display,
+    unknown: &mut Members<N, T>,
     tally: &mut Tally,
 ) -> Result<Attachment, String> {
-    let Value::Object(members) = value else { return Err(format!("{label} is not an object")) };
+    let Json::Object(members) = value else { return Err(format!("{label} is not an object")) };
     let (mut title, mut content) = (String::new(), None);
     for (name, value) in members {
         match name.as_str() {
-            "name" => title = text_of(value, &format!("{label}.name"), tally)?.unwrap_or_default(),
+            "name" => title = text_of(value, format_args!("{label}.name"), tally)?.unwrap_or_default(),
             "data" => {
-                if let Some(text) = text_of(value, &format!("{label}.data"), tally)? {
+                if let Some(text) = text_of(value, format_args!("{label}.data"), tally)? {
                     let text = SecretString::new(text);
                     let bytes = base64(text.expose()).ok_or_else(|| format!("{label}.data is not base64"))?;
                     content = Some(SecretBytes::new(bytes));
                 }
             }
-            _ => unknown.push((format!("{label}.{name}"), value)),
+            _ => unknown.push((N::from(format!("{label}.{}", name.as_str())), value)),
         }
     }
     let content = content.ok_or_else(|| format!("{label} has no data"))?;

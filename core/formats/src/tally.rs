@@ -87,6 +87,16 @@ impl Tally {
         }
     }
 
+    /// Takes over an account of what follows: its values and its remarks.
+    pub(crate) fn follow(&mut self, next: Self) {
+        let values = &mut self.values;
+        values.read += next.values.read;
+        values.carried += next.values.carried;
+        values.resolved += next.values.resolved;
+        values.told += next.values.told;
+        self.heed(next);
+    }
+
     /// What was counted so far, to go back to with [`Tally::back_to`].
     pub(crate) fn mark(&self) -> Values {
         self.values

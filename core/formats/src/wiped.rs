@@ -53,6 +53,25 @@ pub(crate) fn append(into: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
+/// Appends all that is left of an input; where the vector must grow, the old allocation is overwritten before it is given back.
+///
+/// # Errors
+/// What the input says.
+pub(crate) fn read_all(input: &mut impl Read, into: &mut Zeroizing<Vec<u8>>) -> Result<()> {
+    loop {
+        if into.len() == into.capacity() {
+            let mut grown = Zeroizing::new(Vec::with_capacity((2 * into.capacity()).max(1 << 16)));
+            grown.extend_from_slice(into);
+            *into = grown;
+        }
+        // As much as there is room for: the vector must not grow by itself.
+        let room = into.capacity() - into.len();
+        if input.by_ref().take(room as u64).read_to_end(into)? == 0 {
+            return Ok(());
+        }
+    }
+}
+
 impl<R: Read> Read for WipedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> Result<usize> {
         if self.read == self.filled && out.len() >= self.buffer.len() {

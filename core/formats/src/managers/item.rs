@@ -6,7 +6,7 @@ use crate::codes::{NO_CODE, code_kind};
 use crate::columns::kind_of;
 use crate::date;
 use crate::document::{left_behind, take};
-use crate::json::{self, Members, Value};
+use crate::json::{self, Json, Members, Value, Word};
 use crate::jsonl::spread;
 use crate::tally::Tally;
 use crate::zip::Zip;
@@ -372,7 +372,7 @@ impl Item<'_> {
     /// Members that nobody knows, of an object within the item: fields, one for each value in them.
     pub(crate) fn unknown(&mut self, inside: &str, members: Members) {
         let prefix = if inside.is_empty() { String::new() } else { format!("{inside}.") };
-        let members = members.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)).collect();
+        let members = members.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value));
         spread(&mut self.record, members, &Position::pointer(self.at), self.tally);
     }
 
@@ -521,12 +521,12 @@ pub(crate) fn escaped(text: &str) -> String {
 }
 
 /// The passwords of a list of objects that have them under this name, and until when each held.
-pub(crate) fn earlier(value: &Value, password: &str, date: &str) -> Vec<Earlier> {
-    let Value::List(list) = value else { return Vec::new() };
-    let one = |one: &Value| {
+pub(crate) fn earlier<N: Word, T: Word>(value: &Json<N, T>, password: &str, date: &str) -> Vec<Earlier> {
+    let Json::List(list) = value else { return Vec::new() };
+    let one = |one: &Json<N, T>| {
         let password = match one.get(password) {
-            Some(Value::Text(text)) if !text.is_empty() => SecretString::from(text.as_str()),
-            Some(Value::Number(text)) => SecretString::from(text.as_str()),
+            Some(Json::Text(text)) if !text.as_str().is_empty() => SecretString::from(text.as_str()),
+            Some(Json::Number(text)) => SecretString::from(text.as_str()),
             _ => return None,
         };
         Some(Earlier { password, changed_at: one.get(date).and_then(seconds) })
@@ -535,10 +535,12 @@ pub(crate) fn earlier(value: &Value, password: &str, date: &str) -> Vec<Earlier>
 }
 
 /// Unix seconds of a date in any of the forms that JSON has.
-pub(crate) fn seconds(value: &Value) -> Option<i64> {
+pub(crate) fn seconds<N: Word, T: Word>(value: &Json<N, T>) -> Option<i64> {
     match value {
-        Value::Number(text) => date::of_number(text.split('.').next()?.parse().ok()?),
-        Value::Text(text) => date::of_iso(text).or_else(|| date::of_number(text.parse().ok()?)),
+        Json::Number(text) => date::of_number(text.as_str().split('.').next()?.parse().ok()?),
+        Json::Text(text) => {
+            date::of_iso(text.as_str()).or_else(|| date::of_number(text.as_str().parse().ok()?))
+        }
         _ => None,
     }
 }
