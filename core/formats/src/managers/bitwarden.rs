@@ -259,6 +259,7 @@ impl Reader {
             }
             other => left_behind(&mut self.tally, &other, &format!("{at}/collectionIds"), NO_RECORD),
         }
+        let files = take(&mut members, "attachments");
         let folders = path.unwrap_or_default();
         if folders.len() + usize::from(in_bin) > MOST_FOLDERS {
             return Err(too_deep());
@@ -269,6 +270,7 @@ impl Reader {
         if let Some(zip) = &mut self.zip {
             attach(&mut record, zip, &id, at, &mut self.tally);
         }
+        named_files(files, &record, at, &mut self.tally);
         record.path = RecordPath { vault: None, folders };
         record.also_in = also_in;
         if in_bin {
@@ -330,6 +332,26 @@ pub(super) fn of_item(mut members: Members) -> Record {
     // What cannot be read has no part in the record.
     let _ = item.fill(members);
     item.record
+}
+
+/// What an item says of its files: of those that came along it repeats the names, the others are told.
+fn named_files(files: Value, record: &Record, at: &str, tally: &mut Tally) {
+    let mut left: Vec<&str> = record.attachments.iter().map(|file| file.name.as_str()).collect();
+    let Value::List(files) = files else {
+        return left_behind(tally, &files, &format!("{at}/attachments"), NO_RECORD);
+    };
+    for (index, file) in files.into_iter().enumerate() {
+        let came = match file.get("fileName") {
+            Some(Value::Text(name)) => left.iter().position(|one| *one == name.as_str()),
+            _ => None,
+        };
+        if let Some(came) = came {
+            left.swap_remove(came);
+            tally.resolved(file.leaves());
+        } else {
+            left_behind(tally, &file, &format!("{at}/attachments/{index}"), crate::zip::NO_BYTES);
+        }
+    }
 }
 
 /// The files of an item.
