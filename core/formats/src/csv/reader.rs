@@ -285,9 +285,14 @@ impl Reader {
         self.splitter.next_row();
         self.header.clone_from(&header);
         // A table that nothing is known by is meant by whoever names it; any other knows itself better.
-        let named = wanted.filter(|manager| manager.is_known_by_name());
-        self.manager =
-            named.or_else(|| managers::find(&header)).or(wanted).filter(|_| options.columns.is_none());
+        let named = wanted.filter(|manager| manager.is_known_by_name() || manager.has_columns(&header));
+        let found = named.or_else(|| managers::find(&header));
+        if let (Some(wanted), Some(found)) = (wanted, found)
+            && wanted.format != found.format
+        {
+            return Err(wanted.not_its_own(&header, found));
+        }
+        self.manager = found.or(wanted).filter(|_| options.columns.is_none());
         Ok((options.columns.clone().unwrap_or(header), line))
     }
 
@@ -399,6 +404,7 @@ impl Reader {
             return None;
         }
         tally.read(filled);
+        tally.row(line);
         if let Some(fault) = &row.fault {
             return reject(Position::line(line), fault.clone(), tally);
         }

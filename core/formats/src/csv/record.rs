@@ -105,9 +105,7 @@ pub(super) fn completed(
     tally: &mut Tally,
 ) -> Result<Option<RecordPath>, Unwanted> {
     let outcome = manager.map_or(Outcome::Record, |manager| (manager.finish)(record, tally));
-    if manager.is_some() {
-        hide_odd_codes(record, line, tally);
-    }
+    hide_odd_codes(record, manager.is_some(), line, tally);
     // A row that names a folder and has more is a record.
     let bare = record.login.is_empty()
         && record.password.is_none()
@@ -144,10 +142,11 @@ pub(super) fn completed(
     Ok(folder)
 }
 
-/// Codes of Steam, by counters and the like are hidden fields in managers' exports, as in every reader of theirs.
-fn hide_odd_codes(record: &mut Record, line: u64, tally: &mut Tally) {
+/// Codes of Steam, by counters and the like are hidden fields, as in every reader; in managers' exports whatever is no code.
+fn hide_odd_codes(record: &mut Record, of_manager: bool, line: u64, tally: &mut Tally) {
     for custom in record.customs.iter_mut().filter(|custom| custom.kind == CustomKind::Totp) {
-        if custom.value.expose().contains("://") && code_kind(&custom.value) == CustomKind::Password {
+        let may_be_odd = of_manager || custom.value.expose().contains("://");
+        if may_be_odd && code_kind(&custom.value) == CustomKind::Password {
             custom.kind = CustomKind::Password;
             tally.remark(NO_CODE, format!("line {line}"));
         }
