@@ -238,3 +238,58 @@ fn lastpass_writes_words_where_there_is_nothing() {
     let text = r#"[{"id":"1","name":"a","fullname":"a","username":"u","password":"p","group":"(none)","url":"http://","note":""}]"#;
     assert_eq!(one("lastpass-json", text, "").label(), "a");
 }
+
+#[test]
+fn secrets_that_a_state_does_not_mark_are_taken() {
+    for (kind, attributes, secret) in [
+        ("random_password", r#"{"result":"S","bcrypt_hash":"H"}"#, "S"),
+        ("kubernetes_secret", r#"{"data":{"k":"S"}}"#, r#"{"k":"S"}"#),
+        ("vault_generic_secret", r#"{"data_json":"S","path":"p"}"#, "S"),
+        ("aws_ssm_parameter", r#"{"value":"S"}"#, "S"),
+    ] {
+        let text = format!(
+            r#"{{"version":4,"terraform_version":"1.9.0","resources":[{{"mode":"managed","type":"{kind}","name":"n","instances":[{{"attributes":{attributes},"sensitive_attributes":[]}}]}}]}}"#
+        );
+        let record = one("terraform-state", &text, "");
+        let hidden = record.customs.iter().filter(|one| one.kind.as_str() == "password");
+        let all: Vec<_> = hidden.map(|one| one.value.expose()).chain([password(&record)]).collect();
+        assert!(all.contains(&secret), "{kind}: {all:?}");
+    }
+}
+
+#[test]
+fn a_tag_has_one_name() {
+    let text = r#"[{"key":"K","value":"v","type":"shared","tags":[{"id":"i","slug":"prod","name":"Prod","color":"red"}]}]"#;
+    let record = one("infisical", text, "");
+    assert_eq!((record.tags.as_slice(), record.customs.len()), (["Prod".to_owned()].as_slice(), 0));
+}
+
+#[test]
+fn earlier_passwords_of_op_are_told_as_such() {
+    let text = r#"[{"id":"a","title":"k","category":"LOGIN","vault":{"id":"v","name":"V"},"fields":[{"id":"password","type":"CONCEALED","purpose":"PASSWORD","label":"password","value":"p","password_details":{"history":["old"]}}]}]"#;
+    let record = one("op-json", text, "earlier passwords do not move into an environment");
+    assert_eq!(record.history.len(), 1);
+}
+
+#[test]
+fn a_table_with_the_columns_of_another_manager_is_refused() {
+    let options = keyferry_formats::ReadOptions::default();
+    for (format, text, missing) in [
+        ("lastpass-csv", "name,url,username,password\na,https://h,u,p\n", "extra, grouping"),
+        (
+            "dashlane-csv",
+            "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n,,login,a,,,0,,u,p,\n",
+            "username2",
+        ),
+    ] {
+        let error = super::sealed::read(format, text.as_bytes(), &options).err();
+        let what = error.map(|error| error.what().to_owned()).unwrap_or_default();
+        assert!(what.contains(missing), "{format}: {what}");
+    }
+}
+
+#[test]
+fn remarks_on_rows_name_their_line() {
+    let text = "Name,Url,MatchUrl,Login,Pwd,Note,Folder,RfFieldsV2\na,https://h,,'@u,p,,,\n";
+    one("roboform-csv", text, "line 2: an apostrophe is taken");
+}
