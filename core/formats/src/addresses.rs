@@ -60,17 +60,16 @@ fn of_user(text: &str) -> Option<Range<usize>> {
             let start = scheme + 3;
             let rest = text.get(start..)?;
             let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-            let end = match rest.get(..authority)?.rfind('@') {
-                Some(at) => at,
+            let end = if let Some(at) = rest.get(..authority)?.rfind('@') {
+                at
+            } else {
                 // A password may have such a character, though it should be written in percent: what is no port is one.
-                None => {
-                    let (_, port) = rest.get(..authority)?.split_once(':')?;
-                    let is_port = port.bytes().all(|byte| byte.is_ascii_digit() || b",.:]".contains(&byte));
-                    if is_port || rest.starts_with('[') || port.contains(',') {
-                        return None;
-                    }
-                    rest.rfind('@')?
+                let (_, port) = rest.get(..authority)?.split_once(':')?;
+                let is_port = port.bytes().all(|byte| byte.is_ascii_digit() || b",.:]".contains(&byte));
+                if is_port || rest.starts_with('[') || port.contains(',') {
+                    return None;
                 }
+                rest.rfind('@')?
             };
             (start, start + end)
         }

@@ -360,9 +360,9 @@ fn own_field(item: &mut Item<'_>, field: Value) {
         None => item.labelled(label, text),
     }
     if hidden(&kind) == Some(true) {
-        item.unknown_secrets("field", field)
+        item.unknown_secrets("field", field);
     } else {
-        item.unknown("field", field)
+        item.unknown("field", field);
     }
 }
 
