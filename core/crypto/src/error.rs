@@ -125,7 +125,9 @@ impl fmt::Display for Position {
             gap = ", ";
         }
         if let Some(pointer) = &self.pointer {
-            write!(f, "{gap}at {pointer}")?;
+            // The pointer of a whole document is empty.
+            let at = if pointer.is_empty() { "the top of the document" } else { pointer };
+            write!(f, "{gap}at {at}")?;
         }
         Ok(())
     }

@@ -84,8 +84,12 @@ fn no_text(bytes: &[u8], at: usize, encoding: &str) -> Error {
 
 fn no_json(text: &str, broken: &Broken) -> Error {
     let line = line_of(text.as_bytes(), broken.at);
-    Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why))
+    Error::new(ErrorKind::Input, format!("line {line}: not JSON: {}", broken.why)).next_step(NOT_JSON)
 }
+
+/// What to do about a document that breaks off or has a slip in it.
+pub(super) const NOT_JSON: &str =
+    "look there: a document that was cut off or edited is best exported once more where it comes from";
 
 fn line_of(text: &[u8], at: usize) -> usize {
     text.get(..at.min(text.len())).unwrap_or_default().split(|byte| *byte == b'\n').count()

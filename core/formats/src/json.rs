@@ -859,15 +859,6 @@ impl Escapes<'_> {
         Ok(())
     }
 
-    fn expect(&mut self, byte: u8, why: &'static str) -> Result<(), Broken> {
-        if self.peek() == Some(byte) {
-            self.at += 1;
-            Ok(())
-        } else {
-            Err(self.broken(why))
-        }
-    }
-
     fn escape(&mut self) -> Result<char, Broken> {
         let byte = self.peek();
         self.at += 1;
@@ -882,21 +873,28 @@ impl Escapes<'_> {
             Some(b't') => '\t',
             Some(b'u') => {
                 let first = self.hex4()?;
-                let code = if (0xd800..0xdc00).contains(&first) {
-                    self.expect(b'\\', "half a surrogate pair")?;
-                    self.expect(b'u', "half a surrogate pair")?;
-                    let second = self.hex4()?;
-                    if !(0xdc00..0xe000).contains(&second) {
-                        return Err(self.broken("half a surrogate pair"));
-                    }
-                    0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)
-                } else {
-                    first
-                };
-                char::from_u32(code).ok_or_else(|| self.broken("half a surrogate pair"))?
+                let code = if (0xd800..0xdc00).contains(&first) { self.second_half(first)? } else { first };
+                // Half a surrogate pair is no character, though the grammar has it: see `damage`.
+                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             _ => return Err(self.broken("an unknown escape")),
         })
+    }
+
+    /// The character of a pair of which this is the first half; the half itself where no second one follows.
+    fn second_half(&mut self, first: u32) -> Result<u32, Broken> {
+        if self.text.get(self.at..self.at + 2) != Some("\\u") {
+            return Ok(first);
+        }
+        let back = self.at;
+        self.at += 2;
+        let second = self.hex4()?;
+        if (0xdc00..0xe000).contains(&second) {
+            return Ok(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00));
+        }
+        // It is a character of its own.
+        self.at = back;
+        Ok(first)
     }
 
     fn hex4(&mut self) -> Result<u32, Broken> {
@@ -1017,7 +1015,7 @@ mod tests {
         let outlined = outline(document, "items");
         match (&owned, outlined) {
             (Err(broken), outlined) => {
-                assert_eq!(said(outlined, |_| String::new()), Err(*broken), "{document}")
+                assert_eq!(said(outlined, |_| String::new()), Err(*broken), "{document}");
             }
             (Ok(_), Err(broken)) => panic!("{document}: {broken:?}"),
             (Ok(_), Ok(outline)) => {

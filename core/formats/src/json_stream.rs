@@ -2,6 +2,7 @@
 //! the other is read whole.
 
 use crate::decode::Decode;
+use crate::document::NOT_JSON;
 use crate::foreign;
 use crate::json::{self, Broken, Value};
 use crate::wiped::{WipedReader, append};
@@ -201,7 +202,7 @@ impl Stream {
 }
 
 fn broken(line: usize, why: &str) -> Error {
-    Error::new(ErrorKind::Input, format!("line {line}: not JSON: {why}"))
+    Error::new(ErrorKind::Input, format!("line {line}: not JSON: {why}")).next_step(NOT_JSON)
 }
 
 fn lines(text: &[u8]) -> usize {

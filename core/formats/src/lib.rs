@@ -24,6 +24,7 @@
 //! Without the default feature `archive` no C code is linked, and the crate compiles for
 //! `wasm32-unknown-unknown`.
 
+mod addresses;
 mod age;
 #[cfg(feature = "archive")]
 pub mod archive;
@@ -34,6 +35,7 @@ mod codes;
 mod columns;
 mod costs;
 pub mod csv;
+mod damage;
 mod date;
 mod decode;
 pub mod detect;
@@ -75,6 +77,7 @@ pub use held::{Fate, Kind, Losses};
 pub use holding::Holding;
 pub use jsonl::MEMBERS;
 pub use spool::{Spool, Spools};
+use tally::Tally;
 use trees::inside::Inside;
 pub use trees::vault::{KvAnswers, KvVersion};
 pub use wiped::WipedReader;
@@ -242,7 +245,29 @@ pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOpt
     input.by_ref().take(detect::HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
     detect::check(format, &head)?;
     let entries = format.read(Box::new(io::Cursor::new(head).chain(input)), options)?;
+    let entries: Entries = Box::new(looked_over(entries));
     Ok(if options.html == Html::Text { Box::new(as_text(entries)) } else { entries })
+}
+
+/// The same entries as every format has them: no password in an address, damaged characters told.
+fn looked_over(entries: Entries) -> impl Iterator<Item = Result<Entry>> + Send {
+    let (mut entries, mut tally, mut last) = (entries, Tally::default(), None);
+    std::iter::from_fn(move || {
+        if let Some(entry) = entries.next() {
+            return Some(entry.map(|entry| match entry {
+                Entry::Record(mut record, at) => {
+                    addresses::take_out(&mut record, &mut tally, &at);
+                    if damage::is_damaged(&record) {
+                        tally.remark(damage::LOST, &at);
+                    }
+                    Entry::Record(record, at)
+                }
+                other => other,
+            }));
+        }
+        let last = last.get_or_insert_with(|| std::mem::take(&mut tally).notes().into_iter());
+        last.next().map(Ok)
+    })
 }
 
 /// The same entries with HTML as plain text, and at the end how much of it there was.

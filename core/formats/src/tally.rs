@@ -14,7 +14,12 @@ pub(crate) struct Tally {
     values: Values,
     remarks: Vec<Remark>,
     index: HashMap<String, usize>,
+    /// The line of the row that is being read.
+    line: u64,
 }
+
+/// The place of the row that is being read, for who knows no more of it: [`Tally::row`] says which.
+pub(crate) const ROW: &str = "its row";
 
 struct Remark {
     what: String,
@@ -23,6 +28,11 @@ struct Remark {
 }
 
 impl Tally {
+    /// The row of this line is read from now on.
+    pub(crate) fn row(&mut self, line: u64) {
+        self.line = line;
+    }
+
     /// Values were met.
     pub(crate) fn read(&mut self, count: u64) {
         self.values.read += count;
@@ -74,7 +84,12 @@ impl Tally {
             return;
         }
         self.index.insert(what.clone(), self.remarks.len());
-        self.remarks.push(Remark { what, first: at.to_string(), count: 1 });
+        let at = at.to_string();
+        let first = match at.strip_prefix(ROW) {
+            Some(rest) if self.line > 0 => format!("line {}{rest}", self.line),
+            _ => at,
+        };
+        self.remarks.push(Remark { what, first, count: 1 });
     }
 
     /// Takes over the remarks of an account within a value, which is counted already.
@@ -117,6 +132,14 @@ impl Tally {
 
     /// The remarks and the account, once the file has ended.
     pub(crate) fn finish(self) -> Vec<Entry> {
+        let values = self.values;
+        let mut all = self.notes();
+        all.push(Entry::Values(values));
+        all
+    }
+
+    /// The remarks alone: where somebody else keeps the account.
+    pub(crate) fn notes(self) -> Vec<Entry> {
         let remarks = self.remarks.into_iter().map(|Remark { what, first, count }| {
             Entry::Note(if count == 1 {
                 format!("{first}: {what}")
@@ -124,6 +147,6 @@ impl Tally {
                 format!("{what} ({count} times, first {first})")
             })
         });
-        remarks.chain(std::iter::once(Entry::Values(self.values))).collect()
+        remarks.collect()
     }
 }

@@ -20,6 +20,8 @@ const MOST_BYTES: usize = 1 << 30;
 const MOST_MEMBERS: usize = 1 << 20;
 /// What is told of a member that nothing refers to.
 pub(crate) const UNCLAIMED: &str = "a file of the archive belongs to no record";
+/// What is told of a file that a document names, and that did not come with it.
+pub(crate) const NO_BYTES: &str = "a file is named, but its bytes are not in this file";
 /// Bytes that a compressed byte can come to at most, by the format.
 const MOST_RATIO: usize = 1032;
 

@@ -285,9 +285,20 @@ impl Reader {
         self.splitter.next_row();
         self.header.clone_from(&header);
         // A table that nothing is known by is meant by whoever names it; any other knows itself better.
-        let named = wanted.filter(|manager| manager.is_known_by_name());
-        self.manager =
-            named.or_else(|| managers::find(&header)).or(wanted).filter(|_| options.columns.is_none());
+        let known = managers::find(&header);
+        let is_meant = |manager: &&Manager| {
+            let is_other = known.is_none_or(|known| known.format != manager.format);
+            manager.is_known_by_name() || (is_other && manager.has_columns(&header))
+        };
+        let found = wanted.filter(is_meant).or(known);
+        if let (Some(wanted), Some(found)) = (wanted, found)
+            && wanted.format != found.format
+            // Tables within an archive are of its kind, whatever their columns.
+            && managers::all().any(|manager| manager.format == wanted.format)
+        {
+            return Err(wanted.not_its_own(&header, found));
+        }
+        self.manager = found.or(wanted).filter(|_| options.columns.is_none());
         Ok((options.columns.clone().unwrap_or(header), line))
     }
 
@@ -399,6 +410,7 @@ impl Reader {
             return None;
         }
         tally.read(filled);
+        tally.row(line);
         if let Some(fault) = &row.fault {
             return reject(Position::line(line), fault.clone(), tally);
         }

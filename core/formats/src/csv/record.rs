@@ -105,9 +105,7 @@ pub(super) fn completed(
     tally: &mut Tally,
 ) -> Result<Option<RecordPath>, Unwanted> {
     let outcome = manager.map_or(Outcome::Record, |manager| (manager.finish)(record, tally));
-    if manager.is_some() {
-        hide_odd_codes(record, line, tally);
-    }
+    odd_codes(record, manager.is_some(), line, tally);
     // A row that names a folder and has more is a record.
     let bare = record.login.is_empty()
         && record.password.is_none()
@@ -144,15 +142,24 @@ pub(super) fn completed(
     Ok(folder)
 }
 
-/// Codes of Steam, by counters and the like are hidden fields in managers' exports, as in every reader of theirs.
-fn hide_odd_codes(record: &mut Record, line: u64, tally: &mut Tally) {
+/// Codes of Steam, by counters and whatever is no code are hidden fields in managers' exports, as in every reader of theirs. In
+/// a table of ours a type is what it was before, and is only told.
+fn odd_codes(record: &mut Record, of_manager: bool, line: u64, tally: &mut Tally) {
     for custom in record.customs.iter_mut().filter(|custom| custom.kind == CustomKind::Totp) {
-        if custom.value.expose().contains("://") && code_kind(&custom.value) == CustomKind::Password {
+        if code_kind(&custom.value) != CustomKind::Password {
+            continue;
+        }
+        if of_manager {
             custom.kind = CustomKind::Password;
             tally.remark(NO_CODE, format!("line {line}"));
+        } else {
+            tally.remark(KEPT_CODE, format!("line {line}"));
         }
     }
 }
+
+/// What is said of a code that nobody computes in a table of nobody's.
+const KEPT_CODE: &str = "a one-time code is of a kind that cannot be computed, or is none";
 
 /// Says where a cell looks as if another layer stood around it.
 pub(super) fn remark_looks(tally: &mut Tally, cell: &str, place: impl Fn() -> String) {

@@ -354,6 +354,7 @@ impl File {
             }
             other => left_behind(tally, &other, &format!("{at}/collectionIds"), NO_RECORD),
         }
+        let files = take(&mut members, "attachments");
         let folders = self.folders(place);
         if folders.len() + usize::from(in_bin) > MOST_FOLDERS {
             return Err(too_deep());
@@ -364,6 +365,7 @@ impl File {
         if let Some(zip) = zip {
             attach(&mut record, zip, &own_id, at, &mut run.tally);
         }
+        named_files(files, &record, at, &mut run.tally);
         record.path = RecordPath { vault: None, folders };
         record.also_in = also_in;
         if in_bin {
@@ -500,6 +502,26 @@ pub(super) fn of_item(mut members: Members) -> Record {
     item.record
 }
 
+/// What an item says of its files: of those that came along it repeats the names, the others are told.
+fn named_files(files: Borrowed<'_>, record: &Record, at: &str, tally: &mut Tally) {
+    let mut left: Vec<&str> = record.attachments.iter().map(|file| file.name.as_str()).collect();
+    let Json::List(files) = files else {
+        return left_behind(tally, &files, &format!("{at}/attachments"), NO_RECORD);
+    };
+    for (index, file) in files.into_iter().enumerate() {
+        let came = match file.get("fileName") {
+            Some(Json::Text(name)) => left.iter().position(|one| *one == name.as_str()),
+            _ => None,
+        };
+        if let Some(came) = came {
+            left.swap_remove(came);
+            tally.resolved(file.leaves());
+        } else {
+            left_behind(tally, &file, &format!("{at}/attachments/{index}"), crate::zip::NO_BYTES);
+        }
+    }
+}
+
 /// The files of an item.
 fn attach(record: &mut Record, zip: &mut Zip, id: &str, at: &str, tally: &mut Tally) {
     let folder = format!("attachments/{id}/");
@@ -562,7 +584,7 @@ impl Item<'_> {
                 // 0: nothing more is asked for.
                 ("reprompt", Json::Number(number)) if number.as_str() == "0" => self.tally.resolved(1),
                 ("reprompt", value) => {
-                    self.behind(&value, name.as_str(), "no record can ask for a password again")
+                    self.behind(&value, name.as_str(), "no record can ask for a password again");
                 }
                 (_, value) => unknown.push((name, value)),
             }

@@ -4,21 +4,22 @@
 //! `fullname` and `group`.
 //! Mapping: `op`: the vault is the vault; fields by their purpose fill the record, others are fields by their labels, hidden where they are
 //! `CONCEALED`. `lpass`: `\` nests groups, `http://sn` is no address.
-//! Resolved: ids, kinds, sections, the code of the moment. Told: dates, files (they are not in the output), strength. An item
+//! Sections: see [`super::sections`]. Resolved: ids, kinds, the code of the moment. Told: dates, files (they are not in the output), strength. An item
 //! of a listing has no fields, and that is told. The members of `lpass` are not verified.
 //! The whole output is kept in memory.
 
-use super::item::{Item, OWN, folders, list, object};
+use super::item::{EARLIER, Item, folders, list, object};
 use super::items::{Document, Found, Kept};
 use super::plain::{Map, NOTHING};
-use crate::csv::managers::note_with_type;
+use crate::csv::managers::{NO_FOLDER, note_with_type};
 use crate::document::{documents, take};
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
 use crate::managers::place::Place;
 use crate::{Entries, ReadOptions, date};
 use keyferry_crypto::error::Result;
-use keyferry_crypto::model::CustomKind;
+use keyferry_crypto::model::{CustomKind, Earlier};
+use keyferry_crypto::secret::SecretString;
 use std::io::Read;
 
 fn any(head: &Head<'_>, own: impl Fn(&Value) -> bool) -> Fit {
@@ -94,33 +95,63 @@ fn op(item: &mut Item<'_>, mut members: Members) -> Kept {
         };
         let href = item.simple(&mut url, "href");
         item.url(href);
-        item.resolve(&mut url, &["primary", "label"]);
+        item.resolve(&mut url, &["primary"]);
+        item.leave(&format!("urls/{index}"), &mut url, &["label"], "labels of addresses do not move");
         item.unknown("urls", url);
     }
     let is_listing = !members.iter().any(|(name, _)| name == "fields");
-    for (index, field) in list(&mut members, "fields").into_iter().enumerate() {
-        op_field(item, field, &format!("fields/{index}"));
+    let sections = list(&mut members, "sections");
+    for (index, mut field) in list(&mut members, "fields").into_iter().enumerate() {
+        let section = match &mut field {
+            Value::Object(field) => take(field, "section"),
+            _ => Value::Null,
+        };
+        item.tally.resolved(section.leaves());
+        let name = section_name(&section, &sections).to_owned();
+        item.in_section(&name, |item| op_field(item, field, &format!("fields/{index}")));
     }
+    item.name_sections();
     if is_listing {
         item.remark("an item of a listing has no fields: op item get prints them");
     }
-    for section in list(&mut members, "sections") {
+    for section in &sections {
         item.tally.resolved(section.leaves());
     }
     for (index, file) in list(&mut members, "files").into_iter().enumerate() {
-        item.behind(&file, &format!("files/{index}"), "a file is named, but its bytes are not in this file");
+        item.behind(&file, &format!("files/{index}"), crate::zip::NO_BYTES);
     }
     item.unknown("", members);
     Kept::Record
+}
+
+/// What the section of a field is called: the field says so, or the list of sections.
+fn section_name<'a>(section: &'a Value, sections: &'a [Value]) -> &'a str {
+    let text = |value: &'a Value, name: &str| match value.get(name) {
+        Some(Value::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let id = text(section, "id");
+    let listed = || sections.iter().find(|one| id.is_some() && text(one, "id") == id);
+    text(section, "label").or_else(|| text(listed()?, "label")).unwrap_or_default()
 }
 
 fn op_field(item: &mut Item<'_>, field: Value, at: &str) {
     let Value::Object(mut field) = field else { return item.behind(&field, at, "it is no field") };
     let (kind, purpose) = (item.mark(&mut field, "type"), item.mark(&mut field, "purpose"));
     item.resolve(&mut field, &["reference", "totp", "entropy"]);
-    let section = take(&mut field, "section");
-    item.tally.resolved(section.leaves());
-    item.leave(at, &mut field, &["password_details"], OWN);
+    let mut details = object(&mut field, "password_details");
+    let history = take(&mut details, "history");
+    if let Value::List(passwords) = &history
+        && purpose == "PASSWORD"
+    {
+        let texts = passwords.iter().filter_map(|one| match one {
+            Value::Text(text) if !text.is_empty() => Some(SecretString::from(text.as_str())),
+            _ => None,
+        });
+        item.record.history.extend(texts.map(|password| Earlier { password, changed_at: None }));
+    }
+    item.behind(&history, &format!("{at}/password_details/history"), EARLIER);
+    item.leave_rest(&format!("{at}/password_details"), details);
     let value = item.simple(&mut field, "value");
     let fills = match purpose.as_str() {
         "USERNAME" => item.record.login.is_empty(),
@@ -136,7 +167,7 @@ fn op_field(item: &mut Item<'_>, field: Value, at: &str) {
             "PASSWORD" => item.password("Password", value),
             _ => item.note(&value),
         }
-        return item.unknown(at, field);
+        return if is_secret(&kind) { item.unknown_secrets(at, field) } else { item.unknown(at, field) };
     }
     let mut label = item.simple(&mut field, "label");
     if label.is_empty() {
@@ -146,12 +177,17 @@ fn op_field(item: &mut Item<'_>, field: Value, at: &str) {
     }
     match kind.as_str() {
         "OTP" => item.code(&label, value),
-        "CONCEALED" | "SSHKEY" | "CREDIT_CARD_NUMBER" => item.field(label, CustomKind::Password, value),
+        kind if is_secret(kind) => item.field(label, CustomKind::Password, value),
         "MONTH_YEAR" => item.field(label, CustomKind::Text, date::month(&value).unwrap_or(value)),
         "URL" | "EMAIL" | "PHONE" | "DATE" | "ADDRESS" | "MENU" => item.field(label, CustomKind::Text, value),
         _ => item.labelled(label, value),
     }
-    item.unknown(at, field);
+    if is_secret(&kind) { item.unknown_secrets(at, field) } else { item.unknown(at, field) }
+}
+
+/// Whether fields of a kind are hidden, with all that stands in them: a key has its other forms beside it.
+fn is_secret(kind: &str) -> bool {
+    matches!(kind, "CONCEALED" | "SSHKEY" | "CREDIT_CARD_NUMBER")
 }
 
 const LASTPASS: Map = Map {
@@ -169,7 +205,11 @@ pub(crate) fn read_lastpass(input: Box<dyn Read + Send>, _: &ReadOptions) -> Res
     Ok(open(input)?.entries(Box::new(|item, mut members| {
         LASTPASS.fill(item, &mut members);
         let group = item.simple(&mut members, "group");
-        item.record.path = folders(&group, '\\');
+        if group == NO_FOLDER {
+            item.tally.turned_out_resolved();
+        } else {
+            item.record.path = folders(&group, '\\');
+        }
         let url = item.simple(&mut members, "url");
         if url == "http://sn" || url == "http://" {
             item.tally.turned_out_resolved();

@@ -140,7 +140,18 @@ fn editable(item: &mut Item<'_>, members: &mut Members, name: &str) -> (String, 
         Value::Object(mut field) => {
             let kind = item.mark(&mut field, "fieldType");
             let text = item.simple(&mut field, "value");
-            item.resolve(&mut field, &["id", "label"]);
+            item.resolve(&mut field, &["id"]);
+            // What it says of a member beyond the member's own name has no place.
+            if matches!(field.iter().find(|(one, _)| one == "label"), Some((_, Value::Text(label))) if label.eq_ignore_ascii_case(name))
+            {
+                item.resolve(&mut field, &["label"]);
+            }
+            item.leave(
+                name,
+                &mut field,
+                &["label"],
+                "the field has a place of its own, and is called by that",
+            );
             item.unknown(name, field);
             (text, hidden(&kind))
         }
@@ -217,6 +228,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, places: &Places) -> Kept {
         self::credential(item, &kind, &mut credential, &at);
         rest(item, credential);
     }
+    item.name_sections();
     item.leave("", &mut members, &["extensions"], OWN);
     item.unknown("", members);
     Kept::Record
@@ -241,10 +253,9 @@ fn credential(item: &mut Item<'_>, kind: &str, members: &mut Members, at: &str) 
             item.note(&text);
         }
         "custom-fields" => {
-            item.resolve(members, &["label", "id"]);
-            for field in list(members, "fields") {
-                own_field(item, field);
-            }
+            let (label, fields) = (item.mark(members, "label"), list(members, "fields"));
+            item.resolve(members, &["id"]);
+            item.in_section(&label, |item| fields.into_iter().for_each(|field| own_field(item, field)));
         }
         "file" => {
             let id = item.mark(members, "id");
@@ -348,7 +359,11 @@ fn own_field(item: &mut Item<'_>, field: Value) {
         Some(false) => item.field(label, CustomKind::Text, text),
         None => item.labelled(label, text),
     }
-    item.unknown("field", field);
+    if hidden(&kind) == Some(true) {
+        item.unknown_secrets("field", field);
+    } else {
+        item.unknown("field", field);
+    }
 }
 
 fn code(item: &mut Item<'_>, members: &mut Members) {

@@ -1,6 +1,7 @@
 //! What readers of managers' documents share: a record being filled from an item, by one set of labels and types, and the
 //! account of every value in it.
 
+use super::sections::Section;
 use crate::as_bool;
 use crate::codes::{NO_CODE, code_kind};
 use crate::columns::kind_of;
@@ -9,7 +10,7 @@ use crate::document::{left_behind, take};
 use crate::json::{self, Json, Members, Value, Word};
 use crate::jsonl::spread;
 use crate::tally::Tally;
-use crate::zip::Zip;
+use crate::zip::{NO_BYTES, Zip};
 use keyferry_crypto::error::Position;
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
@@ -38,13 +39,15 @@ pub(crate) struct Item<'a> {
     pub(crate) in_bin: bool,
     /// Labels that were numbered, with how many fields were looked at and how many of them have it.
     pub(crate) numbers: HashMap<String, (usize, usize)>,
+    /// Sections that fields stand in, until [`Item::name_sections`].
+    pub(crate) sections: Vec<Section>,
 }
 
 impl<'a> Item<'a> {
     /// An item of which nothing is known yet.
     pub(crate) fn new(at: &'a str, tally: &'a mut Tally) -> Self {
-        let (record, numbers) = (Record::default(), HashMap::new());
-        Self { record, at, tally, zip: None, include_trash: false, in_bin: false, numbers }
+        let (record, numbers, sections) = (Record::default(), HashMap::new(), Vec::new());
+        Self { record, at, tally, zip: None, include_trash: false, in_bin: false, numbers, sections }
     }
 }
 
@@ -261,9 +264,18 @@ impl Item<'_> {
                 for one in list {
                     match one {
                         Value::Object(mut members) => {
-                            let text = names.iter().map(|name| self.simple(&mut members, name));
-                            let text = text.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
+                            let mut text = String::new();
+                            for name in names {
+                                // Further names say the same for machines.
+                                if text.is_empty() {
+                                    text = self.simple(&mut members, name);
+                                } else {
+                                    self.mark(&mut members, name);
+                                }
+                            }
                             self.tag(&text);
+                            self.resolve(&mut members, &["id", "uuid"]);
+                            self.leave("tags", &mut members, &["color", "colour", "icon"], OWN);
                             self.unknown("tags", members);
                         }
                         Value::List(_) => self.behind(&one, "tags", "it is no tag"),
@@ -342,7 +354,7 @@ impl Item<'_> {
                     self.tally.not_carried();
                 }
                 let name = Value::Text(zeroize::Zeroizing::new(name));
-                self.behind(&name, at, "a file is named, but its bytes are not in this file");
+                self.behind(&name, at, NO_BYTES);
             }
         }
     }
@@ -374,6 +386,17 @@ impl Item<'_> {
         let prefix = if inside.is_empty() { String::new() } else { format!("{inside}.") };
         let members = members.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value));
         spread(&mut self.record, members, &Position::pointer(self.at), self.tally);
+    }
+
+    /// The same of an object whose own value is secret: what it is in other forms is as secret.
+    pub(crate) fn unknown_secrets(&mut self, inside: &str, members: Members) {
+        let start = self.record.customs.len();
+        self.unknown(inside, members);
+        for custom in self.record.customs.iter_mut().skip(start) {
+            if custom.kind == CustomKind::Text {
+                custom.kind = CustomKind::Password;
+            }
+        }
     }
 
     /// Members of an object within the item that say nothing of the record.
@@ -411,6 +434,11 @@ pub(crate) fn flag(tally: &mut Tally, members: &mut Members, name: &str) -> Opti
     tally.resolved(value.leaves());
     *value = Value::Null;
     Some(is)
+}
+
+/// Whether a field with this name of 1Password's own is secret, whatever its kind and its label say.
+pub(crate) fn is_secret_id(id: &str) -> bool {
+    matches!(id, "ccnum" | "cvv" | "pin" | "telephonePin")
 }
 
 /// The members of an object among these, which they leave; of anything else none, and it stays.

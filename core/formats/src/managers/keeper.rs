@@ -104,7 +104,7 @@ fn secret(item: &mut Item<'_>, mut members: Members) -> Kept {
         }
     }
     for (index, file) in list(&mut members, "files").into_iter().enumerate() {
-        item.behind(&file, &format!("files/{index}"), "a file is named, but its bytes are not in this file");
+        item.behind(&file, &format!("files/{index}"), crate::zip::NO_BYTES);
     }
     item.unknown("", members);
     Kept::Record

@@ -35,4 +35,5 @@ mod plain;
 pub(crate) mod proton_content;
 pub(crate) mod proton_pass;
 pub(crate) mod psono;
+pub(crate) mod sections;
 pub(crate) mod teams;

@@ -4,7 +4,7 @@
 //! Mapping: a vault of two accounts' name gets the account's name in brackets. Addresses, login fields, then sections in
 //! their order, each field by its own label; files by their document's id. Of a database, a server and an API credential
 //! the fields `username`, `password`, `hostname` and their like fill the record. What is archived gets the tag `archived`.
-//! Resolved: ids, kinds, headings of sections, what the title's second line repeats.
+//! Sections: see [`super::sections`]. Resolved: ids, kinds, what the title's second line repeats.
 //! Told: the bin (where it is not asked for), dates, earlier passwords, references to other items, labels of addresses, members of accounts and vaults.
 //! The whole archive is kept in memory.
 
@@ -149,6 +149,7 @@ fn fill(item: &mut Item<'_>, mut members: Members) -> Kept {
             item.url(url);
         }
         item.leave(&at, &mut address, &["label"], "labels of addresses do not move");
+        item.leave(&at, &mut address, &["mode"], "rules for matching addresses do not move");
         item.unknown(&at, address);
     }
     item.tags(take(&mut overview, "tags"), &["name"]);
@@ -184,18 +185,43 @@ fn fill_details(item: &mut Item<'_>, details: &mut Members, kind: &str) {
     let history = take(details, "passwordHistory");
     item.earlier(&history, "details/passwordHistory", &["value", "password"], &["time"]);
     let fills = matches!(kind, "102" | "110" | "112") && item.record.login.is_empty();
+    let alone = details.iter().find(|(name, _)| name == "sections").is_none_or(|(_, value)| is_alone(value));
     for (index, section) in list(details, "sections").into_iter().enumerate() {
         let at = format!("details/sections/{index}");
         let Value::Object(mut section) = section else {
             item.behind(&section, &at, "it is no section");
             continue;
         };
-        item.resolve(&mut section, &["title", "name", "hideAddAnotherField"]);
-        for (index, field) in list(&mut section, "fields").into_iter().enumerate() {
-            section_field(item, field, &format!("{at}/fields/{index}"), fills);
-        }
+        let title = item.mark(&mut section, "title");
+        item.resolve(&mut section, &["name", "hideAddAnotherField"]);
+        let fields = list(&mut section, "fields").into_iter().enumerate();
+        // The fields of a section without a name are the item's own.
+        let fills = fills && (alone || title.trim().is_empty());
+        item.in_section(&title, |item| {
+            for (index, field) in fields {
+                section_field(item, field, &format!("{at}/fields/{index}"), fills);
+            }
+        });
         item.unknown(&at, section);
     }
+    item.name_sections();
+}
+
+/// Whether at most one of the sections has a name: of several, none is more the record than the others.
+fn is_alone(sections: &Value) -> bool {
+    let Value::List(sections) = sections else { return true };
+    let has_values = |section: &Value| match section.get("fields") {
+        Some(Value::List(fields)) => fields.iter().any(|field| match field.get("value") {
+            Some(Value::Object(values)) => values.iter().any(|(_, value)| value.leaves() > 0),
+            _ => false,
+        }),
+        _ => false,
+    };
+    let is_named = |section: &&Value| {
+        matches!(section.get("title"), Some(Value::Text(title)) if !title.trim().is_empty())
+            && has_values(section)
+    };
+    sections.iter().filter(is_named).count() < 2
 }
 
 /// A field of the page that the login was saved from.
@@ -231,15 +257,17 @@ fn section_field(item: &mut Item<'_>, field: Value, at: &str, fills: bool) {
     let title = item.simple(&mut field, "title");
     let id = item.mark(&mut field, "id");
     let label = if title.is_empty() { id.clone() } else { title };
-    item.resolve(&mut field, &["guarded", "multiline", "dontGenerate", "placeholder"]);
-    item.leave(at, &mut field, &["inputTraits"], OWN);
+    item.resolve(&mut field, &["guarded", "multiline", "dontGenerate", "placeholder", "indexAtSource"]);
+    item.leave(at, &mut field, &["inputTraits", "clipboardFilter"], OWN);
+    let mut is_secret = false;
     for (kind, value) in object(&mut field, "value") {
+        is_secret |= matches!(kind.as_str(), "concealed" | "creditCardNumber" | "sshKey" | "totp");
         let empty = value.leaves() == 0;
         if !empty {
             typed(item, &label, &id, (&kind, value), fills, at);
         }
     }
-    item.unknown(at, field);
+    if is_secret { item.unknown_secrets(at, field) } else { item.unknown(at, field) }
 }
 
 /// A field of kind `date`, in seconds, or `monthYear`, in digits.
@@ -303,7 +331,7 @@ fn typed(item: &mut Item<'_>, label: &str, id: &str, (kind, value): (&str, Value
             item.field("Fingerprint", CustomKind::Text, fingerprint);
             item.resolve(&mut metadata, &["keyType", "privateKey"]);
             item.unknown(label, metadata);
-            item.unknown(label, key);
+            item.unknown_secrets(label, key);
         }
         ("passkey", value) => item.passkey(&value),
         ("reference", value) => {

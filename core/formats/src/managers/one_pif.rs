@@ -6,7 +6,7 @@
 //! Resolved: ids, kinds, headings. Told: dates, the bin (where it is not asked for), earlier passwords; attachments stand beside the file and are not read.
 //! The whole file is kept in memory.
 
-use super::item::{DATES, Item, OWN, list, object};
+use super::item::{DATES, Item, OWN, is_secret_id, list, object};
 use super::items::{BIN, Document, Kept, nested};
 use super::one_password::day_or_month;
 use crate::decode::Decode;
@@ -135,18 +135,24 @@ pub(super) fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<St
     item.url(location);
     let history = take(&mut secure, "passwordHistory");
     item.earlier(&history, "secureContents/passwordHistory", &["value"], &["time"]);
+    card(item, &mut secure);
     for (index, section) in list(&mut secure, "sections").into_iter().enumerate() {
         let at = format!("secureContents/sections/{index}");
         let Value::Object(mut section) = section else {
             item.behind(&section, &at, "it is no section");
             continue;
         };
-        item.resolve(&mut section, &["title", "name"]);
-        for (index, field) in list(&mut section, "fields").into_iter().enumerate() {
-            section_field(item, field, &format!("{at}/fields/{index}"));
-        }
+        let title = item.mark(&mut section, "title");
+        item.resolve(&mut section, &["name"]);
+        let fields = list(&mut section, "fields").into_iter().enumerate();
+        item.in_section(&title, |item| {
+            for (index, field) in fields {
+                section_field(item, field, &format!("{at}/fields/{index}"));
+            }
+        });
         item.unknown("section", section);
     }
+    item.name_sections();
     item.leave(
         "secureContents",
         &mut secure,
@@ -157,6 +163,30 @@ pub(super) fn fill(item: &mut Item<'_>, mut members: Members, paths: &HashMap<St
     item.unknown("openContents", open);
     item.unknown("", members);
     Kept::Record
+}
+
+/// Members of a card, which older versions have beside each other.
+fn card(item: &mut Item<'_>, secure: &mut Members) {
+    for (name, label, kind) in [
+        ("cardholder", "Cardholder name", CustomKind::Text),
+        ("ccnum", "Card number", CustomKind::Password),
+        ("cvv", "Security code", CustomKind::Password),
+        ("pin", "PIN", CustomKind::Password),
+    ] {
+        let text = item.simple(secure, name);
+        item.field(label, kind, text);
+    }
+    let (month, year) = (item.simple(secure, "expiry_mm"), item.simple(secure, "expiry_yy"));
+    match (year.is_empty(), month.is_empty()) {
+        (false, false) => {
+            // One value of two.
+            let text =
+                if year.len() == 2 { format!("20{year}-{month:0>2}") } else { format!("{year}-{month:0>2}") };
+            item.field("Expiry", CustomKind::Text, text);
+        }
+        (false, true) => item.field("Expiry year", CustomKind::Text, year),
+        (true, _) => item.field("Expiry month", CustomKind::Text, month),
+    }
 }
 
 fn form_field(item: &mut Item<'_>, field: Value, at: &str) {
@@ -200,9 +230,13 @@ fn section_field(item: &mut Item<'_>, field: Value, at: &str) {
         (kind @ ("date" | "monthYear"), Value::Number(number)) => day_or_month(item, &label, kind, number),
         (_, value) => {
             let text = item.joined(value, "\n");
-            item.labelled(label, text);
+            if is_secret_id(&id) {
+                item.field(label, CustomKind::Password, text);
+            } else {
+                item.labelled(label, text);
+            }
         }
     }
     item.leave(at, &mut field, &["a", "inputTraits"], OWN);
-    item.unknown("field", field);
+    if kind == "concealed" { item.unknown_secrets("field", field) } else { item.unknown("field", field) }
 }

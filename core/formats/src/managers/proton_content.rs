@@ -54,9 +54,9 @@ pub(super) fn others(item: &mut Item<'_>, content: Members) {
                         item.behind(&section, &name, "it is no section");
                         continue;
                     };
-                    item.resolve(&mut section, &["sectionName"]);
+                    let title = item.mark(&mut section, "sectionName");
                     let inner = list_of(&mut section, &["sectionFields", "fields"]);
-                    fields(item, inner);
+                    item.in_section(&title, |item| fields(item, inner));
                     item.unknown(&name, section);
                 }
             }
@@ -71,6 +71,7 @@ pub(super) fn others(item: &mut Item<'_>, content: Members) {
             }
         }
     }
+    item.name_sections();
     item.unknown("content", rest);
 }
 
@@ -98,7 +99,11 @@ pub(super) fn fields(item: &mut Item<'_>, list: Vec<Value>) {
         item.code(&label, code);
         let time = item.simple(&mut data, "timestamp");
         item.field(label, CustomKind::Text, time);
-        item.unknown("field", data);
+        if kind == "hidden" {
+            item.unknown_secrets("field", data);
+        } else {
+            item.unknown("field", data);
+        }
         item.unknown("field", field);
     }
 }

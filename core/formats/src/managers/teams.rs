@@ -237,6 +237,7 @@ const IT_GLUE: Map = Map {
     note: &["notes"],
     code: &["otp-secret"],
     vault: &["organization-name"],
+    folder: &["password-folder-name"],
     tag: &["password-category-name"],
     created: &["created-at"],
     changed: &["updated-at"],

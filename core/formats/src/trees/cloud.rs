@@ -223,6 +223,8 @@ fn azure(item: &mut Item<'_>, mut members: Members) -> Kept {
     item.created("attributes", &mut attributes, &["created"]);
     item.changed("attributes", &mut attributes, &["updated"]);
     let expires = item.simple(&mut attributes, "expires");
+    // Seconds in what its API answers, a date in what its command line prints.
+    let expires = expires.parse().map_or(expires, crate::date::day);
     item.labelled("Expiry", expires);
     item.leave_rest("attributes", attributes);
     item.resolve(&mut members, &["name", "kid", "managed"]);

@@ -117,7 +117,7 @@ fn secret(item: &mut Item<'_>, mut members: Members) -> Kept {
             _ => None,
         };
         let Some(bytes) = bytes else {
-            return Kept::Rejected("a value of data is not base64".to_owned());
+            return Kept::Rejected(format!("the value of data/{name} is not base64"));
         };
         if let Some(text) = SecretBytes::new(bytes).into_text() {
             values.push((name, Value::Text(Zeroizing::new(text.expose().to_owned()))));

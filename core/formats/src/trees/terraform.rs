@@ -2,7 +2,7 @@
 //!
 //! Signature: `terraform_version` beside `resources`. Mapping: an output is a record whose value is its password; a resource
 //! that has a secret is a record `type.name` in a folder of its module, its attributes the fields: those hidden that the state
-//! calls sensitive, or whose names do. The others stay behind, counted: they are no secrets.
+//! calls sensitive, or whose names or types do. The others stay behind, counted: they are no secrets.
 //! Resolved: versions, serials, kinds, providers. Told: states before version 4, dependencies, private data of providers.
 //! The whole document is kept in memory. Names of attributes beyond the usual are not verified.
 
@@ -24,6 +24,27 @@ use std::io::Read;
 const SECRET: &[&str] =
     &["password", "master_password", "admin_password", "result", "secret_string", "secret", "value"];
 
+/// Attributes that are secrets whatever the state says of them, by a part of the resource's type: providers of before
+/// `sensitive_attributes` marked none.
+const OF_TYPE: &[(&str, &[&str])] = &[
+    ("password", &["result", "bcrypt_hash", "value"]),
+    ("random_bytes", &["base64", "hex"]),
+    (
+        "secret",
+        &["data", "data_json", "binary_data", "secret_data", "secret_string", "secret_binary", "value"],
+    ),
+    ("ssm_parameter", &["value", "insecure_value"]),
+    ("actions_secret", &["plaintext_value"]),
+    ("private_key", &["private_key_pem", "private_key_openssh", "private_key_pem_pkcs8"]),
+    (
+        "",
+        &["kube_config_raw", "connection_string", "primary_connection_string", "secondary_connection_string"],
+    ),
+];
+
+/// What is said of a resource in which nothing is known to be a secret: that is no proof that nothing is.
+const NO_SECRET: &str = "a resource stays behind: neither the state nor its type nor a name says that an attribute of it is a secret";
+
 /// Whether it is such a state.
 pub(crate) fn fits(head: &Head<'_>) -> Fit {
     let Some(document) = head.json() else { return Fit::No };
@@ -34,6 +55,8 @@ pub(crate) fn fits(head: &Head<'_>) -> Fit {
 /// What a found value is: its name, and which of its attributes are sensitive.
 struct Facts {
     name: String,
+    /// The type of a resource.
+    kind: String,
     sensitive: HashSet<String>,
     is_output: bool,
 }
@@ -48,7 +71,10 @@ pub(crate) fn read(input: Box<dyn Read + Send>, _: &ReadOptions) -> Result<Entri
     let mut facts = HashMap::new();
     for (name, value) in object(&mut members, "outputs") {
         let at = format!("/outputs/{}", pointer_part(&name));
-        facts.insert(at.clone(), Facts { name, sensitive: HashSet::new(), is_output: true });
+        facts.insert(
+            at.clone(),
+            Facts { name, kind: String::new(), sensitive: HashSet::new(), is_output: true },
+        );
         document.found.push(Found { value, at, path: Place::default() });
     }
     for (number, resource) in list(&mut members, "resources").into_iter().enumerate() {
@@ -78,7 +104,8 @@ fn resource(document: &mut Document, mut members: Members, at: &str, facts: &mut
             _ => String::new(),
         };
         let sensitive = sensitive(instance.get("sensitive_attributes"));
-        facts.insert(at.clone(), Facts { name: format!("{kind}.{own}{index}"), sensitive, is_output: false });
+        let name = format!("{kind}.{own}{index}");
+        facts.insert(at.clone(), Facts { name, kind: kind.clone(), sensitive, is_output: false });
         document.found.push(Found { value: instance, at, path: path.clone() });
     }
     document.leave_rest(members, at);
@@ -116,9 +143,12 @@ fn fill(item: &mut Item<'_>, mut members: Members, facts: &HashMap<String, Facts
         return Kept::Record;
     }
     let attributes = object(&mut members, "attributes");
-    let is_secret = |name: &str| facts.sensitive.contains(name) || kind_of(name) == CustomKind::Password;
+    let of_type =
+        |name: &str| OF_TYPE.iter().any(|(part, names)| facts.kind.contains(part) && names.contains(&name));
+    let is_secret =
+        |name: &str| facts.sensitive.contains(name) || kind_of(name) == CustomKind::Password || of_type(name);
     if !attributes.iter().any(|(name, value)| value.leaves() > 0 && is_secret(name)) {
-        return Kept::LeftOut("a resource without a secret stays behind");
+        return Kept::LeftOut(NO_SECRET);
     }
     let has = |names: &[&'static str]| {
         names.iter().copied().find(|wanted| {

@@ -113,6 +113,7 @@ impl KvAnswers {
         let mut record = item.record;
         // What was made then is its newest version.
         record.changed_at = record.created_at.take();
+        crate::addresses::take_out(&mut record, &mut self.0, &"/data");
         match kept {
             Kept::Record => Ok(Some(Entry::Record(record, Position::default()))),
             Kept::LeftOut(why) => {

@@ -15,6 +15,7 @@ mod larger_than_memory;
 mod locks;
 mod making;
 mod markup;
+mod meaning;
 mod mutations;
 mod op_vault;
 mod psafe;

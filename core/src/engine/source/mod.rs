@@ -397,7 +397,11 @@ fn wanted(entry: &Entry, seen: &Seen) -> bool {
             seen.reject();
             true
         }
-        Entry::Note(_) | Entry::Values(_) => true,
+        Entry::Note(note) => {
+            seen.note(note);
+            true
+        }
+        Entry::Values(_) => true,
     }
 }
 

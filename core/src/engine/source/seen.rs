@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// Names that are kept to tell of near ones; a source has more only where nobody could look through them.
 const MOST: usize = 1000;
+/// Notes that an error of a source without records repeats.
+const MOST_NOTES: usize = 5;
 
 /// What one reading met.
 pub(crate) struct Seen {
@@ -29,6 +31,8 @@ struct Met {
     tag: Vec<bool>,
     /// Records that each of the exclusions left out; `None` where it met nothing.
     excluded: Vec<Option<u64>>,
+    /// What was said of a source before its first record: why it has none, where it has none.
+    notes: Vec<String>,
 }
 
 impl Seen {
@@ -124,6 +128,15 @@ impl Seen {
         }
     }
 
+    /// Something that was said of the source: where it has no records, that may be why.
+    pub(crate) fn note(&self, note: &str) {
+        self.with(|met| {
+            if met.records == 0 && met.notes.len() < MOST_NOTES && note.contains(" behind") {
+                met.notes.push(note.to_owned());
+            }
+        });
+    }
+
     /// A record that cannot be read: it might have been wanted.
     pub(crate) fn reject(&self) {
         self.with(|met| met.rejects += 1);
@@ -157,9 +170,16 @@ impl Seen {
                 ));
             }
             if met.records == 0 && met.rejects == 0 && met.excluded.is_empty() {
-                return Err(Error::new(ErrorKind::Input, "the source has no records").next_step(
-                    "look whether it is the right one; --allow-empty if that is as it should be",
-                ));
+                let in_bin = met.notes.iter().any(|note| note.contains("in the bin"));
+                let why = if met.notes.is_empty() { "" } else { ": " };
+                let what = format!("the source has no records{why}{}", met.notes.join("; "));
+                let look = if in_bin {
+                    "--include-trash takes along what lies in the bin"
+                } else {
+                    "look whether it is the right one"
+                };
+                let next = format!("{look}; --allow-empty if that is as it should be");
+                return Err(Error::new(ErrorKind::Input, what).next_step(next));
             }
             // Of records that did not change, an environment is not asked for their tags.
             if let Some(name) = missing(&filter.tags, &met.tag).filter(|_| filter.changed_since.is_none()) {

@@ -1,7 +1,7 @@
 //! Several files as one source, and the files of a folder: one after the other, each by its own format.
 //!
 //! What a file of a folder holds stands below the folders between the two, as `infra/app.env` in the folder that was named
-//! makes a record in `infra`. Positions name their file. A file in a folder that no format knows is rejected and told; one that
+//! makes a record in `infra`. Positions name their file. A file in a folder that no format knows, or that is broken, is rejected and told; one that
 //! was named itself is an error, as it is alone.
 
 use crate::engine::options::Options;
@@ -169,7 +169,17 @@ fn read_all(
             }
             Err(error) => return Err(error),
         };
-        taken += read_file(&member.path, input, format, options, seen, to, Some(&here)).map_err(at)?;
+        match read_file(&member.path, input, format, options, seen, to, Some(&here)) {
+            Ok(count) => taken += count,
+            // One file of a folder that cannot be read, or not to its end, keeps no other back.
+            Err(error) if in_folder && matches!(error.kind(), ErrorKind::Input | ErrorKind::Decrypt) => {
+                seen.reject();
+                if to.blocking_send(Ok(vec![here.rejected(&error)])).is_err() {
+                    return Ok(taken);
+                }
+            }
+            Err(error) => return Err(at(error)),
+        }
         if to.is_closed() {
             return Ok(taken);
         }

@@ -6,7 +6,7 @@ use crate::columns::{is_known, kind_of};
 use crate::json::{self, Members, Value};
 use crate::managers::item::Item;
 use crate::managers::proton_content::content_of;
-use crate::tally::Tally;
+use crate::tally::{ROW, Tally};
 use keyferry_crypto::model::{Custom, CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 
@@ -69,7 +69,7 @@ fn shared_folder(record: &mut Record, tally: &mut Tally, text: &str) {
         record.path.folders = folders;
     } else {
         record.also_in.push(RecordPath { vault: None, folders });
-        tally.remark("a record stands in several folders: the first is taken", "its row");
+        tally.remark("a record stands in several folders: the first is taken", ROW);
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn roboform_fields(record: &mut Record, cells: &[&str], tally: &mut T
         let label = if label == "-no-name-" { "" } else { label };
         let plain = unguarded(value);
         if plain.is_some() {
-            tally.remark(GUARD, "its row");
+            tally.remark(GUARD, ROW);
         }
         let value = plain.unwrap_or(value);
         match label {
@@ -128,13 +128,13 @@ const GUARD: &str =
 pub(super) fn roboform(record: &mut Record, tally: &mut Tally) -> Outcome {
     if let Some(login) = unguarded(&record.login).map(str::to_owned) {
         record.login = login;
-        tally.remark(GUARD, "its row");
+        tally.remark(GUARD, ROW);
     }
     let password =
         record.password.as_ref().and_then(|password| unguarded(password.expose())).map(SecretString::from);
     if let Some(password) = password {
         record.password = Some(password);
-        tally.remark(GUARD, "its row");
+        tally.remark(GUARD, ROW);
     }
     if let Some(address) = take(record, "MatchUrl") {
         if address.expose() == record.url {
@@ -204,7 +204,7 @@ pub(super) fn keeper(record: &mut Record, tally: &mut Tally) -> Outcome {
         let mut parts = shared.expose().split('#');
         let path = parts.next().unwrap_or_default();
         if parts.next().is_some() {
-            tally.remark("rights of shared folders do not move", "its row");
+            tally.remark("rights of shared folders do not move", ROW);
         }
         let mut folders = super::super::paths::split(path, '\\');
         folders.append(&mut record.path.folders);
@@ -223,7 +223,7 @@ pub(super) fn proton_pass(record: &mut Record, tally: &mut Tally) -> Outcome {
         record.description.clear();
         // The cell is one value, and was counted as that.
         let mut inside = Tally::default();
-        let mut item = Item::new("its row", &mut inside);
+        let mut item = Item::new(ROW, &mut inside);
         item.record = std::mem::take(record);
         let mut members = members;
         let note = item.simple(&mut members, "note");
@@ -369,7 +369,12 @@ pub(crate) const PSONO_KINDS: &[&str] = &[
 /// A column for each member of each kind of item: `website_password_url`.
 pub(super) fn psono(record: &mut Record, tally: &mut Tally) -> Outcome {
     mark(record, tally, "type", PSONO_KINDS);
-    for custom in std::mem::take(&mut record.customs) {
+    for mut custom in std::mem::take(&mut record.customs) {
+        // Headers compare without case, so their members do too.
+        let lower = custom.name.to_ascii_lowercase();
+        if PSONO_KINDS.iter().any(|kind| lower.strip_prefix(kind).is_some_and(|rest| rest.starts_with('_'))) {
+            custom.name = lower;
+        }
         let member = PSONO_KINDS.iter().find_map(|kind| custom.name.strip_prefix(kind)?.strip_prefix('_'));
         let text = || custom.value.expose().to_owned();
         match member {

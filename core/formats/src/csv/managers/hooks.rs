@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::columns::kind_of;
 use crate::date;
+use crate::managers::item::is_secret_id;
 use crate::tally::Tally;
 use keyferry_crypto::model::{Custom, CustomKind, Record};
 use keyferry_crypto::secret::SecretString;
@@ -10,13 +11,13 @@ use std::collections::HashSet;
 
 /// Takes a custom field out again.
 pub(super) fn take(record: &mut Record, name: &str) -> Option<SecretString> {
-    let at = record.customs.iter().position(|custom| custom.name == name)?;
+    let at = record.customs.iter().position(|custom| custom.name.eq_ignore_ascii_case(name))?;
     Some(record.customs.remove(at).value)
 }
 
 /// The same, for a mark: it has done its work where it is one of those that are known, and is a field as any other where not.
 pub(super) fn mark(record: &mut Record, tally: &mut Tally, name: &str, known: &[&str]) -> Option<String> {
-    let at = record.customs.iter().position(|custom| custom.name == name)?;
+    let at = record.customs.iter().position(|custom| custom.name.eq_ignore_ascii_case(name))?;
     let value = record.customs.get(at)?.value.expose();
     let word = (*known.iter().find(|known| known.eq_ignore_ascii_case(value))?).to_owned();
     record.customs.remove(at);
@@ -129,6 +130,12 @@ pub(super) fn one_password_7(record: &mut Record, tally: &mut Tally) -> Outcome 
             .name
             .split_once(": ")
             .filter(|(before, after)| !after.is_empty() && before.ends_with(|c: char| c.is_ascii_digit()));
+        // Older versions name a field twice: by its label, and in brackets by what it is.
+        let is_secret = custom
+            .name
+            .rsplit_once('(')
+            .and_then(|(_, designation)| designation.strip_suffix(')'))
+            .is_some_and(is_secret_id);
         let label = match (numbered, custom.name.split_once('(')) {
             (Some((_, label)), _) => Some(label.to_owned()),
             (None, Some((label, designation))) if designation.ends_with(')') && !label.is_empty() => {
@@ -139,6 +146,9 @@ pub(super) fn one_password_7(record: &mut Record, tally: &mut Tally) -> Outcome 
         if let Some(label) = label {
             custom.kind = kind_of(&label);
             custom.name = label;
+        }
+        if is_secret {
+            custom.kind = CustomKind::Password;
         }
         record.customs.push(custom);
     }

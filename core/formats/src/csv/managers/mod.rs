@@ -10,11 +10,12 @@ mod notes;
 mod table;
 
 pub(crate) use cells::PSONO_KINDS;
-pub(crate) use notes::note_with_type;
+pub(crate) use notes::{NO_FOLDER, note_with_type};
 pub(crate) use table::{DASHLANE, all};
 
 use crate::columns::{self, Target, normal};
 use crate::tally::Tally;
+use keyferry_crypto::error::{Error, ErrorKind};
 use keyferry_crypto::model::Record;
 use zeroize::Zeroizing;
 
@@ -157,6 +158,30 @@ impl Manager {
         let signatures = self.signatures.iter().flat_map(|signature| signature.iter());
         let mapped = self.map.iter().map(|(column, _)| column);
         signatures.chain(mapped).chain(self.columns).any(|known| normal(known) == name)
+    }
+
+    /// Whether a header is one of its own tables'.
+    pub(super) fn has_columns(&self, header: &[String]) -> bool {
+        self.fits_header(&header.iter().map(|name| normal(name)).collect::<Vec<_>>()).is_some()
+    }
+
+    /// What is said of a table that was named as this manager's, and has the columns of another's.
+    pub(super) fn not_its_own(&self, header: &[String], other: &Self) -> Error {
+        let names: Vec<String> = header.iter().map(|name| normal(name)).collect();
+        let missing = |signature: &&&[&'static str]| -> Vec<&'static str> {
+            signature.iter().copied().filter(|column| !names.contains(&normal(column))).collect()
+        };
+        let fewest = self.signatures.iter().map(|signature| missing(&signature)).min_by_key(Vec::len);
+        let missing = fewest.unwrap_or_default();
+        let why = match missing.as_slice() {
+            [] => "it has columns that a table of this kind has not".to_owned(),
+            [one] => format!("the column {one} is missing"),
+            several => format!("the columns {} are missing", several.join(", ")),
+        };
+        let Self { format, name, .. } = other;
+        Error::new(ErrorKind::Input, format!("this table is no {}: {why}", self.format)).next_step(format!(
+            "leave the format out, or name {format}: it has the columns of an export of {name}"
+        ))
     }
 
     /// The columns of the signature that this header has, as a number; `None` where it is another's.

@@ -3,7 +3,8 @@
 use super::Outcome;
 use super::hooks::{self, add, mark, several_urls, take};
 use crate::columns::kind_of;
-use crate::tally::Tally;
+use crate::json;
+use crate::tally::{ROW, Tally};
 use keyferry_crypto::model::{CustomKind, Record, RecordPath};
 use keyferry_crypto::secret::SecretString;
 
@@ -67,7 +68,7 @@ fn collections(record: &mut Record, tally: &mut Tally) {
     }
     record.also_in = paths.collect();
     if !record.also_in.is_empty() {
-        tally.remark("a record stands in several collections: the first is taken", "its row");
+        tally.remark("a record stands in several collections: the first is taken", ROW);
     }
 }
 
@@ -195,8 +196,36 @@ pub(super) fn lastpass(record: &mut Record, tally: &mut Tally) -> Outcome {
         }
         _ => {}
     }
+    // What the program calls the place of what lies in no folder.
+    if record.path.vault.is_none() && record.path.folders == [NO_FOLDER] {
+        record.path.folders.clear();
+        tally.turned_out_resolved();
+    }
     note_with_type(record);
     Outcome::Record
+}
+
+/// How LastPass shows that a record lies in no folder.
+pub(crate) const NO_FOLDER: &str = "(none)";
+
+/// A value of a note as people read it: `,` is a date of which nothing is filled, and a telephone number stands in JSON.
+fn note_value(value: String) -> String {
+    if value.trim() == "," {
+        return String::new();
+    }
+    if value.starts_with('{')
+        && let Ok(json::Value::Object(members)) = json::parse(&value)
+        && members.iter().all(|(name, _)| matches!(name.as_str(), "num" | "ext" | "cc3l"))
+    {
+        let part = |wanted: &str| match members.iter().find(|(name, _)| name == wanted) {
+            Some((_, json::Value::Text(text))) => text.to_string(),
+            _ => String::new(),
+        };
+        // The country is in the number too.
+        let (number, extension) = (part("num"), part("ext"));
+        return if extension.is_empty() { number } else { format!("{number} ext. {extension}") };
+    }
+    value
 }
 
 /// Makes fields of a description that is a note with a type.
@@ -207,6 +236,7 @@ pub(crate) fn note_with_type(record: &mut Record) {
         record.description.clear();
         let is_card = fields.iter().any(|(label, kind)| label == "NoteType" && kind == "Credit Card");
         for (label, value) in fields {
+            let value = if label == "Notes" { value } else { note_value(value) };
             match label.as_str() {
                 "NoteType" | "Language" => {}
                 "Notes" if record.description.is_empty() => record.description = value,

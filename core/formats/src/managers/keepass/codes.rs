@@ -63,6 +63,8 @@ pub(super) fn take(fields: &mut [Field<'_>], title: &str) -> Codes {
                 let said = settings.and_then(|at| fields.get(at)).map_or("", |field| field.value.as_str());
                 if let Some(value) = of_tray(field.value.as_str(), said, title) {
                     codes.add(place, &value);
+                    // A third part, the address to set the clock by, keeps the settings as a field.
+                    let settings = settings.filter(|_| !has_clock(said));
                     used(fields, &[Some(place), settings].into_iter().flatten().collect::<Vec<_>>());
                 }
             }
@@ -113,6 +115,11 @@ fn of_otp(text: &str, title: &str) -> Option<Zeroizing<String>> {
         }
     }
     Some(parts.address("totp", title))
+}
+
+/// Whether settings of KeeTrayTOTP's name a server to set the clock by.
+fn has_clock(settings: &str) -> bool {
+    settings.split(';').nth(2).is_some_and(|address| !address.trim().is_empty())
 }
 
 /// KeeTrayTOTP's: seconds, then digits or `S`, then an address to set the clock by, which is not needed.

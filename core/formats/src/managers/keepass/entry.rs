@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 pub(super) const DATES: &str = "CreationTime, LastModificationTime, LastAccessTime, LocationChanged, ExpiryTime and UsageCount stay behind: an environment keeps its own dates";
 pub(super) const LOOKS: &str = "IconID, CustomIconUUID, ForegroundColor, BackgroundColor, QualityCheck and PreviousParentGroup stay behind: icons, colors and marks do not move";
 const AUTO_TYPE: &str = "AutoType stays behind: keys that are typed for you do not move";
+const SEALED: &str = "a value is marked as sealed (Protected) in a document that is not: it is taken as it stands, look whether it is the value";
 const HISTORY: &str = "an earlier version of an entry stays behind (History)";
 
 /// What an entry came to.
@@ -219,6 +220,9 @@ impl Item<'_> {
             return Ok(Field { name, value: Text::Empty, hidden: false, used: false });
         };
         self.shelf.marks(&value.tag, self.at);
+        if value.tag.is("Protected") && !value.unlocked && !value.text.is_empty() {
+            self.shelf.tally.remark(SEALED, self.at);
+        }
         let hidden = value.unlocked || value.tag.is("ProtectInMemory") || value.tag.is("Protected");
         if matches!(value.text, Text::Bytes(_)) {
             return Err("a protected value is no text".to_owned());

@@ -293,6 +293,10 @@ fn attach(item: &mut Item<'_>, file: &mut File) {
     }
 }
 
+/// What is told of a code that counts from another time.
+pub(super) const STARTS: &str =
+    "a one-time code whose time begins later than 1970 comes out otherwise elsewhere";
+
 fn one_time(item: &mut Item<'_>, code: &Code) {
     let secret = Zeroizing::new(base32(&code.key));
     let is_usual = code.algorithm.is_empty()
@@ -309,7 +313,7 @@ fn one_time(item: &mut Item<'_>, code: &Code) {
     };
     let address = if is_usual { secret.to_string() } else { parts.address() };
     if code.starts {
-        item.remark("a one-time code whose time begins later than 1970 comes out otherwise elsewhere");
+        item.remark(STARTS);
     }
     item.code("TOTP", address);
 }

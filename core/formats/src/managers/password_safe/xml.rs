@@ -1,10 +1,11 @@
 //! Password Safe's XML.
 
+use super::entry::STARTS;
 use super::{NOWHERE, Reference, path, plain_id, reference};
 use crate::document::take;
 use crate::head::{Fit, Head};
 use crate::json::{Members, Value};
-use crate::managers::item::{DATES, EARLIER, Item, OWN, seconds};
+use crate::managers::item::{CodeParts, DATES, EARLIER, Item, OWN, seconds};
 use crate::managers::items::Kept;
 use crate::managers::markup::{each, inner, open};
 use crate::managers::place::Place;
@@ -117,6 +118,7 @@ fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &Base
     }
     let mail = item.text(&mut members, "email");
     item.mail(mail);
+    one_time(item, &mut members);
     for (element, label) in [("runcommand", "Run command"), ("qrcode", "QR code")] {
         let text = item.text(&mut members, element);
         let kind = if element == "qrcode" { CustomKind::Password } else { CustomKind::Text };
@@ -154,6 +156,36 @@ fn fill(item: &mut Item<'_>, mut members: Members, delimiter: &str, bases: &Base
     );
     item.unknown("", members);
     Kept::Record
+}
+
+/// A one-time code: its secret in base32, and how it is computed where that is not the usual way.
+fn one_time(item: &mut Item<'_>, members: &mut Members) {
+    let mut part = |name: &str| item.text(members, name);
+    let (secret, digits, period) = (part("twofactorkey"), part("totplength"), part("totptimestep"));
+    let starts = part("totpstarttime");
+    for told in [&digits, &period, &starts] {
+        if !told.is_empty() {
+            item.tally.turned_out_resolved();
+        }
+    }
+    if secret.is_empty() {
+        return;
+    }
+    if !matches!(starts.as_str(), "" | "0") && !starts.starts_with("1970-01-01") {
+        item.remark(STARTS);
+    }
+    let is_usual = matches!(digits.as_str(), "" | "6") && matches!(period.as_str(), "" | "30");
+    let (name, login) = (item.record.name.clone(), item.record.login.clone());
+    let parts = CodeParts {
+        issuer: &name,
+        account: &login,
+        secret: &secret,
+        algorithm: "",
+        digits: &digits,
+        period: &period,
+    };
+    let address = if is_usual { secret.clone() } else { parts.address() };
+    item.code("TOTP", address);
 }
 
 /// Passwords that an entry had before.

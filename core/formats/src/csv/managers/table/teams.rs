@@ -155,7 +155,13 @@ pub(super) const ROWS: &[Manager] = &[
         name: "Hudu",
         left: NO_FILES,
         signatures: &[&["company_name", "name", "username", "password", "otp_secret"]],
-        map: &[("company_name", "vault"), ("otp_secret", CODE), ("password_type", "tags")],
+        map: &[
+            ("company_name", "vault"),
+            ("password_folder_name", "folder"),
+            ("otp_secret", CODE),
+            ("password_type", "tags"),
+            ("id", OWN),
+        ],
         ..PLAIN
     },
     Manager {
