@@ -1025,9 +1025,14 @@ mod tests {
             }
         }
         // Another reader of JSON, which says the same of all that is not nested too deep; numbers beyond a float's reach it
-        // does not take.
+        // does not take, nor half of a character.
         let other: Result<serde_json::Value, _> = serde_json::from_str(document);
-        if !other.as_ref().is_err_and(|error| error.to_string().starts_with("number out of range")) {
+        let does_not_take = |error: &serde_json::Error| {
+            let words = error.to_string();
+            words.starts_with("number out of range")
+                || owned.is_ok() && (words.contains("surrogate") || words.contains("hex escape"))
+        };
+        if !other.as_ref().is_err_and(does_not_take) {
             assert_eq!(owned.is_ok(), other.is_ok(), "{document}");
         }
         if let (Ok(own), Ok(other)) = (&owned, &other) {
@@ -1042,6 +1047,8 @@ mod tests {
             r#"{"items":[{"a":"","b":null,"c":[1,true]},{},[],"x"],"n":{"items":[1]}}"#,
             r#"[{"a\u0041":"\ud834\udd1e é\n\\\"\/"},-0.5e+10]"#,
             r#" {"items" : 7 , "items2":[ ] } "#,
+            r#"["\ud834"]"#,
+            r#"["\ud834\u0041"]"#,
             "\"plain\"",
             "null",
         ] {
@@ -1050,8 +1057,6 @@ mod tests {
         for document in [
             r#"{"items":[1,2}"#,
             r#"{"items":["\x"]}"#,
-            r#"["\ud834"]"#,
-            r#"["\ud834\u0041"]"#,
             "[\"a\u{1}\"]",
             r#"["abcdefgh\"#,
             "{\"items\":[\"abcdefghijk\n\"]}",

@@ -1,7 +1,6 @@
 //! What readers of managers' documents share: a record being filled from an item, by one set of labels and types, and the
 //! account of every value in it.
 
-use super::sections::Section;
 use crate::as_bool;
 use crate::codes::{NO_CODE, code_kind};
 use crate::columns::kind_of;
@@ -15,6 +14,7 @@ use keyferry_crypto::error::Position;
 use keyferry_crypto::model::{Attachment, Custom, CustomKind, Earlier, Record, RecordPath};
 use keyferry_crypto::secret::{SecretBytes, SecretString};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Why dates are told though a record knows them.
 pub(crate) const DATES: &str = "an environment keeps its own dates";
@@ -39,8 +39,8 @@ pub(crate) struct Item<'a> {
     pub(crate) in_bin: bool,
     /// Labels that were numbered, with how many fields were looked at and how many of them have it.
     pub(crate) numbers: HashMap<String, (usize, usize)>,
-    /// Sections that fields stand in, until [`Item::name_sections`].
-    pub(crate) sections: Vec<Section>,
+    /// Sections that fields stand in, by name, and their places among the custom fields; until [`Item::name_sections`].
+    pub(crate) sections: Vec<(String, Range<usize>)>,
 }
 
 impl<'a> Item<'a> {

@@ -7,12 +7,8 @@
 use super::item::Item;
 use keyferry_crypto::model::Record;
 use std::collections::HashSet;
-use std::ops::Range;
 
 const BEHIND: &str = "the name of an item's only section stays behind: its fields have labels of their own";
-
-/// Fields of a record that stand in one section: its name, and their places.
-pub(crate) type Section = (String, Range<usize>);
 
 /// Whether a label is one that readers give, which writers know by it.
 fn is_ours(label: &str) -> bool {

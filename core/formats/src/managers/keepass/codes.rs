@@ -317,7 +317,7 @@ mod tests {
                 "totp gezd gnbv gy3t qojq",
             ),
             (
-                vec![("TOTP Settings", "60;8;https://time.example"), ("TOTP Seed", B)],
+                vec![("TOTP Settings", "60;8"), ("TOTP Seed", B)],
                 "totp otpauth://totp/My%20title?secret=GEZDGNBVGY3TQOJQ&period=60&digits=8",
             ),
             (vec![("TOTP Seed", B)], "totp GEZDGNBVGY3TQOJQ"),
@@ -353,6 +353,9 @@ mod tests {
         assert_eq!((shown.len(), left.len()), (0, 3));
         let (shown, left) = codes(&[("TOTP Seed", "GEZDGNBV"), ("TOTP Settings", "a;b"), ("otp", "")]);
         assert_eq!((shown.len(), left.len()), (0, 3));
+        let settings = ("TOTP Settings", "60;8;https://time.example");
+        let (shown, left) = codes(&[settings, ("TOTP Seed", "GEZDGNBVGY3TQOJQ")]);
+        assert_eq!((shown.len(), left), (1, vec!["TOTP Settings".to_owned()]), "whose clock it goes by");
         let (shown, left) = codes(&[
             ("otp", "GEZDGNBVGY3TQOJQ"),
             ("TOTP Seed", "GEZDGNBVGY3TQOJA"),
