@@ -245,18 +245,22 @@ pub fn reader(format: Format, input: Box<dyn io::Read + Send>, options: &ReadOpt
     input.by_ref().take(detect::HEAD as u64).read_to_end(&mut head).map_err(Error::stream)?;
     detect::check(format, &head)?;
     let entries = format.read(Box::new(io::Cursor::new(head).chain(input)), options)?;
-    let entries: Entries = Box::new(looked_over(entries));
+    // Copies of an environment stay equal to it: an address stood there in the clear already.
+    let is_copy = [Format::PASSWORK_JSON, Format::JSON_LINES].contains(&format);
+    let entries: Entries = Box::new(looked_over(entries, is_copy));
     Ok(if options.html == Html::Text { Box::new(as_text(entries)) } else { entries })
 }
 
-/// The same entries as every format has them: no password in an address, damaged characters told.
-fn looked_over(entries: Entries) -> impl Iterator<Item = Result<Entry>> + Send {
+/// The same entries as every format has them: no password in an address, unless they are copies; damaged characters told.
+fn looked_over(entries: Entries, is_copy: bool) -> impl Iterator<Item = Result<Entry>> + Send {
     let (mut entries, mut tally, mut last) = (entries, Tally::default(), None);
     std::iter::from_fn(move || {
         if let Some(entry) = entries.next() {
             return Some(entry.map(|entry| match entry {
                 Entry::Record(mut record, at) => {
-                    addresses::take_out(&mut record, &mut tally, &at);
+                    if !is_copy {
+                        addresses::take_out(&mut record, &mut tally, &at);
+                    }
                     if damage::is_damaged(&record) {
                         tally.remark(damage::LOST, &at);
                     }

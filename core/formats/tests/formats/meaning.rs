@@ -47,6 +47,9 @@ fn no_reader_leaves_a_password_in_an_address() {
     let text = r#"{"encrypted":false,"items":[{"type":1,"name":"a","login":{"uris":[{"uri":"https://h/"},{"uri":"ftp://u:SECRET@h/"}]}}]}"#;
     let record = one("bitwarden-json", text, "a field that is an address with a password in it is hidden");
     assert_eq!(fields(&record), [("URL 2", "password", "ftp://u:SECRET@h/")]);
+    // A copy of an environment stays equal to it.
+    let record = one("jsonl", r#"{"name":"a","url":"postgres://u:SECRET@h/db"}"#, "");
+    assert_eq!((&*record.url, fields(&record).len()), ("postgres://u:SECRET@h/db", 0));
 }
 
 /// Two sections with a field of one label, in every format that has sections.
